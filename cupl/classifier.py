@@ -1,0 +1,284 @@
+"""Zero-shot classification: an image gets the class whose vector it is closest to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL.Image import Image
+
+from cupl.bank import PromptBank
+from cupl.classes import ClassLabel
+from cupl.encoders import DEFAULT_ENCODER, load_encoder
+from cupl.encoders.base import Encoder
+from cupl.errors import InputError
+from cupl.images import ImageError, ImageSource, open_image
+from cupl.pooling import DEFAULT_POOLING
+from cupl.vectors import ClassVectors, Combine, encode_bank
+
+_BATCH = 32
+_BATCH_PIXELS = 2**26
+"""A batch of large photos ends here: Pillow holds these in 256 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well one class fits one image."""
+
+    label: str
+    id: str | None
+    score: float
+    """Cosine; for the pooling ``similarity`` the mean cosine over the prompts."""
+    probability: float
+    """softmax(logit scale x score) over all classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the classifier says about one image: the best classes, or an error."""
+
+    top: tuple[Score, ...] = ()
+    """The k best, best first; empty where there is an error."""
+    path: str | None = None
+    error: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """Name of the best class."""
+        return self.top[0].label if self.top else None
+
+    @property
+    def id(self) -> str | None:
+        """Id of the best class, where it has one."""
+        return self.top[0].id if self.top else None
+
+    @property
+    def score(self) -> float | None:
+        """Score of the best class."""
+        return self.top[0].score if self.top else None
+
+    @property
+    def probability(self) -> float | None:
+        """Probability of the best class."""
+        return self.top[0].probability if self.top else None
+
+
+class ZeroShotClassifier:
+    """Class vectors and the encoder they belong to.
+
+    Attributes:
+        vectors: the classes.
+        encoder: what encodes the images.
+
+    """
+
+    def __init__(self, vectors: ClassVectors, encoder: Encoder) -> None:
+        """Join ``vectors`` with the encoder that made them.
+
+        Raises:
+            InputError: another encoder made them.
+
+        """
+        vectors.check_encoder(encoder)
+        self.vectors = vectors
+        self.encoder = encoder
+
+    @classmethod
+    def from_bank(
+        cls,
+        bank: PromptBank | str | os.PathLike[str],
+        encoder: Encoder | str = DEFAULT_ENCODER,
+        device: str = "auto",
+        *,
+        pooling: str = DEFAULT_POOLING,
+        templates: Sequence[str] = (),
+        combine: Combine = "concat",
+        strict: bool = False,
+    ) -> ZeroShotClassifier:
+        """Encode a prompt bank and classify with it.
+
+        Args:
+            bank: a bank or its file.
+            encoder: an encoder or its name; see :func:`~cupl.encoders.load_encoder`.
+            device: where an encoder given by name is loaded.
+            pooling: see :func:`~cupl.vectors.encode_bank`, as for all that follow.
+            templates: hand-written prompts for every class, with ``{}`` for its name.
+            combine: ``concat`` or ``average``.
+            strict: refuse a prompt longer than the encoder reads.
+
+        Raises:
+            CuplError: the bank or the encoder cannot be loaded, or a setting is wrong.
+
+        """
+        if not isinstance(bank, PromptBank):
+            bank = PromptBank.load(bank)
+        if isinstance(encoder, str):
+            encoder = load_encoder(encoder, device)
+        vectors = encode_bank(
+            bank, encoder, pooling, templates=templates, combine=combine, strict=strict
+        )
+        return cls(vectors, encoder)
+
+    @classmethod
+    def from_vectors(
+        cls,
+        vectors: ClassVectors | str | os.PathLike[str],
+        encoder: Encoder | str | None = None,
+        device: str = "auto",
+    ) -> ZeroShotClassifier:
+        """Classify with class vectors made earlier.
+
+        Args:
+            vectors: class vectors or their file.
+            encoder: an encoder or its name; by default the one that the vectors name.
+            device: where an encoder given by name is loaded.
+
+        Raises:
+            CuplError: the vectors or the encoder cannot be loaded, or do not belong together.
+
+        """
+        if not isinstance(vectors, ClassVectors):
+            vectors = ClassVectors.load(vectors)
+        if encoder is None:
+            encoder = vectors.provenance.encoder
+        if isinstance(encoder, str):
+            encoder = load_encoder(encoder, device)
+        return cls(vectors, encoder)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        encoder: Encoder | str | None = None,
+        device: str = "auto",
+    ) -> ZeroShotClassifier:
+        """Read what :meth:`save` wrote; see :meth:`from_vectors`."""
+        return cls.from_vectors(path, encoder, device)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the class vectors; see :meth:`ClassVectors.save`."""
+        self.vectors.save(path)
+
+    @property
+    def labels(self) -> list[ClassLabel]:
+        """The classes, in order."""
+        return self.vectors.labels
+
+    def predict(
+        self, images: ImageSource | Iterable[ImageSource], top_k: int = 5
+    ) -> Iterator[Prediction]:
+        """Classify images, reading them as the predictions are asked for.
+
+        Args:
+            images: one image or any number of them: paths, bytes, arrays, Pillow images.
+            top_k: classes to name for each image; all of them where there are fewer.
+
+        Returns:
+            One prediction an image, in order; an image that cannot be read has an ``error`` and
+            the others go on.
+
+        Raises:
+            InputError: ``top_k`` is below 1.
+
+        """
+        _check_top_k(top_k)
+        if isinstance(images, str | os.PathLike | bytes | np.ndarray | Image):
+            images = [images]
+        return self._predict_all(images, top_k)
+
+    def predict_vectors(
+        self, image_vectors: torch.Tensor | npt.NDArray[Any], top_k: int = 5
+    ) -> list[Prediction]:
+        """Classify images encoded earlier by the same encoder.
+
+        Args:
+            image_vectors: ``[images, dim]``, of any length.
+            top_k: as for :meth:`predict`.
+
+        Returns:
+            One prediction a row. Equal scores are ordered as the classes are. A row that is zero
+            or not finite has an ``error``.
+
+        Raises:
+            InputError: the vectors have another width, or ``top_k`` is below 1.
+
+        """
+        _check_top_k(top_k)
+        vectors = torch.as_tensor(image_vectors, dtype=torch.float32, device="cpu")
+        width = self.vectors.matrix.shape[1]
+        if vectors.ndim != 2 or vectors.shape[1] != width:
+            raise InputError(
+                f"image vectors of shape {list(vectors.shape)} do not fit: [images, {width}]"
+            )
+        norms = vectors.norm(dim=1, keepdim=True)
+        usable = ((norms > 0) & norms.isfinite()).flatten().tolist()
+        scores = (vectors / norms) @ self.vectors.matrix.T  # [images, classes]
+        probabilities = (scores * self.vectors.provenance.logit_scale).softmax(dim=1)
+        order = scores.sort(dim=1, descending=True, stable=True).indices[:, :top_k]
+        rows = zip(
+            usable,
+            order.tolist(),
+            scores.gather(1, order).tolist(),
+            probabilities.gather(1, order).tolist(),
+            strict=True,
+        )
+        return [
+            Prediction(top=tuple(map(self._score, *best)))
+            if is_usable
+            else Prediction(error="the image vector is zero or not finite")
+            for is_usable, *best in rows
+        ]
+
+    def _score(self, index: int, score: float, probability: float) -> Score:
+        label = self.labels[index]
+        return Score(label.name, label.id, score, probability)
+
+    def _predict_all(self, sources: Iterable[ImageSource], top_k: int) -> Iterator[Prediction]:
+        batch: list[tuple[str | None, Image | ImageError]] = []
+        pixels = 0
+        for source in sources:
+            path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+            try:
+                image = open_image(source)
+            except ImageError as error:
+                batch.append((path, error))
+            else:
+                batch.append((path, image))
+                pixels += image.width * image.height
+            if len(batch) == _BATCH or pixels >= _BATCH_PIXELS:
+                yield from self._predict_batch(batch, top_k)
+                batch, pixels = [], 0
+        yield from self._predict_batch(batch, top_k)
+
+    def _predict_batch(
+        self, batch: list[tuple[str | None, Image | ImageError]], top_k: int
+    ) -> Iterator[Prediction]:
+        images = [image for _, image in batch if isinstance(image, Image)]
+        predictions = iter(self._predict_images(images, top_k))
+        for path, image in batch:
+            if isinstance(image, Image):
+                yield replace(next(predictions), path=path)
+            else:
+                yield Prediction(path=path, error=str(image))
+
+    def _predict_images(self, images: list[Image], top_k: int) -> list[Prediction]:
+        if not images:
+            return []
+        try:
+            vectors = self.encoder.encode_images(images)
+        except ValueError as error:  # what the preprocessing of an odd image raises
+            if len(images) == 1:
+                return [Prediction(error=f"the image cannot be encoded: {error}")]
+            # One by one, so that it does not take the others of its batch with it.
+            return [one for image in images for one in self._predict_images([image], top_k)]
+        return self.predict_vectors(vectors, top_k)
+
+
+def _check_top_k(top_k: int) -> None:
+    if top_k < 1:
+        raise InputError(f"top_k is {top_k}; at least one class must be named")

@@ -1,0 +1,66 @@
+"""The command line: each command parses, calls the library and prints; there is no logic here."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cupl.cli import bank, classify, demo, encode, generate
+from cupl.cli.output import say
+from cupl.errors import CuplError
+
+app = typer.Typer(
+    name="cupl",
+    help="Class names in, zero-shot image classifier out: a language model describes each "
+    "class, the descriptions become one vector a class, images get the nearest.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(demo.demo)
+app.command()(generate.generate)
+app.command()(encode.encode)
+app.command()(classify.classify)
+app.add_typer(bank.app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"cupl {version('cupl')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Options of every command; ``main`` takes ``--debug`` out, wherever it stands."""
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exits with 0 done, 1 something the user can mend, 2 usage, 3 done but some items failed, 130
+    interrupted.
+    """
+    debug = "--debug" in sys.argv
+    for stream in (sys.stdout, sys.stderr):
+        # File names need not be valid text; a terminal need not speak Unicode.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        app([argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="cupl")
+    except CuplError as error:
+        if debug:
+            raise
+        say(f"error: {error}")
+        sys.exit(1)
+    except SystemExit as stop:
+        if stop.code == 130:
+            say("interrupted")
+        raise

@@ -1,0 +1,95 @@
+"""``cupl classify``: images to labels."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cupl.cli import encode as encoding
+from cupl.cli.output import check_target, count, say
+
+if TYPE_CHECKING:
+    from cupl.classifier import ZeroShotClassifier
+
+FORMATS = {".csv": "csv", ".jsonl": "jsonl"}
+
+
+def classify(
+    images: Annotated[
+        list[str], typer.Argument(help="Image files, folders (recursive) or glob patterns.")
+    ],
+    bank: Annotated[Path | None, typer.Option(help="Prompt bank (.yaml).")] = None,
+    vectors: Annotated[Path | None, typer.Option(help="Class vectors (.safetensors).")] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Hub name or local directory of a CLIP model, or mini. [default: the one that "
+            f"made the vectors, or {encoding.DEFAULT_ENCODER}]"
+        ),
+    ] = None,
+    device: encoding.Device = "auto",
+    top_k: Annotated[int, typer.Option(min=1, help="Classes to name for each image.")] = 5,
+    format: Annotated[  # noqa: A002 (the name of the option)
+        str | None, typer.Option(help="table, csv or jsonl. [default: by the name of -o]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File to write. [default: print]")
+    ] = None,
+    pooling: encoding.Pooling = "normalized-mean",
+    templates: encoding.Templates = None,
+    combine: encoding.Combine = "concat",
+    strict: encoding.Strict = False,
+) -> None:
+    """Classify images with a prompt bank or with class vectors.
+
+    An image that cannot be read becomes a row with the reason; the others go on and the exit
+    code is 3.
+    """
+    from cupl.images import find_images
+    from cupl.tables import WRITERS, write_predictions
+
+    if (bank is None) == (vectors is None):
+        raise typer.BadParameter("give either --bank BANK.yaml or --vectors V.safetensors")
+    if vectors is not None and templates is not None:
+        raise typer.BadParameter("--templates goes with --bank; vectors have theirs inside")
+    format = format or FORMATS.get(output.suffix.lower() if output else "", "table")
+    if format not in WRITERS:
+        raise typer.BadParameter(f"--format is one of {', '.join(WRITERS)}")
+    if output is not None:
+        check_target(output)
+    paths = find_images(images)
+    if vectors is not None:
+        classifier = _from_vectors(vectors, encoder, device)
+    else:
+        assert bank is not None  # noqa: S101 (checked above)
+        classifier = _from_bank(bank, encoder, device, pooling, templates, combine, strict)
+    top_k = min(top_k, len(classifier.labels))
+    failed = write_predictions(classifier.predict(paths, top_k), top_k, format, output)
+    if output is not None:
+        say(f"wrote {output}: {count(len(paths), 'image')}")
+    if failed:
+        say(f"{count(failed, 'image')} of {len(paths):,} could not be read")
+        raise typer.Exit(3)
+
+
+def _from_vectors(path: Path, encoder: str | None, device: str) -> "ZeroShotClassifier":
+    from cupl.classifier import ZeroShotClassifier
+
+    return ZeroShotClassifier.from_vectors(path, encoder, device)
+
+
+def _from_bank(
+    path: Path,
+    encoder: str | None,
+    device: str,
+    pooling: str,
+    templates: str | None,
+    combine: str,
+    strict: bool,
+) -> "ZeroShotClassifier":
+    from cupl.classifier import ZeroShotClassifier
+    from cupl.encoders import load_encoder
+
+    loaded = load_encoder(encoder or encoding.DEFAULT_ENCODER, device)
+    made = encoding.encode_file(path, loaded, pooling, templates, combine, strict)
+    return ZeroShotClassifier(made, loaded)

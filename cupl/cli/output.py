@@ -1,0 +1,77 @@
+"""What commands share: printing safely, options that can be left unsent, progress."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cupl.errors import InputError, MissingFileError
+from cupl.tables import printable
+
+
+def say(text: str) -> None:
+    """A line for the person at the terminal; standard output is for results."""
+    print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
+
+
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """``1 prompt``, ``1,200 prompts``."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Parser of an option that takes a value or ``none`` for "not sent".
+
+    ``none`` becomes the text itself, because None means that the option was not given.
+    """
+
+    def parse(text: str) -> Any:
+        return "none" if text.lower() == "none" else kind(text)
+
+    parse.__name__ = f"{kind.__name__}|none"
+    return parse
+
+
+def check_target(path: Path) -> None:
+    """Find out before the work, not after it, that a result cannot be written.
+
+    Raises:
+        MissingFileError: the folder does not exist.
+        InputError: it is a folder.
+
+    """
+    if not path.parent.is_dir():
+        raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder")
+
+
+@contextmanager
+def progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal; elsewhere a line at each tenth."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        console = Console(stderr=True)
+        with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
+            task = bar.add_task(label, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+    shown = 0
+
+    def line(done: int, total: int) -> None:
+        nonlocal shown
+        if done * 10 // total > shown:
+            shown = done * 10 // total
+            say(f"{label}: {done} of {total}")
+
+    yield line

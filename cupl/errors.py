@@ -1,0 +1,26 @@
+"""The errors a user can mend.
+
+Each is a :class:`CuplError` and also the builtin that fits, so that a caller of the library can
+catch either. The command line prints the message as one line and exits with 1; every message
+names the thing that is wrong and the way out.
+"""
+
+
+class CuplError(Exception):
+    """Something the user can mend."""
+
+
+class InputError(CuplError, ValueError):
+    """A value, a file's content or a combination of options that cannot be used."""
+
+
+class MissingFileError(CuplError, FileNotFoundError):
+    """A file or folder that is named but is not there."""
+
+
+class ServerError(CuplError, ConnectionError):
+    """A language model server or a model hub that cannot be reached or says no."""
+
+
+class MissingPackageError(CuplError, ImportError):
+    """An optional package that this feature needs and that is not installed."""

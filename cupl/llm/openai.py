@@ -1,0 +1,194 @@
+"""Any server that speaks OpenAI's protocol, through the ``openai`` package."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
+
+from cupl.errors import CuplError, InputError, ServerError
+from cupl.llm.base import MAX_ANSWER, Request, Response
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI
+
+DEFAULT_URL = "https://api.openai.com/v1"
+TIMEOUT = 120.0
+
+_FLAGS = {
+    "temperature": "--temperature none",
+    "top_p": "--top-p none",
+    "max_tokens": "--max-tokens none",
+    "max_completion_tokens": "--max-tokens none",
+    "stop": "--stop none",
+    "n": "--n none",
+}
+
+
+def endpoint_of(base_url: str | None) -> str:
+    """Address of the server without credentials, as it enters cache keys and messages.
+
+    Args:
+        base_url: the address, or None for ``$OPENAI_BASE_URL`` or else OpenAI itself.
+
+    Raises:
+        InputError: it is no http(s) address.
+
+    """
+    url = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        parts, port = urlsplit(""), ""
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InputError("the base URL must look like http://localhost:8000/v1")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", ""))
+
+
+class OpenAIServer:
+    """Asks an OpenAI-compatible server; the key comes from ``$OPENAI_API_KEY`` alone.
+
+    The client is made at the first request, so a run that finds everything in the cache needs
+    neither key nor server.
+    """
+
+    def __init__(self, base_url: str | None = None, attempts: int = 6) -> None:
+        self.base_url = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+        self.endpoint = endpoint_of(base_url)
+        self.attempts = attempts
+        self._client: AsyncOpenAI | None = None
+
+    def connect(self) -> AsyncOpenAI:
+        """The client, made at first use.
+
+        Raises:
+            ServerError: OpenAI itself is meant and there is no key.
+
+        """
+        from openai import AsyncOpenAI
+
+        key = os.environ.get("OPENAI_API_KEY")
+        if not key and urlsplit(self.endpoint).hostname == "api.openai.com":
+            raise ServerError(
+                "OPENAI_API_KEY is not set; set it, or name a local server with --base-url, "
+                "or use --model mini, which needs neither"
+            )
+        # The SDK's own retries would multiply with tenacity's. Servers without keys ignore it.
+        return AsyncOpenAI(
+            api_key=key or "none", base_url=self.base_url, max_retries=0, timeout=TIMEOUT
+        )
+
+    async def complete(self, request: Request, n: int) -> list[Response]:
+        """Up to ``n`` answers, at least one.
+
+        Raises:
+            ServerError: the server cannot be reached, says no, or answers with something else.
+
+        """
+        if self._client is None:
+            self._client = self.connect()
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_may_heal),
+            stop=stop_after_attempt(self.attempts),
+            wait=wait_exponential_jitter(initial=1, max=30),
+            reraise=True,
+        )
+        try:
+            answer = await retrying(self._post, self._client, request, n)
+        except CuplError:
+            raise
+        except Exception as error:
+            raise self._explain(error, request) from error
+        return self._responses(answer)
+
+    @staticmethod
+    async def _post(client: AsyncOpenAI, request: Request, n: int) -> Any:
+        import httpx2
+
+        answer = await client.post(request.path, cast_to=httpx2.Response, body=request.body(n))
+        return answer.json()
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _responses(self, answer: Any) -> list[Response]:
+        try:
+            usage = answer.get("usage") or {}
+            responses = [
+                Response(
+                    text=_text_of(choice)[:MAX_ANSWER],
+                    finish_reason=str(choice.get("finish_reason") or "stop"),
+                    model=answer.get("model"),
+                    prompt_tokens=usage.get("prompt_tokens"),
+                    completion_tokens=usage.get("completion_tokens"),
+                    created=answer.get("created"),
+                )
+                for choice in answer["choices"]
+            ]
+        except (AttributeError, KeyError, TypeError):
+            responses = []
+        if not responses:
+            raise ServerError(
+                f"{self.endpoint} did not answer with a completion; is it the right URL?"
+            )
+        return responses
+
+    def _explain(self, error: Exception, request: Request) -> ServerError:
+        """The one sentence for what the SDK raised; never what could hold a key."""
+        import openai
+
+        where = self.endpoint
+        if isinstance(error, openai.APITimeoutError):
+            return ServerError(f"{where} did not answer within {TIMEOUT:.0f} s")
+        if isinstance(error, openai.APIConnectionError):
+            return ServerError(f"cannot reach {where}; is the server running and the URL right?")
+        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
+            return ServerError(f"{where} rejected the key in OPENAI_API_KEY")
+        if isinstance(error, openai.NotFoundError):
+            return ServerError(f"{where} has no model {request.model!r} for --api {request.api}")
+        if isinstance(error, openai.RateLimitError):
+            if error.code == "insufficient_quota":
+                return ServerError(f"the account at {where} has no quota left")
+            return ServerError(f"{where} still limits the rate; try a lower --concurrency")
+        if isinstance(error, openai.APIStatusError):
+            flag = _FLAGS.get(error.param or "")
+            way_out = f"; omit it with {flag}" if flag else ""
+            said = _redact(error.message)
+            return ServerError(f"{where} answered {error.status_code}: {said}{way_out}")
+        return ServerError(f"{where} did not answer with JSON; is it the right URL?")
+
+
+def _may_heal(error: BaseException) -> bool:
+    import openai
+
+    if isinstance(error, openai.RateLimitError):
+        return error.code != "insufficient_quota"
+    return isinstance(error, openai.APIConnectionError | openai.InternalServerError)
+
+
+def _text_of(choice: dict[str, Any]) -> str:
+    text = choice["message"].get("content") if "message" in choice else choice["text"]
+    # Half a surrogate pair is legal JSON and cannot be written as UTF-8.
+    return str(text or "").encode("utf-8", "replace").decode()
+
+
+def _redact(message: str) -> str:
+    """First line of a server's message without anything that looks like a key."""
+    line = " ".join(message.split())[:300]
+    key = os.environ.get("OPENAI_API_KEY")
+    if key:
+        line = line.replace(key, "***")
+    return re.sub(r"\b(sk-|Bearer )\S+", "***", line)

@@ -1,0 +1,119 @@
+"""Templates: questions to ask about a class, and hand-written prompts that name it."""
+
+import functools
+import re
+import unicodedata
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
+
+from cupl.errors import InputError
+from cupl.paths import prompts_dir
+from cupl.yamlfile import read_yaml
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_ARTICLES = ("a ", "an ", "the ")
+
+
+@functools.cache
+def _inflect() -> Any:
+    import inflect  # takes a tenth of a second
+
+    return inflect.engine()
+
+
+@functools.lru_cache(4096)
+def with_article(name: str) -> str:
+    """The name with "a" or "an" by its sound: "an abacus", "a unicycle", "an 8-ball".
+
+    A name that brings its article ("the moon") is left as it is.
+    """
+    if name.lower().startswith(_ARTICLES):
+        return name
+    # inflect decides by English letters: spell out a leading number, drop accents.
+    spoken = re.sub(r"^\d{1,9}", lambda found: _inflect().number_to_words(found[0]), name)
+    spoken = unicodedata.normalize("NFKD", spoken).encode("ascii", "ignore").decode().strip()
+    article = "an" if spoken and _inflect().a(spoken).startswith("an ") else "a"
+    return f"{article} {name}"
+
+
+def fill(template: str, name: str) -> str:
+    """Put a class name into a template.
+
+    ``{}`` becomes the name and ``{a}`` the name with its article. The name is data: braces,
+    backslashes and percent signs in it come through unharmed.
+    """
+    return _PLACEHOLDER.sub(lambda found: with_article(name) if found[1] == "a" else name, template)
+
+
+def check_template(template: str) -> str:
+    """Accept a template that names the class.
+
+    Raises:
+        InputError: there is no placeholder, or one that is neither ``{}`` nor ``{a}``.
+
+    """
+    kinds = set(_PLACEHOLDER.findall(template))
+    if unknown := kinds - {"", "a"}:
+        raise InputError(
+            f"unknown placeholder {{{unknown.pop()}}} in {template!r}; use {{}} or {{a}}"
+        )
+    if not kinds:
+        raise InputError(f"{template!r} never names the class: put {{}} or {{a}} where it belongs")
+    return template
+
+
+_Template = Annotated[StrictStr, Field(min_length=1, max_length=2000)]
+
+
+class _TemplateFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: StrictStr
+
+
+class QuestionSet(_TemplateFile):
+    """Questions to ask a language model about every class."""
+
+    format: Literal["cupl-questions/1"] = "cupl-questions/1"
+    questions: Annotated[tuple[_Template, ...], Field(min_length=1)]
+
+    @field_validator("questions")
+    @classmethod
+    def _check(cls, questions: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(questions)) < len(questions):
+            raise InputError("a question stands here twice")
+        return tuple(check_template(question) for question in questions)
+
+    @classmethod
+    def load(cls, name: str | Path) -> "QuestionSet":
+        """Read a set that comes with cupl (``base``, ``imagenet``) or a YAML file."""
+        return read_yaml(_find("questions", name), cls)
+
+
+class TemplateSet(_TemplateFile):
+    """Hand-written prompts that name the class, such as "a photo of a {}."."""
+
+    format: Literal["cupl-templates/1"] = "cupl-templates/1"
+    templates: Annotated[tuple[_Template, ...], Field(min_length=1)]
+
+    @field_validator("templates")
+    @classmethod
+    def _check(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_template(template) for template in templates)
+
+    @classmethod
+    def load(cls, name: str | Path) -> "TemplateSet":
+        """Read a set that comes with cupl (``photo``) or a YAML file."""
+        return read_yaml(_find("templates", name), cls)
+
+
+def _find(kind: str, name: str | Path) -> Path:
+    """Path of a shipped file by its bare name, or of the user's own."""
+    shipped = prompts_dir() / kind
+    if str(name) in (known := sorted(path.stem for path in shipped.glob("*.yaml"))):
+        return shipped / f"{name}.yaml"
+    if not Path(name).exists():
+        raise InputError(f"{name}: no such {kind} file; cupl brings {', '.join(known)}")
+    return Path(name)
