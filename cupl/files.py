@@ -1,6 +1,7 @@
 """Writing a file whole or not at all."""
 
 import contextlib
+import itertools
 import os
 import tempfile
 from collections.abc import Iterator
@@ -51,3 +52,23 @@ def write_atomically(path: Path, data: bytes) -> None:
     """
     with open_atomically(path) as file:
         file.write(data)
+
+
+def keep_old(path: Path, new: bytes) -> Path | None:
+    """Before ``new`` is written over a file that says something else, set that file aside.
+
+    A person may have worked on it for hours.
+
+    Returns:
+        Where the old content is now, or None where nothing had to be kept.
+
+    Raises:
+        InputError: it cannot be kept.
+
+    """
+    if not path.is_file() or (old := path.read_bytes()) == new:
+        return None
+    names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
+    aside = next(name for name in names if not name.exists())
+    write_atomically(aside, old)
+    return aside

@@ -14,7 +14,7 @@ from typing import TypeVar
 from cupl.bank import ClassPrompts, PromptBank, Source
 from cupl.cache import ResponseCache
 from cupl.classes import ClassLabel, check_labels, labels_from_names
-from cupl.errors import CuplError, InputError, ServerError
+from cupl.errors import CuplError, InputError
 from cupl.filters import DEFAULT, Answer, Dropped, Filter, apply, same_text
 from cupl.llm.base import LLM, Api, Request, Sampling
 from cupl.llm.mini import NAME as MINI
@@ -293,7 +293,12 @@ def generate(
         classes: names or labels.
         questions: a set, or the name or path of one.
         name: the bank's name.
-        model, base_url, api, samples, sampling, preamble: see :func:`make_plan`.
+        model: see :func:`make_plan`, as for the next five.
+        base_url: the server.
+        api: chat or completions.
+        samples: answers to each question.
+        sampling: how they are drawn.
+        preamble: what goes before a question.
         concurrency: requests under way at once.
         n: most answers to ask for in one request; None for servers that reject ``n``.
         cache: folder of answers; None for the usual one.

@@ -24,10 +24,33 @@ _PARTICIPLE = re.compile(
     r"|.*-colou?red$|.* in colou?r$))",
     re.IGNORECASE,
 )
-_KINDS = (
-    "animal mammal breed dog cat bird fish insect reptile creature plant flower tree fruit vehicle "
-    "building structure device tool machine instrument dish food person object"
-).split()
+_KINDS = [
+    "animal",
+    "mammal",
+    "breed",
+    "dog",
+    "cat",
+    "bird",
+    "fish",
+    "insect",
+    "reptile",
+    "creature",
+    "plant",
+    "flower",
+    "tree",
+    "fruit",
+    "vehicle",
+    "building",
+    "structure",
+    "device",
+    "tool",
+    "machine",
+    "instrument",
+    "dish",
+    "food",
+    "person",
+    "object",
+]
 _KIND = re.compile(
     rf"(?:an? )?(?:[\w-]+,? (?:to )?){{0,6}}?(?:{'|'.join(_KINDS)})(?:$| (?:of|that|with|which)\b)",
     re.IGNORECASE,

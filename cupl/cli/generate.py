@@ -1,9 +1,8 @@
 """``cupl generate``: class names to a prompt bank."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -33,7 +32,10 @@ def generate(
     base_url: Annotated[
         str | None, typer.Option(help="Any OpenAI-compatible server. [default: $OPENAI_BASE_URL]")
     ] = None,
-    api: Annotated[str | None, typer.Option(help="chat or completions. [default: chat]")] = None,
+    api: Annotated[
+        Literal["chat", "completions"] | None,
+        typer.Option(help="chat or completions. [default: chat]"),
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each question.")] = 10,
     temperature: Annotated[
         Any, typer.Option(parser=none_or(float), help="[default: 0.99; mini 0.6]")
@@ -69,6 +71,7 @@ def generate(
     """
     from cupl import generation
     from cupl.cache import ResponseCache
+    from cupl.files import keep_old
 
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
@@ -79,7 +82,7 @@ def generate(
         questions,
         model=model,
         base_url=base_url,
-        api=_api(api),
+        api=api,
         samples=samples,
         sampling=_sampling(model, temperature, top_p, max_tokens, stop),
         preamble=_preamble(preamble),
@@ -101,7 +104,8 @@ def generate(
                 )  # fmt: skip
         assert output is not None  # noqa: S101 (checked above)
         bank, report = generation.collect(plan, responses, output.stem)
-    _keep_edits(output, bank.to_bytes())
+    if aside := keep_old(output, bank.to_bytes()):
+        say(f"{output} held another bank: kept as {aside}")
     bank.save(output)
     _say_result(output, len(bank), report)
 
@@ -115,12 +119,6 @@ def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
     labels += labels_from_names(names) if names else []
     check_labels(labels)
     return labels
-
-
-def _api(api: str | None) -> Any:
-    if api not in (None, "chat", "completions"):
-        raise typer.BadParameter("--api is chat or completions")
-    return api
 
 
 def _sampling(
@@ -158,18 +156,6 @@ def _say_plan(plan: "Plan", missing: "Missing", n: int | None) -> None:
         f"{count(plan.samples, 'sample')} each: {count(missing.cached, 'answer')} cached, "
         f"{missing.answers:,} missing, {count(requests, 'request')} to {plan.model}"
     )
-
-
-def _keep_edits(output: Path, new: bytes) -> None:
-    """Set a bank that says something else aside: a person may have edited it for hours."""
-    from cupl.files import write_atomically
-
-    if not output.is_file() or (old := output.read_bytes()) == new:
-        return
-    numbers = (f"{output.name}.old{number or ''}" for number in range(sys.maxsize))
-    aside = next(path for name in numbers if not (path := output.with_name(name)).exists())
-    write_atomically(aside, old)
-    say(f"{output} held another bank: kept as {aside}")
 
 
 def _say_result(output: Path, classes: int, report: "Report") -> None:

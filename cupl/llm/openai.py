@@ -104,7 +104,7 @@ class OpenAIServer:
             reraise=True,
         )
         try:
-            answer = await retrying(self._post, self._client, request, n)
+            answer: Any = await retrying(self._post, self._client, request, n)
         except CuplError:
             raise
         except Exception as error:
@@ -151,18 +151,20 @@ class OpenAIServer:
         import openai
 
         where = self.endpoint
-        if isinstance(error, openai.APITimeoutError):
-            return ServerError(f"{where} did not answer within {TIMEOUT:.0f} s")
-        if isinstance(error, openai.APIConnectionError):
-            return ServerError(f"cannot reach {where}; is the server running and the URL right?")
-        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            return ServerError(f"{where} rejected the key in OPENAI_API_KEY")
-        if isinstance(error, openai.NotFoundError):
-            return ServerError(f"{where} has no model {request.model!r} for --api {request.api}")
-        if isinstance(error, openai.RateLimitError):
-            if error.code == "insufficient_quota":
-                return ServerError(f"the account at {where} has no quota left")
-            return ServerError(f"{where} still limits the rate; try a lower --concurrency")
+        if isinstance(error, openai.RateLimitError) and error.code == "insufficient_quota":
+            return ServerError(f"the account at {where} has no quota left")
+        sentences: dict[type[Exception], str] = {
+            openai.APITimeoutError: f"{where} did not answer within {TIMEOUT:.0f} s",
+            openai.APIConnectionError: f"cannot reach {where}; is the server running and the URL "
+            "right?",
+            openai.AuthenticationError: f"{where} rejected the key in OPENAI_API_KEY",
+            openai.PermissionDeniedError: f"{where} does not let this key use {request.model!r}",
+            openai.NotFoundError: f"{where} has no model {request.model!r} for --api {request.api}",
+            openai.RateLimitError: f"{where} still limits the rate; try a lower --concurrency",
+        }
+        for kind, sentence in sentences.items():
+            if isinstance(error, kind):
+                return ServerError(sentence)
         if isinstance(error, openai.APIStatusError):
             flag = _FLAGS.get(error.param or "")
             way_out = f"; omit it with {flag}" if flag else ""
