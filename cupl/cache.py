@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +16,9 @@ import diskcache
 from cupl.errors import InputError
 from cupl.llm.base import Request, Response
 from cupl.paths import cache_dir
+
+
+_OWN_FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 
 
 class _TextDisk(diskcache.Disk):  # type: ignore[misc]
@@ -38,7 +42,7 @@ class _TextDisk(diskcache.Disk):  # type: ignore[misc]
     def fetch(self, mode: int, filename: Any, value: Any, read: bool) -> Any:
         if mode not in (diskcache.core.MODE_RAW, diskcache.core.MODE_TEXT):
             raise ValueError("the response cache holds a value that is not text")
-        if filename is not None and not str(filename).endswith(".val"):
+        if filename is not None and not _OWN_FILE.fullmatch(filename):
             raise ValueError("the response cache names a file that is not its own")
         return super().fetch(mode, filename, value, read)
 

@@ -45,7 +45,8 @@ def save_tokenizer(folder: Path) -> int:
     tokens += dict.fromkeys("".join(pair) for pair in merges)
     tokens += [START, END]
     vocabulary = {token: i for i, token in enumerate(tokens)}
-    CLIPTokenizer(vocab=vocabulary, merges=merges).save_pretrained(folder)
+    tokenizer = CLIPTokenizer(vocab=vocabulary, merges=merges)  # type: ignore[arg-type]
+    tokenizer.save_pretrained(folder)
     return len(vocabulary)
 
 

@@ -100,6 +100,8 @@ class MiniEncoder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before truncation, special tokens included."""
+        if not texts:
+            return []
         return [len(tokens) for tokens in self._tokenize(list(texts), truncation=False)]
 
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
@@ -137,7 +139,7 @@ class MiniEncoder:
             if anchors.shape == (len(texts), self.dim) and anchors.isfinite().all():
                 return anchors
         rows = self._embed([text for group in texts for text in group])
-        groups = rows.split([len(group) for group in texts])
+        groups = torch.split(rows, [len(group) for group in texts])
         anchors = normalize(torch.stack([group.mean(dim=0) for group in groups]), dim=-1)
         # The cache only saves time: where it cannot be written, the next start is slow again.
         with suppress(OSError, CuplError):
@@ -222,7 +224,7 @@ def _read_classifier(path: Path) -> Any:
 
 
 def _read_sentences(path: Path) -> Any:
-    model = BertModel(BertConfig.from_pretrained(path.parent, local_files_only=True))
+    model: Any = BertModel(BertConfig.from_pretrained(path.parent, local_files_only=True))
     missing = model.load_state_dict(load_file(path), strict=False).missing_keys
     if missing:
         raise InputError(f"{path} is incomplete: it has no {missing[0]}")
