@@ -3,17 +3,19 @@
 import contextlib
 import itertools
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import CuplError, InputError, MissingFileError
 
 
 @contextlib.contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """A file to write; at the end, and only then, it takes the place of ``path``.
+
+    A link stays a link and what it points to is replaced; a device or a pipe is written directly.
 
     Raises:
         MissingFileError: the folder does not exist.
@@ -23,23 +25,31 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     if not path.parent.is_dir():
         raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as file:
                 yield file
-                file.flush()
-                os.fsync(file.fileno())
-            # mkstemp makes the file private; a result gets the rights any new file would get.
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)
-            Path(temporary).replace(path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                Path(temporary).unlink()
-            raise
+        else:
+            with _replacement(path.resolve()) as file:
+                yield file
+    except CuplError:
+        raise  # from the caller's own work; some are an OSError too
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _replacement(path: Path) -> Iterator[BinaryIO]:
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}")
+    try:
+        with temporary.open("xb") as file:
+            if path.is_file():
+                temporary.chmod(path.stat().st_mode & 0o777)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -66,9 +76,12 @@ def keep_old(path: Path, new: bytes) -> Path | None:
         InputError: it cannot be kept.
 
     """
-    if not path.is_file() or (old := path.read_bytes()) == new:
-        return None
-    names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
-    aside = next(name for name in names if not name.exists())
+    try:
+        if not path.is_file() or (old := path.read_bytes()) == new:
+            return None
+        names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
+        aside = next(name for name in names if not name.exists())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be kept ({error.strerror or error})") from error
     write_atomically(aside, old)
     return aside

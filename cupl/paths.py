@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from cupl.errors import InputError
+
 
 def prompts_dir() -> Path:
     """Folder with ``questions/``, ``templates/``, ``classes/`` and ``banks/``.
@@ -15,8 +17,16 @@ def prompts_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """``$CUPL_CACHE``, else ``cupl`` in ``$XDG_CACHE_HOME``, else ``~/.cache/cupl``."""
+    """``$CUPL_CACHE``, else ``cupl`` in ``$XDG_CACHE_HOME``, else ``~/.cache/cupl``.
+
+    Raises:
+        InputError: none of them is set and there is no home folder.
+
+    """
     if chosen := os.environ.get("CUPL_CACHE"):
         return Path(chosen)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "cupl"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "cupl"
+    except RuntimeError as error:
+        raise InputError("there is no home folder for the cache: set CUPL_CACHE") from error

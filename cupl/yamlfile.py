@@ -14,14 +14,41 @@ from pydantic import BaseModel, ValidationError
 
 from cupl.errors import InputError, MissingFileError
 
-MAX_BYTES = 200_000_000
+MAX_BYTES = 100_000_000
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+MAX_DEPTH = 20
+"""Lists and mappings inside one another; a bank needs five. libyaml crashes at some ten thousand."""
+
+MAX_NUMBER = 100
+"""Characters of a number; reading a longer one takes time that grows with the square."""
+
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = {_TAG + kind for kind in ("str", "int", "float", "bool", "null")}
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader with a bound on depth."""
+
+    depth = 0
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.composer.ComposerError(
+                None, None, "nested too deeply", current_node.start_mark
+            )
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """The safe dumper without aliases, which :func:`read_yaml` refuses."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
 class NotText:
@@ -29,7 +56,7 @@ class NotText:
 
 
 def read_text(path: Path) -> str:
-    """Text of a UTF-8 file of bounded size.
+    """Text of a UTF-8 file, or of a pipe, of bounded size.
 
     Raises:
         MissingFileError: there is no such file.
@@ -37,17 +64,18 @@ def read_text(path: Path) -> str:
 
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB")
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise InputError(f"{path}: larger than {MAX_BYTES // 1_000_000} MB; split it")
+        return data.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: no such file") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8"
-        ) from error
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: line {line}: not UTF-8 text; save the file as UTF-8") from error
 
 
 def read_yaml(path: Path, model: type[Model]) -> Model:
@@ -59,66 +87,69 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
             message names the line.
 
     """
+    text = read_text(path)
     try:
-        root = yaml.compose(read_text(path), Loader=_LOADER)
+        root = yaml.compose(text, Loader=_Loader)
         if root is None:
-            raise InputError(f"{path}: the file is empty")
-        data = _construct(root, path, set())
+            raise InputError("the file is empty")
+        data = _construct(root, set())
+        return model.model_validate(data)
     except yaml.reader.ReaderError as error:
-        raise InputError(
-            f"{path}: holds a character YAML does not allow ({error.reason})"
-        ) from error
+        raise InputError(f"{path}: {_explain_character(text)}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" line {mark.line + 1}:" if mark else ""
         raise InputError(
             f"{path}:{line} not valid YAML: {error.problem or error.context}"
         ) from error
-    except (RecursionError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: not valid YAML: nested too deeply or damaged") from error
-    try:
-        return model.model_validate(data)
     except ValidationError as error:
         raise InputError(f"{path}: {_explain(error, root)}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def dump_yaml(data: dict[str, Any]) -> bytes:
     """UTF-8 YAML; equal data gives equal bytes."""
-    text = yaml.dump(data, Dumper=_DUMPER, sort_keys=False, allow_unicode=True, width=2**16)
+    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
     return str(text).encode()
 
 
-def _construct(node: yaml.Node, path: Path, seen: set[int]) -> Any:
+def _construct(node: yaml.Node, seen: set[int]) -> Any:
     if id(node) in seen:
-        raise InputError(f"{path}: line {_line(node)}: YAML aliases (*name) are not allowed")
+        raise InputError(f"line {_line(node)}: YAML aliases (*name) are not allowed; write it out")
     seen.add(id(node))
     if isinstance(node, yaml.ScalarNode):
         return _scalar(node)
     if node.tag not in (_TAG + "seq", _TAG + "map"):
         return NotText()
     if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, path, seen) for item in node.value]
-    mapping: dict[Any, Any] = {}
+        return [_construct(item, seen) for item in node.value]
+    mapping: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise InputError(f"{path}: line {_line(key_node)}: a key must be a plain text")
-        key = _scalar(key_node)
+        key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+        if not isinstance(key, str):
+            raise InputError(f"line {_line(key_node)}: {_not_text(key_node)}")
         if key in mapping:
-            raise InputError(f"{path}: line {_line(key_node)}: the key {key!r} stands here twice")
-        mapping[key] = _construct(value_node, path, seen)
+            raise InputError(f"line {_line(key_node)}: the key {_short(key)!r} stands here twice")
+        mapping[key] = _construct(value_node, seen)
     return mapping
 
 
 def _scalar(node: yaml.ScalarNode) -> Any:
-    if node.tag not in _PLAIN:
-        return NotText()
     if node.tag == _TAG + "str":
         return node.value
-    constructor = yaml.SafeLoader("")
-    try:
-        return constructor.construct_object(node)  # type: ignore[no-untyped-call]
-    except ValueError:
+    if node.tag not in _PLAIN or len(node.value) > MAX_NUMBER:
         return NotText()
+    try:
+        return yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+    except (ValueError, KeyError):  # an explicit tag that does not fit, such as !!int abc
+        return NotText()
+
+
+def _explain_character(text: str) -> str:
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    where = f"line {text.count(chr(10), 0, found.start()) + 1}: {found[0]!r}" if found else "it"
+    return f"{where} is a character that YAML does not allow; take it out"
 
 
 def _explain(error: ValidationError, root: yaml.Node) -> str:
@@ -127,42 +158,50 @@ def _explain(error: ValidationError, root: yaml.Node) -> str:
     node, steps = _locate(root, first["loc"])
     # A complaint about the whole file names what it means; line 1 would mislead.
     line = f"line {_line(node)}: " if first["loc"] else ""
-    if first["type"] == "missing":
-        return f"{line}{str(first['loc'][-1])!r} is missing here"
-    if first["type"] == "extra_forbidden":
-        return f"{line}unknown key {str(first['loc'][-1])!r}"
-    if first["type"] in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{line}must be keys with values ({steps})"
-    if first["type"] == "string_type" and isinstance(node, yaml.ScalarNode):
-        quoted = "'" + node.value.replace("'", "''") + "'"
-        written = node.value or "nothing"
-        return f"{line}{written} is not a text to YAML; write {quoted} in quotes ({steps})"
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{line}{message}" + ("" if first["type"] == "value_error" else f" ({steps})")
+    match first["type"]:
+        case "value_error":
+            return line + first["msg"].removeprefix("Value error, ")
+        case "missing":
+            return f"{line}{str(first['loc'][-1])!r} is missing here"
+        case "extra_forbidden":
+            return f"{line}unknown key {_short(str(first['loc'][-1]))!r}"
+        case "string_type":
+            return f"{line}{_not_text(node)} ({steps})"
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return f"{line}must be keys with values ({steps})"
+    return f"{line}{first['msg'].replace('Input should', 'must', 1)} ({steps})"
+
+
+def _not_text(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        return "must be a text; one with a colon, brackets or braces needs 'quotes'"
+    if not node.value:
+        return "is empty where a text must be"
+    short = _short(node.value)
+    quoted = "'" + short.replace("'", "''") + "'"
+    return f"{short} is not a text to YAML; write {quoted} in quotes"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _locate(node: yaml.Node, loc: tuple[int | str, ...]) -> tuple[yaml.Node, str]:
     """Deepest node on the way of ``loc``, and that way in words."""
     steps: list[str] = []
     for step in loc:
-        if step == "[key]":
-            break
         found = next(_children(node, step), None)
-        if found is None:
-            continue
-        key, value = found
-        node = key if loc[-1] == "[key]" and step == loc[-2] else value
-        steps.append(str(step) if isinstance(step, str) else f"item {step + 1}")
+        if found is not None:
+            node = found
+            steps.append(f"item {step + 1}" if isinstance(step, int) else _short(step))
     return node, ", ".join(steps) or "the file"
 
 
-def _children(node: yaml.Node, step: int | str) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        yield node.value[step], node.value[step]
+def _children(node: yaml.Node, step: int | str) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+        yield node.value[step]
     elif isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if str(_scalar(key)) == str(step):
-                yield key, value
+        yield from (value for key, value in node.value if key.value == step)
 
 
 def _line(node: yaml.Node) -> int:

@@ -46,7 +46,10 @@ def generate(
         list[str] | None,
         typer.Option(help="Text that ends an answer; repeat for more. [default: none]"),
     ] = None,
-    n: Annotated[Any, typer.Option(parser=none_or(int), help="Most answers in one request.")] = 10,
+    n: Annotated[
+        Any,
+        typer.Option(parser=none_or(int), help="Most answers in one request. [default: 10]"),
+    ] = None,
     preamble: Annotated[
         str | None,
         typer.Option(
@@ -77,6 +80,7 @@ def generate(
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
     if output is not None:
         check_target(output)
+    most = None if n == "none" else n or 10
     plan = generation.make_plan(
         _labels(classes, name or []),
         questions,
@@ -89,7 +93,7 @@ def generate(
     )
     with ResponseCache(cache) as responses:
         missing = generation.find_missing(plan, responses)
-        _say_plan(plan, missing, None if n == "none" else n)
+        _say_plan(plan, missing, most)
         if dry_run:
             return
         generation.check_offline(missing, offline)
@@ -99,7 +103,7 @@ def generate(
                 generation.run(
                     generation.ask(
                         missing, responses, llm, concurrency=concurrency,
-                        n=None if n == "none" else n, progress=update,
+                        n=most, progress=update,
                     )
                 )  # fmt: skip
         assert output is not None  # noqa: S101 (checked above)

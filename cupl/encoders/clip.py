@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from logging import CRITICAL
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -92,6 +93,11 @@ class ClipEncoder:
                 model, tokenizer, processor = _read(files, safetensors)
         except InputError:
             raise
+        except UnpicklingError as error:
+            raise InputError(
+                f"the weights of {name} are damaged, or hold more than tensors and could run code; "
+                "use a model with safetensors weights"
+            ) from error
         except Exception as error:  # a damaged file fails in the parser of whichever library
             reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise InputError(f"{name} cannot be loaded as a CLIP model: {reason}") from error

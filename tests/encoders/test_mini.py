@@ -54,21 +54,25 @@ NAMES = [f"a {label.name}" for label in read_classes("imagenet")]
 FEW = ["an animal", "a machine", "a garment", "a fruit"] * 250
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mini")
-
-
-@pytest.fixture(scope="session")
-def encoder(cache: Path) -> Iterator[MiniEncoder]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CUPL_CACHE", str(cache))
-        yield MiniEncoder(bank(NAMES), CPU)
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads that wait for each other take ten times as long where tests share cores."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(autouse=True)
-def _cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUPL_CACHE", str(cache))
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUPL_CACHE", str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniEncoder]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CUPL_CACHE", str(tmp_path_factory.mktemp("mini")))
+        yield MiniEncoder(bank(NAMES), CPU)
 
 
 def cached_file(cache: Path, encoder: MiniEncoder) -> Path:
@@ -144,8 +148,7 @@ def test_fingerprint_is_of_the_anchors() -> None:
     assert MiniEncoder(bank(FEW[::-1]), CPU).fingerprint != few.fingerprint
 
 
-def test_anchors_come_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CUPL_CACHE", str(tmp_path))
+def test_anchors_come_from_the_cache(tmp_path: Path) -> None:
     few = MiniEncoder(bank(FEW), CPU)
     ours = load_file(cached_file(tmp_path, few))["anchors"]
     theirs = normalize(torch.randn(ours.shape, generator=torch.Generator().manual_seed(0)), dim=-1)
@@ -157,10 +160,7 @@ def test_anchors_come_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("damage", ["cut", "shape", "nan", "name"])
-def test_damaged_cache_is_made_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
-) -> None:
-    monkeypatch.setenv("CUPL_CACHE", str(tmp_path))
+def test_damaged_cache_is_made_again(tmp_path: Path, damage: str) -> None:
     few = MiniEncoder(bank(FEW), CPU)
     file = cached_file(tmp_path, few)
     whole = file.read_bytes()

@@ -134,7 +134,9 @@ def test_the_endpoint_has_no_credentials(url: str | None, endpoint: str) -> None
     assert endpoint_of(url) == endpoint
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x/v1", "http://", "http://x:y/", "http://["])
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://x/v1", "http://", "http://x:y/", "http://["]
+)
 def test_a_base_url_that_is_none(url: str) -> None:
     with pytest.raises(InputError, match="must look like"):
         endpoint_of(url)

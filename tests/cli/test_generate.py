@@ -1,0 +1,160 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cupl.bank import PromptBank
+from tests.cli.conftest import Cupl, Outcome
+from tests.fakes import FakeServer, Reply, chat_reply, serve
+
+
+def describe(body: dict[str, Any]) -> Reply:
+    """Different sentences about what the question asks, one of them of no use."""
+    question = body["messages"][-1]["content"]
+    good = [f"Side {i}: {question} It is seen." for i in range(body.get("n", 1) - 1)]
+    return 200, chat_reply(*good, "I'm sorry, I cannot say.")
+
+
+@pytest.fixture
+def server() -> Any:
+    with serve(describe) as running:
+        yield running
+
+
+def generate(cupl: Cupl, server: FakeServer, *arguments: object) -> Outcome:
+    return cupl("generate", "--base-url", server.url, "--model", "m", *arguments)
+
+
+def test_a_bank_from_names(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    outcome = generate(cupl, server, "-c", "tree frog", "-c", "a: {b}", "-o", path)
+    assert outcome.code == 0
+    assert "60 missing, 6 requests to m" in outcome.err
+    assert "2 classes, 54 prompts kept" in outcome.err
+    assert "dropped 6: refusal" in outcome.err
+    bank = PromptBank.load(path)
+    assert [entry.name for entry in bank] == ["tree frog", "a: {b}"]
+    assert list(bank.classes[0].prompts)[1] == "Describe a tree frog:"
+    assert bank.name == "bank"
+
+
+def test_the_same_command_asks_nothing_and_writes_the_same(
+    cupl: Cupl, server: FakeServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "bank.yaml"
+    generate(cupl, server, "-c", "cat", "-o", path)
+    first, asked = path.read_bytes(), len(server.requests)
+    for more in ([], ["--offline"], ["--dry-run"]):
+        outcome = generate(cupl, server, "-c", "cat", "-o", path, *more)
+        assert outcome.code == 0
+        assert "30 answers cached, 0 missing, 0 requests" in outcome.err
+    assert path.read_bytes() == first
+    assert len(server.requests) == asked
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bank.yaml"]
+
+
+def test_a_dry_run_asks_and_writes_nothing(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
+    outcome = generate(cupl, server, "-c", "cat", "--dry-run", "--n", "4")
+    assert outcome.code == 0
+    assert "30 missing, 9 requests to m" in outcome.err
+    assert not server.requests
+
+
+def test_offline_fails_before_it_writes(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
+    outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", "--offline")
+    assert outcome.code == 1
+    assert "30 of the answers to 3 of the questions" in outcome.err
+    assert not server.requests
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_sampling_option_can_be_left_unsent(
+    cupl: Cupl, server: FakeServer, tmp_path: Path
+) -> None:
+    none = [f"--{option}=none" for option in ("temperature", "top-p", "max-tokens", "stop", "n")]
+    outcome = generate(
+        cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", "--samples", 1, "--preamble", "none",
+        *none,
+    )  # fmt: skip
+    assert outcome.code == 1  # its one answer is the refusal; what matters is what was sent
+    assert {key for body in server.requests for key in body} == {"model", "messages"}
+    assert {len(body["messages"]) for body in server.requests} == {1}
+
+
+def test_sampling_options_are_sent(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
+    (tmp_path / "preamble.txt").write_text("Be plain.")
+    generate(
+        cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", "--temperature", 0.5, "--top-p", 0.9,
+        "--max-tokens", 20, "--stop", "\\n", "--stop", ".", "--preamble", tmp_path / "preamble.txt",
+    )  # fmt: skip
+    body = server.requests[0]
+    assert (body["temperature"], body["top_p"], body["max_tokens"]) == (0.5, 0.9, 20)
+    assert body["stop"] == ["\n", "."]
+    assert body["messages"][0]["content"] == "Be plain."
+    assert body["n"] == 10
+
+
+def test_classes_from_every_kind_of_list(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("# pets\ncat\n\ndog\n")
+    (tmp_path / "names.csv").write_text('id,name\nn1,missile\nn2,missile\nn3,"cup, big"\n')
+    for folder in ("folder/cat", "folder/dog"):
+        (tmp_path / folder).mkdir(parents=True)
+    wanted = {
+        "names.txt": ["cat", "dog"],
+        "names.csv": ["missile", "missile", "cup, big"],
+        "folder": ["cat", "dog"],
+        "names.txt.yaml": ["cat", "dog"],
+    }
+    for source, names in wanted.items():
+        output = tmp_path / f"{source}.yaml" if source != "names.txt.yaml" else tmp_path / "b.yaml"
+        outcome = generate(cupl, server, tmp_path / source, "-o", output)
+        assert outcome.code == 0, outcome.err
+        assert [entry.name for entry in PromptBank.load(output)] == names
+    extra = generate(cupl, server, tmp_path / "names.txt", "-c", "cow", "-o", tmp_path / "c.yaml")
+    assert "3 classes" in extra.err
+
+
+def test_an_edited_bank_is_set_aside(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    path.write_text("hours of work")
+    outcome = generate(cupl, server, "-c", "cat", "-o", path)
+    assert outcome.code == 0
+    assert "kept as" in outcome.err
+    assert (tmp_path / "bank.yaml.old").read_text() == "hours of work"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["-o", "b.yaml"], 2, "name the classes"),
+        (["-c", "cat"], 2, "name the bank"),
+        (["-c", "cat", "-o", "nowhere/b.yaml"], 1, "the folder nowhere does not exist"),
+        (["-c", "cat", "-c", "cat", "-o", "b.yaml"], 1, "two classes are named 'cat'"),
+        (["nothing.txt", "-o", "b.yaml"], 1, "no such class list"),
+        (["-c", "cat", "-o", "b.yaml", "--questions", "no.yaml"], 1, "no such questions file"),
+        (["-c", "cat", "-o", "b.yaml", "--temperature", "hot"], 2, "hot"),
+        (["-c", "cat", "-o", "b.yaml", "--samples", "0"], 2, "samples"),
+        (["-c", "cat", "-o", "b.yaml", "--api", "soap"], 2, "soap"),
+        (["-c", " ", "-o", "b.yaml"], 1, "empty name"),
+    ],
+)
+def test_wrong_arguments(
+    cupl: Cupl,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = cupl("generate", *arguments)
+    assert outcome.code == code
+    assert message in outcome.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_key_nothing_is_lost_and_the_way_out_is_said(cupl: Cupl, tmp_path: Path) -> None:
+    outcome = cupl("generate", "-c", "cat", "-o", tmp_path / "b.yaml")
+    assert outcome.code == 1
+    assert "OPENAI_API_KEY is not set" in outcome.err
+    assert not (tmp_path / "b.yaml").exists()
