@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from cupl.classes import ClassLabel, check_labels
+from cupl.classes import ClassLabel, check_label, check_labels
 from cupl.errors import InputError
 from cupl.files import write_atomically
 from cupl.yamlfile import dump_yaml, read_yaml
@@ -32,7 +32,7 @@ _Count = Annotated[int, Field(ge=0)]
 class Source(BaseModel):
     """How the prompts came to be; the same source and answers give the same bank."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     model: StrictStr | None = None
     weights: StrictStr | None = None
@@ -63,10 +63,13 @@ class ClassPrompts(BaseModel):
     @field_validator("prompts", mode="before")
     @classmethod
     def _accept_plain_list(cls, prompts: Any) -> Any:
+        if not isinstance(prompts, list | dict):
+            raise InputError("prompts must be a list, or questions with a list each")
         return {BY_HAND: prompts} if isinstance(prompts, list) else prompts
 
     @model_validator(mode="after")
     def _check(self) -> ClassPrompts:
+        check_label(self.label)
         if not self.texts:
             raise InputError(f"the class {str(self.label)!r} has no prompts")
         if not all(text.strip() for text in self.texts):

@@ -17,7 +17,6 @@ from cupl.errors import InputError
 from cupl.llm.base import Request, Response
 from cupl.paths import cache_dir
 
-
 _OWN_FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
 
 

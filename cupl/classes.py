@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from cupl.paths import prompts_dir
 from cupl.yamlfile import read_text
 
 MAX_NAME = 500
+_JOINERS = "\u200c\u200d\u00ad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +35,53 @@ class ClassLabel:
         return f"{self.name} ({self.id})" if self.id is not None else self.name
 
 
+def check_label(label: ClassLabel) -> None:
+    """Accept a label whose texts fit on a line each.
+
+    Raises:
+        InputError: an empty or over-long text, space around one, or a control character in one.
+
+    """
+    for text in (label.name, *([] if label.id is None else [label.id]), *label.aliases):
+        if not text.strip():
+            raise InputError("a class has an empty name, id or alias")
+        if text != text.strip():
+            raise InputError(f"the class name {text[:60]!r} begins or ends with a space")
+        if len(text) > MAX_NAME:
+            raise InputError(
+                f"the class name {text[:60]!r}... is longer than {MAX_NAME} characters"
+            )
+        # Joiners are part of names in several scripts; everything else unprintable is damage.
+        if odd := [char for char in text if not char.isprintable() and char not in _JOINERS]:
+            raise InputError(
+                f"the class name {text[:60]!r} holds {odd[0]!r}, a control character or unusual "
+                "space; take it out"
+            )
+
+
 def check_labels(labels: Sequence[ClassLabel]) -> None:
     """Accept labels that can be told apart.
 
     Raises:
-        InputError: no label, an empty or over-long name, a line break or control character in
-            one, an id twice, or a name twice where not every bearer has an id.
+        InputError: no label, one that :func:`check_label` refuses, an id twice, or a name twice
+            where not every bearer has an id.
 
     """
     if not labels:
         raise InputError("no classes: name at least one")
-    by_id: set[str] = set()
+    ids: set[str] = set()
     by_name: dict[str, ClassLabel] = {}
     for label in labels:
-        for text in (label.name, *label.aliases, *([label.id] if label.id is not None else [])):
-            _check_text(text)
-        if label.id is not None and label.id in by_id:
-            raise InputError(f"the class id {label.id!r} stands here twice")
+        check_label(label)
+        if label.id in ids:
+            raise InputError(f"the class id {label.id!r} stands here twice; give each its own")
+        if label.id is not None:
+            ids.add(label.id)
         other = by_name.setdefault(label.name, label)
         if other is not label and (other.id is None or label.id is None):
             raise InputError(
-                f"two classes are named {label.name!r}; give each an id or another name"
+                f"two classes are named {label.name!r}; take one out, or give each an id"
             )
-        by_id.update([label.id] if label.id is not None else [])
-
-
-def _check_text(text: str) -> None:
-    if not text.strip():
-        raise InputError("a class has an empty name or id")
-    if len(text) > MAX_NAME:
-        raise InputError(f"the class name {text[:40]!r}... is longer than {MAX_NAME} characters")
-    if not all(char.isprintable() or char in "\u200c\u200d\u00ad" for char in text):
-        # Joiners are part of names in several scripts; everything else unprintable is damage.
-        raise InputError(f"the class name {text!r} holds a line break or control character")
 
 
 def labels_from_names(names: Iterable[str]) -> list[ClassLabel]:
@@ -89,28 +105,38 @@ def read_classes(source: str | os.PathLike[str]) -> list[ClassLabel]:
         InputError: it holds no usable class list.
 
     """
-    path = Path(source)
-    shipped = prompts_dir() / "classes" / f"{path}.csv"
-    if not path.exists():
-        if path.name != str(path) or not shipped.is_file():
-            raise MissingFileError(f"{path}: no such class list; give a file, a folder or -c NAME")
-        path = shipped
-    if path.suffix.lower() in (".yaml", ".yml"):
-        from cupl.bank import PromptBank
-
-        return [entry.label for entry in PromptBank.load(path).classes]
+    path = _find(Path(source))
+    ending = path.suffix.lower()
     if path.is_dir():
         labels = _from_folder(path)
-    elif path.suffix.lower() == ".csv":
+    elif ending in (".yaml", ".yml"):
+        from cupl.bank import PromptBank
+
+        return [entry.label for entry in PromptBank.load(path)]
+    elif ending == ".json":
+        raise InputError(f"{path}: make a bank of JSON first: cupl bank import {path} -o BANK.yaml")
+    elif ending == ".csv":
         labels = _from_csv(path)
     else:
-        lines = (line.strip() for line in read_text(path).splitlines())
-        labels = [ClassLabel(line) for line in lines if line and not line.startswith("#")]
+        labels = _from_text(path)
     try:
         check_labels(labels)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return labels
+
+
+def _find(path: Path) -> Path:
+    """``path``, or the list of that name that comes with cupl."""
+    try:
+        if path.exists():
+            return path
+    except OSError as error:  # such as a text in place of a file name
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    shipped = prompts_dir() / "classes" / f"{path}.csv"
+    if path.name != str(path) or not shipped.is_file():
+        raise MissingFileError(f"{path}: no such class list; give a file, a folder or -c NAME")
+    return shipped
 
 
 def _from_folder(path: Path) -> list[ClassLabel]:
@@ -124,14 +150,31 @@ def _from_folder(path: Path) -> list[ClassLabel]:
     return labels
 
 
+def _from_text(path: Path) -> list[ClassLabel]:
+    lines = io.StringIO(read_text(path), newline=None)  # any of the three line endings
+    return [
+        _label(f"{path}: line {number}", text)
+        for number, line in enumerate(lines, 1)
+        if (text := line.strip()) and not text.startswith("#")
+    ]
+
+
 def _from_csv(path: Path) -> list[ClassLabel]:
     rows = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
-        if "name" not in (rows.fieldnames or ()):
-            raise InputError(f"{path}: the first line must name the columns, e.g. id,name")
+        columns = [column.strip().lower() for column in rows.fieldnames or ()]
+        if "name" not in columns:
+            raise InputError(f"{path}: line 1: {_explain_header(columns)}")
+        rows.fieldnames = columns
         return [_from_row(row, f"{path}: line {rows.line_num}") for row in rows]
     except csv.Error as error:
         raise InputError(f"{path}: line {rows.line_num}: not valid CSV ({error})") from error
+
+
+def _explain_header(columns: Sequence[str]) -> str:
+    if len(columns) == 1 and (found := re.search(r"[;\t|]", columns[0])):
+        return f"the columns are separated by {found[0]!r}; use commas"
+    return "must name the columns, one of them 'name', e.g. id,name"
 
 
 def _from_row(row: dict[str, str | None], where: str) -> ClassLabel:
@@ -139,8 +182,20 @@ def _from_row(row: dict[str, str | None], where: str) -> ClassLabel:
     if None in row:
         raise InputError(f'{where}: more fields than columns; put a name with a comma in "quotes"')
     aliases = (alias.strip() for alias in (row.get("aliases") or "").split("|"))
-    return ClassLabel(
-        name=(row["name"] or "").strip(),
-        id=(row.get("id") or "").strip() or None,
-        aliases=tuple(alias for alias in aliases if alias),
+    return _label(
+        where,
+        (row["name"] or "").strip(),
+        (row.get("id") or "").strip() or None,
+        tuple(alias for alias in aliases if alias),
     )
+
+
+def _label(
+    where: str, name: str, id: str | None = None, aliases: tuple[str, ...] = ()
+) -> ClassLabel:
+    label = ClassLabel(name, id, aliases)
+    try:
+        check_label(label)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+    return label

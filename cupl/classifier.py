@@ -209,7 +209,9 @@ class ZeroShotClassifier:
 
         """
         _check_top_k(top_k)
-        vectors = torch.as_tensor(image_vectors, dtype=torch.float32, device="cpu")
+        if isinstance(image_vectors, np.ndarray):
+            image_vectors = torch.from_numpy(image_vectors.astype(np.float32))
+        vectors = image_vectors.float().cpu()
         width = self.vectors.matrix.shape[1]
         if vectors.ndim != 2 or vectors.shape[1] != width:
             raise InputError(

@@ -69,6 +69,17 @@ POOLINGS: dict[str, Pooling] = {
 DEFAULT_POOLING = "normalized-mean"
 
 
+def check_pooling(method: str) -> None:
+    """Accept the name of a pooling.
+
+    Raises:
+        InputError: there is none of that name.
+
+    """
+    if method not in POOLINGS:
+        raise InputError(f"no pooling is called {method!r}: use {', '.join(POOLINGS)}")
+
+
 def pool(
     vectors: torch.Tensor, sizes: Sequence[int], method: str = DEFAULT_POOLING
 ) -> torch.Tensor:
@@ -87,8 +98,7 @@ def pool(
             or a vector that is zero or not finite.
 
     """
-    if method not in POOLINGS:
-        raise InputError(f"no pooling is called {method!r}: use {', '.join(POOLINGS)}")
+    check_pooling(method)
     if min(sizes, default=0) < 1:
         raise InputError("every class needs at least one prompt")
     if sum(sizes) != len(vectors):

@@ -1,6 +1,7 @@
 """Templates: questions to ask about a class, and hand-written prompts that name it."""
 
 import functools
+import os
 import re
 import unicodedata
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
 
-from cupl.errors import InputError
+from cupl.errors import InputError, MissingFileError
 from cupl.paths import prompts_dir
 from cupl.yamlfile import read_yaml
 
@@ -18,7 +19,7 @@ _ARTICLES = ("a ", "an ", "the ")
 
 @functools.cache
 def _inflect() -> Any:
-    import inflect  # takes a tenth of a second
+    import inflect  # takes more than a second: it rewrites itself to check types
 
     return inflect.engine()
 
@@ -111,9 +112,8 @@ class TemplateSet(_TemplateFile):
 
 def _find(kind: str, name: str | Path) -> Path:
     """Path of a shipped file by its bare name, or of the user's own."""
-    shipped = prompts_dir() / kind
-    if str(name) in (known := sorted(path.stem for path in shipped.glob("*.yaml"))):
-        return shipped / f"{name}.yaml"
-    if not Path(name).exists():
-        raise InputError(f"{name}: no such {kind} file; cupl brings {', '.join(known)}")
-    return Path(name)
+    known = {path.stem: path for path in sorted((prompts_dir() / kind).glob("*.yaml"))}
+    path = known.get(str(name), Path(name))
+    if not os.path.lexists(path):
+        raise MissingFileError(f"{name}: no such {kind} file; cupl brings {', '.join(known)}")
+    return path

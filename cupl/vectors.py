@@ -19,7 +19,7 @@ from cupl.classes import ClassLabel, check_labels
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.files import write_atomically
-from cupl.pooling import DEFAULT_POOLING, average, pool
+from cupl.pooling import DEFAULT_POOLING, average, check_pooling, pool
 
 Combine = Literal["concat", "average"]
 
@@ -116,7 +116,7 @@ class ClassVectors:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "JSON"
-            raise InputError(f"{path}: no class vectors: {where}: {first['msg']}") from error
+            raise InputError(f"{path}: no class vectors: {where!r:.100}: {first['msg']}") from error
         except InputError as error:
             raise InputError(f"{path}: no class vectors: {error}") from error
         except (SafetensorError, OSError) as error:
@@ -132,15 +132,15 @@ class ClassVectors:
         made_by = self.provenance
         if encoder.fingerprint != made_by.fingerprint:
             raise InputError(
-                f"these class vectors were made by the encoder {made_by.encoder} (fingerprint "
-                f"{made_by.fingerprint[:12]}), not by {encoder.id} (fingerprint "
-                f"{encoder.fingerprint[:12]}): use that encoder, or encode the bank again"
+                f"these class vectors were made by the encoder {made_by.encoder!r:.100} "
+                f"(fingerprint {made_by.fingerprint[:12]!r}), not by {encoder.id!r} (fingerprint "
+                f"{encoder.fingerprint[:12]!r}): use that encoder, or encode the bank again"
             )
         width = self.matrix.shape[1]
         if width != encoder.dim:
             raise InputError(
                 f"these class vectors are {width} wide, but {encoder.id} makes {encoder.dim}: "
-                f"use the encoder {made_by.encoder}, or encode the bank again"
+                f"use the encoder {made_by.encoder!r:.100}, or encode the bank again"
             )
 
 
@@ -236,20 +236,14 @@ def _encode(
     source: dict[str, Any],
 ) -> ClassVectors:
     """Class vectors from one or two lists of prompts for each class, encoded in one call."""
+    check_pooling(pooling)  # before the encoding, which can take minutes
     owned = [
         (label.name, text)
         for prompts in lists
         for label, texts in zip(labels, prompts, strict=True)
         for text in texts
     ]
-    truncated = _find_truncated(owned, encoder)
-    if truncated and strict:
-        name, text = truncated[0]
-        raise InputError(
-            f"{len(truncated)} prompts are longer than the {encoder.max_tokens} tokens that "
-            f"{encoder.id} reads, the first for {name!r}: {text[:60]!r}; shorten them, or allow "
-            "them to be cut"
-        )
+    truncated = _find_truncated(owned, encoder, strict)
     vectors = encoder.encode_text([text for _, text in owned])  # [prompts, dim]
     parts = torch.split(vectors, [sum(map(len, prompts)) for prompts in lists])
     pooled = [
@@ -272,11 +266,21 @@ def _encode(
     )
 
 
-def _find_truncated(owned: list[tuple[str, str]], encoder: Encoder) -> list[tuple[str, str]]:
+def _find_truncated(
+    owned: list[tuple[str, str]], encoder: Encoder, strict: bool
+) -> list[tuple[str, str]]:
     texts = list(dict.fromkeys(text for _, text in owned))
     counts = zip(texts, encoder.count_tokens(texts), strict=True)
     too_long = {text for text, count in counts if count > encoder.max_tokens}
-    return [(name, text) for name, text in owned if text in too_long]
+    truncated = [(name, text) for name, text in owned if text in too_long]
+    if truncated and strict:
+        name, text = truncated[0]
+        raise InputError(
+            f"{len(truncated)} prompts are longer than the {encoder.max_tokens} tokens that "
+            f"{encoder.id} reads, the first for {name!r}: {text[:60]!r}; shorten them, or allow "
+            "them to be cut"
+        )
+    return truncated
 
 
 def _cupl_version() -> str:

@@ -17,7 +17,7 @@ from cupl.errors import InputError, MissingFileError
 MAX_BYTES = 100_000_000
 
 MAX_DEPTH = 20
-"""Lists and mappings inside one another; a bank needs five. libyaml crashes at some ten thousand."""
+"""Lists and mappings inside one another; a bank needs five. At 100,000 libyaml crashes."""
 
 MAX_NUMBER = 100
 """Characters of a number; reading a longer one takes time that grows with the square."""
@@ -88,19 +88,20 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
 
     """
     text = read_text(path)
+    root: Any = None
     try:
         root = yaml.compose(text, Loader=_Loader)
         if root is None:
             raise InputError("the file is empty")
-        data = _construct(root, set())
-        return model.model_validate(data)
+        return model.model_validate(_construct(root, set()))
     except yaml.reader.ReaderError as error:
         raise InputError(f"{path}: {_explain_character(text)}") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f" line {mark.line + 1}:" if mark else ""
         raise InputError(
-            f"{path}:{line} not valid YAML: {error.problem or error.context}"
+            f"{path}:{line} not valid YAML: {error.problem or error.context} "
+            "(does a text there need 'quotes'?)"
         ) from error
     except ValidationError as error:
         raise InputError(f"{path}: {_explain(error, root)}") from error
@@ -141,7 +142,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     if node.tag not in _PLAIN or len(node.value) > MAX_NUMBER:
         return NotText()
     try:
-        return yaml.SafeLoader("").construct_object(node)  # type: ignore[no-untyped-call]
+        return yaml.SafeLoader("").construct_object(node)
     except (ValueError, KeyError):  # an explicit tag that does not fit, such as !!int abc
         return NotText()
 

@@ -1,11 +1,12 @@
 """Every test has a home of its own and no key, server or model hub."""
 
-from collections.abc import Iterator
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+os.environ["HF_HUB_OFFLINE"] = "1"  # the hub's library reads it when it is imported
 settings.register_profile("cupl", database=None, deadline=None)  # nothing left in the checkout
 settings.load_profile("cupl")
 
@@ -21,15 +22,13 @@ def _own_home(
     tmp_path_factory: pytest.TempPathFactory,
     mini_cache: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[None]:
+) -> None:
     home = tmp_path_factory.mktemp("home")
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(home))
     for variable in ("XDG_CACHE_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("CUPL_CACHE", str(home / "cache"))
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     (home / "cache").mkdir()
     # The weights of the mini models are unpacked once; everything else in the cache is fresh.
     (home / "cache" / "mini").symlink_to(mini_cache, target_is_directory=True)
-    yield

@@ -277,10 +277,10 @@ def test_vectors_of_another_encoder_are_refused(
     clip: Encoder, classifier: ZeroShotClassifier, tmp_path: Path
 ) -> None:
     classifier.save(tmp_path / "v")
-    with pytest.raises(InputError, match="were made by the encoder hand-made"):
+    with pytest.raises(InputError, match="were made by the encoder 'hand-made'"):
         ZeroShotClassifier.load(tmp_path / "v", clip)
     same_width = HandMadeEncoder({"a": [1.0, 0.0, 0.0]}, fingerprint="another")
-    with pytest.raises(InputError, match="were made by the encoder hand-made"):
+    with pytest.raises(InputError, match="were made by the encoder 'hand-made'"):
         ZeroShotClassifier.from_vectors(ClassVectors.load(tmp_path / "v"), same_width)
 
 

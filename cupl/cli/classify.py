@@ -1,15 +1,12 @@
 """``cupl classify``: images to labels."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from cupl.cli import encode as encoding
 from cupl.cli.output import check_target, count, say
-
-if TYPE_CHECKING:
-    from cupl.classifier import ZeroShotClassifier
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl"}
 
@@ -46,6 +43,8 @@ def classify(
     An image that cannot be read becomes a row with the reason; the others go on and the exit
     code is 3.
     """
+    from cupl.bank import PromptBank
+    from cupl.classifier import ZeroShotClassifier
     from cupl.images import find_images
     from cupl.tables import write_predictions
 
@@ -58,10 +57,14 @@ def classify(
         check_target(output)
     paths = find_images(images)
     if vectors is not None:
-        classifier = _from_vectors(vectors, encoder, device)
+        classifier = ZeroShotClassifier.from_vectors(vectors, encoder, device)
     else:
         assert bank is not None  # noqa: S101 (checked above)
-        classifier = _from_bank(bank, encoder, device, pooling, templates, combine, strict)
+        prompts = PromptBank.load(bank)
+        name = encoder or encoding.DEFAULT_ENCODER
+        classifier = ZeroShotClassifier(
+            *encoding.encode_with(prompts, name, device, pooling, templates, combine, strict)
+        )
     top_k = min(top_k, len(classifier.labels))
     failed = write_predictions(
         classifier.predict(paths, top_k), top_k, format or FORMATS.get(ending, "table"), output
@@ -71,26 +74,3 @@ def classify(
     if failed:
         say(f"{count(failed, 'image')} of {len(paths):,} could not be read")
         raise typer.Exit(3)
-
-
-def _from_vectors(path: Path, encoder: str | None, device: str) -> "ZeroShotClassifier":
-    from cupl.classifier import ZeroShotClassifier
-
-    return ZeroShotClassifier.from_vectors(path, encoder, device)
-
-
-def _from_bank(
-    path: Path,
-    encoder: str | None,
-    device: str,
-    pooling: str,
-    templates: str | None,
-    combine: encoding.CombineName,
-    strict: bool,
-) -> "ZeroShotClassifier":
-    from cupl.classifier import ZeroShotClassifier
-    from cupl.encoders import load_encoder
-
-    loaded = load_encoder(encoder or encoding.DEFAULT_ENCODER, device)
-    made = encoding.encode_file(path, loaded, pooling, templates, combine, strict)
-    return ZeroShotClassifier(made, loaded)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from cupl.classifier import Prediction
     from cupl.demo import Result
 
-SHOWN = 3
+SHOWN = 2
 
 
 def demo(
@@ -48,16 +48,16 @@ def _print_table(result: "Result") -> None:
 
     from cupl.demo import PHOTOS
 
-    grid = Table("photo", "a photo of a {}.", "CuPL", box=box.SIMPLE_HEAD)
+    grid = Table("photo", "shows", "a photo of a {}.", "CuPL", box=box.SIMPLE_HEAD)
     right = [0, 0]
     rows = zip(PHOTOS.items(), result.template, result.described, strict=True)
     for (name, truth), *predictions in rows:
-        grid.add_row(name, *(_cell(prediction, truth) for prediction in predictions))
+        grid.add_row(name, truth, *(_cell(prediction, truth) for prediction in predictions))
         for column, prediction in enumerate(predictions):
             right[column] += prediction.label == truth
     grid.add_section()
-    grid.add_row("right", *(f"{number} of {len(PHOTOS)}" for number in right))
-    Console(width=100).print(grid)
+    grid.add_row("right", "", *(f"{number} of {len(PHOTOS)}" for number in right))
+    Console(width=110).print(grid)
 
 
 def _cell(prediction: "Prediction", truth: str) -> str:

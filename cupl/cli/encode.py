@@ -8,7 +8,8 @@ import typer
 from cupl.cli.output import check_target, count, say
 
 if TYPE_CHECKING:
-    from cupl.encoders import base as encoders
+    from cupl.bank import PromptBank
+    from cupl.encoders.base import Encoder
     from cupl.vectors import ClassVectors
 
 EncoderName = Annotated[
@@ -45,38 +46,38 @@ def encode(
     strict: Strict = False,
 ) -> None:
     """Encode a bank into one vector for each class."""
-    from cupl.encoders import load_encoder
+    from cupl.bank import PromptBank
 
     check_target(output)
-    loaded = load_encoder(encoder, device)
-    vectors = encode_file(bank, loaded, pooling, templates, combine, strict)
+    vectors, _ = encode_with(
+        PromptBank.load(bank), encoder, device, pooling, templates, combine, strict
+    )
     vectors.save(output)
     rows, width = vectors.matrix.shape
     say(f"wrote {output}: {count(rows, 'class vector')} of {width} numbers by {encoder}")
     say(f"next: cupl classify IMAGE... --vectors {output}")
 
 
-def encode_file(
-    bank: Path,
-    encoder: "encoders.Encoder",
+def encode_with(
+    bank: "PromptBank",
+    encoder: str,
+    device: str,
     pooling: str,
     templates: str | None,
     combine: CombineName,
     strict: bool,
-) -> "ClassVectors":
-    """Class vectors of a bank's file; says which prompts the encoder could not read whole."""
-    from cupl.bank import PromptBank
+) -> "tuple[ClassVectors, Encoder]":
+    """Class vectors of a bank and the encoder; says which prompts it could not read whole."""
+    from cupl.encoders import load_encoder
     from cupl.questions import TemplateSet
     from cupl.vectors import encode_bank
 
-    prompts = PromptBank.load(bank)
     written = TemplateSet.load(templates).templates if templates else ()
-    vectors = encode_bank(
-        prompts, encoder, pooling, templates=written, combine=combine, strict=strict
-    )
+    loaded = load_encoder(encoder, device)
+    vectors = encode_bank(bank, loaded, pooling, templates=written, combine=combine, strict=strict)
     truncated = vectors.provenance.truncated
     if truncated:
-        say(f"{count(len(truncated), 'prompt')} longer than {encoder.max_tokens} tokens, cut:")
+        say(f"{count(len(truncated), 'prompt')} longer than {loaded.max_tokens} tokens, cut:")
         for name, text in truncated[:SHOWN]:
             say(f"  {name}: {text[:80]}...")
-    return vectors
+    return vectors, loaded

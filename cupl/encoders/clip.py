@@ -13,17 +13,12 @@ from typing import Any
 
 import torch
 from PIL.Image import Image
-from transformers import (
-    AutoTokenizer,
-    CLIPImageProcessorPil,
-    CLIPModel,
-    PreTrainedTokenizerFast,
-)
+from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from cupl.encoders.base import Tokens, encode_unique_texts
 from cupl.encoders.device import resolve_device
-from cupl.encoders.hub import ModelFiles, fetch_weights, find_model, missing_config
+from cupl.encoders.hub import ModelFiles, fetch_weights, find_model, first_line, missing_config
 from cupl.errors import InputError
 
 _TEXT_BATCH = 128
@@ -99,8 +94,9 @@ class ClipEncoder:
                 "use a model with safetensors weights"
             ) from error
         except Exception as error:  # a damaged file fails in the parser of whichever library
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-            raise InputError(f"{name} cannot be loaded as a CLIP model: {reason}") from error
+            raise InputError(
+                f"{name} cannot be loaded as a CLIP model: {first_line(error)}"
+            ) from error
         _check_tokenizer(name, model, tokenizer)
         _check_image_size(name, model, processor)
         return cls(files, model, tokenizer, processor, place)
@@ -207,8 +203,8 @@ def _check_config(files: ModelFiles) -> None:
         raise InputError(f"{files.name} holds no model: its config.json is unusable") from error
     if kind != "clip":
         raise InputError(
-            f"{files.name} is a model of type {kind!r}; an encoder needs a whole CLIP model (type "
-            "'clip'), with a text and an image tower"
+            f"{files.name} is a model of type {kind!r:.60}; an encoder needs a whole CLIP model "
+            "(type 'clip'), with a text and an image tower"
         )
     missing = missing_config(files.folder)
     if missing is not None:

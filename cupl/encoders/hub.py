@@ -91,23 +91,30 @@ def fetch_weights(files: ModelFiles) -> bool:
     """
     for download in ((), _SAFETENSORS, _PICKLE):
         if download and files.revision is not None:
-            _download(files.name, download, files.revision)
+            # The hub's client warns where nothing matches; the configuration always does.
+            _download(files.name, ("config.json", *download), files.revision)
         for weights in (_SAFETENSORS, _PICKLE):
             if _is_complete(files.folder, weights[0], weights[1]):
                 return weights is _SAFETENSORS
     raise InputError(f"{files.name} has no weights: neither {_SAFETENSORS[0]} nor {_PICKLE[0]}")
 
 
+def first_line(error: BaseException) -> str:
+    """The beginning of a message of another library, fit to be printed."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return "".join(filter(str.isprintable, lines[0]))[:200]
+
+
 def _is_complete(folder: Path, whole: str, index: str) -> bool:
     if (folder / whole).is_file():
         return True
     try:
-        shards = set(json.loads((folder / index).read_text("utf-8"))["weight_map"].values())
+        weight_map = json.loads((folder / index).read_text("utf-8"))["weight_map"]
+        return all((folder / shard).is_file() for shard in set(weight_map.values()))
     except FileNotFoundError:
         return False
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / index} is damaged") from error
-    return all((folder / shard).is_file() for shard in shards)
 
 
 def _download(name: str, patterns: Sequence[str], revision: str | None = None) -> Path:
@@ -125,8 +132,7 @@ def _download(name: str, patterns: Sequence[str], revision: str | None = None) -
     except InputError:
         raise
     except Exception as error:  # the hub's client, HTTP and the disk each bring their own errors
-        cause = error.__cause__ or error
-        reason = (str(cause).strip() or type(cause).__name__).splitlines()[0][:200]
+        reason = first_line(error.__cause__ or error)
         raise ServerError(
             f"{name} is not on this machine and could not be downloaded ({reason}); give a local "
             "directory, or the encoder 'mini', which needs no download"

@@ -8,7 +8,9 @@ embedded by the same sentence encoder, MiniLM-L6-v2 (Wang et al., arXiv 2002.109
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,12 +26,13 @@ from torch.nn.functional import normalize
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from cupl.bank import PromptBank
-from cupl.classes import read_classes
 from cupl.encoders.base import Tokens, encode_unique_texts
 from cupl.encoders.device import resolve_device
 from cupl.errors import CuplError, InputError, MissingPackageError
 from cupl.files import write_atomically
 from cupl.paths import cache_dir, prompts_dir
+from cupl.questions import fill
+from cupl.yamlfile import read_text
 
 ANCHORS = "imagenet-mini.yaml"
 """The bank, among those that come with cupl, that describes ImageNet's classes."""
@@ -39,6 +42,8 @@ _TEXT_BATCH = 64
 _IMAGE_BATCH = 4  # larger ones are slower on a CPU
 _SIDE = 224
 _TOP = 20
+_CLASSES = 1000
+_TEMPLATES = ("{}", "a photo of {a}")
 
 
 class MiniEncoder:
@@ -54,20 +59,23 @@ class MiniEncoder:
     max_tokens = 256
     logit_scale = 12.0
 
-    def __init__(self, anchors: PromptBank, device: torch.device) -> None:
+    def __init__(self, anchors: Sequence[Sequence[str]], device: torch.device) -> None:
         """Load the models and embed the anchors, or fetch their embeddings from cupl's cache.
 
         Args:
-            anchors: a bank of ImageNet's 1,000 classes, each with its WordNet id.
+            anchors: texts about each of ImageNet's 1,000 classes, in the order of their WordNet
+                ids, which is that of the classifier's outputs.
             device: where to compute.
 
         Raises:
-            InputError: the bank has other classes, or a package's model is damaged.
+            InputError: a class is missing or has no text, or a package's model is damaged.
             MissingPackageError: the packages are not installed.
 
         """
         classifier, sentences = _model_files()
-        texts = _anchor_texts(anchors)
+        texts = [list(group) for group in anchors]
+        if len(texts) != _CLASSES or not all(texts):
+            raise InputError(f"the mini encoder needs texts for each of {_CLASSES} classes")
         self.device = device
         self.fingerprint = _digest(texts, classifier, sentences)
         try:
@@ -96,7 +104,7 @@ class MiniEncoder:
         """
         place = resolve_device(device)
         _model_files()
-        return cls(PromptBank.load(prompts_dir() / "banks" / ANCHORS), place)
+        return cls(anchor_texts(PromptBank.load(prompts_dir() / "banks" / ANCHORS)), place)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before truncation, special tokens included."""
@@ -190,16 +198,29 @@ def _model_files() -> tuple[Path, Path]:
     return classifier, Path(get_model_path()) / "model.safetensors"
 
 
-def _anchor_texts(bank: PromptBank) -> list[list[str]]:
-    """Texts of each class in the order of the classifier's outputs, which is that of the ids."""
+def anchor_texts(bank: PromptBank) -> list[list[str]]:
+    """What anchors each class of ImageNet: its prompts in the bank, and its name with its kind.
+
+    Args:
+        bank: of ImageNet's 1,000 classes, each with its WordNet id.
+
+    Raises:
+        InputError: the bank has other classes.
+
+    """
     prompts = {entry.id: entry.texts for entry in bank.classes}
-    labels = read_classes("imagenet")
-    if len(prompts) != len(bank) or prompts.keys() != {label.id for label in labels}:
+    table = read_text(prompts_dir() / "classes" / "imagenet.csv")
+    rows = list(csv.DictReader(io.StringIO(table, newline="")))
+    if len(prompts) != len(bank) or prompts.keys() != {row["id"] for row in rows}:
         raise InputError(
             f"the bank {bank.name!r} cannot anchor the mini encoder: it must hold ImageNet's "
-            f"{len(labels)} classes by their WordNet ids"
+            f"{_CLASSES} classes by their WordNet ids"
         )
-    return [prompts[label.id] for label in labels]
+    return [
+        [fill(template, row["name"]) + f", a kind of {row['kind']}" for template in _TEMPLATES]
+        + prompts[row["id"]]
+        for row in rows
+    ]
 
 
 def _digest(texts: list[list[str]], *weights: Path) -> str:

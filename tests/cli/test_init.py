@@ -25,8 +25,9 @@ def test_help_and_import_load_nothing_heavy() -> None:
 
 def test_the_public_surface() -> None:
     script = "import cupl; from cupl import *; print(generate, cupl.generate, load_encoder)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     assert done.stdout.count("<function generate") == 2
 
 

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 import pytest
 from huggingface_hub import constants
 
+from cupl.encoders import load_encoder
 from cupl.encoders.hub import fetch_weights, find_model
 from cupl.errors import InputError, MissingFileError, ServerError
+from tests.models import save_clip
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
@@ -145,11 +147,14 @@ def test_only_what_is_needed_is_fetched(hub: Hub, cache: Path) -> None:
     assert cache in found.folder.parents
 
 
-def test_a_pickle_is_fetched_where_there_is_nothing_better(hub: Hub) -> None:
+def test_a_pickle_is_fetched_where_there_is_nothing_better(
+    hub: Hub, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     hub.files |= {"pytorch_model.bin": b"pickle"}
     found = find_model("org/clip")
     assert fetch_weights(found) is False
     assert (found.folder / "pytorch_model.bin").read_bytes() == b"pickle"
+    assert "No files matched" not in caplog.text + capfd.readouterr().err
 
 
 def test_a_model_without_weights_is_refused(hub: Hub) -> None:
@@ -185,6 +190,16 @@ def test_a_cache_of_another_client_is_used(cache: Path) -> None:
     found = find_model("org/clip")
     assert (found.folder, found.revision) == (snapshot, COMMIT)
     assert fetch_weights(found) is False
+
+
+def test_a_cached_model_is_loaded_with_its_revision(
+    cache: Path, request: pytest.FixtureRequest
+) -> None:
+    save_clip(write_cache(cache, {}), safetensors=False)
+    request.getfixturevalue("no_network")
+    encoder = load_encoder("org/clip", "cpu")
+    assert (encoder.id, encoder.revision) == ("org/clip", COMMIT)
+    assert encoder.encode_text(["a photo of a cat"]).isfinite().all()
 
 
 def test_half_a_model_in_the_cache_is_completed(hub: Hub, cache: Path) -> None:
@@ -259,7 +274,9 @@ def test_a_file_is_no_model(tmp_path: Path) -> None:
         find_model(str(tmp_path / "model.safetensors"))
 
 
-@pytest.mark.parametrize("index", [b"", b"[]", b"{}", b'{"weight_map": []}'])
+@pytest.mark.parametrize(
+    "index", [b"", b"[]", b"{}", b'{"weight_map": []}', b'{"weight_map": {"a": 1}}']
+)
 def test_a_damaged_index_is_named(index: bytes, tmp_path: Path) -> None:
     for name, data in (FILES | {"model.safetensors.index.json": index}).items():
         (tmp_path / name).write_bytes(data)

@@ -1,7 +1,7 @@
 """The real mini encoder on real photographs: those that scikit-image carries in its wheel."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from torch.nn.functional import normalize
 from cupl.bank import ClassPrompts, PromptBank
 from cupl.classes import read_classes
 from cupl.encoders import load_encoder
-from cupl.encoders.mini import ANCHORS, MiniEncoder
+from cupl.encoders.mini import ANCHORS, MiniEncoder, anchor_texts
 from cupl.errors import InputError, MissingPackageError
 from cupl.paths import prompts_dir
 
@@ -41,17 +41,9 @@ def photo(name: str) -> Image.Image:
     return Image.open(Path(skimage.__file__).parent / "data" / name).convert("RGB")
 
 
-def bank(texts: Sequence[str]) -> PromptBank:
-    """A bank like the shipped one, but of one text a class; few different ones embed at once."""
-    entries = [
-        ClassPrompts(name=label.name, id=label.id, prompts={"": [text]})
-        for label, text in zip(read_classes("imagenet"), texts, strict=True)
-    ]
-    return PromptBank(name="texts", classes=entries)
-
-
-NAMES = [f"a {label.name}" for label in read_classes("imagenet")]
-FEW = ["an animal", "a machine", "a garment", "a fruit"] * 250
+LABELS = read_classes("imagenet")
+NAMES = [[f"a {label.name}"] for label in LABELS]
+FEW = [["an animal"], ["a machine", "a tool"], ["a garment"], ["a fruit"]] * 250  # embed at once
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,7 +64,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniEncoder]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CUPL_CACHE", str(tmp_path_factory.mktemp("mini")))
-        yield MiniEncoder(bank(NAMES), CPU)
+        yield MiniEncoder(NAMES, CPU)
 
 
 def cached_file(cache: Path, encoder: MiniEncoder) -> Path:
@@ -119,7 +111,8 @@ def test_nothing_to_encode_gives_no_rows(encoder: MiniEncoder) -> None:
 
 
 def test_texts_of_the_anchors_have_their_centre_at_zero() -> None:
-    vectors = MiniEncoder(bank(FEW), CPU).encode_text(FEW)
+    texts = [group[0] for group in FEW]
+    vectors = MiniEncoder([[text] for text in texts], CPU).encode_text(texts)
     assert vectors.shape == (1000, MiniEncoder.dim)
     torch.testing.assert_close(vectors.mean(dim=0), torch.zeros(MiniEncoder.dim))
     assert vectors.norm(dim=-1).min() > 0.1
@@ -141,27 +134,27 @@ def test_tokens_are_counted_whole_and_special_tokens_are_text(encoder: MiniEncod
 
 
 def test_fingerprint_is_of_the_anchors() -> None:
-    few = MiniEncoder(bank(FEW), CPU)
-    same = MiniEncoder(bank(FEW), CPU)
+    few = MiniEncoder(FEW, CPU)
+    same = MiniEncoder(FEW, CPU)
     assert same.fingerprint == few.fingerprint
     assert torch.equal(same.encode_text(["cat"]), few.encode_text(["cat"]))
-    assert MiniEncoder(bank(FEW[::-1]), CPU).fingerprint != few.fingerprint
+    assert MiniEncoder(FEW[::-1], CPU).fingerprint != few.fingerprint
 
 
 def test_anchors_come_from_the_cache(tmp_path: Path) -> None:
-    few = MiniEncoder(bank(FEW), CPU)
+    few = MiniEncoder(FEW, CPU)
     ours = load_file(cached_file(tmp_path, few))["anchors"]
     theirs = normalize(torch.randn(ours.shape, generator=torch.Generator().manual_seed(0)), dim=-1)
     save_file({"anchors": theirs}, cached_file(tmp_path, few))
     torch.testing.assert_close(
-        MiniEncoder(bank(FEW), CPU).encode_text(["cat"]) + theirs.mean(dim=0),
+        MiniEncoder(FEW, CPU).encode_text(["cat"]) + theirs.mean(dim=0),
         few.encode_text(["cat"]) + ours.mean(dim=0),
     )
 
 
 @pytest.mark.parametrize("damage", ["cut", "shape", "nan", "name"])
 def test_damaged_cache_is_made_again(tmp_path: Path, damage: str) -> None:
-    few = MiniEncoder(bank(FEW), CPU)
+    few = MiniEncoder(FEW, CPU)
     file = cached_file(tmp_path, few)
     whole = file.read_bytes()
     damaged = {
@@ -171,7 +164,7 @@ def test_damaged_cache_is_made_again(tmp_path: Path, damage: str) -> None:
         "name": save({"rows": load(whole)["anchors"]}),
     }
     file.write_bytes(damaged[damage])
-    again = MiniEncoder(bank(FEW), CPU)
+    again = MiniEncoder(FEW, CPU)
     assert torch.equal(again.encode_text(["cat"]), few.encode_text(["cat"]))
     assert file.read_bytes() == whole
 
@@ -181,20 +174,36 @@ def test_cache_that_cannot_be_written_only_costs_time(
 ) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("CUPL_CACHE", str(tmp_path / "file"))
-    assert MiniEncoder(bank(FEW), CPU).encode_text(["cat"]).isfinite().all()
+    assert MiniEncoder(FEW, CPU).encode_text(["cat"]).isfinite().all()
 
 
-def test_shipped_anchors_are_the_classes_of_imagenet() -> None:
-    shipped = PromptBank.load(prompts_dir() / "banks" / ANCHORS)
-    ids = [entry.id for entry in shipped.classes]
-    assert sorted(filter(None, ids)) == [label.id for label in read_classes("imagenet")]
+def test_shipped_bank_anchors_every_class() -> None:
+    texts = anchor_texts(PromptBank.load(prompts_dir() / "banks" / ANCHORS))
+    assert len(texts) == 1000
+    assert texts[0][:2] == ["tench, a kind of cyprinid", "a photo of a tench, a kind of cyprinid"]
+    for label, group in zip(LABELS, texts, strict=True):
+        assert len(group) > 2
+        assert all(label.name in text for text in group[:2])
+
+
+def test_anchors_follow_the_classifier_whatever_the_order_of_the_bank() -> None:
+    entries = [ClassPrompts(name=x.name, id=x.id, prompts={"": [f"It is {x}."]}) for x in LABELS]
+    bank = PromptBank(name="here", classes=entries)
+    turned = PromptBank(name="here", classes=entries[::-1])
+    assert anchor_texts(turned) == anchor_texts(bank)
+    assert anchor_texts(bank)[7][2] == "It is rooster (n01514668)."
 
 
 def test_bank_of_other_classes_is_refused() -> None:
-    short = bank(FEW)
-    short.classes.pop()
-    with pytest.raises(InputError, match="'texts' cannot anchor"):
-        MiniEncoder(short, CPU)
+    bank = PromptBank(name="few", classes=[ClassPrompts(name="tench", prompts={"": ["A fish."]})])
+    with pytest.raises(InputError, match="'few' cannot anchor"):
+        anchor_texts(bank)
+
+
+@pytest.mark.parametrize("anchors", [FEW[:-1], [*FEW[:-1], []]])
+def test_class_without_anchor_is_refused(anchors: list[list[str]]) -> None:
+    with pytest.raises(InputError, match="each of 1000 classes"):
+        MiniEncoder(anchors, CPU)
 
 
 @pytest.mark.parametrize(

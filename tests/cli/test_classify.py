@@ -1,0 +1,130 @@
+import csv
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.cli.conftest import Cupl
+from tests.models import bank_of, save_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A bank of three classes, a folder with two images, a broken one and a text file."""
+    bank_of({"cat": ["A cat."], "dog": ["A dog."], "frog": ["A small frog."]}).save(
+        tmp_path / "bank.yaml"
+    )
+    photos = tmp_path / "photos" / "more"
+    photos.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 40, 60, 3), dtype=np.uint8)
+    Image.fromarray(pixels[0]).save(photos / "one, two.png")
+    Image.fromarray(pixels[1]).save(photos.parent / "[red].jpg")
+    (photos.parent / "broken.jpg").write_bytes((photos / "one, two.png").read_bytes()[:500])
+    (photos.parent / "notes.txt").write_text("no image")
+    return tmp_path
+
+
+def test_a_table_for_a_person(cupl: Cupl, clip: Path, work: Path) -> None:
+    outcome = cupl("classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip)
+    assert outcome.code == 3
+    assert "[red].jpg" in outcome.out
+    assert "error: the image is damaged or cut off" in outcome.out
+    assert outcome.out.count("%") == 6
+    assert "1 image of 3 could not be read" in outcome.err
+
+
+def test_csv_and_json_lines_say_the_same(cupl: Cupl, clip: Path, work: Path) -> None:
+    command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
+    assert cupl(*command, "--top-k", 2, "-o", work / "p.csv").code == 3
+    assert cupl(*command, "--top-k", 2, "-o", work / "p.jsonl").code == 3
+    with (work / "p.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    records = [json.loads(line) for line in (work / "p.jsonl").read_text().splitlines()]
+    assert [row["path"] for row in rows] == [record["path"] for record in records]
+    for row, record in zip(rows, records, strict=True):
+        if record["error"]:
+            assert row["error"] == record["error"]
+            assert row["label"] == ""
+            assert record["top"] == []
+        else:
+            assert [row["label"], row["label_2"]] == [top["label"] for top in record["top"]]
+            assert float(row["score"]) == pytest.approx(record["score"], abs=1e-6)
+            assert float(row["probability_2"]) == pytest.approx(
+                record["top"][1]["probability"], abs=1e-6
+            )
+    assert sum(bool(row["error"]) for row in rows) == 1
+
+
+def test_vectors_give_what_the_bank_gives(cupl: Cupl, clip: Path, work: Path) -> None:
+    vectors = work / "v.safetensors"
+    cupl("encode", work / "bank.yaml", "-o", vectors, "--encoder", clip)
+    image = work / "photos" / "[red].jpg"
+    options = ["--format", "jsonl", "--encoder", clip]
+    from_bank = cupl("classify", image, "--bank", work / "bank.yaml", *options)
+    from_vectors = cupl("classify", image, "--vectors", vectors, *options)
+    without_name = cupl("classify", image, "--vectors", vectors, "--format", "jsonl")
+    assert from_bank.code == from_vectors.code == without_name.code == 0
+    assert from_bank.out == from_vectors.out == without_name.out
+
+
+def test_files_folders_and_patterns(
+    cupl: Cupl, clip: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(work)
+    outcome = cupl(
+        "classify", "photos/**/*.png", "photos/[red].jpg", "missing.png", "--bank", "bank.yaml",
+        "--encoder", clip, "--format", "csv",
+    )  # fmt: skip
+    rows = list(csv.DictReader(outcome.out.splitlines()))
+    assert [row["path"] for row in rows] == [
+        os.path.join("photos", "more", "one, two.png"),
+        os.path.join("photos", "[red].jpg"),
+        "missing.png",
+    ]
+    assert rows[2]["error"] == "there is no such file"
+    assert outcome.code == 3
+
+
+def test_another_encoder_is_refused(cupl: Cupl, clip: Path, work: Path, tmp_path: Path) -> None:
+    vectors = work / "v.safetensors"
+    cupl("encode", work / "bank.yaml", "-o", vectors, "--encoder", clip)
+    other = save_clip(tmp_path / "other", seed=1)
+    outcome = cupl("classify", work / "photos", "--vectors", vectors, "--encoder", other)
+    assert outcome.code == 1
+    assert "fingerprint" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["photos"], 2, "either --bank"),
+        (["photos", "--bank", "bank.yaml", "--vectors", "v"], 2, "either --bank"),
+        (["photos", "--vectors", "v", "--templates", "photo"], 2, "--templates goes with"),
+        (["photos", "--bank", "bank.yaml", "--format", "xml"], 2, "xml"),
+        (["photos", "--bank", "bank.yaml", "--top-k", "0"], 2, "top-k"),
+        (["photos", "--bank", "bank.yaml", "-o", "no/p.csv"], 1, "does not exist"),
+        (["*.gif", "--bank", "bank.yaml"], 1, "no image matches"),
+        (["photos", "--vectors", "bank.yaml"], 1, "bank.yaml"),
+    ],
+)
+def test_wrong_arguments(
+    cupl: Cupl,
+    work: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(work)
+    outcome = cupl("classify", *arguments)
+    assert outcome.code == code
+    assert message in outcome.err
+    assert outcome.out == ""

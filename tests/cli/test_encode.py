@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from cupl.vectors import ClassVectors
+from tests.cli.conftest import Cupl
+from tests.models import bank_of, save_clip
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    path = tmp_path / "bank.yaml"
+    bank_of({"cat": ["A cat is small."], "tree frog": ["A tree frog.", "a " * 200]}).save(path)
+    return path
+
+
+def test_class_vectors_are_written(cupl: Cupl, clip: Path, bank: Path, tmp_path: Path) -> None:
+    outcome = cupl("encode", bank, "-o", tmp_path / "v.safetensors", "--encoder", clip)
+    assert outcome.code == 0, outcome.err
+    assert "1 prompt longer than 77 tokens, cut:\n  tree frog: a a a" in outcome.err
+    assert "2 class vectors of 16 numbers" in outcome.err
+    vectors = ClassVectors.load(tmp_path / "v.safetensors")
+    assert [label.name for label in vectors.labels] == ["cat", "tree frog"]
+    assert torch.allclose(vectors.matrix.norm(dim=1), torch.ones(2))
+
+
+def test_strict_refuses_a_prompt_that_is_too_long(
+    cupl: Cupl, clip: Path, bank: Path, tmp_path: Path
+) -> None:
+    outcome = cupl("encode", bank, "-o", tmp_path / "v.safetensors", "--encoder", clip, "--strict")
+    assert outcome.code == 1
+    assert "tree frog" in outcome.err
+    assert not (tmp_path / "v.safetensors").exists()
+
+
+def test_settings_reach_the_vectors(cupl: Cupl, clip: Path, bank: Path, tmp_path: Path) -> None:
+    made = {}
+    for name, options in {
+        "plain": [],
+        "pooled": ["--pooling", "similarity"],
+        "concat": ["--templates", "photo"],
+        "average": ["--templates", "photo", "--combine", "average"],
+    }.items():
+        path = tmp_path / f"{name}.safetensors"
+        assert cupl("encode", bank, "-o", path, "--encoder", clip, *options).code == 0
+        made[name] = ClassVectors.load(path)
+    assert made["concat"].provenance.templates == ("a photo of a {}.",)
+    matrices = [vectors.matrix for vectors in made.values()]
+    for i, first in enumerate(matrices):
+        assert not any(torch.allclose(first, other) for other in matrices[i + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nothing.yaml", "-o", "v"], 1, "nothing.yaml: no such file"),
+        (["bank.yaml", "-o", "no/v"], 1, "does not exist"),
+        (["bank.yaml", "-o", "v", "--encoder", "./no"], 1, "no"),
+        (["bank.yaml", "-o", "v", "--device", "tpu"], 1, "tpu"),
+        (["bank.yaml", "-o", "v", "--pooling", "max"], 2, "max"),
+        (["bank.yaml", "-o", "v", "--templates", "no.yaml"], 1, "no such templates file"),
+    ],
+)
+def test_wrong_arguments(
+    cupl: Cupl,
+    bank: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(bank.parent)
+    outcome = cupl("encode", *arguments)
+    assert outcome.code == code
+    assert message in outcome.err
+    assert [path.name for path in bank.parent.iterdir()] == ["bank.yaml"]

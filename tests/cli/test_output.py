@@ -1,0 +1,35 @@
+import pytest
+
+from cupl.cli.output import count, none_or, progress, say
+
+
+def test_say_spells_out_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\x1b[31m\rb\u202e\nsecond 猫")
+    assert capsys.readouterr().err == "a\\x1b[31m\\rb\\u202e\nsecond 猫\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 classes"), (1, "1 class"), (1200, "1,200 classes")]
+)
+def test_count(number: int, text: str) -> None:
+    assert count(number, "class", "classes") == text
+
+
+def test_an_option_that_can_be_left_out() -> None:
+    parse = none_or(float)
+    assert parse("0.5") == 0.5
+    assert parse("None") == "none"
+    with pytest.raises(ValueError, match="hot"):
+        parse("hot")
+
+
+def test_progress_without_a_terminal_is_a_line_a_tenth(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress("answers") as update:
+        for done in range(1, 101):
+            update(done, 100)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "answers: 10 of 100"
+    assert lines[-1] == "answers: 100 of 100"
+    assert len(lines) == 10
