@@ -31,105 +31,156 @@ class Dropped:
 
 Filter = Callable[[Answer], Answer | Dropped]
 
-_THINKING = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|\Z)", re.DOTALL | re.IGNORECASE)
-_BULLET = re.compile(r"^\s*(?:[-*•–]|\d{1,2}[.)])\s+", re.MULTILINE)
+_THINKING = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
+_EMOJI = re.compile(r"[\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\u200d]*")
+_HEADING = re.compile(r"^[ \t]*(?:#{1,6}\s.*|\*\*[^*\n]+\*\*:?[ \t]*)\n", re.MULTILINE)
+_EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,2}|`)(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)")
+_BULLET = re.compile(r"(?:[-*•–]+|\d{1,2}[.)](?=\s))\s*")
 _OPENING = re.compile(
-    r"^(?:sure|certainly|of course|absolutely|okay|ok|great question)\b[^.!:\n]*[.!:,]\s*"
-    r"(?:here(?:'s| is| are)\b[^.!:\n]*:\s*)?|^here(?:'s| is| are)\b[^.!:\n]*:\s*",
+    r"^[^\w\"'“‘«(\[¿¡]+"
+    r"|^(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great question)[!.,:]\s*"
+    r"|^here(?:'s|’s| is| are)\b[^.!:]{0,150}:\s*"
+    r"|^(?:answer|description|caption|image|a|q):\s*"
+    r"|^(?:what|which|how|who|where|why|do|does|is|are|can)\b[^.!?]{0,200}\?\s*(?=\w)",
     re.IGNORECASE,
 )
-_QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»"}
+_SPILL = re.compile(
+    r"^[a-z][^A-Z.!?]{0,80}?[a-z]{2}(?=(?:An?|The|Some|It|They|These)\b"
+    r"|[A-Z][\w-]+ (?:is|are|has|have|looks?|can|typically|usually)\b)"
+)
+"""The end of a question that the model went on writing: "in as much detail as possibleThe ..."."""
+_QUOTED = re.compile(r"""^(?:["“«]([^"“”«»]+?)["”»]?|['‘]((?:[^'‘’]|['’](?=\w))+)['’])([.!?]?)$""")
+_TRAILING = re.compile(r"(?<=[^\s.…])([!?]?)\s*[.…]+$")
 
 
 def clean(answer: Answer) -> Answer:
-    """Take off what wraps a description: thinking, the question said again, bullets, quotes."""
-    text = unicodedata.normalize("NFC", _THINKING.sub("", answer.text)).strip()
-    # Control characters can repaint a terminal and mean nothing to a text encoder.
-    text = "".join(c if c in "\n\t" or unicodedata.category(c) != "Cc" else " " for c in text)
-    if answer.question and text.casefold().startswith(answer.question.casefold()):
-        text = text[len(answer.question) :].lstrip(" :\n?.")
-    text = _OPENING.sub("", _BULLET.sub("", text))
-    text = " ".join(text.split())
-    if len(text) > 1 and _QUOTES.get(text[0]) == text[-1] and text[0] not in text[1:-1]:
-        text = text[1:-1].strip()
-    return replace(answer, text=text)
+    """Take off what wraps a description: thinking, the question said again, markup, quotes."""
+    text = _EMOJI.sub("", _THINKING.sub("", answer.text))
+    text = unicodedata.normalize("NFC", "".join(map(_safe, text)))
+    text = _one_line(_EMPHASIS.sub(r"\2", _HEADING.sub("", text)))
+    if question := answer.question.rstrip(" :?."):
+        text = re.sub(rf"^{re.escape(question)}(?!\w)", "", text, flags=re.IGNORECASE)
+    text = _SPILL.sub("", text)
+    while (opened := _OPENING.sub("", text)) != text:
+        text = opened
+    text = _QUOTED.sub(lambda found: (found[1] or found[2]) + found[3], text)
+    return replace(answer, text=_TRAILING.sub(lambda found: found[1] or ".", text).strip())
+
+
+def _safe(char: str) -> str:
+    """Nothing in place of what can repaint a terminal or cannot be written as UTF-8."""
+    if char in "\n\u200c\u200d":  # joiners are letters of several scripts
+        return char
+    return {"Cc": " ", "Cf": "", "Cs": ""}.get(unicodedata.category(char), char)
+
+
+def _one_line(text: str) -> str:
+    """The lines as one; the items of a list become parts of a sentence."""
+    joined = ""
+    for line in filter(None, (" ".join(line.split()) for line in text.split("\n"))):
+        item = _BULLET.match(line)
+        comma = "," if joined and item and joined[-1] not in ".:;,!?" else ""
+        joined += f"{comma} {line[item.end() :] if item else line}"
+    return joined.strip()
 
 
 def not_empty(answer: Answer) -> Answer | Dropped:
-    """Drop an answer without a word in it."""
-    return answer if re.search(r"\w", answer.text) else Dropped("empty")
+    """Drop an answer that says nothing: no word, or a snippet such as "a." or "The U."."""
+    words = re.findall(r"\w+", answer.text)
+    # Not every script puts spaces between its words.
+    if len(words) < 3 and answer.text.isascii():
+        return Dropped("too short" if words else "empty")
+    return answer if words else Dropped("empty")
 
 
 _REFUSAL = re.compile(
-    r"\b(?:as an ai\b|i(?:'m| am) (?:sorry|unable|not able)|i (?:cannot|can't|can’t|won't)\b"
-    r"|i’m (?:sorry|unable|not able)|my apologies|i apologi[sz]e|unable to (?:assist|help|provide))",
+    r"\bas an ai(?:,| language| model| assistant)|\bmy apologies|\bi apologi[sz]e|^sorry\b"
+    r"|\bi(?:'m| am) (?:sorry|unable|not (?:able|familiar|aware|allowed))\b"
+    r"|\bi (?:can't|can ?not|couldn't|could not|won't|was unable|was not able|don't have|do not have)\b"
+    r"|\bunable to (?:assist|help|provide)\b",
     re.IGNORECASE,
 )
 
 
 def not_refusal(answer: Answer) -> Answer | Dropped:
-    """Drop an answer in which the model speaks of what it will not do."""
-    return Dropped("refusal") if _REFUSAL.search(answer.text) else answer
+    """Drop an answer in which the model speaks of what it will not or cannot do."""
+    return Dropped("refusal") if _REFUSAL.search(_straight(answer.text)) else answer
 
 
 _NON_ANSWER = re.compile(
-    r"^(?:there (?:is|are|isn't|is not)(?: really)? (?:no|not|any|one|a)\b[^.]{0,30}"
-    r"\b(?:definitive|definite|single|one|specific|right|correct|set|exact|particular)\b"
-    r"|there is no (?:one|such)\b"
-    r"|it (?:depends|is (?:difficult|hard|impossible) to (?:say|describe|answer|identify))"
-    r"|(?:this|the) question\b|the answer (?:to this|will|may|depends)|answers? (?:may|will) vary"
-    r"|i (?:do not|don't|don’t) know|i(?:'m| am|’m) not sure|unknown\b|n/?a\b)",
+    r"\b(?:no|not|\w+n't)\b[^.,;]{0,25}\b(?:definitive|definite|single|one|specific|correct|right)\b"
+    r"[^.,;]{0,30}\b(?:answers?|way|look|descriptions?|characteristics|recipe|definition)\b"
+    r"|\bdefinitive answer\b|\b(?:this|that|your) question\b(?! mark)|\bdifficult question\b"
+    r"|\bit(?:'s| is| would be) (?:very )?(?:difficult|hard|impossible) to "
+    r"(?:say|describe|answer|give|provide|generalize)\b"
+    r"|^(?:it|this|that|the answer)(?: really| will| would| may| can)? depends?\b"
+    r"|^(?:this|the answer|answers)(?: will| would| may| can)? var(?:y|ies)\b"
+    r"|^i(?:'m| am) not sure|^i (?:do not|don't) know|^(?:unknown|n/?a|none)\W*$"
+    r"|^[^.!]*\?\W*$",
     re.IGNORECASE,
 )
 
 
 def not_non_answer(answer: Answer) -> Answer | Dropped:
-    """Drop "There is no definitive answer" and its kin: 1 % of the published CuPL prompts."""
-    return Dropped("non-answer") if _NON_ANSWER.search(answer.text) else answer
+    """Drop "There is no definitive answer" and its kin, and questions asked back."""
+    return Dropped("non-answer") if _NON_ANSWER.search(_straight(answer.text)) else answer
+
+
+def _straight(text: str) -> str:
+    return text.replace("’", "'")
 
 
 _MARKUP = re.compile(
-    r"https?://|www\.|</?[a-z][^<>]{0,200}>|\]\(|\*\*|__|```|^#{1,6}\s|&[a-z]{2,6};|\{\{|\|.*\|",
+    r"https?:|\bwww\b|\w\.(?:com|org|net)\b|</?[a-z][^<>]{0,200}>|\]\(|\*\*|__|```|^#{1,6}\s"
+    r"|&(?:[a-z]{2,6}|#\d{1,6});|\{\s*[\"{]|\|.*\|",
     re.IGNORECASE,
 )
 
 
 def plain_text(answer: Answer) -> Answer | Dropped:
-    """Drop an answer with an address, HTML or Markdown in it."""
+    """Drop an answer with an address, HTML, Markdown or JSON in it."""
     return Dropped("URL or markup") if _MARKUP.search(answer.text) else answer
 
 
-_SENTENCE_END = re.compile(r"[.!?…。！？][\"'”’»)\]]*(?=\s|$)")
+_SENTENCE_END = re.compile(r"[.!?]+[\"'”’»)\]]*(?=\s+[^a-z0-9\s]|$)|[。！？।؟][」』”]?")
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"'])(?:e\.g|i\.e|cf|vs|dr|mr|mrs|ms|st|approx|ca|no|fig|ft|in|lb|lbs|oz|spp?"
-    r"|[a-z](?:\.[a-z])*)$",
+    r"(?:^|[\s(\"'])(?:e\.g|i\.e|cf|vs|dr|mrs?|ms|st|mt|prof|approx|ca|no|figs?|spp?"
+    r"|(?:[^\W\d_]\.)*[^\W\d_])$",
     re.IGNORECASE,
 )
 _UNFINISHED = re.compile(
-    r"[,:;\-–—(/&]$|\b(?:a|an|the|and|or|of|with|to|in|on|is|are|has|its|their|that|which)$",
-    re.IGNORECASE,
+    r"(?:[,:;–—(/&-]|[,:;]\s?\d{1,2}|\b(?:a|an|the|and|or|but|its|their|is|has|very))$"
 )
+_CUT_NUMBER = re.compile(r"(?<!\w)\d{1,3}$")
 
 
 def whole_sentences(answer: Answer) -> Answer | Dropped:
     """Cut an answer after its last whole sentence; drop it where there is none.
 
     A model that stopped by itself, or at a stop text, may leave the last full stop out: it is put
-    back. A decimal that ``stop="."`` cut ("weighs about 5") is no sentence.
+    back. What ``stop="."`` cut inside "weighs about 5.3" or "a St. Bernard" is no sentence.
     """
     text = answer.text
-    cut_number = text[-1:].isdigit() and "." in answer.stop
-    finished = answer.finish_reason == "stop" and not cut_number and not _UNFINISHED.search(text)
-    if finished:
-        ends = _SENTENCE_END.search(text, max(len(text) - 4, 0))
-        return answer if ends else replace(answer, text=text + ".")
-    for end in reversed(list(_SENTENCE_END.finditer(text))):
+    ends = list(_SENTENCE_END.finditer(text))
+    ended = bool(ends) and ends[-1].end() == len(text)
+    if answer.finish_reason == "stop" and not _is_open(text.rstrip(".")):
+        if ended:
+            return answer
+        if "." not in answer.stop or not (_CUT_NUMBER.search(text) or _ABBREVIATION.search(text)):
+            return replace(answer, text=text + ".")
+    for end in reversed(ends):
         before = text[: end.start()]
-        # The last dot of a text cut by length may stand inside "5.3" or "e.g.".
+        # The last dot of a text cut by length may stand inside "5.3".
         doubtful = end.end() == len(text) and before[-1:].isdigit()
-        if not doubtful and not (end[0][0] == "." and _ABBREVIATION.search(before)):
+        abbreviated = end[0][0] == "." and _ABBREVIATION.search(before[-12:])
+        if not doubtful and not abbreviated and not _is_open(before):
             return replace(answer, text=text[: end.end()])
     return Dropped("cut off")
+
+
+def _is_open(text: str) -> bool:
+    """Whether more has to follow: the text ends in a comma or article, or inside a parenthesis."""
+    return bool(_UNFINISHED.search(text)) or text.count("(") > text.count(")")
 
 
 DEFAULT: dict[str, Filter] = {

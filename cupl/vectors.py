@@ -20,6 +20,7 @@ from cupl.encoders.base import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.files import write_atomically
 from cupl.pooling import DEFAULT_POOLING, average, check_pooling, pool
+from cupl.questions import check_template, fill
 
 Combine = Literal["concat", "average"]
 
@@ -165,7 +166,7 @@ def encode_bank(
         strict: refuse a prompt longer than the encoder reads, in place of cutting it.
 
     Raises:
-        InputError: an unknown pooling or combination, a template without one ``{}``, or with
+        InputError: an unknown pooling or combination, a template without a ``{}``, or with
             ``strict`` a prompt that is too long.
 
     """
@@ -217,13 +218,12 @@ def fill_templates(templates: Sequence[str], labels: Sequence[ClassLabel]) -> li
     """For each class the templates with its name in them; a name is data, braces and all.
 
     Raises:
-        InputError: a template does not hold ``{}`` exactly once.
+        InputError: a template has no placeholder, or one that is neither ``{}`` nor ``{a}``.
 
     """
     for template in templates:
-        if template.count("{}") != 1:
-            raise InputError(f"the template {template!r} must hold {{}} once, for the class name")
-    return [[template.replace("{}", label.name) for template in templates] for label in labels]
+        check_template(template)
+    return [[fill(template, label.name) for template in templates] for label in labels]
 
 
 def _encode(

@@ -57,7 +57,7 @@ def _print_table(result: "Result") -> None:
             right[column] += prediction.label == truth
     grid.add_section()
     grid.add_row("right", "", *(f"{number} of {len(PHOTOS)}" for number in right))
-    Console(width=110).print(grid)
+    Console(width=120).print(grid)
 
 
 def _cell(prediction: "Prediction", truth: str) -> str:
