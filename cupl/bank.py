@@ -143,7 +143,12 @@ class PromptBank(BaseModel):
         return read_yaml(Path(path), cls)
 
     def to_bytes(self) -> bytes:
-        """The file; equal banks give equal bytes."""
+        """The file; equal banks give equal bytes.
+
+        Raises:
+            InputError: a text cannot be written as UTF-8.
+
+        """
         data: dict[str, Any] = {"format": self.format, "name": self.name}
         if self.source is not None:
             data["source"] = self.source.model_dump(exclude_none=True)

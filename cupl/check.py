@@ -1,10 +1,12 @@
 """What a person should look at in a prompt bank."""
 
+import functools
 import re
+import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from math import ceil
 from statistics import median
 
 from cupl.bank import PromptBank
@@ -12,16 +14,19 @@ from cupl.classes import ClassLabel
 from cupl.filters import (
     Answer,
     Dropped,
+    not_empty,
     not_non_answer,
     not_refusal,
     plain_text,
     same_text,
+    whole_sentences,
 )
 
 MAX_WORDS = 55
 """English text has about 1.3 CLIP tokens a word, and the text tower reads 77."""
 NEAR = 0.85
 """Two prompts are near-duplicates when they share this part of their words (Jaccard)."""
+_FUNCTION_WORDS = {"a", "an", "the", "of", "in", "on", "and", "or", "for", "with", "to"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,9 @@ class Finding:
 
     kind: str
     text: str
+
+
+_said = functools.lru_cache(100_000)(same_text)
 
 
 def check_bank(bank: PromptBank) -> list[Finding]:
@@ -44,29 +52,44 @@ def _prompts(bank: PromptBank) -> Iterator[tuple[ClassLabel, str]]:
 def duplicates(bank: PromptBank) -> Iterator[Finding]:
     """The same words twice in one class."""
     for entry in bank:
-        times = Counter(map(same_text, entry.texts))
+        times = Counter(map(_said, entry.texts))
         for text in dict.fromkeys(entry.texts):
-            if (number := times.pop(same_text(text), 0)) > 1:
+            if (number := times.pop(_said(text), 0)) > 1:
                 yield Finding("duplicate", f"{entry.label}: {number} times: {text}")
 
 
 def near_duplicates(bank: PromptBank) -> Iterator[Finding]:
-    """Nearly the same words in one class."""
+    """Prompts with nearly the words of an earlier one in the class."""
     for entry in bank:
-        words = [(text, frozenset(same_text(text).split())) for text in entry.texts]
-        for (first, a), (second, b) in combinations(words, 2):
-            shared = len(a & b)
-            if shared >= NEAR * (len(a) + len(b) - shared) and same_text(first) != same_text(
-                second
-            ):
-                yield Finding("near-duplicate", f"{entry.label}: {first} | {second}")
+        texts = list({_said(text): text for text in reversed(entry.texts)}.values())[::-1]
+        for text, other in _similar([frozenset(_said(text).split()) for text in texts]):
+            yield Finding("near-duplicate", f"{entry.label}: {texts[text]} | {texts[other]}")
+
+
+def _similar(sets: Sequence[frozenset[str]]) -> Iterator[tuple[int, int]]:
+    """Each set with the first found of the earlier ones that is a near-duplicate of it.
+
+    Two such sets have one of their rarest few words in common (prefix filtering, Chaudhuri,
+    Ganti and Kaushik 2006), so that most pairs need no look.
+    """
+    frequency = Counter(word for words in sets for word in words)
+    having: dict[str, list[int]] = defaultdict(list)
+    for index, words in enumerate(sets):
+        rarest = sorted(words, key=lambda word: (frequency[word], word))
+        rarest = rarest[: len(words) - ceil(NEAR * len(words)) + 1]
+        for other in (other for word in rarest for other in having[word]):
+            if len(words & sets[other]) >= NEAR * len(words | sets[other]):
+                yield index, other
+                break
+        for word in rarest:
+            having[word].append(index)
 
 
 def shared(bank: PromptBank) -> Iterator[Finding]:
     """The same prompt under several classes, which it cannot tell apart."""
     classes: dict[str, dict[ClassLabel, str]] = defaultdict(dict)
     for label, text in _prompts(bank):
-        classes[same_text(text)].setdefault(label, text)
+        classes[_said(text)].setdefault(label, text)
     for bearers in classes.values():
         if len(bearers) > 1:
             text = next(iter(bearers.values()))
@@ -74,30 +97,41 @@ def shared(bank: PromptBank) -> Iterator[Finding]:
 
 
 def unnamed(bank: PromptBank) -> Iterator[Finding]:
-    """Prompts that name neither the class nor an alias."""
+    """Prompts with less than half of the words of the class name and of every alias.
+
+    Endings do not count: "berries" names the berry, "a spiral" what is spiralled.
+    """
     for entry in bank:
-        stems = [_stem(name) for name in (entry.name, *entry.aliases)]
+        names = [_words(name) for name in (entry.name, *entry.aliases)]
+        stems = [[" " + word[: max(3, len(word) - 3)] for word in name] for name in names]
         for text in entry.texts:
-            if not any(stem in _squeezed(text) for stem in stems):
+            words = _words(text)
+            spaced, joined = " " + " ".join(words), "".join(words)
+            if not any(
+                "".join(name) in joined or 2 * sum(stem in spaced for stem in of_name) >= len(name)
+                for name, of_name in zip(names, stems, strict=True)
+            ):
                 yield Finding("class not named", f"{entry.label}: {text}")
 
 
-def _squeezed(text: str) -> str:
-    return re.sub(r"\W+", "", text.casefold())
-
-
-def _stem(name: str) -> str:
-    """What singular and plural of a name have in common: "berr" of berry and berries."""
-    return re.sub(r"(?<=\w{3})(?:ies|es|s|y|e)$", "", _squeezed(name))
+def _words(text: str) -> list[str]:
+    """Words in lower case without accents, as far as they mean something."""
+    plain = text if text.isascii() else unicodedata.normalize("NFKD", text)
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    words = re.findall(r"\w+", plain.casefold())
+    return [word for word in words if word not in _FUNCTION_WORDS] or words
 
 
 def suspicious(bank: PromptBank) -> Iterator[Finding]:
-    """Refusals, answers that say there is no answer, markup."""
+    """What the filters of a run would have dropped."""
     for label, text in _prompts(bank):
-        for look in (not_refusal, not_non_answer, plain_text):
-            result = look(Answer(text))
+        # Banks made with stop="." have the full stop put back, also where it cut a number.
+        answer = Answer(text, stop=(".",))
+        for look in (not_empty, not_refusal, not_non_answer, plain_text, whole_sentences):
+            result = look(answer)
             if isinstance(result, Dropped):
                 yield Finding(result.reason, f"{label}: {text}")
+                break
 
 
 def over_long(bank: PromptBank) -> Iterator[Finding]:

@@ -33,11 +33,12 @@ Filter = Callable[[Answer], Answer | Dropped]
 
 _THINKING = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
 _EMOJI = re.compile(r"[\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\u200d]*")
+_ODD = re.compile(r"[^ -~\n]")
 _HEADING = re.compile(r"^[ \t]*(?:#{1,6}\s.*|\*\*[^*\n]+\*\*:?[ \t]*)\n", re.MULTILINE)
 _EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,2}|`)(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)")
 _BULLET = re.compile(r"(?:[-*•–]+|\d{1,2}[.)](?=\s))\s*")
 _OPENING = re.compile(
-    r"^[^\w\"'“‘«(\[¿¡]+"
+    r"^[^\w\"'“‘«(\[¿¡<`{|]+"
     r"|^(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great question)[!.,:]\s*"
     r"|^here(?:'s|’s| is| are)\b[^.!:]{0,150}:\s*"
     r"|^(?:answer|description|caption|image|a|q):\s*"
@@ -49,6 +50,12 @@ _SPILL = re.compile(
     r"|[A-Z][\w-]+ (?:is|are|has|have|looks?|can|typically|usually)\b)"
 )
 """The end of a question that the model went on writing: "in as much detail as possibleThe ..."."""
+_AFTERWORD = re.compile(
+    r"(?<=\S)\s*\n\s*(?:(?:q|question|user|human):|describe\b|[^\n]{3,200}\?\s*(?:\n|\Z)).*"
+    r"|(?<=[.!?])\s+(?:would you like|do you want|let me know|i hope this)\b.*",
+    re.DOTALL | re.IGNORECASE,
+)
+"""The next question that a base model asks itself, or the offer to say more."""
 _QUOTED = re.compile(r"""^(?:["“«]([^"“”«»]+?)["”»]?|['‘]((?:[^'‘’]|['’](?=\w))+)['’])([.!?]?)$""")
 _TRAILING = re.compile(r"(?<=[^\s.…])([!?]?)\s*[.…]+$")
 
@@ -56,8 +63,9 @@ _TRAILING = re.compile(r"(?<=[^\s.…])([!?]?)\s*[.…]+$")
 def clean(answer: Answer) -> Answer:
     """Take off what wraps a description: thinking, the question said again, markup, quotes."""
     text = _EMOJI.sub("", _THINKING.sub("", answer.text))
-    text = unicodedata.normalize("NFC", "".join(map(_safe, text)))
-    text = _one_line(_EMPHASIS.sub(r"\2", _HEADING.sub("", text)))
+    text = unicodedata.normalize("NFC", _ODD.sub(lambda found: _safe(found[0]), text))
+    text = _AFTERWORD.sub("", _HEADING.sub("", text))
+    text = _one_line(_EMPHASIS.sub(r"\2", text))
     if question := answer.question.rstrip(" :?."):
         text = re.sub(rf"^{re.escape(question)}(?!\w)", "", text, flags=re.IGNORECASE)
     text = _SPILL.sub("", text)
@@ -87,17 +95,19 @@ def _one_line(text: str) -> str:
 def not_empty(answer: Answer) -> Answer | Dropped:
     """Drop an answer that says nothing: no word, or a snippet such as "a." or "The U."."""
     words = re.findall(r"\w+", answer.text)
+    if not words:
+        return Dropped("empty")
     # Not every script puts spaces between its words.
-    if len(words) < 3 and answer.text.isascii():
-        return Dropped("too short" if words else "empty")
-    return answer if words else Dropped("empty")
+    too_short = answer.text.isascii() and (len(words) < 2 or len("".join(words)) < 7)
+    return Dropped("too short") if too_short else answer
 
 
 _REFUSAL = re.compile(
-    r"\bas an ai(?:,| language| model| assistant)|\bmy apologies|\bi apologi[sz]e|^sorry\b"
-    r"|\bi(?:'m| am) (?:sorry|unable|not (?:able|familiar|aware|allowed))\b"
-    r"|\bi (?:can't|can ?not|couldn't|could not|won't|was unable|was not able|don't have|do not have)\b"
-    r"|\bunable to (?:assist|help|provide)\b",
+    r"\b(?:as an ai(?:,| language| model| assistant)|my apologies|i apologi[sz]e"
+    r"|unable to (?:assist|help|provide)"
+    r"|i(?:'m| am) (?:sorry|unable|not (?:able|familiar|aware|allowed))"
+    r"|i (?:can't|can ?not|couldn't|could not|won't|don't have|do not have)"
+    r"|i was (?:unable|not able))\b|^sorry\b",
     re.IGNORECASE,
 )
 
@@ -108,15 +118,18 @@ def not_refusal(answer: Answer) -> Answer | Dropped:
 
 
 _NON_ANSWER = re.compile(
-    r"\b(?:no|not|\w+n't)\b[^.,;]{0,25}\b(?:definitive|definite|single|one|specific|correct|right)\b"
-    r"[^.,;]{0,30}\b(?:answers?|way|look|descriptions?|characteristics|recipe|definition)\b"
-    r"|\bdefinitive answer\b|\b(?:this|that|your) question\b(?! mark)|\bdifficult question\b"
-    r"|\bit(?:'s| is| would be) (?:very )?(?:difficult|hard|impossible) to "
-    r"(?:say|describe|answer|give|provide|generalize)\b"
-    r"|^(?:it|this|that|the answer)(?: really| will| would| may| can)? depends?\b"
-    r"|^(?:this|the answer|answers)(?: will| would| may| can)? var(?:y|ies)\b"
-    r"|^i(?:'m| am) not sure|^i (?:do not|don't) know|^(?:unknown|n/?a|none)\W*$"
-    r"|^[^.!]*\?\W*$",
+    r"(?:\bnot?|n't)\b[^.,;]{0,25}"
+    r"\b(?:definitive|definite|single|one|specific|correct|right)\b[^.,;]{0,30}"
+    r"\b(?:answers?|way|look|descriptions?|characteristics|recipe|definition)\b"
+    r"|\b(?:definitive answer|(?:this|that|your) question(?! mark)"
+    r"|difficult (?:question|to answer)"
+    r"|it(?:'s| is| would be) (?:very )?(?:difficult|hard|impossible) to "
+    r"(?:say|describe|answer|give|provide|generalize))\b"
+    r"|^(?:(?:it|this|that|the answer)(?: really| will| would| may| can)? depends?\b"
+    r"|(?:this|the answer|answers)(?: will| would| may| can)? var(?:y|ies)\b"
+    r"|[^.,]*\b(?:can|may|will) vary(?: (?:depending|based|from)\b[^.,]*)?\.?$"
+    r"|i(?:'m| am) not sure|i (?:do not|don't) know|(?:unknown|n/?a|none)\W*$"
+    r"|[^.!]*\?\W*$)",
     re.IGNORECASE,
 )
 
@@ -149,7 +162,7 @@ _ABBREVIATION = re.compile(
     re.IGNORECASE,
 )
 _UNFINISHED = re.compile(
-    r"(?:[,:;–—(/&-]|[,:;]\s?\d{1,2}|\b(?:a|an|the|and|or|but|its|their|is|has|very))$"
+    r"(?:[,:;–—(/&-]|[,:;]\s?\d{1,2}|\b(?:a|an|the|and|or|but|its|their|very))$"
 )
 _CUT_NUMBER = re.compile(r"(?<!\w)\d{1,3}$")
 

@@ -18,41 +18,18 @@ Kind = Literal["auto", "prompts", "descriptors"]
 
 _VERB = r"(?:has|have|is|are|was|may|can|could|will|does|lives?|grows?|looks?|comes?|contains?)\b"
 _PREDICATE = re.compile(rf"(?:\w+ly |often |sometimes )?{_VERB}", re.IGNORECASE)
+_COLORS = "black|white|brown|gr[ae]y|red|blue|green|yellow|orange|colou?red"
 _PARTICIPLE = re.compile(
-    r"(?:(?:\w+ly|often|sometimes)\b|(?:used|made|found|known|worn|covered|shaped|located|served)\b"
-    r"|hairless$|(?!an? )(?:.*\b(?:black|white|brown|grey|gray|red|blue|green|yellow|orange|colou?red)$"
-    r"|.*-colou?red$|.* in colou?r$))",
+    r"(?:\w+ly|often|sometimes|used|made|found|known|worn|covered|shaped|located|served)\b|hairless$"
+    rf"|(?!an? )(?:.*\b(?:{_COLORS})$|.*-colou?red$|.* in colou?r$)",
     re.IGNORECASE,
 )
-_KINDS = [
-    "animal",
-    "mammal",
-    "breed",
-    "dog",
-    "cat",
-    "bird",
-    "fish",
-    "insect",
-    "reptile",
-    "creature",
-    "plant",
-    "flower",
-    "tree",
-    "fruit",
-    "vehicle",
-    "building",
-    "structure",
-    "device",
-    "tool",
-    "machine",
-    "instrument",
-    "dish",
-    "food",
-    "person",
-    "object",
-]
+_THINGS = (
+    "animal|mammal|breed|dog|cat|bird|fish|insect|reptile|creature|plant|flower|tree|fruit|vehicle"
+    "|building|structure|device|tool|machine|instrument|dish|food|person|object"
+)
 _KIND = re.compile(
-    rf"(?:an? )?(?:[\w-]+,? (?:to )?){{0,6}}?(?:{'|'.join(_KINDS)})(?:$| (?:of|that|with|which)\b)",
+    rf"(?:an? )?(?:[\w-]+,? (?:to )?){{0,6}}?(?:{_THINGS})(?:$| (?:of|that|with|which)\b)",
     re.IGNORECASE,
 )
 
@@ -120,7 +97,9 @@ def describe(name: str, descriptor: str) -> str:
 def _parse(text: str, path: Path) -> dict[str, list[str]]:
     try:
         content = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON: {error}") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: must be a JSON object of class name to list of texts")
@@ -155,7 +134,7 @@ def _tidy(texts: Sequence[str], changes: Counter[str]) -> list[str]:
             changes["duplicate, dropped"] += 1
         else:
             kept[said] = line
-            if "\n" in text:
+            if len(text.strip().splitlines()) > 1:
                 changes["line breaks joined"] += 1
     return list(kept.values())
 

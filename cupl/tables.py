@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cupl.errors import InputError
 from cupl.files import open_atomically
 
 if TYPE_CHECKING:
@@ -28,17 +29,17 @@ def csv_rows(predictions: Iterable[Prediction], top_k: int) -> Iterator[str]:
         for column in ("label", "id", "score", "probability")
     ]
     buffer = io.StringIO(newline="")
-    rows = csv.writer(buffer, lineterminator="\n")
+    rows = csv.writer(buffer)  # its CR LF makes it quote a name with either
     rows.writerow(["path", "label", "id", "score", "probability", "error", *further])
     yield _drain(buffer)
     for prediction in predictions:
         cells = [
             [score.label, score.id or "", f"{score.score:.6f}", f"{score.probability:.6f}"]
-            for score in prediction.top
+            for score in prediction.top[:top_k]
         ]
-        first = cells[0] if cells else [""] * 4
-        rest = [cell for score in cells[1:] for cell in score]
-        rows.writerow([prediction.path or "", *first, prediction.error or "", *rest])
+        first, *rest = cells + [[""] * 4] * (top_k - len(cells))
+        row = [prediction.path or "", *first, prediction.error or ""]
+        rows.writerow(row + [cell for score in rest for cell in score])
         yield _drain(buffer)
 
 
@@ -110,9 +111,11 @@ def write_predictions(
         How many of them are errors.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: there is no such format, or the file cannot be written.
 
     """
+    if format not in WRITERS:
+        raise InputError(f"no format is called {format!r}: use {', '.join(WRITERS)}")
     failed = 0
 
     def counted() -> Iterator[Prediction]:
@@ -138,4 +141,4 @@ def _drain(buffer: io.StringIO) -> str:
     text = buffer.getvalue()
     buffer.seek(0)
     buffer.truncate()
-    return text
+    return text.removesuffix("\r\n") + "\n"

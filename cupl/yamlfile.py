@@ -51,6 +51,15 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
         return True
 
 
+def _represent_text(dumper: Any, text: str) -> yaml.Node:
+    style = "|" if "\n" in text.strip("\n") else '"' if "\n" in text else None
+    node: yaml.Node = dumper.represent_scalar(_TAG + "str", text, style)
+    return node
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
 class NotText:
     """Stands for a value that is no text, number or list, such as a date; no schema accepts it."""
 
@@ -110,9 +119,20 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
 
 
 def dump_yaml(data: dict[str, Any]) -> bytes:
-    """UTF-8 YAML; equal data gives equal bytes."""
-    text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
-    return str(text).encode()
+    """UTF-8 YAML; equal data gives equal bytes.
+
+    Raises:
+        InputError: a text holds half a surrogate pair, which no file can.
+
+    """
+    try:
+        text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
+        return str(text).encode()
+    except UnicodeEncodeError as error:
+        around = error.object[max(error.start - 20, 0) : error.end + 20]
+        raise InputError(
+            f"{around!r} cannot be written as UTF-8; take the odd character out"
+        ) from error
 
 
 def _construct(node: yaml.Node, seen: set[int]) -> Any:

@@ -64,9 +64,16 @@ class MiniServer(OpenAIServer):
 def _server() -> Any:
     """The one llama.cpp server of this process; it ends with the process."""
     try:
-        from xllamacpp import CommonParams, Server
+        from xllamacpp import Server
     except ImportError as error:
         raise _not_installed() from error
+    return Server(server_params())
+
+
+def server_params() -> Any:
+    """How llama.cpp is run: ``xllamacpp.CommonParams``."""
+    from xllamacpp import CommonParams
+
     params = CommonParams()
     params.model.path = str(_weights())
     params.model_alias = {NAME}
@@ -75,13 +82,14 @@ def _server() -> Any:
     params.n_parallel = SLOTS
     params.n_ctx = 1024 * SLOTS
     params.kv_unified = True
-    # Gemma's sliding window would forget the shared preamble after each answer; kept, answers
-    # come twice as fast (tests/benchmarks/bench_mini.py).
+    # Gemma's sliding window would forget the shared preamble after each answer; kept, they
+    # come 1.5 to 2 times as fast (tests/benchmarks/bench_mini.py).
     params.swa_full = True
+    params.cache_ram_mib = 0  # saving the state of finished answers costs more than it brings
     params.warmup = False
     params.ui = False
     params.verbosity = -1
-    return Server(params)
+    return params
 
 
 def _weights() -> Path:

@@ -180,7 +180,7 @@ def test_cache_that_cannot_be_written_only_costs_time(
 def test_shipped_bank_anchors_every_class() -> None:
     texts = anchor_texts(PromptBank.load(prompts_dir() / "banks" / ANCHORS))
     assert len(texts) == 1000
-    assert texts[0][:2] == ["tench, a kind of cyprinid", "a photo of a tench, a kind of cyprinid"]
+    assert texts[0][:2] == ["tench, a kind of cyprinid", "a photo of the tench, a kind of cyprinid"]
     for label, group in zip(LABELS, texts, strict=True):
         assert len(group) > 2
         assert all(label.name in text for text in group[:2])

@@ -1,0 +1,56 @@
+"""Answers a second of the mini language model, with and without its whole window kept.
+
+Gemma's layers forget what lies outside a sliding window; llama.cpp then reads the shared preamble
+anew for every answer. ``swa_full`` keeps it. Run: ``python -m tests.benchmarks.bench_mini``.
+"""
+
+import asyncio
+import multiprocessing
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from openai import AsyncOpenAI
+from xllamacpp import Server
+
+from cupl.cache import ResponseCache
+from cupl.classes import read_classes
+from cupl.generation import ask, find_missing, make_plan
+from cupl.llm.mini import MiniServer, server_params
+
+
+class _Server(MiniServer):
+    def __init__(self, swa_full: bool) -> None:
+        super().__init__()
+        params = server_params()
+        params.swa_full = swa_full
+        self.server = Server(params)
+
+    def connect(self) -> AsyncOpenAI:
+        url = f"{self.server.listening_address}/v1"
+        return AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=600)
+
+
+def answers_per_second(swa_full: bool, classes: int) -> float:
+    """Measured over one answer to each base question about the first ``classes`` of ImageNet."""
+    plan = make_plan(read_classes("imagenet")[:classes], model="mini", samples=1)
+    llm = _Server(swa_full)
+    with TemporaryDirectory() as folder, ResponseCache(Path(folder)) as cache:
+        missing = find_missing(plan, cache)
+        start = time.perf_counter()
+        asyncio.run(ask(missing, cache, llm))
+        return missing.answers / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Print both rates and their ratio; each server has a process to itself."""
+    classes = int(sys.argv[1]) if len(sys.argv) > 1 else 30
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(1, maxtasksperchild=1) as pool:
+        window, whole = (pool.apply(answers_per_second, (kept, classes)) for kept in (False, True))
+    print(f"sliding window {window:.1f}/s, swa_full {whole:.1f}/s, ratio {whole / window:.2f}")
+
+
+if __name__ == "__main__":
+    main()
