@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cupl.bank import PromptBank
 from cupl.cache import ResponseCache
 from cupl.classes import ClassLabel
-from cupl.errors import InputError, ServerError
+from cupl.errors import CuplError, InputError, ServerError
 from cupl.generation import (
     Plan,
     ask,
@@ -246,7 +246,7 @@ def test_run_passes_on_what_is_raised() -> None:
     ],
 )
 def test_settings_that_do_not_fit(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(CuplError, match=message):
         make_plan(["cat"], **settings)
 
 
