@@ -106,12 +106,18 @@ def unnamed(bank: PromptBank) -> Iterator[Finding]:
         stems = [[" " + word[: max(3, len(word) - 3)] for word in name] for name in names]
         for text in entry.texts:
             words = _words(text)
-            spaced, joined = " " + " ".join(words), "".join(words)
+            spaced, joined = " " + " ".join(words), _joined(words)
             if not any(
-                "".join(name) in joined or 2 * sum(stem in spaced for stem in of_name) >= len(name)
+                2 * sum(stem in spaced for stem in of_name) >= len(name) or _joined(name) in joined
                 for name, of_name in zip(names, stems, strict=True)
             ):
                 yield Finding("class not named", f"{entry.label}: {text}")
+
+
+def _joined(words: Sequence[str]) -> str:
+    """The words in one, "cupcakes" for "cup cakes"; a space around what is short, as "ox" is."""
+    joined = "".join(words)
+    return joined if len(joined) > 4 or not joined.isascii() else f" {joined} "
 
 
 def _words(text: str) -> list[str]:
@@ -125,8 +131,8 @@ def _words(text: str) -> list[str]:
 def suspicious(bank: PromptBank) -> Iterator[Finding]:
     """What the filters of a run would have dropped."""
     for label, text in _prompts(bank):
-        # Banks made with stop="." have the full stop put back, also where it cut a number.
-        answer = Answer(text, stop=(".",))
+        # Banks made with stop="." had the full stop put back, also where it had cut a number.
+        answer = Answer(text.removesuffix("."), stop=(".",))
         for look in (not_empty, not_refusal, not_non_answer, plain_text, whole_sentences):
             result = look(answer)
             if isinstance(result, Dropped):

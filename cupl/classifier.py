@@ -92,11 +92,11 @@ class ZeroShotClassifier:
     def from_bank(
         cls,
         bank: PromptBank | str | os.PathLike[str],
-        encoder: Encoder | str = DEFAULT_ENCODER,
+        encoder: Encoder | str | os.PathLike[str] = DEFAULT_ENCODER,
         device: str = "auto",
         *,
         pooling: str = DEFAULT_POOLING,
-        templates: Sequence[str] = (),
+        templates: str | Sequence[str] = (),
         combine: Combine = "concat",
         strict: bool = False,
     ) -> ZeroShotClassifier:
@@ -107,7 +107,8 @@ class ZeroShotClassifier:
             encoder: an encoder or its name; see :func:`~cupl.encoders.load_encoder`.
             device: where an encoder given by name is loaded.
             pooling: see :func:`~cupl.vectors.encode_bank`, as for all that follow.
-            templates: hand-written prompts for every class, with ``{}`` for its name.
+            templates: hand-written prompts for every class, with ``{}`` for its name, or the name
+                or file of a set of them, such as ``photo``.
             combine: ``concat`` or ``average``.
             strict: refuse a prompt longer than the encoder reads.
 
@@ -117,7 +118,7 @@ class ZeroShotClassifier:
         """
         if not isinstance(bank, PromptBank):
             bank = PromptBank.load(bank)
-        if isinstance(encoder, str):
+        if isinstance(encoder, str | os.PathLike):
             encoder = load_encoder(encoder, device)
         vectors = encode_bank(
             bank, encoder, pooling, templates=templates, combine=combine, strict=strict
@@ -128,7 +129,7 @@ class ZeroShotClassifier:
     def from_vectors(
         cls,
         vectors: ClassVectors | str | os.PathLike[str],
-        encoder: Encoder | str | None = None,
+        encoder: Encoder | str | os.PathLike[str] | None = None,
         device: str = "auto",
     ) -> ZeroShotClassifier:
         """Classify with class vectors made earlier.
@@ -146,7 +147,7 @@ class ZeroShotClassifier:
             vectors = ClassVectors.load(vectors)
         if encoder is None:
             encoder = vectors.provenance.encoder
-        if isinstance(encoder, str):
+        if isinstance(encoder, str | os.PathLike):
             encoder = load_encoder(encoder, device)
         return cls(vectors, encoder)
 
@@ -154,7 +155,7 @@ class ZeroShotClassifier:
     def load(
         cls,
         path: str | os.PathLike[str],
-        encoder: Encoder | str | None = None,
+        encoder: Encoder | str | os.PathLike[str] | None = None,
         device: str = "auto",
     ) -> ZeroShotClassifier:
         """Read what :meth:`save` wrote; see :meth:`from_vectors`."""

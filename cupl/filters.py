@@ -76,10 +76,10 @@ def clean(answer: Answer) -> Answer:
 
 
 def _safe(char: str) -> str:
-    """Nothing in place of what can repaint a terminal or cannot be written as UTF-8."""
+    """Nothing in place of what can repaint a terminal, means nothing or is no valid text."""
     if char in "\n\u200c\u200d":  # joiners are letters of several scripts
         return char
-    return {"Cc": " ", "Cf": "", "Cs": ""}.get(unicodedata.category(char), char)
+    return {"Cc": " ", "Cf": "", "Co": "", "Cs": ""}.get(unicodedata.category(char), char)
 
 
 def _one_line(text: str) -> str:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from cupl.bank import BY_HAND, ClassPrompts, PromptBank, Source
 from cupl.errors import InputError
 from cupl.filters import same_text
@@ -18,10 +20,13 @@ Kind = Literal["auto", "prompts", "descriptors"]
 
 _VERB = r"(?:has|have|is|are|was|may|can|could|will|does|lives?|grows?|looks?|comes?|contains?)\b"
 _PREDICATE = re.compile(rf"(?:\w+ly |often |sometimes )?{_VERB}", re.IGNORECASE)
-_COLORS = "black|white|brown|gr[ae]y|red|blue|green|yellow|orange|colou?red"
+_COLOR = (
+    r"(?:(?:light|dark|pale|bright) )?"
+    r"(?:black|white|brown|gr[ae]y|red|blue|green|yellow|orange|(?:[\w-]+-)?colou?red)"
+)
 _PARTICIPLE = re.compile(
-    r"(?:\w+ly|often|sometimes|used|made|found|known|worn|covered|shaped|located|served)\b|hairless$"
-    rf"|(?!an? )(?:.*\b(?:{_COLORS})$|.*-colou?red$|.* in colou?r$)",
+    r"(?:\w+ly|often|sometimes|used|made|found|known|worn|covered|shaped|located|served)\b"
+    rf"|(?:hairless|(?:[\w-]+(?:,? and|,? or|,) )*{_COLOR}(?: in colou?r)?)$",
     re.IGNORECASE,
 )
 _THINGS = (
@@ -58,22 +63,23 @@ def import_json(path: Path, kind: Kind = "auto") -> tuple[PromptBank, Counter[st
     if kind == "auto":
         kind = "descriptors" if _are_descriptors(texts_of) else "prompts"
     changes: Counter[str] = Counter()
-    classes = []
-    for key, raw in texts_of.items():
-        name = " ".join(key.split())
-        texts = _tidy(raw, changes)
-        if not texts:
-            raise InputError(
-                f"{path}: the class {name!r} has no usable text; take it out or add one"
-            )
-        if kind == "descriptors":
-            texts = [describe(name, descriptor) for descriptor in texts]
-        classes.append(ClassPrompts(name=name, prompts={BY_HAND: texts}))
-    source = Source(imported=kind, sha256=hashlib.sha256(text.encode()).hexdigest())
+    tidy = [(" ".join(key.split()), _tidy(raw, changes)) for key, raw in texts_of.items()]
+    if kind == "descriptors":
+        tidy = [(name, [describe(name, text) for text in texts]) for name, texts in tidy]
+    if bare := [name for name, texts in tidy if not texts]:
+        raise InputError(
+            f"{path}: the class {bare[0]!r} has no usable text; take it out or add one"
+        )
     try:
-        return PromptBank(name=path.stem, source=source, classes=classes), changes
-    except ValueError as error:
-        raise InputError(f"{path}: {_message(error)}") from error
+        bank = PromptBank(
+            name=path.stem,
+            source=Source(imported=kind, sha256=hashlib.sha256(text.encode()).hexdigest()),
+            classes=[ClassPrompts(name=name, prompts={BY_HAND: texts}) for name, texts in tidy],
+        )
+    except ValidationError as error:
+        message = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise InputError(f"{path}: {message}") from error
+    return bank, changes
 
 
 def describe(name: str, descriptor: str) -> str:
@@ -137,8 +143,3 @@ def _tidy(texts: Sequence[str], changes: Counter[str]) -> list[str]:
             if len(text.strip().splitlines()) > 1:
                 changes["line breaks joined"] += 1
     return list(kept.values())
-
-
-def _message(error: ValueError) -> str:
-    errors = getattr(error, "errors", None)
-    return str(errors()[0]["msg"]).removeprefix("Value error, ") if errors else str(error)

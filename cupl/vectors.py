@@ -20,7 +20,7 @@ from cupl.encoders.base import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.files import write_atomically
 from cupl.pooling import DEFAULT_POOLING, average, check_pooling, pool
-from cupl.questions import check_template, fill
+from cupl.questions import TemplateSet, check_template, fill
 
 Combine = Literal["concat", "average"]
 
@@ -150,7 +150,7 @@ def encode_bank(
     encoder: Encoder,
     pooling: str = DEFAULT_POOLING,
     *,
-    templates: Sequence[str] = (),
+    templates: str | Sequence[str] = (),
     combine: Combine = "concat",
     strict: bool = False,
 ) -> ClassVectors:
@@ -160,7 +160,8 @@ def encode_bank(
         bank: the prompts of each class.
         encoder: its text tower embeds them, each different one once.
         pooling: a name in :data:`cupl.pooling.POOLINGS`.
-        templates: prompts for every class, with ``{}`` for its name: ``a photo of a {}.``
+        templates: prompts for every class, with ``{}`` for its name: ``a photo of a {}.``; or
+            the name or file of a set of them, such as ``photo``.
         combine: ``concat`` pools the prompts and the filled templates of a class as one list;
             ``average`` pools each list and takes the mean of the two vectors.
         strict: refuse a prompt longer than the encoder reads, in place of cutting it.
@@ -172,6 +173,8 @@ def encode_bank(
     """
     if combine not in ("concat", "average"):
         raise InputError(f"no combination is called {combine!r}: use concat or average")
+    if isinstance(templates, str):
+        templates = TemplateSet.load(templates).templates
     labels = [entry.label for entry in bank.classes]
     described = [entry.texts for entry in bank.classes]
     lists = [described]

@@ -11,9 +11,9 @@ _WORDS = """
 no 0 null ~ 2012-01-01 12:30 1e3 .inf 0x1F = << yes ' " *a &a !t %d @x ` | > . --- ... {} {a} [y] %s
 """
 _TRAPS = [
-    *_WORDS.split(), "- a", "# b", "a: b", "a #b", "? a", "--- a", " before", "after ", "\tx", "x\t",
-    "\u2028", "\x85", "\ufeff", "a\nb", "\n", "|\n", "a\r\nb", " a\n\tb \n", "x" * 200, "x " * 600,
-    "\x00", "\x1b[31m", "\x7f", "\U0001f438", "ضفدع", "\ud7ff", "\ue000", "\uffff",
+    *_WORDS.split(), "- a", "# b", "a: b", "a #b", "? a", "--- a", " before", "after ", "\tx",
+    "x\t", "\u2028", "\x85", "\ufeff", "a\nb", "\n", "|\n", "a\r\nb", " a\n\tb \n", "x" * 200,
+    "\x00", "\x1b[31m", "\x7f", "\U0001f438", "ضفدع", "\ud7ff", "\ue000", "\uffff", "x " * 600,
 ]  # fmt: skip
 
 

@@ -138,6 +138,13 @@ def test_templates_are_combined_in_both_meanings(
     assert result.matrix[0].tolist() == pytest.approx(cat)
 
 
+def test_templates_go_by_the_name_of_their_set(encoder: Encoder) -> None:
+    by_name = encode_bank(BANK, encoder, templates="photo")
+    given = encode_bank(BANK, encoder, templates=["a photo of a {}."])
+    assert torch.equal(by_name.matrix, given.matrix)
+    assert by_name.provenance == given.provenance
+
+
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_templates_alone(pooling: str) -> None:
     labels = [ClassLabel("cat", "n1"), ClassLabel("frog")]

@@ -1,5 +1,7 @@
 """``cupl generate``: class names to a prompt bank."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -99,13 +101,11 @@ def generate(
         generation.check_offline(missing, offline)
         if missing.work:
             llm = generation.connect(plan, base_url)
-            with progress("answers") as update:
-                generation.run(
-                    generation.ask(
-                        missing, responses, llm, concurrency=concurrency,
-                        n=most, progress=update,
-                    )
-                )  # fmt: skip
+            with _answers_kept(), progress("answers") as update:
+                asked = generation.ask(
+                    missing, responses, llm, concurrency=concurrency, n=most, progress=update
+                )
+                generation.run(asked)
         assert output is not None  # noqa: S101 (checked above)
         bank, report = generation.collect(plan, responses, output.stem)
     if aside := keep_old(output, bank.to_bytes()):
@@ -123,6 +123,15 @@ def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
     labels += labels_from_names(names) if names else []
     check_labels(labels)
     return labels
+
+
+@contextmanager
+def _answers_kept() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        say("every answer so far is in the cache; the same command continues")
+        raise
 
 
 def _sampling(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
 
 
-def load_encoder(name: str = DEFAULT_ENCODER, device: str = "auto") -> Encoder:
+def load_encoder(name: str | os.PathLike[str] = DEFAULT_ENCODER, device: str = "auto") -> Encoder:
     """Load an encoder.
 
     Args:
@@ -23,6 +24,7 @@ def load_encoder(name: str = DEFAULT_ENCODER, device: str = "auto") -> Encoder:
         MissingPackageError: ``mini`` is asked for and its packages are not installed.
 
     """
+    name = os.fspath(name)
     if name == "mini":
         from cupl.encoders.mini import MiniEncoder
 

@@ -1,0 +1,117 @@
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cupl.classifier import Prediction, Score
+from cupl.errors import InputError
+from cupl.tables import csv_rows, json_lines, printable, table, write_predictions
+from tests.strategies import texts
+
+FROG = Score("tree frog", "n1", 0.31234567, 0.75)
+TOAD = Score('toad, "brown"', None, 0.2, 0.25)
+GOOD = Prediction((FROG, TOAD), "a,b.jpg")
+BAD = Prediction(path="half.jpg", error="the image is cut off")
+
+
+def parse_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+
+
+def test_csv() -> None:
+    rows = parse_csv("".join(csv_rows([GOOD, BAD], 2)))
+    assert list(rows[0]) == [
+        *["path", "label", "id", "score", "probability", "error"],
+        *["label_2", "id_2", "score_2", "probability_2"],
+    ]
+    assert list(rows[0].values()) == [
+        *["a,b.jpg", "tree frog", "n1", "0.312346", "0.750000", ""],
+        *['toad, "brown"', "", "0.200000", "0.250000"],
+    ]
+    assert list(rows[1].values()) == ["half.jpg", "", "", "", "", BAD.error, "", "", "", ""]
+
+
+@pytest.mark.parametrize("top_k", [1, 2, 4])
+def test_csv_has_a_cell_for_every_column(top_k: int) -> None:
+    text = "".join(csv_rows([GOOD, BAD, Prediction((FROG,))], top_k))
+    assert {len(row) for row in csv.reader(io.StringIO(text))} == {2 + 4 * top_k}
+
+
+@given(st.lists(st.tuples(texts, texts, texts), max_size=3))
+def test_csv_and_json_lines_bring_back_any_text(cells: list[tuple[str, str, str]]) -> None:
+    predictions = [
+        Prediction((Score(label, id or None, 0.5, 1.0),), path) for path, label, id in cells
+    ]
+    rows = parse_csv("".join(csv_rows(predictions, 1)))
+    assert [(row["path"], row["label"], row["id"]) for row in rows] == cells
+    lines = [json.loads(line) for line in "".join(json_lines(predictions, 1)).splitlines()]
+    assert [(line["path"], line["label"], line["id"] or "") for line in lines] == cells
+
+
+def test_json_lines() -> None:
+    good, bad = (json.loads(line) for line in json_lines([GOOD, BAD], 2))
+    frog = {"label": "tree frog", "id": "n1", "score": 0.31234567, "probability": 0.75}
+    toad = {"label": 'toad, "brown"', "id": None, "score": 0.2, "probability": 0.25}
+    assert good == {"path": "a,b.jpg", **frog, "error": None, "top": [frog, toad]}
+    nothing = dict.fromkeys(["label", "id", "score", "probability"])
+    assert bad == {"path": "half.jpg", **nothing, "error": BAD.error, "top": []}
+
+
+def test_table() -> None:
+    odd = Prediction((Score("[red]x[/red] :cat:", None, 0.1, 0.2),), "\x1b[31m\n\udcff.jpg")
+    text = "".join(table([GOOD, BAD, odd], 2))
+    assert "\x1b" not in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["image", "label", "probability", "cosine", "then"] in lines
+    assert ["a,b.jpg", "tree", "frog", "75.0%", "0.312", "toad,", '"brown"', "25.0%"] in lines
+    assert ["half.jpg", "error:", *str(BAD.error).split()] in lines
+    assert ["\\x1b[31m\\n\\udcff.jpg", "[red]x[/red]", ":cat:", "20.0%", "0.100"] in lines
+
+
+def test_table_of_the_best_alone() -> None:
+    text = "".join(table([Prediction((FROG,)), BAD], 1))
+    assert "then" not in text
+    assert "tree frog" in text
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "table"])
+def test_a_file_is_written_whole(tmp_path: Path, format: str) -> None:
+    path = tmp_path / "out"
+    assert write_predictions(iter([GOOD, BAD, BAD]), 2, format, path) == 2
+    assert "tree frog" in path.read_text()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
+
+
+def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert write_predictions([GOOD], 2, "jsonl", None) == 0
+    assert json.loads(capsys.readouterr().out)["label"] == "tree frog"
+
+
+def test_a_file_name_that_is_not_text_keeps_its_bytes(tmp_path: Path) -> None:
+    name = os.fsdecode(b"frog-\xff.jpg")
+    write_predictions([Prediction((FROG,), name)], 1, "csv", tmp_path / "out.csv")
+    assert b"frog-\xff.jpg," in (tmp_path / "out.csv").read_bytes()
+    write_predictions([Prediction((FROG,), name)], 1, "jsonl", tmp_path / "out.jsonl")
+    assert json.loads((tmp_path / "out.jsonl").read_text())["path"] == name
+    write_predictions([Prediction((FROG,), name)], 1, "table", tmp_path / "out.txt")
+    assert "frog-\\udcff.jpg" in (tmp_path / "out.txt").read_text()
+
+
+def test_no_images_make_an_empty_table(tmp_path: Path) -> None:
+    assert write_predictions([], 1, "csv", tmp_path / "out.csv") == 0
+    assert parse_csv((tmp_path / "out.csv").read_text()) == []
+
+
+def test_an_unknown_format_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no format is called 'xml': use table, csv, jsonl"):
+        write_predictions([GOOD], 2, "xml", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_printable() -> None:
+    assert printable("naïve 树 \x1b[0m\n") == "naïve 树 \\x1b[0m\\n"
