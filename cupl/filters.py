@@ -51,7 +51,7 @@ _SPILL = re.compile(
 )
 """The end of a question that the model went on writing: "in as much detail as possibleThe ..."."""
 _AFTERWORD = re.compile(
-    r"(?<=\S)\s*\n\s*(?:(?:q|question|user|human):|describe\b|[^\n]{3,200}\?\s*(?:\n|\Z)).*"
+    r"(?<=\S)\n(?:(?:q|question|user|human):|describe\b|[^\n]{3,200}\?\s*(?:\n|\Z)).*"
     r"|(?<=[.!?])\s+(?:would you like|do you want|let me know|i hope this)\b.*",
     re.DOTALL | re.IGNORECASE,
 )
@@ -64,7 +64,8 @@ def clean(answer: Answer) -> Answer:
     """Take off what wraps a description: thinking, the question said again, markup, quotes."""
     text = _EMOJI.sub("", _THINKING.sub("", answer.text))
     text = unicodedata.normalize("NFC", _ODD.sub(lambda found: _safe(found[0]), text))
-    text = _AFTERWORD.sub("", _HEADING.sub("", text))
+    lines = (line.strip() for line in _HEADING.sub("", text).split("\n"))
+    text = _AFTERWORD.sub("", "\n".join(filter(None, lines)))
     text = _one_line(_EMPHASIS.sub(r"\2", text))
     if question := answer.question.rstrip(" :?."):
         text = re.sub(rf"^{re.escape(question)}(?!\w)", "", text, flags=re.IGNORECASE)
@@ -103,7 +104,7 @@ def not_empty(answer: Answer) -> Answer | Dropped:
 
 
 _REFUSAL = re.compile(
-    r"\b(?:as an ai(?:,| language| model| assistant)|my apologies|i apologi[sz]e"
+    r"\b(?:as an ai(?=,| language| model| assistant)|my apologies|i apologi[sz]e"
     r"|unable to (?:assist|help|provide)"
     r"|i(?:'m| am) (?:sorry|unable|not (?:able|familiar|aware|allowed))"
     r"|i (?:can't|can ?not|couldn't|could not|won't|don't have|do not have)"

@@ -140,6 +140,6 @@ def _tidy(texts: Sequence[str], changes: Counter[str]) -> list[str]:
             changes["duplicate, dropped"] += 1
         else:
             kept[said] = line
-            if len(text.strip().splitlines()) > 1:
+            if "\n" in text or "\r" in text:
                 changes["line breaks joined"] += 1
     return list(kept.values())

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from cupl.errors import InputError, MissingFileError
 
 MAX_BYTES = 100_000_000
+"""A million prompts; parsed, they take some hundred times the memory."""
 
 MAX_DEPTH = 20
 """Lists and mappings inside one another; a bank needs five. At 100,000 libyaml crashes."""

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.filters import DEFAULT, Answer, Dropped, apply, same_text
+from cupl.llm.base import MAX_ANSWER
 
 QUESTION = "Describe what a tree frog looks like:"
 
@@ -142,7 +143,7 @@ def test_what_a_stop_text_cut_in_a_number_or_abbreviation(text: str) -> None:
         ("imagenotavailable.", "too short"),
         ("I'm sorry, but I can't help with that.", "refusal"),
         ("I’m sorry, I can’t describe that.", "refusal"),
-        ("As an AI language model, I have no eyes.", "refusal"),
+        ("As an AI, my view of frogs is limited.", "refusal"),
         ("I was unable to find the flower silverbush.", "refusal"),
         ("There is no definitive answer to this question.", "non-answer"),
         ("There isn't one specific way to describe a frog.", "non-answer"),
@@ -201,3 +202,12 @@ def test_no_answer_takes_long(piece: str) -> None:
 def test_the_same_words_are_the_same_text() -> None:
     assert same_text("A frog, GREEN!") == same_text("a frog green.")
     assert same_text("…") == ""
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["\n", "\n ", " ", ".", ". ", "a.", "*a", "_a ", "`a", "<a", "'a", "(", "# ", "|a", "not "],
+)
+def test_a_hostile_answer_takes_no_time_to_speak_of(unit: str) -> None:
+    """A pattern that backtracks would take minutes here, and the run would seem to hang."""
+    apply(Answer("a" + unit * (MAX_ANSWER // len(unit)) + "b"), DEFAULT.values())

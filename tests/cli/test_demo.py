@@ -9,8 +9,11 @@ from cupl.vectors import ClassVectors
 from tests.cli.conftest import Cupl
 
 
-def test_the_demo_on_real_photographs(cupl: Cupl, tmp_path: Path) -> None:
+def test_the_demo_on_real_photographs(
+    cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The real mini models, over real HTTP, on the photographs of an installed package."""
+    monkeypatch.setattr("cupl.demo.SAMPLES", 2)  # of 5, to save time
     outcome = cupl("demo", "-o", tmp_path / "cupl-demo")
     assert outcome.code == 0, outcome.err
     for name, truth in PHOTOS.items():

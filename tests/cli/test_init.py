@@ -73,7 +73,10 @@ def test_ctrl_c_exits_with_130_and_leaves_no_half_bank(tmp_path: Path) -> None:
             sys.executable, "-m", "cupl", "generate", "-c", "cat", "-o", str(tmp_path / "b.yaml"),
             "--base-url", server.url, "--cache", str(tmp_path / "cache"),
         ]  # fmt: skip
+        # A run in the background may have been told to ignore Ctrl-C; its children inherit that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        signal.signal(signal.SIGINT, before)
         assert asked.wait(60)
         process.send_signal(signal.SIGINT)
         _, printed = process.communicate(timeout=60)
