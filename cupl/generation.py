@@ -346,8 +346,8 @@ def check_offline(missing: Missing, offline: bool) -> None:
         questions = [request.question for request, _ in missing.work]
         shown = "; ".join(questions[:3]) + ("; ..." if len(questions) > 3 else "")
         raise InputError(
-            f"missing from the cache: {missing.answers:,} of the answers to {len(questions):,} of the "
-            f"questions, namely {shown} (run without --offline to ask for them)"
+            f"missing from the cache: {missing.answers:,} answers to {len(questions):,} questions, "
+            f"namely {shown} (run without --offline to ask for them)"
         )
 
 

@@ -101,7 +101,7 @@ def test_a_cached_run_is_byte_identical_and_asks_nothing(tmp_path: Path) -> None
 
 def test_offline_says_what_is_missing(tmp_path: Path) -> None:
     generate(["cat"], ONE, samples=2, cache=tmp_path, llm=Echo())
-    match = r"4 of the answers to 2 of the questions, namely What does a cat look like\?; .* a dog"
+    match = r"4 answers to 2 questions, namely What does a cat look like\?; .* a dog"
     with pytest.raises(InputError, match=match):
         generate(["cat", "dog"], ONE, samples=3, cache=tmp_path, offline=True)
 
