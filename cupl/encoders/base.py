@@ -1,7 +1,7 @@
 """What an encoder is, and the batching of text that every encoder shares."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from PIL.Image import Image
@@ -48,6 +48,35 @@ class Encoder(Protocol):
 
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
         """Embeddings of upright RGB images, float32 ``[len(images), dim]``."""
+
+
+def tokenize(tokenizer: Any, texts: Sequence[str], limit: int | None) -> list[Tokens]:
+    """Token ids of each text, special tokens included, cut to ``limit``.
+
+    A special token that a text spells out is text. ``tokenizer`` is one of transformers.
+    """
+    if not texts:
+        return []
+    encoded: list[Tokens] = tokenizer(
+        list(texts),
+        truncation=limit is not None,
+        max_length=limit,
+        split_special_tokens=True,
+        return_attention_mask=False,
+        verbose=False,
+    )["input_ids"]
+    return encoded
+
+
+def pad(batch: Sequence[Tokens], padding: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids filled up to the longest of the batch, and the mask of what is text.
+
+    Both are int64 ``[batch, longest]``.
+    """
+    longest = max(map(len, batch))
+    ids = torch.tensor([tokens + [padding] * (longest - len(tokens)) for tokens in batch])
+    lengths = torch.tensor([[len(tokens)] for tokens in batch])
+    return ids, (torch.arange(longest) < lengths).long()
 
 
 def encode_unique_texts(

@@ -16,7 +16,7 @@ from PIL.Image import Image
 from transformers import AutoTokenizer, CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
-from cupl.encoders.base import Tokens, encode_unique_texts
+from cupl.encoders.base import Tokens, encode_unique_texts, pad, tokenize
 from cupl.encoders.device import resolve_device
 from cupl.encoders.hub import ModelFiles, fetch_weights, find_model, first_line, missing_config
 from cupl.errors import InputError
@@ -121,7 +121,7 @@ class ClipEncoder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before truncation, start and end of text included."""
-        return [len(tokens) for tokens in self._tokenize(list(texts), truncation=False)]
+        return [len(tokens) for tokens in tokenize(self._tokenizer, texts, limit=None)]
 
     @torch.inference_mode()
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
@@ -131,7 +131,12 @@ class ClipEncoder:
         """
         if not texts:
             return torch.empty(0, self.dim)
-        return encode_unique_texts(texts, self._tokenize, self._encode_tokens, _TEXT_BATCH)
+        return encode_unique_texts(
+            texts,
+            lambda unique: tokenize(self._tokenizer, unique, self.max_tokens),
+            self._encode_tokens,
+            _TEXT_BATCH,
+        )
 
     @torch.inference_mode()
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
@@ -144,23 +149,8 @@ class ClipEncoder:
             vectors[start : start + _IMAGE_BATCH] = features.pooler_output.cpu()
         return vectors
 
-    def _tokenize(self, texts: list[str], truncation: bool = True) -> list[Tokens]:
-        encoded: list[Tokens] = self._tokenizer(
-            texts,
-            truncation=truncation,
-            max_length=self.max_tokens if truncation else None,
-            split_special_tokens=True,
-            return_attention_mask=False,
-            verbose=False,
-        )["input_ids"]
-        return encoded
-
     def _encode_tokens(self, batch: list[Tokens]) -> torch.Tensor:
-        longest = max(map(len, batch))
-        end = self._tokenizer.eos_token_id
-        ids = torch.tensor([tokens + [end] * (longest - len(tokens)) for tokens in batch])
-        lengths = torch.tensor([[len(tokens)] for tokens in batch])
-        mask = (torch.arange(longest) < lengths).long()  # [batch, longest]
+        ids, mask = pad(batch, self._tokenizer.eos_token_id)
         features = self._model.get_text_features(
             input_ids=ids.to(self.device), attention_mask=mask.to(self.device)
         )

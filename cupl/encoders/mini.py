@@ -30,7 +30,7 @@ from torch.nn.functional import normalize
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from cupl.bank import PromptBank
-from cupl.encoders.base import Tokens, encode_unique_texts
+from cupl.encoders.base import Tokens, encode_unique_texts, pad, tokenize
 from cupl.encoders.device import resolve_device
 from cupl.errors import CuplError, InputError, MissingPackageError
 from cupl.files import write_atomically
@@ -112,9 +112,7 @@ class MiniEncoder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before truncation, special tokens included."""
-        if not texts:
-            return []
-        return [len(tokens) for tokens in self._tokenize(list(texts), truncation=False)]
+        return [len(tokens) for tokens in tokenize(self._tokenizer, texts, limit=None)]
 
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
         """Sentence embeddings less the anchors' mean, float32 ``[len(texts), dim]`` on the CPU.
@@ -164,25 +162,16 @@ class MiniEncoder:
         """Sentence embeddings, float32 ``[len(texts), dim]``, of length 1."""
         if not texts:
             return torch.empty(0, self.dim)
-        return encode_unique_texts(texts, self._tokenize, self._embed_tokens, _TEXT_BATCH)
-
-    def _tokenize(self, texts: list[str], truncation: bool = True) -> list[Tokens]:
-        encoded: list[Tokens] = self._tokenizer(
+        return encode_unique_texts(
             texts,
-            truncation=truncation,
-            max_length=self.max_tokens if truncation else None,
-            split_special_tokens=True,
-            return_attention_mask=False,
-            verbose=False,
-        )["input_ids"]
-        return encoded
+            lambda unique: tokenize(self._tokenizer, unique, self.max_tokens),
+            self._embed_tokens,
+            _TEXT_BATCH,
+        )
 
     def _embed_tokens(self, batch: list[Tokens]) -> torch.Tensor:
-        longest = max(map(len, batch))
-        padding = self._tokenizer.pad_token_id
-        ids = torch.tensor([tokens + [padding] * (longest - len(tokens)) for tokens in batch])
-        lengths = torch.tensor([[len(tokens)] for tokens in batch])
-        mask = (torch.arange(longest) < lengths).long().to(self.device)  # [batch, longest]
+        ids, mask = pad(batch, self._tokenizer.pad_token_id)
+        mask = mask.to(self.device)
         states = self._sentences(input_ids=ids.to(self.device), attention_mask=mask)
         total = (states.last_hidden_state * mask.unsqueeze(-1)).sum(dim=1)  # [batch, dim]
         return normalize(total, dim=-1)  # of the mean too: they differ by their length
