@@ -5,9 +5,9 @@ import os
 import re
 import unicodedata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, field_validator
 
 from cupl.errors import InputError, MissingFileError
 from cupl.paths import prompts_dir
@@ -65,18 +65,33 @@ def check_template(template: str) -> str:
     return template
 
 
-_Template = Annotated[StrictStr, Field(min_length=1, max_length=2000)]
+_Template = Annotated[
+    StrictStr, Field(min_length=1, max_length=2000), AfterValidator(check_template)
+]
 
 
 class _TemplateFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    folder: ClassVar[str]
     name: StrictStr
+
+    @classmethod
+    def load(cls, name: str | Path) -> Self:
+        """Read a set that comes with cupl, by its name, or a YAML file.
+
+        Raises:
+            MissingFileError: there is neither.
+            InputError: the file is no such set; the message names the line.
+
+        """
+        return read_yaml(_find(cls.folder, name), cls)
 
 
 class QuestionSet(_TemplateFile):
     """Questions to ask a language model about every class."""
 
+    folder = "questions"
     format: Literal["cupl-questions/1"] = "cupl-questions/1"
     questions: Annotated[tuple[_Template, ...], Field(min_length=1)]
 
@@ -85,29 +100,15 @@ class QuestionSet(_TemplateFile):
     def _check(cls, questions: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(questions)) < len(questions):
             raise InputError("a question stands here twice")
-        return tuple(check_template(question) for question in questions)
-
-    @classmethod
-    def load(cls, name: str | Path) -> "QuestionSet":
-        """Read a set that comes with cupl (``base``, ``imagenet``) or a YAML file."""
-        return read_yaml(_find("questions", name), cls)
+        return questions
 
 
 class TemplateSet(_TemplateFile):
     """Hand-written prompts that name the class, such as "a photo of a {}."."""
 
+    folder = "templates"
     format: Literal["cupl-templates/1"] = "cupl-templates/1"
     templates: Annotated[tuple[_Template, ...], Field(min_length=1)]
-
-    @field_validator("templates")
-    @classmethod
-    def _check(cls, templates: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(check_template(template) for template in templates)
-
-    @classmethod
-    def load(cls, name: str | Path) -> "TemplateSet":
-        """Read a set that comes with cupl (``photo``) or a YAML file."""
-        return read_yaml(_find("templates", name), cls)
 
 
 def _find(kind: str, name: str | Path) -> Path:
