@@ -114,8 +114,9 @@ _REFUSAL = re.compile(
 
 
 def not_refusal(answer: Answer) -> Answer | Dropped:
-    """Drop an answer in which the model speaks of what it will not or cannot do."""
-    return Dropped("refusal") if _REFUSAL.search(_straight(answer.text)) else answer
+    """Drop what a server's content filter cut, and talk of what the model will not or cannot do."""
+    refused = answer.finish_reason == "content_filter" or _REFUSAL.search(_straight(answer.text))
+    return Dropped("refusal") if refused else answer
 
 
 _NON_ANSWER = re.compile(

@@ -211,3 +211,8 @@ def test_the_same_words_are_the_same_text() -> None:
 def test_a_hostile_answer_takes_no_time_to_speak_of(unit: str) -> None:
     """A pattern that backtracks would take minutes here, and the run would seem to hang."""
     apply(Answer("a" + unit * (MAX_ANSWER // len(unit)) + "b"), DEFAULT.values())
+
+
+def test_what_a_content_filter_cut_is_a_refusal() -> None:
+    answer = Answer("A gun is a long metal tube.", finish_reason="content_filter")
+    assert apply(answer, DEFAULT.values()) == Dropped("refusal")
