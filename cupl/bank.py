@@ -102,7 +102,8 @@ class PromptBank(BaseModel):
     """Classes with their prompts, in order, and where they came from.
 
     Raises:
-        InputError: two classes cannot be told apart, or a class has no prompts.
+        pydantic.ValidationError: a ValueError; two classes cannot be told apart, or a class has no
+            prompts. :meth:`load` turns it into an InputError.
 
     """
 

@@ -96,7 +96,7 @@ class ZeroShotClassifier:
         device: str = "auto",
         *,
         pooling: str = DEFAULT_POOLING,
-        templates: str | Sequence[str] = (),
+        templates: str | os.PathLike[str] | Sequence[str] = (),
         combine: Combine = "concat",
         strict: bool = False,
     ) -> ZeroShotClassifier:

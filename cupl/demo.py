@@ -11,7 +11,7 @@ from cupl.bank import PromptBank
 from cupl.classifier import Prediction, ZeroShotClassifier
 from cupl.encoders import load_encoder
 from cupl.encoders.base import Encoder
-from cupl.errors import MissingPackageError
+from cupl.errors import InputError, MissingPackageError
 from cupl.files import keep_old
 from cupl.generation import Progress, generate
 from cupl.questions import TemplateSet
@@ -61,11 +61,15 @@ def run_demo(
 
     """
     photos = find_photos()
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
     say(f"1/3 describing {len(PHOTOS)} classes with the mini language model")
     bank = generate(PHOTOS.values(), name="demo", model="mini", samples=SAMPLES, progress=progress)
     result_bank = folder / "bank.yaml"
-    keep_old(result_bank, bank.to_bytes())
+    if aside := keep_old(result_bank, bank.to_bytes()):
+        say(f"    {result_bank} held something else: kept as {aside}")
     bank.save(result_bank)
     say(f"2/3 encoding {sum(len(entry.texts) for entry in bank)} prompts with the mini encoder")
     encoder = load_encoder("mini")

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +17,7 @@ from cupl.classes import ClassLabel, check_labels, labels_from_names
 from cupl.errors import CuplError, InputError
 from cupl.filters import DEFAULT, Answer, Dropped, Filter, apply, same_text
 from cupl.llm.base import LLM, Api, Request, Sampling
+from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS, MiniServer
 from cupl.llm.openai import OpenAIServer, endpoint_of
@@ -124,6 +125,10 @@ def make_plan(
         InputError: labels that cannot be told apart, or a value out of range.
 
     """
+    if isinstance(classes, str):
+        raise InputError(f"classes is a list of names, such as [{classes!r}]")
+    if api not in (None, "chat", "completions"):
+        raise InputError(f"api is chat or completions, not {api!r}")
     mini = model == MINI
     labels = [c if isinstance(c, ClassLabel) else labels_from_names([c])[0] for c in classes]
     check_labels(labels)
@@ -138,7 +143,7 @@ def make_plan(
         labels=labels,
         questions=questions if isinstance(questions, QuestionSet) else QuestionSet.load(questions),
         model=model,
-        endpoint=MINI if mini else endpoint_of(base_url),
+        endpoint=MINI_ENDPOINT if mini else endpoint_of(base_url),
         api=api,
         preamble=preamble,
         sampling=sampling or usual_sampling(model),
@@ -179,11 +184,14 @@ async def ask(
         progress: told after every request.
 
     Raises:
+        InputError: ``concurrency`` or ``n`` is below 1.
         ServerError: the model cannot be asked; every answer so far is in the cache.
 
     """
+    if concurrency < 1 or (n is not None and n < 1):
+        raise InputError(f"concurrency ({concurrency}) and n ({n}) must be at least 1")
     queue = iter(missing.work)
-    done = 0
+    done, total = 0, missing.answers
 
     async def work() -> None:
         nonlocal done
@@ -196,7 +204,7 @@ async def ask(
                     cache.put(request, sample, response)
                     wanted.remove(sample)
                     done += 1
-                progress(done, missing.answers)
+                progress(done, total)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -204,8 +212,9 @@ async def ask(
                 group.create_task(work())
     except BaseExceptionGroup as errors:
         first = errors.exceptions[0]
-        if isinstance(first, CuplError):
-            raise type(first)(f"{first} ({_safe(done)})") from first
+        if isinstance(first, CuplError) and done:
+            safe = f"{done:,} new answers are in the cache; the same command continues"
+            raise type(first)(f"{first} ({safe})") from first
         raise first from None
     finally:
         await llm.close()
@@ -231,16 +240,22 @@ def collect(
                 prompts[request.question] = texts
         entries.append((label, prompts))
     if bare := [str(label) for label, prompts in entries if not prompts]:
-        shown = ", ".join(bare[:5]) + (f" and {len(bare) - 5} more" if len(bare) > 5 else "")
-        raise InputError(
-            f"no usable answer for {shown}; ask for more with --samples {plan.samples * 2} "
-            "(what is cached is not asked again) or name the class differently"
-        )
+        raise InputError(_explain_bare(bare, plan, report))
     classes = [
         ClassPrompts(name=label.name, id=label.id, aliases=list(label.aliases), prompts=prompts)
         for label, prompts in entries
     ]
     return PromptBank(name=name, source=plan.source(filters), classes=classes), report
+
+
+def _explain_bare(bare: list[str], plan: Plan, report: Report) -> str:
+    shown = ", ".join(bare[:5]) + (f" and {len(bare) - 5:,} more" if len(bare) > 5 else "")
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in report.dropped.most_common(3))
+    return (
+        f"no usable answer for {shown} (dropped in all: {reasons}); a model that thinks before it "
+        f"answers needs --max-tokens none, another may need --samples {plan.samples * 2}, of which "
+        "only the new ones are asked, or another name for the class"
+    )
 
 
 def _kept(
@@ -319,15 +334,30 @@ def generate(
         sampling=sampling, preamble=preamble,
     )  # fmt: skip
     with ResponseCache(cache) as responses:
-        missing = find_missing(plan, responses)
-        check_offline(missing, offline)
-        if missing.work:
-            asked = ask(
-                missing, responses, llm or connect(plan, base_url),
-                concurrency=concurrency, n=n, progress=progress,
-            )  # fmt: skip
-            run(asked)
-        return collect(plan, responses, name)[0]
+        bank, _ = fulfil(
+            plan, find_missing(plan, responses), responses, llm or connect(plan, base_url), name,
+            concurrency=concurrency, n=n, offline=offline, progress=progress,
+        )  # fmt: skip
+    return bank
+
+
+def fulfil(
+    plan: Plan,
+    missing: Missing,
+    cache: ResponseCache,
+    llm: LLM,
+    name: str,
+    *,
+    concurrency: int,
+    n: int | None,
+    offline: bool,
+    progress: Progress,
+) -> tuple[PromptBank, Report]:
+    """Ask for what is missing, unless ``offline``, and make the bank; see :func:`generate`."""
+    check_offline(missing, offline)
+    if missing.work:
+        run(ask(missing, cache, llm, concurrency=concurrency, n=n, progress=progress))
+    return collect(plan, cache, name)
 
 
 def connect(plan: Plan, base_url: str | None) -> LLM:
@@ -352,14 +382,25 @@ def check_offline(missing: Missing, offline: bool) -> None:
 
 
 def run(coroutine: Coroutine[None, None, Result]) -> Result:
-    """Run a coroutine to its end, also where a loop is running already (a notebook)."""
+    """Run a coroutine to its end, also where a loop is running already (a notebook).
+
+    An interrupt cancels it in both cases.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(coroutine)
+    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[Result] | None]] = Future()
+
+    async def cancellable() -> Result:
+        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
+        return await coroutine
+
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
-
-
-def _safe(done: int) -> str:
-    return f"{done} new answers are in the cache; the same command continues"
+        try:
+            return pool.submit(asyncio.run, cancellable()).result()
+        except KeyboardInterrupt:
+            loop, task = started.result()
+            if task is not None:
+                loop.call_soon_threadsafe(task.cancel)
+            raise

@@ -2,13 +2,16 @@
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import settings
+from hypothesis import configuration, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the hub's library reads it when it is imported
-settings.register_profile("cupl", database=None, deadline=None)  # nothing left in the checkout
+settings.register_profile("cupl", database=None, deadline=None)
 settings.load_profile("cupl")
+_hypothesis_home = TemporaryDirectory()  # hypothesis would leave what it learns in the checkout
+configuration.set_hypothesis_home_dir(_hypothesis_home.name)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,3 @@
-import time
 import unicodedata
 
 import pytest
@@ -6,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.filters import DEFAULT, Answer, Dropped, apply, same_text
-from cupl.llm.base import MAX_ANSWER
 
 QUESTION = "Describe what a tree frog looks like:"
 
@@ -175,8 +173,7 @@ def test_an_answer_of_which_no_sentence_is_whole() -> None:
     assert reason("A tree frog weighs about 5.", "length") == "cut off"
 
 
-@given(st.text(), st.sampled_from(["stop", "length"]))
-def test_what_is_kept_is_one_clean_line(text: str, finish_reason: str) -> None:
+def check_kept(text: str, finish_reason: str) -> None:
     result = kept(text, finish_reason)
     if result is not None:
         assert result == " ".join(result.split())
@@ -185,32 +182,27 @@ def test_what_is_kept_is_one_clean_line(text: str, finish_reason: str) -> None:
         assert odd <= {"\u200c", "\u200d"}
 
 
+@given(st.text(), st.sampled_from(["stop", "length"]))
+def test_what_is_kept_is_one_clean_line(text: str, finish_reason: str) -> None:
+    check_kept(text, finish_reason)
+
+
+@pytest.mark.parametrize("finish_reason", ["stop", "length"])
 @pytest.mark.parametrize(
     "piece",
     [
-        "*a ", "( ", "a.b. ", "\n", " ", "<think>", "1. ", "_a", '"', "|", "no ", "<a ", "- \n",
-        "here is ", "what ", "not one ", "`a ", "a,", "**", "{", "?", ".?", "A", "U.S. ",
+        "*a ", "( ", "a.b. ", "\n", "\n ", " ", "<think>", "1. ", "_a", '"', "|", "no ", "<a ",
+        "- \n", "here is ", "what ", "not one ", "`a ", "a,", "**", "{", "?", ".?", "A", "U.S. ",
     ],
 )  # fmt: skip
-def test_no_answer_takes_long(piece: str) -> None:
-    text = (piece * 20_000)[:20_000]
-    start = time.process_time()
-    reason(text), reason(text, "length")
-    assert time.process_time() - start < 3  # a pattern that backtracks takes minutes
+def test_a_hostile_answer_gets_through_the_patterns(piece: str, finish_reason: str) -> None:
+    """One that makes a pattern backtrack would hang the run, and this test, for minutes."""
+    check_kept("a" + (piece * 20_000)[:19_998] + "b", finish_reason)
 
 
 def test_the_same_words_are_the_same_text() -> None:
     assert same_text("A frog, GREEN!") == same_text("a frog green.")
     assert same_text("…") == ""
-
-
-@pytest.mark.parametrize(
-    "unit",
-    ["\n", "\n ", " ", ".", ". ", "a.", "*a", "_a ", "`a", "<a", "'a", "(", "# ", "|a", "not "],
-)
-def test_a_hostile_answer_takes_no_time_to_speak_of(unit: str) -> None:
-    """A pattern that backtracks would take minutes here, and the run would seem to hang."""
-    apply(Answer("a" + unit * (MAX_ANSWER // len(unit)) + "b"), DEFAULT.values())
 
 
 def test_what_a_content_filter_cut_is_a_refusal() -> None:

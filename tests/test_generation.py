@@ -1,5 +1,8 @@
 import asyncio
-from collections.abc import Sequence
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ from cupl.generation import (
     usual_sampling,
 )
 from cupl.llm.base import Request, Response, Sampling
-from cupl.llm.mini import SAMPLING
+from cupl.llm.mini import ENDPOINT, SAMPLING
 from cupl.questions import QuestionSet
 from tests.fakes import QueueLLM, chat_reply, serve
 
@@ -148,11 +151,21 @@ def test_an_error_keeps_what_arrived(tmp_path: Path) -> None:
     assert (missing.cached, missing.answers) == (2, 2)
 
 
+@pytest.fixture
+def _ctrl_c() -> Iterator[None]:
+    """A run in the background may have been told to ignore Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c")
 def test_an_interrupt_keeps_what_arrived(tmp_path: Path) -> None:
     class Interrupted(Echo):
         async def complete(self, request: Request, n: int) -> list[Response]:
             if len(self.asked) == 3:
-                raise KeyboardInterrupt
+                os.kill(os.getpid(), signal.SIGINT)
+                await asyncio.Event().wait()
             return await super().complete(request, n)
 
     names = [f"thing {i}" for i in range(9)]
@@ -206,7 +219,7 @@ def test_duplicates_are_dropped_inside_a_class_only(tmp_path: Path) -> None:
 
 def test_a_class_without_a_usable_answer_is_named(tmp_path: Path) -> None:
     llm = QueueLLM(["A cat is soft.", "I'm sorry."])
-    with pytest.raises(InputError, match="no usable answer for dog; .*--samples 2"):
+    with pytest.raises(InputError, match=r"no usable answer for dog \(.*1 refusal\).*--samples 2"):
         generate(["cat", "dog"], ONE, samples=1, cache=tmp_path, llm=llm, concurrency=1)
 
 
@@ -227,6 +240,31 @@ def test_a_run_inside_a_running_loop(tmp_path: Path) -> None:
     assert len(asyncio.run(notebook())) == 1
 
 
+@pytest.mark.usefixtures("_ctrl_c")
+def test_an_interrupt_inside_a_running_loop_stops_the_run(tmp_path: Path) -> None:
+    """In a notebook the run has a thread of its own, which Ctrl-C does not reach by itself."""
+    cancelled = threading.Event()
+
+    class Hanging(Echo):
+        async def complete(self, request: Request, n: int) -> list[Response]:
+            os.kill(os.getpid(), signal.SIGINT)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                cancelled.set()
+                raise
+            return []
+
+    async def notebook() -> None:
+        # A notebook's loop leaves Ctrl-C to Python; asyncio.run takes it for itself.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        generate(["cat"], ONE, samples=1, cache=tmp_path, llm=Hanging())
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(notebook())
+    assert cancelled.wait(30)
+
+
 def test_run_passes_on_what_is_raised() -> None:
     async def fail() -> None:
         raise InputError("no")
@@ -243,6 +281,7 @@ def test_run_passes_on_what_is_raised() -> None:
         ({"model": "mini", "api": "chat"}, "completions only"),
         ({"base_url": "localhost"}, "must look like"),
         ({"questions": "nowhere"}, "no such questions file"),
+        ({"api": "soap"}, "chat or completions"),
     ],
 )
 def test_settings_that_do_not_fit(settings: dict[str, Any], message: str) -> None:
@@ -250,9 +289,24 @@ def test_settings_that_do_not_fit(settings: dict[str, Any], message: str) -> Non
         make_plan(["cat"], **settings)
 
 
+def test_a_name_in_place_of_a_list_is_refused() -> None:
+    with pytest.raises(InputError, match=r"list of names, such as \['cat'\]"):
+        make_plan("cat")
+
+
+@pytest.mark.parametrize("settings", [{"concurrency": 0}, {"n": 0}, {"n": -1}])
+def test_nothing_is_asked_with_settings_that_cannot_be(
+    tmp_path: Path, settings: dict[str, Any]
+) -> None:
+    llm = Echo()
+    with pytest.raises(InputError, match="at least 1"):
+        generate(["cat"], ONE, cache=tmp_path, llm=llm, **settings)
+    assert not llm.asked
+
+
 def test_the_mini_model_has_its_own_settings() -> None:
     plan = make_plan(["cat"], model="mini")
-    assert (plan.api, plan.endpoint, plan.sampling) == ("completions", "mini", SAMPLING)
+    assert (plan.api, plan.endpoint, plan.sampling) == ("completions", ENDPOINT, SAMPLING)
     assert usual_sampling("gpt-4.1-mini") == Sampling()
     source = plan.source(["clean"])
     assert source.weights is not None

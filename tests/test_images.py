@@ -5,7 +5,6 @@ import socket
 import struct
 import sys
 import threading
-import time
 import warnings
 import zlib
 from collections.abc import Callable
@@ -560,10 +559,14 @@ def test_a_file_over_the_byte_limit_is_not_read(tmp_path: Path) -> None:
         tiff(b"", 8, width=200_000_001),
     ],
 )
-def test_a_header_with_too_many_pixels_is_refused_at_once(data: bytes) -> None:
-    start = time.perf_counter()
+def test_a_header_with_too_many_pixels_is_refused_before_it_is_decoded(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(image: Image.Image) -> None:
+        raise AssertionError("it was decoded")  # would come back as a damaged image
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
     assert "pixels" in reason(data)
-    assert time.perf_counter() - start < 3
 
 
 def test_the_pixel_limit_is_the_callers() -> None:
@@ -885,11 +888,3 @@ def test_any_name_is_kept_or_refused(name: str) -> None:
     else:
         with pytest.raises((MissingFileError, InputError)):
             find_images([source])
-
-
-def test_a_large_folder_lists_fast(tmp_path: Path) -> None:
-    for number in range(5000):
-        (tmp_path / f"{number}.jpg").touch()
-    start = time.perf_counter()
-    assert len(find_images([tmp_path])) == 5000
-    assert time.perf_counter() - start < 3

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from cupl.cli.output import check_target, count, say
+from cupl.cli.output import check_target, count, say, set_aside
 from cupl.tables import printable
 
 app = typer.Typer(name="bank", help="Import and check prompt banks.", no_args_is_help=True)
@@ -27,6 +27,7 @@ def import_bank(
 
     check_target(output)
     bank, changes = import_json(source, kind)
+    set_aside(output, bank.to_bytes())
     bank.save(output)
     prompts = sum(len(entry.texts) for entry in bank)
     say(f"wrote {output}: {count(len(bank), 'class', 'classes')}, {count(prompts, 'prompt')}")

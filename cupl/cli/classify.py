@@ -7,6 +7,7 @@ import typer
 
 from cupl.cli import encode as encoding
 from cupl.cli.output import check_target, count, say
+from cupl.encoders import DEFAULT_ENCODER
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl"}
 
@@ -21,7 +22,7 @@ def classify(
         str | None,
         typer.Option(
             help="Hub name or local directory of a CLIP model, or mini. [default: the one that "
-            f"made the vectors, or {encoding.DEFAULT_ENCODER}]"
+            f"made the vectors, or {DEFAULT_ENCODER}]"
         ),
     ] = None,
     device: encoding.Device = "auto",
@@ -33,9 +34,9 @@ def classify(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write. [default: print]")
     ] = None,
-    pooling: encoding.Pooling = "normalized-mean",
+    pooling: encoding.Pooling = None,
     templates: encoding.Templates = None,
-    combine: encoding.Combine = "concat",
+    combine: encoding.Combine = None,
     strict: encoding.Strict = False,
 ) -> None:
     """Classify images with a prompt bank or with class vectors.
@@ -50,8 +51,10 @@ def classify(
 
     if (bank is None) == (vectors is None):
         raise typer.BadParameter("give either --bank BANK.yaml or --vectors V.safetensors")
-    if vectors is not None and templates is not None:
-        raise typer.BadParameter("--templates goes with --bank; vectors have theirs inside")
+    if vectors is not None and (pooling or templates or combine or strict):
+        raise typer.BadParameter(
+            "--pooling, --templates, --combine and --strict go with --bank; vectors are made"
+        )
     ending = output.suffix.lower() if output else ""
     if output is not None:
         check_target(output)
@@ -61,7 +64,7 @@ def classify(
     else:
         assert bank is not None  # noqa: S101 (checked above)
         prompts = PromptBank.load(bank)
-        name = encoder or encoding.DEFAULT_ENCODER
+        name = encoder or DEFAULT_ENCODER
         classifier = ZeroShotClassifier(
             *encoding.encode_with(prompts, name, device, pooling, templates, combine, strict)
         )

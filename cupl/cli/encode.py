@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli.output import check_target, count, say
+from cupl.encoders import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     from cupl.bank import PromptBank
@@ -18,20 +19,21 @@ EncoderName = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Pooling = Annotated[
-    Literal["normalized-mean", "mean", "similarity"],
-    typer.Option(help="How prompts become one vector."),
+    Literal["normalized-mean", "mean", "similarity"] | None,
+    typer.Option(help="How prompts become one vector. [default: normalized-mean]"),
 ]
 Templates = Annotated[
     str | None, typer.Option(help="Add hand-written templates: photo, or a YAML file.")
 ]
-CombineName = Literal["concat", "average"]
 Combine = Annotated[
-    CombineName, typer.Option(help="Templates: as one list with the prompts, or as a vector each.")
+    Literal["concat", "average"] | None,
+    typer.Option(
+        help="Templates: in one list with the prompts, or averaged with them. [default: concat]"
+    ),
 ]
 Strict = Annotated[
     bool, typer.Option("--strict", help="A prompt too long for the encoder is an error.")
 ]
-DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
 SHOWN = 5
 
 
@@ -40,9 +42,9 @@ def encode(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.safetensors).")],
     encoder: EncoderName = DEFAULT_ENCODER,
     device: Device = "auto",
-    pooling: Pooling = "normalized-mean",
+    pooling: Pooling = None,
     templates: Templates = None,
-    combine: Combine = "concat",
+    combine: Combine = None,
     strict: Strict = False,
 ) -> None:
     """Encode a bank into one vector for each class."""
@@ -62,19 +64,25 @@ def encode_with(
     bank: "PromptBank",
     encoder: str,
     device: str,
-    pooling: str,
-    templates: str | None,
-    combine: CombineName,
-    strict: bool,
+    pooling: Pooling,
+    templates: Templates,
+    combine: Combine,
+    strict: Strict,
 ) -> "tuple[ClassVectors, Encoder]":
     """Class vectors of a bank and the encoder; says which prompts it could not read whole."""
     from cupl.encoders import load_encoder
+    from cupl.pooling import DEFAULT_POOLING
     from cupl.questions import TemplateSet
     from cupl.vectors import encode_bank
 
+    if combine and not templates:
+        raise typer.BadParameter("--combine says what becomes of --templates; name them too")
     written = TemplateSet.load(templates).templates if templates else ()
     loaded = load_encoder(encoder, device)
-    vectors = encode_bank(bank, loaded, pooling, templates=written, combine=combine, strict=strict)
+    vectors = encode_bank(
+        bank, loaded, pooling or DEFAULT_POOLING,
+        templates=written, combine=combine or "concat", strict=strict,
+    )  # fmt: skip
     truncated = vectors.provenance.truncated
     if truncated:
         say(f"{count(len(truncated), 'prompt')} longer than {loaded.max_tokens} tokens, cut:")

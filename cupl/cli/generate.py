@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cupl.cli.output import check_target, count, none_or, progress, say
+from cupl.cli.output import check_target, count, none_or, progress, say, set_aside
 
 if TYPE_CHECKING:
     from cupl.classes import ClassLabel
@@ -29,8 +29,11 @@ def generate(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Bank to write.")] = None,
     questions: Annotated[str, typer.Option(help="base, imagenet, or a YAML file.")] = "base",
     model: Annotated[
-        str, typer.Option(help="Model as the server knows it; mini is the embedded one.")
-    ] = "gpt-4.1-mini",
+        str | None,
+        typer.Option(
+            help="Model as the server knows it; mini is the embedded one. [default: gpt-4.1-mini]"
+        ),
+    ] = None,
     base_url: Annotated[
         str | None, typer.Option(help="Any OpenAI-compatible server. [default: $OPENAI_BASE_URL]")
     ] = None,
@@ -76,13 +79,15 @@ def generate(
     """
     from cupl import generation
     from cupl.cache import ResponseCache
-    from cupl.files import keep_old
 
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
     if output is not None:
         check_target(output)
-    most = None if n == "none" else n or 10
+    most = None if n == "none" else 10 if n is None else n
+    if most is not None and most < 1:
+        raise typer.BadParameter("--n is at least 1, or none")
+    model = model or generation.DEFAULT_MODEL
     plan = generation.make_plan(
         _labels(classes, name or []),
         questions,
@@ -98,18 +103,13 @@ def generate(
         _say_plan(plan, missing, most)
         if dry_run:
             return
-        generation.check_offline(missing, offline)
-        if missing.work:
-            llm = generation.connect(plan, base_url)
-            with _answers_kept(), progress("answers") as update:
-                asked = generation.ask(
-                    missing, responses, llm, concurrency=concurrency, n=most, progress=update
-                )
-                generation.run(asked)
         assert output is not None  # noqa: S101 (checked above)
-        bank, report = generation.collect(plan, responses, output.stem)
-    if aside := keep_old(output, bank.to_bytes()):
-        say(f"{output} held another bank: kept as {aside}")
+        with _answers_kept(), progress("answers") as update:
+            bank, report = generation.fulfil(
+                plan, missing, responses, generation.connect(plan, base_url), output.stem,
+                concurrency=concurrency, n=most, offline=offline, progress=update,
+            )  # fmt: skip
+    set_aside(output, bank.to_bytes())
     bank.save(output)
     _say_result(output, len(bank), report)
 

@@ -1,5 +1,6 @@
 """What commands share: printing safely, options that can be left unsent, progress."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,10 +42,24 @@ def check_target(path: Path) -> None:
         InputError: it is a folder.
 
     """
-    if not path.parent.is_dir():
+    # os.path, because Path.is_dir raises for names that cannot be looked up.
+    if not os.path.isdir(path.parent):  # noqa: PTH112
         raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112
         raise InputError(f"cannot write {path}: it is a folder")
+
+
+def set_aside(path: Path, new: bytes) -> None:
+    """Before ``new`` is written over a file that says something else, keep that file, and say so.
+
+    Raises:
+        InputError: it cannot be kept.
+
+    """
+    from cupl.files import keep_old
+
+    if aside := keep_old(path, new):
+        say(f"{path} held something else: kept as {aside}")
 
 
 @contextmanager

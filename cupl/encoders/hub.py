@@ -5,6 +5,7 @@ revision it was fetched at; ``hf cache rm`` makes room for a newer one.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -53,11 +54,13 @@ def find_model(name: str) -> ModelFiles:
 
     """
     path = Path(name)
-    if path.is_dir():
+    # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
+    if os.path.isdir(path):  # noqa: PTH112
         if not (path / "config.json").is_file():
             raise InputError(f"{path} holds no model: there is no config.json in it")
-        return ModelFiles(name, path, None)
-    if path.exists():
+        # In full: class vectors carry the name, and are used from other folders.
+        return ModelFiles(str(path.resolve()), path, None)
+    if os.path.exists(path):  # noqa: PTH110
         raise InputError(f"{name} is a file; name the directory of the model")
     if name.startswith((".", "~")) or path.is_absolute():
         raise MissingFileError(f"{name}: no such directory")

@@ -145,7 +145,7 @@ class MiniEncoder:
         """Embeddings of the anchors, ``[1000, dim]``, of length 1."""
         path = cache_dir() / "mini" / f"anchors-{self.fingerprint}.safetensors"
         with suppress(OSError, SafetensorError, KeyError):
-            anchors = load_file(path)["anchors"]
+            anchors = load_file(path)["anchors"].clone()  # not a view of a file others may replace
             if anchors.shape == (len(texts), self.dim) and anchors.isfinite().all():
                 return anchors
         rows = self._embed([text for group in texts for text in group])

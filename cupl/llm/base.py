@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
+
+from cupl.errors import InputError
 
 Api = Literal["chat", "completions"]
 
@@ -15,12 +18,28 @@ MAX_ANSWER = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How answers are drawn. ``None`` is not sent, so that the server's own default holds."""
+    """How answers are drawn. ``None`` is not sent, so that the server's own default holds.
+
+    Raises:
+        InputError: a value that no server can take.
+
+    """
 
     temperature: float | None = 0.99
     top_p: float | None = None
     max_tokens: int | None = 50
     stop: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("temperature", "top_p"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < math.inf:
+                raise InputError(f"{name} must be a number of at least 0, not {value}")
+            if value is not None:
+                # 1 and 1.0 are one setting and must be one cache key.
+                object.__setattr__(self, name, float(value))
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise InputError(f"max_tokens must be at least 1, not {self.max_tokens}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NAME = "mini"
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+ENDPOINT = f"mini:{SHA256[:12]}"
+"""In place of an address in cache keys: other weights would answer otherwise."""
 WEIGHTS = f"gemma-3-270m-q4_k_m.gguf sha256:{SHA256}"
 SLOTS = 8
 SAMPLING = Sampling(temperature=0.6, max_tokens=50, stop=("\n",))
@@ -44,7 +46,8 @@ class MiniServer(OpenAIServer):
 
     def __init__(self) -> None:
         super().__init__("http://127.0.0.1/v1")
-        self.endpoint = NAME  # the port differs from run to run, the answers do not
+        self.endpoint = ENDPOINT  # the port differs from run to run, the answers do not
+        self.timeout = 600.0
 
     def connect(self) -> AsyncOpenAI:
         """Start the server, or find the one this process has running.
@@ -54,10 +57,17 @@ class MiniServer(OpenAIServer):
             InputError: the weights are damaged.
 
         """
-        from openai import AsyncOpenAI
+        return client(f"{_server().listening_address}/v1", self.timeout)
 
-        url = f"{_server().listening_address}/v1"
-        return AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=600)
+
+def client(url: str, timeout: float) -> AsyncOpenAI:
+    """A client for a server on loopback, which no proxy of the environment can reach."""
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+    direct = DefaultAsyncHttpxClient(trust_env=False)
+    return AsyncOpenAI(
+        api_key="none", base_url=url, max_retries=0, timeout=timeout, http_client=direct
+    )
 
 
 @functools.cache

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tenacity import (
     AsyncRetrying,
+    RetryCallState,
     retry_if_exception,
-    stop_after_attempt,
     wait_exponential_jitter,
 )
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
 DEFAULT_URL = "https://api.openai.com/v1"
-TIMEOUT = 120.0
-
 _FLAGS = {
     "temperature": "--temperature none",
     "top_p": "--top-p none",
@@ -63,10 +61,12 @@ class OpenAIServer:
     neither key nor server.
     """
 
-    def __init__(self, base_url: str | None = None, attempts: int = 6) -> None:
+    def __init__(self, base_url: str | None = None, attempts: int = 8) -> None:
         self.base_url = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
         self.endpoint = endpoint_of(base_url)
         self.attempts = attempts
+        self.timeout = 120.0
+        self._reached = False
         self._client: AsyncOpenAI | None = None
 
     def connect(self) -> AsyncOpenAI:
@@ -78,7 +78,7 @@ class OpenAIServer:
         """
         from openai import AsyncOpenAI
 
-        key = os.environ.get("OPENAI_API_KEY")
+        key = _key()
         if not key and urlsplit(self.endpoint).hostname == "api.openai.com":
             raise ServerError(
                 "OPENAI_API_KEY is not set; set it, or name a local server with --base-url, "
@@ -86,7 +86,7 @@ class OpenAIServer:
             )
         # The SDK's own retries would multiply with tenacity's. Servers without keys ignore it.
         return AsyncOpenAI(
-            api_key=key or "none", base_url=self.base_url, max_retries=0, timeout=TIMEOUT
+            api_key=key or "none", base_url=self.base_url, max_retries=0, timeout=self.timeout
         )
 
     async def complete(self, request: Request, n: int) -> list[Response]:
@@ -100,7 +100,7 @@ class OpenAIServer:
             self._client = self.connect()
         retrying = AsyncRetrying(
             retry=retry_if_exception(_may_heal),
-            stop=stop_after_attempt(self.attempts),
+            stop=self._give_up,
             wait=wait_exponential_jitter(initial=1, max=30),
             sleep=sleep,
             reraise=True,
@@ -111,7 +111,16 @@ class OpenAIServer:
             raise
         except Exception as error:
             raise self._explain(error, request) from error
+        self._reached = True
         return self._responses(answer)
+
+    def _give_up(self, state: RetryCallState) -> bool:
+        """Soon where the server was never there, late where it answered before."""
+        import openai
+
+        error = state.outcome.exception() if state.outcome else None
+        never_there = isinstance(error, openai.APIConnectionError) and not self._reached
+        return state.attempt_number >= min(self.attempts, 2 if never_there else self.attempts)
 
     @staticmethod
     async def _post(client: AsyncOpenAI, request: Request, n: int) -> Any:
@@ -156,7 +165,7 @@ class OpenAIServer:
         if isinstance(error, openai.RateLimitError) and error.code == "insufficient_quota":
             return ServerError(f"the account at {where} has no quota left")
         sentences: dict[type[Exception], str] = {
-            openai.APITimeoutError: f"{where} did not answer within {TIMEOUT:.0f} s",
+            openai.APITimeoutError: f"{where} did not answer within {self.timeout:.0f} s",
             openai.APIConnectionError: f"cannot reach {where}; is the server running and the URL "
             "right?",
             openai.AuthenticationError: f"{where} rejected the key in OPENAI_API_KEY",
@@ -170,7 +179,7 @@ class OpenAIServer:
         if isinstance(error, openai.APIStatusError):
             flag = _FLAGS.get(error.param or "")
             way_out = f"; omit it with {flag}" if flag else ""
-            said = _redact(error.message.removeprefix(f"Error code: {error.status_code} - "))
+            said = _redact(_message(error.body) or error.message)
             return ServerError(f"{where} answered {error.status_code}: {said}{way_out}")
         return ServerError(f"{where} did not answer with JSON; is it the right URL?")
 
@@ -189,10 +198,30 @@ def _text_of(choice: dict[str, Any]) -> str:
     return str(text or "").encode("utf-8", "replace").decode()
 
 
+def _message(body: object) -> str | None:
+    """What the server says in the body of an error, in either of the two usual places."""
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        body = body["error"]
+    said = body.get("message") if isinstance(body, dict) else None
+    return said if isinstance(said, str) else None
+
+
+def _key() -> str:
+    """The key, without the line end that a file of settings leaves on it.
+
+    Raises:
+        InputError: it holds what no key holds; the message does not repeat it.
+
+    """
+    key = os.environ.get("OPENAI_API_KEY", "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise InputError("OPENAI_API_KEY holds a character that no key has; set it again")
+    return key
+
+
 def _redact(message: str) -> str:
     """First line of a server's message without anything that looks like a key."""
     line = " ".join(message.split())[:300]
-    key = os.environ.get("OPENAI_API_KEY")
-    if key:
+    if key := _key():
         line = line.replace(key, "***")
     return re.sub(r"\b(sk-|Bearer )\S+", "***", line)

@@ -17,7 +17,7 @@ from xllamacpp import Server
 from cupl.cache import ResponseCache
 from cupl.classes import read_classes
 from cupl.generation import ask, find_missing, make_plan
-from cupl.llm.mini import MiniServer, server_params
+from cupl.llm.mini import MiniServer, client, server_params
 
 
 class _Server(MiniServer):
@@ -28,8 +28,7 @@ class _Server(MiniServer):
         self.server = Server(params)
 
     def connect(self) -> AsyncOpenAI:
-        url = f"{self.server.listening_address}/v1"
-        return AsyncOpenAI(api_key="none", base_url=url, max_retries=0, timeout=600)
+        return client(f"{self.server.listening_address}/v1", self.timeout)
 
 
 def answers_per_second(swa_full: bool, classes: int) -> float:

@@ -107,7 +107,9 @@ def test_another_encoder_is_refused(cupl: Cupl, clip: Path, work: Path, tmp_path
     [
         (["photos"], 2, "either --bank"),
         (["photos", "--bank", "bank.yaml", "--vectors", "v"], 2, "either --bank"),
-        (["photos", "--vectors", "v", "--templates", "photo"], 2, "--templates goes with"),
+        (["photos", "--vectors", "v", "--templates", "photo"], 2, "go with --bank"),
+        (["photos", "--vectors", "v", "--pooling", "mean"], 2, "go with --bank"),
+        (["photos", "--bank", "bank.yaml", "--combine", "average"], 2, "--templates"),
         (["photos", "--bank", "bank.yaml", "--format", "xml"], 2, "xml"),
         (["photos", "--bank", "bank.yaml", "--top-k", "0"], 2, "top-k"),
         (["photos", "--bank", "bank.yaml", "-o", "no/p.csv"], 1, "does not exist"),

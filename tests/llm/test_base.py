@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from cupl.errors import InputError
 from cupl.llm.base import Request, Sampling
 
 REQUEST = Request("http://localhost/v1", "m", "chat", "What does a cat look like?")
@@ -62,3 +63,26 @@ def test_all_that_can_change_the_answer_changes_the_key(other: Request) -> None:
 def test_each_sample_has_its_key() -> None:
     assert len({REQUEST.key(sample) for sample in range(10)}) == 10
     assert REQUEST.key(3) == replace(REQUEST).key(3)
+
+
+def test_one_setting_is_one_key() -> None:
+    keys = {replace(REQUEST, sampling=Sampling(temperature=t)).key(0) for t in (1, 1.0, True)}
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"temperature": float("nan")},
+        {"temperature": float("inf")},
+        {"temperature": -0.1},
+        {"top_p": -1.0},
+        {"max_tokens": 0},
+        {"max_tokens": -5},
+    ],
+)
+def test_a_setting_that_no_server_takes_is_refused_before_it_is_paid_for(
+    setting: dict[str, float],
+) -> None:
+    with pytest.raises(InputError, match=next(iter(setting))):
+        Sampling(**setting)  # type: ignore[arg-type]

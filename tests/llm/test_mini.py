@@ -8,7 +8,9 @@ from cupl.llm import mini
 from cupl.llm.base import Request, Sampling
 
 
-def test_the_real_model_answers_over_http() -> None:
+def test_the_real_model_answers_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A proxy for the world outside has nothing to do with a server on loopback.
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     server = mini.MiniServer()
     request = Request(
         server.endpoint, "mini", "completions", "What does a cat look like?", mini.PREAMBLE,

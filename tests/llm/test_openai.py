@@ -116,6 +116,35 @@ def test_an_unreachable_server_is_named() -> None:
         ask(url)
 
 
+def test_a_server_that_was_never_there_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr("cupl.llm.openai.sleep", sleep)
+    with serve(lambda body: (200, {})) as server:
+        url = server.url
+    with pytest.raises(ServerError, match="cannot reach"):
+        ask(url, attempts=8)
+    assert len(slept) == 1
+
+
+def test_a_key_with_a_line_end_is_that_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test\r\n")
+    with serve(lambda body: (200, chat_reply("A cat."))) as server:
+        ask(server.url)
+    headers = {name.lower(): value for name, value in server.headers[0].items()}
+    assert headers["authorization"] == "Bearer sk-test"
+
+
+def test_a_key_that_cannot_be_one_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-se\ncret")
+    with pytest.raises(InputError, match="OPENAI_API_KEY holds") as caught:
+        ask("http://localhost:1/v1")
+    assert "cret" not in str(caught.value)
+
+
 def test_openai_without_a_key_says_what_to_do() -> None:
     with pytest.raises(ServerError, match="OPENAI_API_KEY is not set.*--base-url.*--model mini"):
         ask(DEFAULT_URL)
