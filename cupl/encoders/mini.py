@@ -121,25 +121,38 @@ class MiniEncoder:
         """
         return self._embed(texts) - self._centre
 
-    @torch.inference_mode()
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
-        """Anchors weighed by what the classifier sees, float32 ``[len(images), dim]`` on the CPU.
+        """Anchors weighed by what is seen, float32 ``[len(images), dim]`` on the CPU."""
+        return self.weigh_anchors(self.classify(images))
 
-        The classifier sees an image twice, its middle and, squeezed to a square, all of it; the
-        probabilities are those of the mean logits.
+    @torch.inference_mode()
+    def classify(self, images: Sequence[Image]) -> torch.Tensor:
+        """Logits of ImageNet's classes, float32 ``[len(images), 1000]`` on the CPU.
+
+        The classifier sees an image twice, its middle and, squeezed to a square, all of it; these
+        are the means of both.
         """
-        vectors = torch.empty(len(images), self.dim)
+        logits = torch.empty(len(images), _CLASSES)
         for start in range(0, len(images), _IMAGE_BATCH):
             batch = images[start : start + _IMAGE_BATCH]
             views = np.stack([view for image in batch for view in _views(image)])
             pixels = (torch.from_numpy(views).to(self.device).float() - 127) / 128
-            logits = self._classifier(pixels.permute(0, 3, 1, 2))  # [2 * batch, 1000]
-            mean = logits.view(len(batch), 2, -1).mean(dim=1)  # [batch, 1000]
-            top, classes = mean.softmax(dim=-1).cpu().topk(_TOP)  # [batch, _TOP]
-            vectors[start : start + _IMAGE_BATCH] = torch.einsum(
-                "bk,bkd->bd", top, self._anchors[classes]
-            )
-        return vectors
+            both = self._classifier(pixels.permute(0, 3, 1, 2))  # [2 * batch, 1000]
+            logits[start : start + _IMAGE_BATCH] = both.view(len(batch), 2, -1).mean(dim=1).cpu()
+        return logits
+
+    def weigh_anchors(self, logits: torch.Tensor) -> torch.Tensor:
+        """ConSE: the anchors of the likeliest classes in proportion to their probabilities.
+
+        Args:
+            logits: ``[images, 1000]``.
+
+        Returns:
+            float32 ``[images, dim]``.
+
+        """
+        top, classes = logits.softmax(dim=-1).topk(_TOP)  # [images, _TOP]
+        return torch.einsum("bk,bkd->bd", top, self._anchors[classes])
 
     def _cached(self, texts: list[list[str]]) -> torch.Tensor:
         """Embeddings of the anchors, ``[1000, dim]``, of length 1."""
