@@ -52,9 +52,8 @@ def main() -> None:
     seen = unit(encoder.weigh_anchors(logits)) @ vectors.T
     logits[torch.arange(len(rows)), torch.tensor(rows)] = -torch.inf
     hidden = unit(encoder.weigh_anchors(logits)) @ vectors.T
-    print(
-        f"{len(rows)} classes; of 100: {accuracy(seen):.1%}, own class hidden {accuracy(hidden):.1%}"
-    )
+    shares = f"{accuracy(seen):.1%}, own class hidden {accuracy(hidden):.1%}"
+    print(f"{len(rows)} photos, right of 100 classes: {shares}")
 
 
 if __name__ == "__main__":
