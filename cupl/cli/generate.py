@@ -158,7 +158,7 @@ def _preamble(option: str | None) -> str | None:
 
     if option is None:
         return ""
-    return None if option == "none" else read_text(Path(option))
+    return None if option == "none" else read_text(Path(option)) or None
 
 
 def _say_plan(plan: "Plan", missing: "Missing", n: int | None) -> None:

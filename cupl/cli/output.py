@@ -39,7 +39,7 @@ def check_target(path: Path) -> None:
 
     Raises:
         MissingFileError: the folder does not exist.
-        InputError: it is a folder.
+        InputError: it is a folder, or writing there is not allowed.
 
     """
     # os.path, because Path.is_dir raises for names that cannot be looked up.
@@ -47,6 +47,8 @@ def check_target(path: Path) -> None:
         raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
     if os.path.isdir(path):  # noqa: PTH112
         raise InputError(f"cannot write {path}: it is a folder")
+    if not os.access(path if os.path.lexists(path) else path.parent, os.W_OK):
+        raise InputError(f"cannot write {path}: no permission")
 
 
 def set_aside(path: Path, new: bytes) -> None:
