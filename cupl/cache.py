@@ -92,14 +92,14 @@ class ResponseCache:
             raise self._unusable(error) from error
 
     def put(self, request: Request, sample: int, response: Response) -> None:
-        """Keep an answer.
+        """Keep an answer; of two for one sample, from two runs at once, the first stays.
 
         Raises:
             InputError: it cannot be written, for example because the disk is full.
 
         """
         try:
-            self._cache.set(request.key(sample), json.dumps(asdict(response)), retry=True)
+            self._cache.add(request.key(sample), json.dumps(asdict(response)), retry=True)
         except (OSError, sqlite3.Error) as error:
             raise self._unusable(error) from error
 

@@ -196,7 +196,9 @@ async def ask(
     async def work() -> None:
         nonlocal done
         for request, samples in queue:
-            wanted = list(samples)
+            # Another run on this cache may have asked in the meantime.
+            wanted = [sample for sample in samples if cache.get(request, sample) is None]
+            done += len(samples) - len(wanted)
             while wanted:
                 # A server may return fewer answers than asked for: ask again for the rest.
                 responses = await llm.complete(request, min(len(wanted), n or 1))

@@ -125,6 +125,8 @@ def write_predictions(
             yield prediction
 
     pieces = WRITERS[format](counted(), top_k)
+    if path is None and sys.stdout is None:
+        raise InputError("standard output is closed; name a file with -o")
     if path is None:
         for piece in pieces:
             sys.stdout.write(piece)

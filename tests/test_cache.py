@@ -25,6 +25,14 @@ def test_an_answer_is_there_for_the_next_run(tmp_path: Path) -> None:
         assert len(cache) == 1
 
 
+def test_the_first_answer_stays(tmp_path: Path) -> None:
+    """Another run may have made its bank of it already."""
+    with ResponseCache(tmp_path) as cache:
+        cache.put(REQUEST, 0, RESPONSE)
+        cache.put(REQUEST, 0, Response("Too late."))
+        assert cache.get(REQUEST, 0) == RESPONSE
+
+
 def test_a_long_answer_lies_in_a_file_of_its_own(tmp_path: Path) -> None:
     with ResponseCache(tmp_path) as cache:
         cache.put(REQUEST, 0, Response("x" * 100_000))

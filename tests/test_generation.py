@@ -126,6 +126,16 @@ def test_answers_asked_for_at_once(tmp_path: Path, n: int | None, sizes: list[in
     assert [n for _, n in llm.asked] == sizes
 
 
+def test_what_another_run_has_asked_is_not_asked_again(tmp_path: Path) -> None:
+    plan = plan_of("cat", "dog")
+    with ResponseCache(tmp_path) as cache:
+        missing = find_missing(plan, cache)
+        ask_all(plan_of("dog"), cache, QueueLLM(["A dog is big.", "A dog barks."]))
+        llm = QueueLLM(["A cat is soft.", "A cat is small."])
+        asyncio.run(ask(missing, cache, llm))
+        assert [request.question for request, _ in llm.asked] == ["What does a cat look like?"]
+
+
 def test_a_server_that_gives_more_answers_does_no_harm(tmp_path: Path) -> None:
     class Generous(Echo):
         async def complete(self, request: Request, n: int) -> list[Response]:

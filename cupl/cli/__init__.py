@@ -27,9 +27,12 @@ app.add_typer(bank.app)
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        typer.echo(f"cupl {version('cupl')}")
+        try:
+            typer.echo(f"cupl {version('cupl')}")
+        except PackageNotFoundError:
+            typer.echo("cupl, run from a checkout that is not installed")
         raise typer.Exit
 
 
@@ -52,10 +55,11 @@ def main() -> None:
     debug = "--debug" in sys.argv
     for stream in (sys.stdout, sys.stderr):
         # File names need not be valid text; a terminal need not speak Unicode.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        if stream is not None:  # closed by whoever started us
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app([argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="cupl")
-    except CuplError as error:
+    except (CuplError, OSError) as error:  # an OSError: standard output cannot be written
         if debug:
             raise
         say(f"error: {error}")

@@ -25,7 +25,7 @@ def import_bank(
     """Make a prompt bank from JSON, such as the published CuPL files or descriptor files."""
     from cupl.importing import import_json
 
-    check_target(output)
+    check_target(output, source)
     bank, changes = import_json(source, kind)
     set_aside(output, bank.to_bytes())
     bank.save(output)

@@ -56,9 +56,13 @@ def classify(
             "--pooling, --templates, --combine and --strict go with --bank; vectors are made"
         )
     ending = output.suffix.lower() if output else ""
-    if output is not None:
-        check_target(output)
+    if output is not None and format is None and ending not in FORMATS:
+        raise typer.BadParameter(
+            f"{output} does not say what to write: add --format table, csv or jsonl"
+        )
     paths = find_images(images)
+    if output is not None:
+        check_target(output, bank, vectors, *paths)
     if vectors is not None:
         classifier = ZeroShotClassifier.from_vectors(vectors, encoder, device)
     else:

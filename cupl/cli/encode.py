@@ -50,7 +50,7 @@ def encode(
     """Encode a bank into one vector for each class."""
     from cupl.bank import PromptBank
 
-    check_target(output)
+    check_target(output, bank)
     vectors, _ = encode_with(
         PromptBank.load(bank), encoder, device, pooling, templates, combine, strict
     )

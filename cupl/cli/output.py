@@ -34,12 +34,16 @@ def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
-def check_target(path: Path) -> None:
+def check_target(path: Path, *inputs: Path | None) -> None:
     """Find out before the work, not after it, that a result cannot be written.
+
+    Args:
+        path: the result.
+        inputs: files that are read, which it must not take the place of.
 
     Raises:
         MissingFileError: the folder does not exist.
-        InputError: it is a folder, or writing there is not allowed.
+        InputError: it is a folder or an input, or writing there is not allowed.
 
     """
     # os.path, because Path.is_dir raises for names that cannot be looked up.
@@ -47,6 +51,9 @@ def check_target(path: Path) -> None:
         raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
     if os.path.isdir(path):  # noqa: PTH112
         raise InputError(f"cannot write {path}: it is a folder")
+    real = os.path.realpath(path)
+    if any(source is not None and os.path.realpath(source) == real for source in inputs):
+        raise InputError(f"cannot write {path}: it is also what is read; name another file")
     if not os.access(path if os.path.lexists(path) else path.parent, os.W_OK):
         raise InputError(f"cannot write {path}: no permission")
 

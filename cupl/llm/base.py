@@ -38,6 +38,8 @@ class Sampling:
             if value is not None:
                 # 1 and 1.0 are one setting and must be one cache key.
                 object.__setattr__(self, name, float(value))
+        if self.stop is not None and not all(self.stop):
+            raise InputError("a stop text must not be empty")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise InputError(f"max_tokens must be at least 1, not {self.max_tokens}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupl.errors import InputError, MissingPackageError
-from cupl.llm.base import Sampling
+from cupl.llm.base import Request, Response, Sampling
 from cupl.llm.openai import OpenAIServer
 from cupl.paths import cache_dir
 
@@ -48,6 +48,10 @@ class MiniServer(OpenAIServer):
         super().__init__("http://127.0.0.1/v1")
         self.endpoint = ENDPOINT  # the port differs from run to run, the answers do not
         self.timeout = 600.0
+
+    async def complete(self, request: Request, n: int) -> list[Response]:
+        """Up to ``n`` answers; llama.cpp gives as many in one request as it has slots."""
+        return await super().complete(request, min(n, SLOTS))
 
     def connect(self) -> AsyncOpenAI:
         """Start the server, or find the one this process has running.

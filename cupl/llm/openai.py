@@ -48,6 +48,8 @@ def endpoint_of(base_url: str | None) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         parts, port = urlsplit(""), ""
+    if parts.query or parts.fragment:
+        raise InputError("the base URL must end with its path, such as /v1, without ? or #")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError("the base URL must look like http://localhost:8000/v1")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -168,9 +170,12 @@ class OpenAIServer:
             openai.APITimeoutError: f"{where} did not answer within {self.timeout:.0f} s",
             openai.APIConnectionError: f"cannot reach {where}; is the server running and the URL "
             "right?",
-            openai.AuthenticationError: f"{where} rejected the key in OPENAI_API_KEY",
+            openai.AuthenticationError: f"{where} rejected the key in OPENAI_API_KEY"
+            if _key()
+            else f"{where} wants a key; set OPENAI_API_KEY",
             openai.PermissionDeniedError: f"{where} does not let this key use {request.model!r}",
-            openai.NotFoundError: f"{where} has no model {request.model!r} for --api {request.api}",
+            openai.NotFoundError: f"{where} has no model {request.model!r} for --api "
+            f"{request.api}, or the URL is not whole (does it end in /v1?)",
             openai.RateLimitError: f"{where} still limits the rate; try a lower --concurrency",
         }
         for kind, sentence in sentences.items():
@@ -195,14 +200,14 @@ def _may_heal(error: BaseException) -> bool:
 def _text_of(choice: dict[str, Any]) -> str:
     text = choice["message"].get("content") if "message" in choice else choice["text"]
     # Half a surrogate pair is legal JSON and cannot be written as UTF-8.
-    return str(text or "").encode("utf-8", "replace").decode()
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else ""
 
 
 def _message(body: object) -> str | None:
     """What the server says in the body of an error, in either of the two usual places."""
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
         body = body["error"]
-    said = body.get("message") if isinstance(body, dict) else None
+    said = body.get("message", body.get("detail")) if isinstance(body, dict) else None
     return said if isinstance(said, str) else None
 
 

@@ -83,7 +83,8 @@ def test_what_will_not_heal_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> No
 def test_every_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {"error": {"message": "Incorrect key: sk-secret-123"}}
     assert refusal(401, said, monkeypatch) == "URL rejected the key in OPENAI_API_KEY"
-    assert refusal(404, {}, monkeypatch) == "URL has no model 'm' for --api chat"
+    assert "URL has no model 'm' for --api chat, or the URL" in refusal(404, {}, monkeypatch)
+    assert "not enough" in refusal(400, {"detail": "not enough"}, monkeypatch)
     assert "try a lower --concurrency" in refusal(429, {}, monkeypatch)
     said = {"error": {"message": "Key sk-secret-123: 'temperature' is not\nsupported"}}
     said["error"]["param"] = "temperature"
@@ -145,6 +146,17 @@ def test_a_key_that_cannot_be_one_is_not_repeated(monkeypatch: pytest.MonkeyPatc
     assert "cret" not in str(caught.value)
 
 
+def test_a_base_url_with_a_query_is_refused_without_repeating_it() -> None:
+    with pytest.raises(InputError, match="must end with its path") as caught:
+        endpoint_of("https://example.org/v1?key=secret")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_server_that_wants_a_key_says_so() -> None:
+    with serve(lambda _: (401, {})) as server, pytest.raises(ServerError, match="wants a key"):
+        ask(server.url)
+
+
 def test_openai_without_a_key_says_what_to_do() -> None:
     with pytest.raises(ServerError, match="OPENAI_API_KEY is not set.*--base-url.*--model mini"):
         ask(DEFAULT_URL)
@@ -155,7 +167,7 @@ def test_openai_without_a_key_says_what_to_do() -> None:
     [
         (None, DEFAULT_URL),
         ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
-        ("https://me:pass@example.org/v1?key=1", "https://example.org/v1"),
+        ("https://me:pass@example.org/v1", "https://example.org/v1"),
         ("http://[::1]:80/v1", "http://[::1]:80/v1"),
     ],
 )
