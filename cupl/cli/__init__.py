@@ -59,10 +59,15 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app([argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="cupl")
-    except (CuplError, OSError) as error:  # an OSError: standard output cannot be written
+    except CuplError as error:
         if debug:
             raise
         say(f"error: {error}")
+        sys.exit(1)
+    except OSError as error:  # files bring errors of our own; what is left is standard output
+        if debug:
+            raise
+        say(f"error: cannot write the output: {error.strerror or error}")
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == 130:

@@ -113,6 +113,13 @@ def test_another_encoder_is_refused(cupl: Cupl, clip: Path, work: Path, tmp_path
         (["photos", "--bank", "bank.yaml", "--format", "xml"], 2, "xml"),
         (["photos", "--bank", "bank.yaml", "--top-k", "0"], 2, "top-k"),
         (["photos", "--bank", "bank.yaml", "-o", "no/p.csv"], 1, "does not exist"),
+        (["photos", "--bank", "bank.yaml", "-o", "p.json"], 2, "--format"),
+        (["photos", "--bank", "bank.yaml", "-o", "bank.yaml", "--format", "csv"], 1, "also what"),
+        (
+            ["photos", "--bank", "bank.yaml", "-o", "photos/broken.jpg", "--format", "csv"],
+            1,
+            "also",
+        ),
         (["*.gif", "--bank", "bank.yaml"], 1, "no image matches"),
         (["photos", "--vectors", "bank.yaml"], 1, "bank.yaml"),
     ],

@@ -61,6 +61,7 @@ def test_settings_reach_the_vectors(cupl: Cupl, clip: Path, bank: Path, tmp_path
     [
         (["nothing.yaml", "-o", "v"], 1, "nothing.yaml: no such file"),
         (["bank.yaml", "-o", "no/v"], 1, "does not exist"),
+        (["bank.yaml", "-o", "bank.yaml"], 1, "also what is read"),
         (["bank.yaml", "-o", "v", "--encoder", "./no"], 1, "no"),
         (["bank.yaml", "-o", "v", "--device", "tpu"], 1, "tpu"),
         (["bank.yaml", "-o", "v", "--pooling", "max"], 2, "max"),
