@@ -46,6 +46,7 @@ class Source(BaseModel):
     seed: int | None = None
     preamble: StrictStr | None = None
     filters: list[StrictStr] | None = None
+    min_prompts: _Count | None = None
     imported: StrictStr | None = None
     sha256: StrictStr | None = None
 

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
-import re
 import sqlite3
-from dataclasses import asdict
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, get_type_hints
 
 import diskcache
 
-from cupl.errors import InputError
-from cupl.llm.base import Request, Response
+from cupl.errors import CuplError, InputError
+from cupl.llm.base import Failure, Response
 from cupl.paths import cache_dir
 
-_OWN_FILE = re.compile(r"[0-9a-f]{2}[/\\][0-9a-f]{2}[/\\][0-9a-f]{28}\.val")
+try:
+    import fcntl
+except ImportError:  # Windows: two runs at once may ask for the same answer
+    fcntl = None  # type: ignore[assignment]
+
+Entry = Response | Failure
+Addition = Literal["new", "same", "different"]
+
+_LOCKS = "cache.db.claims"  # diskcache takes what is named like its database for its own
+_LATEST = 253_402_300_799  # the last second of the year 9999, which no date can pass
+_TYPES: dict[type, dict[str, Any]] = {kind: get_type_hints(kind) for kind in (Response, Failure)}
+_SETTINGS = {
+    "eviction_policy": "none",
+    "cull_limit": 0,
+    "disk_min_file_size": 1 << 30,  # no files beside the database: they know no transaction
+    "sqlite_mmap_size": 0,  # a fault of the disk is an error then, and not the process's end
+    "sqlite_synchronous": 2,  # what was paid for survives a power cut too
+}
+_WAYS_OUT = {
+    "SQLITE_FULL": "free space on the disk, then run the same command again",
+    "SQLITE_IOERR": "see that the disk is sound and has space, then run the same command again",
+    "SQLITE_BUSY": "another process holds it: run the same command again when that has ended",
+    "SQLITE_READONLY": "make it writable, or choose another with --cache",
+    "SQLITE_NOTADB": "restore it from a copy or an export, or choose another with --cache",
+    "SQLITE_CANTOPEN": "make it readable and writable, or choose another with --cache",
+}
+_RESCUE = (
+    "'cupl cache verify' says what is wrong, 'cupl cache export' saves what can be read of it, "
+    "and --cache chooses another"
+)
 
 
 class _TextDisk(diskcache.Disk):  # type: ignore[misc]
@@ -39,11 +72,102 @@ class _TextDisk(diskcache.Disk):  # type: ignore[misc]
         return super().store(value, read, key=key)
 
     def fetch(self, mode: int, filename: Any, value: Any, read: bool) -> Any:
-        if mode not in (diskcache.core.MODE_RAW, diskcache.core.MODE_TEXT):
+        if mode != diskcache.core.MODE_RAW or not isinstance(value, str):
             raise ValueError("the response cache holds a value that is not text")
-        if filename is not None and not _OWN_FILE.fullmatch(filename):
-            raise ValueError("the response cache names a file that is not its own")
-        return super().fetch(mode, filename, value, read)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry as it lies in the cache."""
+
+    key: str
+    entry: Entry
+    time: int
+    """Seconds since 1970 at which it was stored."""
+
+
+def encode(entry: Entry, now: int) -> str:
+    """The JSON text, in ASCII, of an entry that is stored at ``now``."""
+    kind = "failure" if isinstance(entry, Failure) else "answer"
+    return json.dumps({kind: asdict(entry), "stored": now}, separators=(",", ":"))
+
+
+def decode(key: str, text: str) -> Stored:
+    """An entry from its JSON text.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    try:
+        return from_json(key, json.loads(text))
+    except RecursionError as error:
+        raise ValueError("JSON of too many levels") from error
+
+
+def from_json(key: str, data: object) -> Stored:
+    """An entry from the object that its JSON text stands for.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    with contextlib.suppress(TypeError):
+        match data:
+            case {"answer": dict(fields), "stored": int(stored), **rest}:
+                entry: Entry = Response(**fields)
+            case {"failure": dict(fields), "stored": int(stored), **rest}:
+                entry = Failure(**fields)
+            case _:
+                raise ValueError("no entry of the response cache")
+        dated = not isinstance(stored, bool) and 0 <= stored <= _LATEST
+        if dated and not rest and _has_declared_types(entry):
+            return Stored(key, entry, stored)
+    raise ValueError("an entry of the response cache whose fields are not what they must be")
+
+
+def _has_declared_types(entry: Entry) -> bool:
+    return all(
+        isinstance(value := getattr(entry, name), declared) and not isinstance(value, bool)
+        for name, declared in _TYPES[type(entry)].items()
+    )
+
+
+def cache_folder(folder: str | os.PathLike[str] | None) -> Path:
+    """Where a cache lies; None for the usual place, ``~`` and ``$VARIABLE`` as in a shell."""
+    if folder is None:
+        return cache_dir() / "responses"
+    # diskcache does the same to what it is given, and the two must not differ.
+    return Path(os.path.expandvars(Path(folder).expanduser()))
+
+
+@contextlib.contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn what a database and a disk can raise into one sentence with a way out.
+
+    Raises:
+        InputError: in the place of each of those errors.
+
+    """
+    try:
+        yield
+    except CuplError:
+        raise  # some are an OSError too
+    except (OSError, sqlite3.Error, diskcache.Timeout, ValueError, TypeError) as error:
+        cause: BaseException = error
+        # diskcache reports as a Timeout what is none, and fails to roll back what is rolled back.
+        while isinstance(cause.__context__, sqlite3.Error):
+            cause = cause.__context__
+        name = getattr(cause, "sqlite_errorname", "")
+        ways_out = (way for start, way in _WAYS_OUT.items() if name.startswith(start))
+        why, way_out = str(cause), next(ways_out, _RESCUE)
+        if isinstance(cause, OSError):
+            why, way_out = cause.strerror or why, "mend that, or choose another with --cache"
+        raise InputError(
+            f"the response cache {folder} cannot be used ({why}); nothing in it was deleted; "
+            f"{way_out}"
+        ) from error
 
 
 class ResponseCache:
@@ -51,21 +175,28 @@ class ResponseCache:
 
     Args:
         folder: where it lies; made, for its owner's eyes alone, if it is not there.
+        clock: the time now, in seconds since 1970.
 
     Raises:
         InputError: the folder cannot be used or is damaged; nothing in it is deleted.
 
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
-        self.folder = Path(folder) if folder is not None else cache_dir() / "responses"
-        try:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = cache_folder(folder)
+        self._clock = clock
+        self._claimed: set[str] = set()
+        with explained(self.folder), contextlib.ExitStack() as resources:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._cache = diskcache.Cache(
-                str(self.folder), disk=_TextDisk, eviction_policy="none", timeout=60
-            )
-        except (OSError, sqlite3.Error, diskcache.Timeout) as error:
-            raise self._unusable(error) from error
+            self._locks = resources.enter_context((self.folder / _LOCKS).open("ab"))
+            cache = diskcache.Cache(str(self.folder), disk=_TextDisk, timeout=60, **_SETTINGS)
+            self._cache = resources.enter_context(cache)
+            self._resources = resources.pop_all()
 
     def __enter__(self) -> ResponseCache:
         return self
@@ -76,38 +207,129 @@ class ResponseCache:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._cache.close()
+        self._resources.close()
 
-    def get(self, request: Request, sample: int) -> Response | None:
-        """The answer, or None where it is not there.
+    def get(self, key: str) -> Entry | None:
+        """What is known of an answer, or None.
 
         Raises:
             InputError: the cache is damaged.
 
         """
-        try:
-            text = self._cache.get(request.key(sample))
-            return None if text is None else Response(**json.loads(text))
-        except (OSError, sqlite3.Error, ValueError, TypeError) as error:
-            raise self._unusable(error) from error
+        with explained(self.folder):
+            stored = self._get(key)
+            return stored.entry if stored else None
 
-    def put(self, request: Request, sample: int, response: Response) -> None:
-        """Keep an answer; of two for one sample, from two runs at once, the first stays.
+    def put(self, entries: Mapping[str, Entry]) -> None:
+        """Keep what one request brought: all of it or, if this process is killed, nothing.
+
+        An answer that is there stays, whatever two runs at once bring; a failure gives way.
 
         Raises:
             InputError: it cannot be written, for example because the disk is full.
 
         """
+        now = int(self._clock())
+        texts = {key: encode(entry, now) for key, entry in entries.items()}
+        with self._transaction():
+            for key, text in texts.items():
+                old = self._get(key)
+                if old is None or isinstance(old.entry, Failure):
+                    self._cache.set(key, text)
+
+    def add(self, entries: Iterable[Stored]) -> Counter[Addition]:
+        """Take over entries of another cache with their times: all of them or none.
+
+        What is there stays, but for a failure where an answer comes.
+
+        Returns:
+            How many were new, the same as what is there, or different from it and left out.
+
+        Raises:
+            InputError: they cannot be written.
+
+        """
+        result: Counter[Addition] = Counter()
+        with self._transaction():
+            for new in entries:
+                old = self._get(new.key)
+                healed = old and isinstance(old.entry, Failure) and isinstance(new.entry, Response)
+                if old is None or healed:
+                    self._cache.set(new.key, encode(new.entry, new.time))
+                    result["new"] += 1
+                else:
+                    result["same" if old.entry == new.entry else "different"] += 1
+        return result
+
+    def remove(self, keys: Iterable[str], before: int) -> int:
+        """Remove those of the entries that were stored before a time, all of them or none.
+
+        Args:
+            keys: the entries; another run may have replaced some in the meantime.
+            before: seconds since 1970.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            InputError: the cache is damaged or cannot be written.
+
+        """
+        removed = 0
+        with self._transaction():
+            for key in keys:
+                stored = self._get(key)
+                if stored and stored.time < before:
+                    removed += self._cache.delete(key)
+        return removed
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        """Say that we ask for something; False where somebody else does at the moment.
+
+        The claim is a lock on one byte of a file, so it ends with the process, however that ends.
+        """
+        mine = self._lock(name)
         try:
-            self._cache.add(request.key(sample), json.dumps(asdict(response)), retry=True)
-        except (OSError, sqlite3.Error) as error:
-            raise self._unusable(error) from error
+            yield mine
+        finally:
+            if mine:
+                self._unlock(name)
 
     def __len__(self) -> int:
-        return len(self._cache)
+        with explained(self.folder):
+            return len(self._cache)
 
-    def _unusable(self, error: Exception) -> InputError:
-        return InputError(
-            f"the response cache {self.folder} cannot be used ({error}); nothing in it was "
-            "deleted; free space or repair it, or choose another with --cache"
-        )
+    def _get(self, key: str) -> Stored | None:
+        text = self._cache.get(key)
+        return None if text is None else decode(key, text)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        # With retry=True diskcache tries for ever also what is not a matter of time.
+        with explained(self.folder), self._cache.transact():
+            yield
+
+    def _lock(self, name: str) -> bool:
+        if name in self._claimed:  # a process does not lock itself out
+            return False
+        if fcntl is not None:
+            try:
+                fcntl.lockf(self._locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
+            except (BlockingIOError, PermissionError):
+                return False
+            except OSError:
+                pass  # a file system without locks: at worst two runs ask for the same
+        self._claimed.add(name)
+        return True
+
+    def _unlock(self, name: str) -> None:
+        self._claimed.remove(name)
+        if fcntl is not None:
+            with contextlib.suppress(OSError):
+                fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, _place(name))
+
+
+def _place(name: str) -> int:
+    """The byte of the lock file that stands for a name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from cupl.asking import Progress
 from cupl.bank import PromptBank
 from cupl.classifier import Prediction, ZeroShotClassifier
 from cupl.encoders import load_encoder
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError, MissingPackageError
 from cupl.files import keep_old
-from cupl.generation import Progress, generate
+from cupl.generation import generate
 from cupl.questions import TemplateSet
 from cupl.tables import write_predictions
 from cupl.vectors import encode_bank, encode_templates

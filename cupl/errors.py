@@ -24,3 +24,7 @@ class ServerError(CuplError, ConnectionError):
 
 class MissingPackageError(CuplError, ImportError):
     """An optional package that this feature needs and that is not installed."""
+
+
+class BudgetError(CuplError, RuntimeError):
+    """A run stopped before it could pass a limit that its user set."""

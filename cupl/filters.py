@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from cupl.llm.base import MAX_ANSWER, Response
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -33,6 +35,7 @@ Filter = Callable[[Answer], Answer | Dropped]
 
 _THINKING = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
 _EMOJI = re.compile(r"[\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\u200d]*")
+_WORD = re.compile(r"\w")
 _ODD = re.compile(r"[^ -~\n]")
 _HEADING = re.compile(r"^[ \t]*(?:#{1,6}\s.*|\*\*[^*\n]+\*\*:?[ \t]*)\n", re.MULTILINE)
 _EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,2}|`)(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)")
@@ -67,13 +70,18 @@ def clean(answer: Answer) -> Answer:
     lines = (line.strip() for line in _HEADING.sub("", text).split("\n"))
     text = _AFTERWORD.sub("", "\n".join(filter(None, lines)))
     text = _one_line(_EMPHASIS.sub(r"\2", text))
-    if question := answer.question.rstrip(" :?."):
-        text = re.sub(rf"^{re.escape(question)}(?!\w)", "", text, flags=re.IGNORECASE)
-    text = _SPILL.sub("", text)
+    text = _SPILL.sub("", _without_echo(text, answer.question.rstrip(" :?.")))
     while (opened := _OPENING.sub("", text)) != text:
         text = opened
     text = _QUOTED.sub(lambda found: (found[1] or found[2]) + found[3], text)
     return replace(answer, text=_TRAILING.sub(lambda found: found[1] or ".", text).strip())
+
+
+def _without_echo(text: str, question: str) -> str:
+    """The text without the question, should it begin with it."""
+    size = len(question)
+    echoed = size and text[:size].lower() == question.lower() and not _WORD.match(text, size)
+    return text[size:] if echoed else text
 
 
 def _safe(char: str) -> str:
@@ -196,6 +204,22 @@ def whole_sentences(answer: Answer) -> Answer | Dropped:
 def _is_open(text: str) -> bool:
     """Whether more has to follow: the text ends in a comma or article, or inside a parenthesis."""
     return bool(_UNFINISHED.search(text)) or text.count("(") > text.count(")")
+
+
+def why_unusable(response: Response, question: str = "") -> str | None:
+    """Why a response is no answer at all, so that it has to be asked for again; None if it is one.
+
+    What the filters drop was an answer nevertheless, as a refusal is.
+    """
+    if response.finish_reason == "content_filter":
+        return "content filter"
+    if len(response.text) > MAX_ANSWER:
+        return "too long"
+    cut = response.finish_reason == "length"
+    answer = clean(Answer(response.text, question, response.finish_reason))
+    if not _WORD.search(answer.text):
+        return "cut off" if cut and response.text.strip() else "empty"
+    return "cut off" if cut and isinstance(whole_sentences(answer), Dropped) else None
 
 
 DEFAULT: dict[str, Filter] = {

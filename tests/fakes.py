@@ -1,5 +1,6 @@
 """A language model and an HTTP server that answer what a test tells them."""
 
+import asyncio
 import json
 import threading
 from collections import deque
@@ -33,6 +34,27 @@ class QueueLLM:
                 raise answer
             given.append(answer if isinstance(answer, Response) else Response(answer))
         return given
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Echo:
+    """Answers each question with sentences of its own; counts."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.under_way = 0
+        self.most_under_way = 0
+        self.closed = False
+
+    async def complete(self, request: Request, n: int) -> list[Response]:
+        self.asked.append((request.question, n))
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
+        return [Response(f"Answer {len(self.asked)} {i} is a thing to see.") for i in range(n)]
 
     async def close(self) -> None:
         self.closed = True

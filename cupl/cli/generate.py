@@ -1,71 +1,72 @@
 """``cupl generate``: class names to a prompt bank."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cupl.cli import options
 from cupl.cli.output import check_target, count, none_or, progress, say, set_aside
 
 if TYPE_CHECKING:
-    from cupl.classes import ClassLabel
-    from cupl.generation import Missing, Plan, Report
-    from cupl.llm.base import Sampling
+    from cupl.budget import Meter, Prices
+    from cupl.collecting import Harvest
+    from cupl.plan import Plan, Survey
 
 
 def generate(
-    classes: Annotated[
-        str | None,
-        typer.Argument(
-            help="Text file (a name a line), CSV (id,name), bank, ImageFolder, or 'imagenet'."
-        ),
-    ] = None,
-    name: Annotated[
-        list[str] | None, typer.Option("-c", "--class", help="A class name; repeat for more.")
-    ] = None,
+    classes: options.Classes = None,
+    name: options.Names = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Bank to write.")] = None,
-    questions: Annotated[str, typer.Option(help="base, imagenet, or a YAML file.")] = "base",
-    model: Annotated[
-        str | None,
-        typer.Option(
-            help="Model as the server knows it; mini is the embedded one. [default: gpt-4.1-mini]"
-        ),
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(help="Any OpenAI-compatible server. [default: $OPENAI_BASE_URL]")
-    ] = None,
-    api: Annotated[
-        Literal["chat", "completions"] | None,
-        typer.Option(help="chat or completions. [default: chat]"),
-    ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Answers to each question.")] = 10,
-    temperature: Annotated[
-        Any, typer.Option(parser=none_or(float), help="[default: 0.99; mini 0.6]")
-    ] = None,
-    top_p: Annotated[Any, typer.Option(parser=none_or(float), help="[default: none]")] = None,
-    max_tokens: Annotated[Any, typer.Option(parser=none_or(int), help="[default: 50]")] = None,
-    stop: Annotated[
-        list[str] | None,
-        typer.Option(help="Text that ends an answer; repeat for more. [default: none]"),
-    ] = None,
-    n: Annotated[
+    questions: options.Questions = "base",
+    model: options.Model = None,
+    base_url: options.BaseUrl = None,
+    api: options.Api = None,
+    samples: options.Samples = 10,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    max_tokens: options.MaxTokens = None,
+    stop: options.Stop = None,
+    n: options.N = None,
+    preamble: options.Preamble = None,
+    min_prompts: Annotated[
+        int,
+        typer.Option(min=1, help="A class that keeps fewer is asked for more samples, bounded."),
+    ] = 1,
+    similarity: Annotated[
         Any,
-        typer.Option(parser=none_or(int), help="Most answers in one request. [default: 10]"),
-    ] = None,
-    preamble: Annotated[
-        str | None,
         typer.Option(
-            help="File with the system message, or for completions the text around the "
-            "question ({}); none for none. [default: asks for one plain sentence]"
+            parser=none_or(float),
+            help="Prompts of a class alike to so many percent are near-duplicates. [default: 95]",
         ),
     ] = None,
+    drop_shared: Annotated[
+        bool, typer.Option("--drop-shared", help="Drop a sentence under several classes.")
+    ] = False,
     concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Requests at once.")] = 8,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder of answers. [default: ~/.cache/cupl/responses]")
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds that one request may take.")
+    ] = 120,
+    max_requests: Annotated[
+        int | None, typer.Option(min=1, help="Stop before more are sent, with all tries.")
     ] = None,
+    max_tokens_total: Annotated[
+        int | None, typer.Option(min=1, help="Stop before more could be charged in this run.")
+    ] = None,
+    price_in: Annotated[
+        float | None, typer.Option(min=0, help="Money for a million tokens of questions.")
+    ] = None,
+    price_out: Annotated[
+        float | None, typer.Option(min=0, help="Money for a million tokens of answers.")
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
+    ] = False,
+    cache: options.Cache = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nothing; use the cache.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be asked, and stop.")
@@ -78,103 +79,119 @@ def generate(
     which leaves it to the server. The key comes from $OPENAI_API_KEY.
     """
     from cupl import generation
+    from cupl.asking import Manner
+    from cupl.budget import Meter
     from cupl.cache import ResponseCache
+    from cupl.collecting import Choice
+    from cupl.files import write_atomically
+    from cupl.plan import NEVER, survey
 
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
     if output is not None:
         check_target(output)
-    most = None if n == "none" else 10 if n is None else n
-    if most is not None and most < 1:
-        raise typer.BadParameter("--n is at least 1, or none")
-    model = model or generation.DEFAULT_MODEL
-    plan = generation.make_plan(
-        _labels(classes, name or []),
-        questions,
-        model=model,
-        base_url=base_url,
-        api=api,
-        samples=samples,
-        sampling=_sampling(model, temperature, top_p, max_tokens, stop),
-        preamble=_preamble(preamble),
-    )
-    with ResponseCache(cache) as responses:
-        missing = generation.find_missing(plan, responses)
-        _say_plan(plan, missing, most)
+    prices = _prices(price_in, price_out)
+    plan = options.plan_of(
+        classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
+        stop, preamble,
+    )  # fmt: skip
+    near = 95.0 if similarity is None else None if similarity == "none" else similarity
+    choice = Choice(min_prompts=min_prompts, similarity=near, drop_shared=drop_shared)
+    meter, began = Meter(max_requests, max_tokens_total), time.monotonic()
+    with ResponseCache(cache) as responses, progress("answers") as update:
+        manner = Manner(
+            concurrency=concurrency, n=options.most_at_once(n), retry_failed=retry_failed,
+            progress=update, notice=say,
+        )  # fmt: skip
+        found = survey(plan, responses, n=manner.n, tries=NEVER if offline else manner.tries)
+        _say_plan(plan, found, prices)
         if dry_run:
             return
-        assert output is not None  # noqa: S101 (checked above)
-        with _answers_kept(), progress("answers") as update:
-            bank, report = generation.fulfil(
-                plan, missing, responses, generation.connect(plan, base_url), output.stem,
-                concurrency=concurrency, n=most, offline=offline, progress=update,
+        with _accounted(meter, prices, began):
+            harvest = generation.fulfil(
+                plan, found, responses, generation.connect(plan, base_url, timeout),
+                choice=choice, manner=manner, meter=meter, offline=offline,
             )  # fmt: skip
-    set_aside(output, bank.to_bytes())
-    bank.save(output)
-    _say_result(output, len(bank), report)
+    assert output is not None  # noqa: S101 (checked above)
+    bank = harvest.bank(output.stem).to_bytes()
+    set_aside(output, bank)
+    write_atomically(output, bank)
+    _say_result(output, harvest)
+    if min_prompts > 1 and harvest.report.short:
+        raise typer.Exit(3)
 
 
-def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
-    from cupl.classes import check_labels, labels_from_names, read_classes
+def _prices(price_in: float | None, price_out: float | None) -> "Prices | None":
+    from cupl.budget import Prices
 
-    if source is None and not names:
-        raise typer.BadParameter("name the classes: a file, a folder, or -c NAME")
-    labels = read_classes(source) if source is not None else []
-    labels += labels_from_names(names) if names else []
-    check_labels(labels)
-    return labels
+    if (price_in is None) != (price_out is None):
+        raise typer.BadParameter("--price-in and --price-out go together")
+    return None if price_in is None or price_out is None else Prices(price_in, price_out)
 
 
 @contextmanager
-def _answers_kept() -> Iterator[None]:
+def _accounted(meter: "Meter", prices: "Prices | None", began: float) -> Iterator[None]:
+    """Say at the end, however it comes, what was asked and what that cost."""
     try:
         yield
     except KeyboardInterrupt:
         say("every answer so far is in the cache; the same command continues")
         raise
+    finally:
+        if meter.requests:
+            _say_spent(meter, prices, time.monotonic() - began)
 
 
-def _sampling(
-    model: str, temperature: Any, top_p: Any, max_tokens: Any, stop: list[str] | None
-) -> "Sampling":
-    """The model's usual settings with those that were given in their place."""
-    from cupl.generation import usual_sampling
-
-    given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
-    changes: dict[str, Any] = {
-        option: None if value == "none" else value
-        for option, value in given.items()
-        if value is not None
-    }
-    if stop:
-        texts = tuple(text.replace("\\n", "\n") for text in stop)
-        changes["stop"] = None if texts == ("none",) else texts
-    return replace(usual_sampling(model), **changes)
-
-
-def _preamble(option: str | None) -> str | None:
-    """The file's text; "" where the usual one is meant, None for none."""
-    from cupl.yamlfile import read_text
-
-    if option is None:
-        return ""
-    return None if option == "none" else read_text(Path(option)) or None
-
-
-def _say_plan(plan: "Plan", missing: "Missing", n: int | None) -> None:
-    requests = sum(-(-len(samples) // (n or 1)) for _, samples in missing.work)
+def _say_plan(plan: "Plan", found: "Survey", prices: "Prices | None") -> None:
     say(
         f"{count(len(plan.labels), 'class', 'classes')}, "
         f"{count(len(plan.questions.questions), 'question')}, "
-        f"{count(plan.samples, 'sample')} each: {count(missing.cached, 'answer')} cached, "
-        f"{missing.answers:,} missing, {count(requests, 'request')} to {plan.model}"
+        f"{count(plan.samples, 'sample')} each: {count(found.cached, 'answer')} cached, "
+        f"{found.answers:,} missing, {count(found.requests, 'request')} to {plan.model}"
+    )
+    if not found.requests:
+        return
+    most = found.completion_tokens
+    bound = "no limit on those out (--max-tokens none)" if most is None else f"at most {most:,} out"
+    money = ""
+    if prices is not None:
+        spent = prices.of(found.prompt_tokens, most or 0)
+        money = f": {'at least' if most is None else 'at most about'} {spent:,.2f}"
+    say(f"estimate: about {found.prompt_tokens:,} tokens in, {bound}{money}")
+
+
+def _say_spent(meter: "Meter", prices: "Prices | None", seconds: float) -> None:
+    tokens = f"{meter.prompt_tokens:,} tokens in, {meter.completion_tokens:,} out"
+    if meter.uncounted:
+        tokens += f" (not counted by the server: {count(meter.uncounted, 'request')})"
+    money = ""
+    if prices is not None:
+        money = f", {prices.of(meter.prompt_tokens, meter.completion_tokens):,.2f}"
+    say(
+        f"asked: {count(meter.requests, 'request')}, {meter.retried:,} of them again; {tokens}"
+        f"{money}; {timedelta(seconds=round(seconds))}"
     )
 
 
-def _say_result(output: Path, classes: int, report: "Report") -> None:
+def _say_result(output: Path, harvest: "Harvest") -> None:
+    report, classes = harvest.report, len(harvest.prompts)
     say(
         f"wrote {output}: {count(classes, 'class', 'classes')}, {count(report.kept, 'prompt')} kept"
     )
     for reason, number in report.dropped.most_common():
         say(f"  dropped {number:,}: {reason}")
+    if report.failed:
+        say(
+            f"  {count(report.failed, 'answer')} of these of no use at every try; "
+            "--retry-failed asks again"
+        )
+    if report.shared and not harvest.choice.drop_shared:
+        say(
+            f"  {count(len(report.shared), 'sentence')} under several classes, such as "
+            f"{report.shared[0]!r}; --drop-shared drops them"
+        )
+    for name, kept in list(report.short.items())[:10]:
+        say(f"  {name}: {count(kept, 'prompt')} only")
+    if len(report.short) > 10:
+        say(f"  ... and {len(report.short) - 10:,} more classes with too few")
     say(f"next: cupl bank check {output}, or cupl classify IMAGE... --bank {output}")

@@ -8,12 +8,12 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
-from cupl.errors import InputError
+from cupl.errors import InputError, ServerError
 
 Api = Literal["chat", "completions"]
 
-MAX_ANSWER = 20_000
-"""Characters kept of one answer; a description is a few hundred."""
+MAX_ANSWER = 100_000
+"""Characters of the longest answer that is one; a description is a few hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,16 +83,22 @@ class Request:
             body["n"] = n
         return body | sent
 
-    def key(self, sample: int) -> str:
-        """Name of one answer in the cache: sha256 over all that decides it, and its number."""
+    @property
+    def digest(self) -> str:
+        """sha256 over all that decides the answers."""
         content = {"endpoint": self.endpoint, "path": self.path, "body": self.body()}
-        text = json.dumps(content | {"sample": sample}, sort_keys=True, separators=(",", ":"))
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def cache_key(digest: str, sample: int) -> str:
+    """Name in the cache of one of the answers to the request with this digest."""
+    return hashlib.sha256(f"{digest} {sample}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer as the server gave it."""
+    """One answer as the server gave it; the tokens are those of the request it came with."""
 
     text: str
     finish_reason: str = "stop"
@@ -102,13 +108,50 @@ class Response:
     created: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """In place of an answer that is of no use: why, and how often it was asked for."""
+
+    reason: str
+    tries: int
+
+
+class RetryableError(ServerError):
+    """The server could not answer now and may at another try.
+
+    Args:
+        message: what happened, for the case that no try succeeds.
+        after: seconds that the server asks to wait.
+        limited: requests come too fast, so that all of them have to wait.
+        unreachable: there was no connection at all.
+        answered: the server said so itself; otherwise it may have worked, and charge for it.
+
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        after: float | None = None,
+        limited: bool = False,
+        unreachable: bool = False,
+        answered: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.after = after
+        self.limited = limited
+        self.unreachable = unreachable
+        self.answered = answered
+
+
 class LLM(Protocol):
     """Something that answers requests."""
 
     async def complete(self, request: Request, n: int) -> list[Response]:
-        """Up to ``n`` answers, at least one.
+        """Up to ``n`` answers, at least one, from one try; the caller tries again.
 
         Raises:
+            RetryableError: there is no answer now.
             ServerError: there is no answer to be had; the message says why and what to do.
 
         """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from cupl.errors import InputError, MissingPackageError
 from cupl.llm.base import Request, Response, Sampling
-from cupl.llm.openai import OpenAIServer
+from cupl.llm.openai import OpenAIServer, client
 from cupl.paths import cache_dir
 
 if TYPE_CHECKING:
@@ -45,9 +45,8 @@ class MiniServer(OpenAIServer):
     """The embedded model behind the same protocol as any other server."""
 
     def __init__(self) -> None:
-        super().__init__("http://127.0.0.1/v1")
+        super().__init__("http://127.0.0.1/v1", timeout=600.0)
         self.endpoint = ENDPOINT  # the port differs from run to run, the answers do not
-        self.timeout = 600.0
 
     async def complete(self, request: Request, n: int) -> list[Response]:
         """Up to ``n`` answers; llama.cpp gives as many in one request as it has slots."""
@@ -61,17 +60,9 @@ class MiniServer(OpenAIServer):
             InputError: the weights are damaged.
 
         """
-        return client(f"{_server().listening_address}/v1", self.timeout)
-
-
-def client(url: str, timeout: float) -> AsyncOpenAI:
-    """A client for a server on loopback, which no proxy of the environment can reach."""
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
-
-    direct = DefaultAsyncHttpxClient(trust_env=False)
-    return AsyncOpenAI(
-        api_key="none", base_url=url, max_retries=0, timeout=timeout, http_client=direct
-    )
+        # No proxy of the environment can reach loopback.
+        url = f"{_server().listening_address}/v1"
+        return client(url, "none", self.timeout, trust_env=False)
 
 
 @functools.cache

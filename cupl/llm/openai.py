@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
-import re
-from asyncio import sleep
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
-
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception,
-    wait_exponential_jitter,
-)
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cupl.errors import CuplError, InputError, ServerError
-from cupl.llm.base import MAX_ANSWER, Request, Response
+from cupl.llm.base import Request, Response, RetryableError
+from cupl.llm.completions import read_completion
+from cupl.llm.explain import explain, is_filtered
+from cupl.llm.secrets import api_key, scrub
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+    import httpx2
+    import openai
 
 DEFAULT_URL = "https://api.openai.com/v1"
-_FLAGS = {
-    "temperature": "--temperature none",
-    "top_p": "--top-p none",
-    "max_tokens": "--max-tokens none",
-    "max_completion_tokens": "--max-tokens none",
-    "stop": "--stop none",
-    "n": "--n none",
-}
+TIMEOUT = 120.0
+"""Seconds that one request may take in all."""
+MAX_BODY = 16 * 2**20
+"""Bytes of the largest response that is read."""
 
 
 def endpoint_of(base_url: str | None) -> str:
@@ -42,7 +37,7 @@ def endpoint_of(base_url: str | None) -> str:
         InputError: it is no http(s) address.
 
     """
-    url = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+    url = _address(base_url)
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port else ""
@@ -56,80 +51,98 @@ def endpoint_of(base_url: str | None) -> str:
     return urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", ""))
 
 
+def _address(base_url: str | None) -> str:
+    return base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+
+
+def key_for(endpoint: str) -> str:
+    """The key to send; servers that want none ignore it.
+
+    Raises:
+        ServerError: OpenAI itself is meant and there is no key.
+
+    """
+    key = api_key()
+    if not key and urlsplit(endpoint).hostname == "api.openai.com":
+        raise ServerError(
+            "OPENAI_API_KEY is not set; set it, or name a local server with --base-url, "
+            "or use --model mini, which needs neither"
+        )
+    return key or "none"
+
+
 class OpenAIServer:
     """Asks an OpenAI-compatible server; the key comes from ``$OPENAI_API_KEY`` alone.
 
     The client is made at the first request, so a run that finds everything in the cache needs
     neither key nor server.
+
+    Args:
+        base_url: see :func:`endpoint_of`; user and password in it are sent and never shown.
+        timeout: seconds that one request may take, from connecting to the last byte.
+
+    Raises:
+        InputError: the address or the time is none.
+
     """
 
-    def __init__(self, base_url: str | None = None, attempts: int = 8) -> None:
-        self.base_url = base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+    def __init__(self, base_url: str | None = None, timeout: float = TIMEOUT) -> None:
+        if not 0 < timeout < math.inf:
+            raise InputError(f"the timeout is a number of seconds above 0, not {timeout}")
+        self.base_url = _address(base_url)
         self.endpoint = endpoint_of(base_url)
-        self.attempts = attempts
-        self.timeout = 120.0
-        self._reached = False
-        self._client: AsyncOpenAI | None = None
+        self.timeout = timeout
+        self._client: openai.AsyncOpenAI | None = None
 
-    def connect(self) -> AsyncOpenAI:
+    def connect(self) -> openai.AsyncOpenAI:
         """The client, made at first use.
 
         Raises:
             ServerError: OpenAI itself is meant and there is no key.
 
         """
-        from openai import AsyncOpenAI
-
-        key = _key()
-        if not key and urlsplit(self.endpoint).hostname == "api.openai.com":
-            raise ServerError(
-                "OPENAI_API_KEY is not set; set it, or name a local server with --base-url, "
-                "or use --model mini, which needs neither"
-            )
-        # The SDK's own retries would multiply with tenacity's. Servers without keys ignore it.
-        return AsyncOpenAI(
-            api_key=key or "none", base_url=self.base_url, max_retries=0, timeout=self.timeout
-        )
+        return client(self.base_url, key_for(self.endpoint), self.timeout)
 
     async def complete(self, request: Request, n: int) -> list[Response]:
-        """Up to ``n`` answers, at least one.
+        """Up to ``n`` answers, at least one, from one try.
 
         Raises:
-            ServerError: the server cannot be reached, says no, or answers with something else.
+            RetryableError: the server cannot be reached or cannot answer now, or answers with
+                something else than a completion.
+            ServerError: it says no.
 
         """
+        import httpx2
+        from openai import APIError, AsyncStream
+
         if self._client is None:
             self._client = self.connect()
-        retrying = AsyncRetrying(
-            retry=retry_if_exception(_may_heal),
-            stop=self._give_up,
-            wait=wait_exponential_jitter(initial=1, max=30),
-            sleep=sleep,
-            reraise=True,
-        )
         try:
-            answer: Any = await retrying(self._post, self._client, request, n)
+            async with asyncio.timeout(self.timeout):
+                # Not read by the SDK, whose types would turn down what some servers leave out.
+                answer: Any = await self._client.post(
+                    request.path, cast_to=httpx2.Response, body=request.body(n),
+                    stream=True, stream_cls=AsyncStream[Any],
+                )  # fmt: skip
+                await answer.aread()
+            return [_without_key(response) for response in read_completion(answer.json())]
+        # What the SDK raised may hold a key: "from None" keeps it out of tracebacks.
+        except TimeoutError:
+            raise RetryableError(
+                f"{self.endpoint} did not answer within {self.timeout:g} s; "
+                "a slow one needs more (--timeout) or a lower --concurrency"
+            ) from None
+        except APIError as error:
+            if is_filtered(error):
+                return [Response("", "content_filter")]
+            asked = f"{request.model!r} for --api {request.api}"
+            raise explain(error, self.endpoint, asked, *self._credentials()) from None
         except CuplError:
             raise
-        except Exception as error:
-            raise self._explain(error, request) from error
-        self._reached = True
-        return self._responses(answer)
-
-    def _give_up(self, state: RetryCallState) -> bool:
-        """Soon where the server was never there, late where it answered before."""
-        import openai
-
-        error = state.outcome.exception() if state.outcome else None
-        never_there = isinstance(error, openai.APIConnectionError) and not self._reached
-        return state.attempt_number >= min(self.attempts, 2 if never_there else self.attempts)
-
-    @staticmethod
-    async def _post(client: AsyncOpenAI, request: Request, n: int) -> Any:
-        import httpx2
-
-        answer = await client.post(request.path, cast_to=httpx2.Response, body=request.body(n))
-        return answer.json()
+        except (ValueError, RecursionError, httpx2.HTTPError):
+            raise RetryableError(
+                f"{self.endpoint} did not answer with a completion; is it the right URL?"
+            ) from None
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -137,96 +150,64 @@ class OpenAIServer:
             await self._client.close()
             self._client = None
 
-    def _responses(self, answer: Any) -> list[Response]:
-        try:
-            usage = answer.get("usage") or {}
-            responses = [
-                Response(
-                    text=_text_of(choice)[:MAX_ANSWER],
-                    finish_reason=str(choice.get("finish_reason") or "stop"),
-                    model=answer.get("model"),
-                    prompt_tokens=usage.get("prompt_tokens"),
-                    completion_tokens=usage.get("completion_tokens"),
-                    created=answer.get("created"),
-                )
-                for choice in answer["choices"]
-            ]
-        except (AttributeError, KeyError, TypeError):
-            responses = []
-        if not responses:
-            raise ServerError(
-                f"{self.endpoint} did not answer with a completion; is it the right URL?"
-            )
-        return responses
-
-    def _explain(self, error: Exception, request: Request) -> ServerError:
-        """The one sentence for what the SDK raised; never what could hold a key."""
-        import openai
-
-        where = self.endpoint
-        if isinstance(error, openai.RateLimitError) and error.code == "insufficient_quota":
-            return ServerError(f"the account at {where} has no quota left")
-        sentences: dict[type[Exception], str] = {
-            openai.APITimeoutError: f"{where} did not answer within {self.timeout:.0f} s",
-            openai.APIConnectionError: f"cannot reach {where}; is the server running and the URL "
-            "right?",
-            openai.AuthenticationError: f"{where} rejected the key in OPENAI_API_KEY"
-            if _key()
-            else f"{where} wants a key; set OPENAI_API_KEY",
-            openai.PermissionDeniedError: f"{where} does not let this key use {request.model!r}",
-            openai.NotFoundError: f"{where} has no model {request.model!r} for --api "
-            f"{request.api}, or the URL is not whole (does it end in /v1?)",
-            openai.RateLimitError: f"{where} still limits the rate; try a lower --concurrency",
-        }
-        for kind, sentence in sentences.items():
-            if isinstance(error, kind):
-                return ServerError(sentence)
-        if isinstance(error, openai.APIStatusError):
-            flag = _FLAGS.get(error.param or "")
-            way_out = f"; omit it with {flag}" if flag else ""
-            said = _redact(_message(error.body) or error.message)
-            return ServerError(f"{where} answered {error.status_code}: {said}{way_out}")
-        return ServerError(f"{where} did not answer with JSON; is it the right URL?")
+    def _credentials(self) -> list[str]:
+        parts = urlsplit(self.base_url)
+        return [unquote(part) for part in (parts.username, parts.password) if part]
 
 
-def _may_heal(error: BaseException) -> bool:
-    import openai
+def client(url: str, key: str, timeout: float, *, trust_env: bool = True) -> openai.AsyncOpenAI:
+    """A client of the SDK without tries of its own: they would multiply with ours.
 
-    if isinstance(error, openai.RateLimitError):
-        return error.code != "insufficient_quota"
-    return isinstance(error, openai.APIConnectionError | openai.InternalServerError)
-
-
-def _text_of(choice: dict[str, Any]) -> str:
-    text = choice["message"].get("content") if "message" in choice else choice["text"]
-    # Half a surrogate pair is legal JSON and cannot be written as UTF-8.
-    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else ""
-
-
-def _message(body: object) -> str | None:
-    """What the server says in the body of an error, in either of the two usual places."""
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        body = body["error"]
-    said = body.get("message", body.get("detail")) if isinstance(body, dict) else None
-    return said if isinstance(said, str) else None
-
-
-def _key() -> str:
-    """The key, without the line end that a file of settings leaves on it.
-
-    Raises:
-        InputError: it holds what no key holds; the message does not repeat it.
+    Args:
+        url: the server.
+        key: its key.
+        timeout: seconds for a request.
+        trust_env: whether a proxy that the environment names is used.
 
     """
-    key = os.environ.get("OPENAI_API_KEY", "").strip()
-    if not (key.isascii() and key.isprintable()):
-        raise InputError("OPENAI_API_KEY holds a character that no key has; set it again")
-    return key
+    import httpx2
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+
+    web = DefaultAsyncHttpxClient(trust_env=trust_env, event_hooks={"response": [_cap]})
+    return AsyncOpenAI(
+        api_key=key,
+        base_url=url,
+        max_retries=0,
+        timeout=httpx2.Timeout(timeout, connect=min(timeout, 20.0)),
+        http_client=web,
+        default_headers={"Accept-Encoding": "identity"},
+    )
 
 
-def _redact(message: str) -> str:
-    """First line of a server's message without anything that looks like a key."""
-    line = " ".join(message.split())[:300]
-    if key := _key():
-        line = line.replace(key, "***")
-    return re.sub(r"\b(sk-|Bearer )\S+", "***", line)
+async def _cap(response: httpx2.Response) -> None:
+    """Let no response, also of an error, take more memory than it may."""
+    import httpx2
+
+    # A packed response can grow a thousandfold.
+    packed = response.headers.get("Content-Encoding", "identity") != "identity"
+    most = MAX_BODY // 64 if packed else MAX_BODY
+    stream = response.stream
+
+    class Capped(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            size = 0
+            async for chunk in stream:  # type: ignore[union-attr]
+                size += len(chunk)
+                if size > most:
+                    raise RetryableError("the server sent an answer of more than 16 MB")
+                yield chunk
+
+        async def aclose(self) -> None:
+            await stream.aclose()  # type: ignore[union-attr]
+
+    response.stream = Capped()
+
+
+def _without_key(response: Response) -> Response:
+    model = None if response.model is None else scrub(response.model)
+    return replace(
+        response,
+        text=scrub(response.text),
+        finish_reason=scrub(response.finish_reason),
+        model=model,
+    )

@@ -14,10 +14,12 @@ from tempfile import TemporaryDirectory
 from openai import AsyncOpenAI
 from xllamacpp import Server
 
+from cupl.asking import ask
 from cupl.cache import ResponseCache
 from cupl.classes import read_classes
-from cupl.generation import ask, find_missing, make_plan
-from cupl.llm.mini import MiniServer, client, server_params
+from cupl.llm.mini import MiniServer, server_params
+from cupl.llm.openai import client
+from cupl.plan import make_plan, missing, survey
 
 
 class _Server(MiniServer):
@@ -28,7 +30,8 @@ class _Server(MiniServer):
         self.server = Server(params)
 
     def connect(self) -> AsyncOpenAI:
-        return client(f"{self.server.listening_address}/v1", self.timeout)
+        url = f"{self.server.listening_address}/v1"
+        return client(url, "none", self.timeout, trust_env=False)
 
 
 def answers_per_second(swa_full: bool, classes: int) -> float:
@@ -36,10 +39,10 @@ def answers_per_second(swa_full: bool, classes: int) -> float:
     plan = make_plan(read_classes("imagenet")[:classes], model="mini", samples=1)
     llm = _Server(swa_full)
     with TemporaryDirectory() as folder, ResponseCache(Path(folder)) as cache:
-        missing = find_missing(plan, cache)
+        answers = survey(plan, cache).answers
         start = time.perf_counter()
-        asyncio.run(ask(missing, cache, llm))
-        return missing.answers / (time.perf_counter() - start)
+        asyncio.run(ask(missing(plan, cache), cache, llm))
+        return answers / (time.perf_counter() - start)
 
 
 def main() -> None:

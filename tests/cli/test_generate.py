@@ -6,12 +6,13 @@ import pytest
 from cupl.bank import PromptBank
 from tests.cli.conftest import Cupl, Outcome
 from tests.fakes import FakeServer, Reply, chat_reply, serve
+from tests.faults import Fault, fault_server, sentences
 
 
 def describe(body: dict[str, Any]) -> Reply:
     """Different sentences about what the question asks, one of them of no use."""
     question = body["messages"][-1]["content"]
-    good = [f"Side {i}: {question} It is seen." for i in range(body.get("n", 1) - 1)]
+    good = sentences(question, body.get("n", 1) - 1)
     return 200, chat_reply(*good, "I'm sorry, I cannot say.")
 
 
@@ -63,7 +64,7 @@ def test_a_dry_run_asks_and_writes_nothing(cupl: Cupl, server: FakeServer, tmp_p
 def test_offline_fails_before_it_writes(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
     outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", "--offline")
     assert outcome.code == 1
-    assert "30 answers to 3 questions" in outcome.err
+    assert "30 answers, to questions such as" in outcome.err
     assert not server.requests
     assert not list(tmp_path.iterdir())
 

@@ -1,0 +1,316 @@
+"""Asking for what is missing: at once, at the server's pace, again where that may help."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity.wait import wait_exponential_jitter
+
+from cupl.budget import Meter
+from cupl.cache import Entry, ResponseCache
+from cupl.errors import BudgetError, CuplError, InputError, ServerError
+from cupl.filters import why_unusable
+from cupl.llm.base import LLM, Failure, Request, Response, RetryableError
+from cupl.pace import Pace
+from cupl.plan import ALWAYS, MAX_TRIES, Unit, is_missing
+
+PATIENCE = 600.0
+"""Seconds without any answer after which a run gives up."""
+TRIES = 10
+"""Tries of one request; a limited rate does not count."""
+FIRST_TRIES = 3
+"""Tries as long as no answer ever came: the address may be wrong."""
+USELESS = 20
+"""So many answers of no use at the start of a run, and not a good one, stop it."""
+GRACE = 2.0
+"""Seconds that requests under way get to finish when a run has to stop: they are paid for."""
+
+LIMITED_TRIES = 50
+"""Tries of one request that the server turns down because of the rate."""
+_BACKOFF = wait_exponential_jitter(initial=1, max=60)
+
+Progress = Callable[[int, int], None]
+"""Called with the answers that have arrived and those that were missing at the start."""
+
+
+def ignore(*what: object) -> None:
+    """Listen to nothing."""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run asks; nothing of it changes the answers.
+
+    Args:
+        concurrency: requests under way at once.
+        n: most answers in one request; None for one, without saying so.
+        retry_failed: ask also for what was given up in an earlier run.
+        progress: told of every answer.
+        notice: told in a sentence when the run has to wait.
+        clock: seconds; only their differences count.
+        sleep: waits so many seconds.
+
+    Raises:
+        InputError: ``concurrency`` or ``n`` is below 1.
+
+    """
+
+    concurrency: int = 8
+    n: int | None = 10
+    retry_failed: bool = False
+    progress: Progress = ignore
+    notice: Callable[[str], None] = ignore
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1 or (self.n is not None and self.n < 1):
+            raise InputError(
+                f"concurrency ({self.concurrency}) and n ({self.n}) must be at least 1"
+            )
+
+    @property
+    def tries(self) -> float:
+        """Answers of no use are missing until they were asked for so often."""
+        return ALWAYS if self.retry_failed else MAX_TRIES
+
+
+@dataclass
+class _Tries:
+    """What became of the tries of one request."""
+
+    started: float
+    limited: int = 0
+    faults: int = 0
+
+
+async def ask(
+    units: Iterable[Unit],
+    cache: ResponseCache,
+    llm: LLM,
+    *,
+    total: int = 0,
+    meter: Meter | None = None,
+    manner: Manner | None = None,
+) -> None:
+    """Ask for what is missing; each answer is in the cache the moment it arrives.
+
+    Args:
+        units: from :func:`cupl.plan.missing`, taken one by one.
+        cache: where answers go.
+        llm: who answers; it is closed at the end.
+        total: how many answers are missing, for the progress.
+        meter: counts, and keeps the limits.
+        manner: how to ask.
+
+    Raises:
+        ServerError: the model cannot be asked; every answer so far is in the cache.
+        BudgetError: a limit would have been passed; likewise.
+
+    """
+    asker = _Asker(cache, llm, total, meter or Meter(), manner or Manner())
+    try:
+        await asker.run(iter(units))
+    except CuplError as error:
+        if not asker.kept:
+            raise
+        safe = f"{asker.kept:,} new answers are in the cache; the same command continues"
+        raise type(error)(f"{error} ({safe})") from error
+    finally:
+        await llm.close()
+
+
+class _Asker:
+    """The state that the requests of one run share."""
+
+    def __init__(
+        self, cache: ResponseCache, llm: LLM, total: int, meter: Meter, manner: Manner
+    ) -> None:
+        self.cache = cache
+        self.llm = llm
+        self.meter = meter
+        self.manner = manner
+        self.pace = Pace(manner.concurrency, manner.clock, manner.sleep)
+        self.kept = 0
+        self._total = total
+        self._done = 0
+        self._useless: Counter[str] = Counter()
+        self._last_good = manner.clock()
+        self._reached = False
+        self._stopping = False
+        self._claimed: deque[Unit] = deque()
+        """What another run on this cache asks for at the moment."""
+        self._told: dict[str, float] = {}
+
+    async def run(self, units: Iterator[Unit]) -> None:
+        """Work until everything is there, or something cannot go on."""
+        workers = [asyncio.create_task(self._work(units)) for _ in range(self.manner.concurrency)]
+        try:
+            ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            self._stopping = True
+            # What is under way is paid for; a limit that was kept leaves it all the time it needs.
+            kept_limit = any(isinstance(worker.exception(), BudgetError) for worker in ended)
+            await asyncio.wait(workers, timeout=None if kept_limit else GRACE)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        for worker in (*ended, *workers):  # what ended the run comes first
+            if not worker.cancelled() and (error := worker.exception()):
+                raise error
+
+    async def _work(self, units: Iterator[Unit]) -> None:
+        for unit in units:
+            if not await self._fulfil(unit):
+                self._claimed.append(unit)
+            if self._stopping:
+                return
+        while self._claimed and not self._stopping:
+            unit = self._claimed.popleft()
+            if not await self._fulfil(unit):
+                self._claimed.append(unit)
+                await self.manner.sleep(0.2)
+
+    async def _fulfil(self, unit: Unit) -> bool:
+        """Get the answers of a unit; False where another run is about to."""
+        manner, size = self.manner, self.manner.n or 1
+        with self.cache.claim(f"{unit.digest} {unit.samples[0] // size}") as mine:
+            if not mine:
+                return False
+            # The other run may have been faster.
+            before = {sample: self.cache.get(unit.key(sample)) for sample in unit.samples}
+            wanted = [s for s in unit.samples if is_missing(before[s], manner.tries)]
+            tries = {
+                sample: 0 if manner.retry_failed or not isinstance(entry, Failure) else entry.tries
+                for sample, entry in before.items()
+            }
+            self._progress(len(unit.samples) - len(wanted))
+            while wanted and not self._stopping:
+                # A server may return fewer answers than asked for: ask again for the rest.
+                responses = await self._request(unit.request, min(len(wanted), size))
+                left = self._keep(unit, wanted, tries, responses)
+                self._progress(len(wanted) - len(left))
+                wanted = left
+        return True
+
+    def _keep(
+        self, unit: Unit, wanted: list[int], tries: dict[int, int], responses: list[Response]
+    ) -> list[int]:
+        """Put what came into the cache; returns the samples still to be asked for."""
+        entries: dict[str, Entry] = {}
+        left = wanted[len(responses) :]
+        for sample, response in zip(wanted, responses, strict=False):
+            reason = why_unusable(response, unit.request.question)
+            entries[unit.key(sample)] = (
+                response if reason is None else Failure(reason, tries[sample] + 1)
+            )
+            if reason is None:
+                self.kept += 1
+                continue
+            self._useless[reason] += 1
+            tries[sample] += 1
+            if tries[sample] < MAX_TRIES:
+                left.append(sample)
+        self.cache.put(entries)
+        if not self.kept and self._useless.total() >= USELESS:
+            raise ServerError(_explain_useless(self._useless))
+        return sorted(left)
+
+    def _progress(self, number: int) -> None:
+        self._done += number
+        self.manner.progress(self._done, self._total)
+
+    async def _request(self, request: Request, n: int) -> list[Response]:
+        tries = _Tries(self.manner.clock())
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(RetryableError),
+            stop=self._give_up,
+            wait=self._wait,
+            sleep=self.manner.sleep,
+            reraise=True,
+        )
+        try:
+            return await retrying(self._try, request, n, tries)
+        except RetryableError as error:
+            raise ServerError(_last_words(error, tries)) from None
+
+    async def _try(self, request: Request, n: int, tries: _Tries) -> list[Response]:
+        async with self.pace.turn() as started:
+            reserved = self.meter.start(request, n)
+            try:
+                responses = await self.llm.complete(request, n)
+            except RetryableError as error:
+                self.meter.fail(reserved, charged=not (error.answered or error.unreachable))
+                if error.limited:
+                    tries.limited += 1
+                    self._slow_down(started, error.after)
+                else:
+                    tries.faults += 1
+                raise
+            self.meter.finish(reserved, responses)
+            self.pace.went_well()
+        self._reached = True
+        self._last_good = self.manner.clock()
+        return responses
+
+    def _slow_down(self, started: float, after: float | None) -> None:
+        if after is not None and after > PATIENCE:
+            return  # the run ends
+        seconds = self.pace.pause(started, after)
+        if seconds is not None and seconds >= 1:
+            self._notice(f"the server limits the rate: waiting {seconds:.0f} s")
+
+    def _wait(self, state: RetryCallState) -> float:
+        error, _ = _outcome(state)
+        self.meter.retried += 1
+        if error.limited:
+            return 0.0  # the pace has everyone wait
+        seconds = error.after if error.after is not None else _BACKOFF(state)
+        self._notice(f"trying again: {error}")
+        return seconds
+
+    def _give_up(self, state: RetryCallState) -> bool:
+        error, tries = _outcome(state)
+        now = self.manner.clock()
+        if self._stopping or (error.after or 0) > PATIENCE:
+            return True
+        if error.limited:
+            return tries.limited >= LIMITED_TRIES or now - self._last_good > PATIENCE
+        most = TRIES if self._reached or error.answered else FIRST_TRIES
+        return tries.faults >= most or now - tries.started > PATIENCE
+
+    def _notice(self, sentence: str) -> None:
+        """Tell it, but not for each of many requests at once."""
+        now = self.manner.clock()
+        if now - self._told.get(sentence, -math.inf) >= 10:
+            self._told = {sentence: now}
+            self.manner.notice(sentence)
+
+
+def _outcome(state: RetryCallState) -> tuple[RetryableError, _Tries]:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, RetryableError)  # noqa: S101 (no other is tried again)
+    tries: _Tries = state.args[-1]
+    return error, tries
+
+
+def _last_words(error: RetryableError, tries: _Tries) -> str:
+    if (error.after or 0) > PATIENCE:
+        return f"{error}; it asks to wait {timedelta(seconds=round(error.after or 0))} hours"
+    number = tries.limited + tries.faults
+    return f"{error} ({number} tries)" if number > 1 else str(error)
+
+
+def _explain_useless(useless: Counter[str]) -> str:
+    reasons = ", ".join(f"{number} {reason}" for reason, number in useless.most_common())
+    return (
+        f"the first {useless.total()} answers are of no use ({reasons}), so the run stopped: a "
+        "model that thinks before it answers needs --max-tokens none, or some thousands"
+    )
