@@ -133,8 +133,8 @@ def fulfil(
 
     """
     choice.check(plan)
+    check_offline(found, offline)
     while True:
-        check_offline(found, offline)
         if found.answers:
             units = missing(plan, cache, n=manner.n, tries=manner.tries)
             run(ask(units, cache, llm, total=found.answers, meter=meter, manner=manner))
@@ -145,6 +145,8 @@ def fulfil(
         plan = replace(plan, more=more)
         manner = replace(manner, retry_failed=False)
         found = survey(plan, cache, n=manner.n, tries=NEVER if offline else manner.tries)
+        if offline and found.answers:  # nobody asked for more, so the class stays short
+            return harvest
 
 
 def connect(plan: Plan, base_url: str | None, timeout: float = TIMEOUT) -> LLM:

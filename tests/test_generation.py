@@ -191,6 +191,13 @@ def test_a_class_that_stays_short_has_what_it_has(tmp_path: Path) -> None:
     assert not llm.answers
 
 
+def test_offline_a_short_class_is_no_reason_to_fail(tmp_path: Path) -> None:
+    llm = QueueLLM(["A cat is soft.", "I'm sorry."])
+    bank = generate(["cat"], ONE, samples=2, cache=tmp_path, llm=llm)
+    again = generate(["cat"], ONE, samples=2, cache=tmp_path, offline=True, min_prompts=2)
+    assert again.classes == bank.classes
+
+
 def test_answers_of_no_use_do_not_stand_in_the_way_offline(tmp_path: Path) -> None:
     llm = QueueLLM(["A cat is soft.", "", "", ""])
     bank = generate(["cat"], ONE, samples=2, cache=tmp_path, llm=llm)

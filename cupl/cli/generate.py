@@ -41,6 +41,7 @@ def generate(
         Any,
         typer.Option(
             parser=none_or(float),
+            metavar="<number|none>",
             help="Prompts of a class alike to so many percent are near-duplicates. [default: 95]",
         ),
     ] = None,
@@ -156,7 +157,7 @@ def _say_plan(plan: "Plan", found: "Survey", prices: "Prices | None") -> None:
     money = ""
     if prices is not None:
         spent = prices.of(found.prompt_tokens, most or 0)
-        money = f": {'at least' if most is None else 'at most about'} {spent:,.2f}"
+        money = f": {'at least' if most is None else 'at most about'} {_money(spent)}"
     say(f"estimate: about {found.prompt_tokens:,} tokens in, {bound}{money}")
 
 
@@ -166,11 +167,15 @@ def _say_spent(meter: "Meter", prices: "Prices | None", seconds: float) -> None:
         tokens += f" (not counted by the server: {count(meter.uncounted, 'request')})"
     money = ""
     if prices is not None:
-        money = f", {prices.of(meter.prompt_tokens, meter.completion_tokens):,.2f}"
+        money = f", {_money(prices.of(meter.prompt_tokens, meter.completion_tokens))}"
     say(
         f"asked: {count(meter.requests, 'request')}, {meter.retried:,} of them again; {tokens}"
         f"{money}; {timedelta(seconds=round(seconds))}"
     )
+
+
+def _money(amount: float) -> str:
+    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.4f}"
 
 
 def _say_result(output: Path, harvest: "Harvest") -> None:

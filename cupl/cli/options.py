@@ -37,15 +37,27 @@ Api = Annotated[
     typer.Option(help="chat or completions. [default: chat]"),
 ]
 Samples = Annotated[int, typer.Option(min=1, help="Answers to each question.")]
-Temperature = Annotated[Any, typer.Option(parser=none_or(float), help="[default: 0.99; mini 0.6]")]
-TopP = Annotated[Any, typer.Option(parser=none_or(float), help="[default: none]")]
-MaxTokens = Annotated[Any, typer.Option(parser=none_or(int), help="[default: 50]")]
+Temperature = Annotated[
+    Any,
+    typer.Option(parser=none_or(float), metavar="<number|none>", help="[default: 0.99; mini 0.6]"),
+]
+TopP = Annotated[
+    Any, typer.Option(parser=none_or(float), metavar="<number|none>", help="[default: none]")
+]
+MaxTokens = Annotated[
+    Any, typer.Option(parser=none_or(int), metavar="<number|none>", help="[default: 50]")
+]
 Stop = Annotated[
     list[str] | None,
     typer.Option(help="Text that ends an answer; repeat for more. [default: none]"),
 ]
 N = Annotated[
-    Any, typer.Option(parser=none_or(int), help="Most answers in one request. [default: 10]")
+    Any,
+    typer.Option(
+        parser=none_or(int),
+        metavar="<number|none>",
+        help="Most answers in one request. [default: 10]",
+    ),
 ]
 Preamble = Annotated[
     str | None,

@@ -1,0 +1,262 @@
+"""``cupl batch``: requests and answers as files, for OpenAI's Batch API or vLLM's ``run-batch``."""
+
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cupl.cli import options
+from cupl.cli.output import check_target, count, progress, say
+from cupl.tables import printable
+
+if TYPE_CHECKING:
+    from cupl.batch import Export
+    from cupl.llm.batches import Batch, BatchServer
+    from cupl.results import ImportReport
+
+app = typer.Typer(
+    name="batch",
+    help="Have many requests answered from files: OpenAI's Batch API, vLLM's run-batch.",
+    no_args_is_help=True,
+)
+Ids = Annotated[list[str], typer.Argument(metavar="BATCH_ID...", help="As submit printed them.")]
+
+
+@app.command()
+def export(
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="First file; more are NAME-2.jsonl and so on."),
+    ],
+    classes: options.Classes = None,
+    name: options.Names = None,
+    questions: options.Questions = "base",
+    model: options.Model = None,
+    base_url: options.BaseUrl = None,
+    api: options.Api = None,
+    samples: options.Samples = 10,
+    temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    max_tokens: options.MaxTokens = None,
+    stop: options.Stop = None,
+    n: options.N = None,
+    preamble: options.Preamble = None,
+    per_file: Annotated[
+        int,
+        typer.Option(min=1, max=50_000, help="Most requests in one file, to run several at once."),
+    ] = 50_000,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
+    ] = False,
+    cache: options.Cache = None,
+) -> None:
+    """Write the requests whose answers are missing, with the options of cupl generate.
+
+    Nothing is asked. The model and --base-url are part of what answers are filed under: give the
+    same to cupl generate.
+    """
+    from cupl.batch import write_requests
+    from cupl.cache import ResponseCache
+    from cupl.plan import ALWAYS, MAX_TRIES
+
+    check_target(output)
+    plan = options.plan_of(
+        classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
+        stop, preamble,
+    )  # fmt: skip
+    with ResponseCache(cache) as responses:
+        written = write_requests(
+            plan, responses, output, n=options.most_at_once(n), per_file=per_file,
+            tries=ALWAYS if retry_failed else MAX_TRIES,
+        )  # fmt: skip
+    _say_export(written, output, plan.model, plan.endpoint, plan.api)
+
+
+def _say_export(written: "Export", output: Path, model: str, endpoint: str, api: str) -> None:
+    from cupl.llm.openai import DEFAULT_URL
+
+    _say_kept(written.kept)
+    for file in written.files:
+        say(
+            f"wrote {file.path}: {count(file.requests, 'request')} for "
+            f"{count(file.answers, 'answer')}, {file.size / 1e6:,.1f} MB"
+        )
+    if not written.files:
+        left = f"; {output} is from an earlier export" if output.is_file() else ""
+        say(f"nothing is missing, so nothing was written{left}")
+        say("next: the same options with cupl generate --offline")
+        return
+    say(f"next: cupl batch submit {' '.join(str(file.path) for file in written.files)}")
+    if api == "chat" and endpoint != DEFAULT_URL:  # run-batch knows no completions
+        say(f"  or: vllm run-batch -i {output} -o results.jsonl --model {model}")
+        say("      and then cupl batch import results.jsonl")
+
+
+@app.command("import")
+def import_results(
+    results: Annotated[list[Path], typer.Argument(help="Result files, of any number of batches.")],
+    cache: options.Cache = None,
+) -> None:
+    """Put the answers of result files into the cache; exit code 3 where lines have none."""
+    from cupl import results as library
+    from cupl.cache import ResponseCache
+
+    with ResponseCache(cache) as responses, progress("bytes read") as update:
+        report = library.import_results(results, responses, progress=update)
+    _say_import(report)
+    if report.bad:
+        raise typer.Exit(3)
+
+
+def _say_import(report: "ImportReport") -> None:
+    say(
+        f"{count(report.lines, 'line')}: {count(report.kept, 'answer')} kept, "
+        f"{report.known:,} were there"
+    )
+    for reason, number in report.unusable.most_common():
+        say(f"  of no use {number:,}: {reason}")
+    if report.absent:
+        say(f"  {count(report.absent, 'answer')} fewer than were asked for")
+    for line in report.shown:
+        say(f"  {line}")
+    if report.bad:
+        say(f"no answers in {count(report.bad.total(), 'line')}:")
+        for reason, number in report.bad.most_common():
+            say(f"  {number:,}: {reason}")
+    if report.unusable or report.absent or report.bad:
+        say("next: cupl batch export writes what is still missing; or")
+    say("next: cupl generate --offline with the options of the export makes the bank")
+
+
+@app.command()
+def submit(
+    files: Annotated[list[Path], typer.Argument(help="Files that cupl batch export wrote.")],
+    base_url: options.BaseUrl = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also what was submitted before; that pays again.")
+    ] = False,
+) -> None:
+    """Upload request files to the Batch API and print the id of each batch.
+
+    This costs money. A file that was submitted before is not submitted again, so the same command
+    can be repeated. The key comes from $OPENAI_API_KEY.
+    """
+    from cupl.batch import check_requests
+    from cupl.llm.batches import BatchServer
+    from cupl.llm.openai import endpoint_of
+
+    checked = [check_requests(path, endpoint_of(base_url)) for path in files]
+    with BatchServer(base_url) as server:
+        earlier = {} if again else {batch.sha256: batch for batch in server.batches()
+                                    if not batch.repeatable}  # fmt: skip
+        for file in checked:
+            batch = earlier.get(file.sha256)
+            if batch is None:
+                batch = server.submit(file.path, file.sha256, file.url)
+                earlier[file.sha256] = batch
+                what = f"{count(file.requests, 'request')} to {file.model}"
+                say(f"submitted {file.path}: {what}, answered within 24 hours")
+            else:
+                say(f"{file.path} was submitted before ({_summary(batch)}); --again pays again")
+            typer.echo(printable(batch.id))
+    say("next: cupl batch status, then cupl batch fetch BATCH_ID...")
+
+
+@app.command()
+def status(
+    ids: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[BATCH_ID...]", help="[default: all that cupl submitted]"),
+    ] = None,
+    base_url: options.BaseUrl = None,
+) -> None:
+    """Show how far batches are: id, status, requests done, failed and in all, time, file."""
+    from cupl.llm.batches import BatchServer
+
+    with BatchServer(base_url) as server:
+        batches = [server.batch(id) for id in ids] if ids else list(server.batches())
+    for batch in batches:
+        cells = [
+            batch.id, batch.status, f"{batch.completed} done", f"{batch.failed} failed",
+            f"{batch.total} requests", _time(batch.created), batch.file or "-",
+        ]  # fmt: skip
+        typer.echo(printable("  ".join(cells)))
+        for problem in batch.problems:
+            typer.echo(printable(f"  {problem}"))
+    if not batches:
+        say("no batches that cupl submitted")
+    ready = [batch.id for batch in batches if batch.output_file]
+    if ready:
+        say(f"next: cupl batch fetch {' '.join(ready)}")
+
+
+@app.command()
+def fetch(
+    ids: Ids,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="For one batch. [default: BATCH_ID.jsonl]"),
+    ] = None,
+    base_url: options.BaseUrl = None,
+) -> None:
+    """Download the results of batches; exit code 1 where one is not there yet."""
+    from cupl.llm.batches import BatchServer
+
+    if output is not None and len(ids) > 1:
+        raise typer.BadParameter("-o names the results of one batch; leave it out for several")
+    if output is not None:
+        check_target(output)
+    elif odd := [id for id in ids if not re.fullmatch(r"\w[\w.-]{0,99}", id, re.ASCII)]:
+        raise typer.BadParameter(f"{odd[0]!r} is no file name; name the results with -o")
+    written: list[Path] = []
+    waiting = False
+    with BatchServer(base_url) as server:
+        for id in ids:
+            paths = _fetch(server, server.batch(id), output or Path(f"{id}.jsonl"))
+            written += paths
+            waiting |= not paths
+    if written:
+        say(f"next: cupl batch import {' '.join(map(str, written))}")
+    if waiting:
+        raise typer.Exit(1)
+
+
+def _fetch(server: "BatchServer", batch: "Batch", path: Path) -> list[Path]:
+    """Download what there is of a batch; the answers, and the failures in a second file."""
+    from cupl.staging import settle, staging
+
+    errors = path.with_name(f"{path.stem}.errors{path.suffix}")
+    parts = [(batch.output_file, path), (batch.error_file, errors)]
+    found = [(file, target) for file, target in parts if file is not None]
+    if not found:
+        say(f"{batch.id} has no results{'' if batch.over else ' yet'}: {_summary(batch)}")
+        return []
+    with staging(path) as folder:
+        for file, target in found:
+            with (folder / target.name).open("wb") as content:
+                server.download(file, content)
+        kept = settle([(folder / target.name, target) for _, target in found])
+    _say_kept(kept)
+    for file, target in found:
+        what = "answers" if file == batch.output_file else "requests that failed"
+        say(f"wrote {target}: {what}, {target.stat().st_size / 1e6:,.1f} MB")
+    return [target for _, target in found]
+
+
+def _say_kept(kept: list[tuple[Path, Path]]) -> None:
+    for old, new in kept:
+        say(f"{old} held something else: kept as {new}")
+
+
+def _summary(batch: "Batch") -> str:
+    done = f"{batch.completed:,} of {count(batch.total, 'request')} done"
+    return "; ".join([f"{batch.id} is {batch.status}, {done}", *batch.problems])
+
+
+def _time(seconds: int) -> str:
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return "-"

@@ -1,0 +1,55 @@
+"""JSON lines that anything may have written."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from cupl.errors import InputError, MissingFileError
+
+MAX_LINE = 8 * 2**20
+"""Bytes of the longest line that is read or written."""
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file, from 1, with their ends; of one that is too long only the beginning.
+
+    Raises:
+        MissingFileError: the file is not there.
+        InputError: it cannot be read.
+
+    """
+    try:
+        with path.open("rb") as file:
+            for number in itertools.count(1):
+                line = file.readline(MAX_LINE + 1)
+                if not line:
+                    return
+                yield number, line
+                while len(line) > MAX_LINE and not line.endswith(b"\n"):
+                    line = file.readline(MAX_LINE + 1)
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path} does not exist") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def load_line(line: bytes) -> dict[str, Any]:
+    """The JSON object of a line.
+
+    Raises:
+        ValueError: there is none.
+
+    """
+    if len(line) > MAX_LINE:
+        raise ValueError(f"longer than {MAX_LINE // 2**20} MB")
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ValueError("not JSON") from error
+    if not isinstance(data, dict):
+        raise ValueError("not a JSON object")
+    return data

@@ -1,0 +1,219 @@
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.batch_server import FakeBatches, openai_line, serve_batches, vllm_line
+from tests.cli.conftest import Cupl
+from tests.fakes import Reply, chat_reply
+
+KEY = "sk-verysecret123"
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeBatches]:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.chdir(tmp_path)
+    with serve_batches() as running:
+        monkeypatch.setenv("OPENAI_BASE_URL", running.url)
+        yield running
+
+
+def export(cupl: Cupl, *more: object, names: tuple[str, ...] = ("cat", "tree frog")) -> Any:
+    classes = [part for name in names for part in ("-c", name)]
+    return cupl("batch", "export", *classes, "--model", "m", "-o", "requests.jsonl", *more)
+
+
+def test_from_classes_to_nothing_missing(cupl: Cupl, fake: FakeBatches, tmp_path: Path) -> None:
+    outcome = export(cupl, "--per-file", 4)
+    assert outcome.code == 0
+    assert "wrote requests.jsonl: 4 requests for 40 answers, 0.0 MB" in outcome.err
+    assert "next: cupl batch submit requests.jsonl requests-2.jsonl" in outcome.err
+
+    outcome = cupl("batch", "submit", "requests.jsonl", "requests-2.jsonl")
+    assert (outcome.code, outcome.out) == (0, "batch_1\nbatch_2\n")
+    assert "submitted requests-2.jsonl: 2 requests to m" in outcome.err
+    assert KEY not in str(fake.batches) + outcome.err
+
+    outcome = cupl("batch", "fetch", "batch_1")
+    assert outcome.code == 1
+    assert "batch_1 has no results yet: batch_1 is validating, 0 of 0 requests" in outcome.err
+
+    fake.run()
+    outcome = cupl("batch", "status")
+    assert outcome.out == (
+        "batch_2  completed  2 done  0 failed  2 requests  2023-11-14 22:13 UTC  requests-2.jsonl\n"
+        "batch_1  completed  4 done  0 failed  4 requests  2023-11-14 22:13 UTC  requests.jsonl\n"
+    )
+    assert "next: cupl batch fetch batch_2 batch_1" in outcome.err
+
+    outcome = cupl("batch", "fetch", "batch_1", "batch_2")
+    assert outcome.code == 0
+    assert "wrote batch_1.jsonl: answers, " in outcome.err
+    assert "next: cupl batch import batch_1.jsonl batch_2.jsonl" in outcome.err
+
+    outcome = cupl("batch", "import", "batch_1.jsonl", "batch_2.jsonl")
+    assert outcome.code == 0
+    assert "6 lines: 60 answers kept, 0 were there" in outcome.err
+    assert "next: cupl generate --offline" in outcome.err
+
+    outcome = cupl(
+        "generate", "-c", "cat", "-c", "tree frog", "--model", "m", "-o", "bank.yaml", "--offline"
+    )
+    assert outcome.code == 0
+    assert "60 answers cached, 0 missing" in outcome.err
+    Path("bank.yaml").unlink()
+
+    before = sorted(tmp_path.iterdir())
+    outcome = export(cupl)
+    assert outcome.code == 0
+    assert "nothing is missing, so nothing was written; requests.jsonl is from an" in outcome.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_file_is_paid_for_once(cupl: Cupl, fake: FakeBatches) -> None:
+    export(cupl)
+    assert cupl("batch", "submit", "requests.jsonl", "requests.jsonl").out == "batch_1\nbatch_1\n"
+    outcome = cupl("batch", "submit", "requests.jsonl")
+    assert (outcome.code, outcome.out) == (0, "batch_1\n")
+    assert "was submitted before (batch_1 is validating, 0 of 0 requests done)" in outcome.err
+    assert len(fake.files) == len(fake.batches) == 1
+    fake.run()
+    assert cupl("batch", "submit", "requests.jsonl").out == "batch_1\n"
+    assert cupl("batch", "submit", "requests.jsonl", "--again").out == "batch_2\n"
+    assert len(fake.batches) == 2
+
+
+def test_what_ended_without_answers_is_submitted_again(cupl: Cupl, fake: FakeBatches) -> None:
+    export(cupl)
+    cupl("batch", "submit", "requests.jsonl")
+    fake.batches[0]["status"] = "failed"
+    assert cupl("batch", "submit", "requests.jsonl").out == "batch_2\n"
+    fake.run(only=1)
+    outcome = cupl("batch", "submit", "requests.jsonl")
+    assert outcome.out == "batch_2\n"
+    assert "batch_2 is expired, 1 of 6 requests done); --again pays again" in outcome.err
+
+
+def test_what_expired_is_exported_again(cupl: Cupl, fake: FakeBatches, tmp_path: Path) -> None:
+    export(cupl)
+    cupl("batch", "submit", "requests.jsonl")
+    fake.run(only=4)
+    outcome = cupl("batch", "fetch", "batch_1", "-o", "r.jsonl")
+    assert outcome.code == 0
+    assert "wrote r.errors.jsonl: requests that failed" in outcome.err
+    outcome = cupl("batch", "import", "r.jsonl", "r.errors.jsonl")
+    assert outcome.code == 3
+    assert "6 lines: 40 answers kept, 0 were there" in outcome.err
+    assert "r.errors.jsonl, line 1: failed (batch_expired): This request could" in outcome.err
+    assert "no answers in 2 lines:\n  2: failed (batch_expired)\n" in outcome.err
+    outcome = export(cupl)
+    assert "requests.jsonl held something else: kept as requests.jsonl.old" in outcome.err
+    assert "wrote requests.jsonl: 2 requests for 20 answers" in outcome.err
+    assert cupl("batch", "submit", "requests.jsonl").out == "batch_2\n"
+
+
+def test_vllm_run_batch(cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = ["--base-url", "http://localhost:8000/v1"]
+    outcome = export(cupl, *url)
+    assert "  or: vllm run-batch -i requests.jsonl -o results.jsonl --model m" in outcome.err
+    requests = [json.loads(line) for line in Path("requests.jsonl").read_text().splitlines()]
+
+    def sometimes(body: dict[str, Any]) -> Reply:
+        if "frog" in body["messages"][-1]["content"]:
+            return 404, {"object": "error", "message": "no model", "type": "NotFoundError"}
+        return 200, chat_reply(*(f"Side {n} is furry." for n in range(body["n"] - 1)), " ")
+
+    lines = [json.dumps(vllm_line(request, sometimes)) for request in requests]
+    Path("results.jsonl").write_text("\n".join(lines))
+    outcome = cupl("batch", "import", "results.jsonl")
+    assert outcome.code == 3
+    assert "6 lines: 27 answers kept, 0 were there\n  of no use 3: empty\n" in outcome.err
+    assert "no answers in 3 lines:\n  3: status 404 (NotFoundError)" in outcome.err
+    assert "next: cupl batch export writes what is still missing" in outcome.err
+    outcome = export(cupl, *url)
+    assert "wrote requests.jsonl: 6 requests for 33 answers" in outcome.err
+    assert "run-batch" not in export(cupl, *url, "--api", "completions").err
+
+
+def test_another_endpoint_is_another_answer(cupl: Cupl, fake: FakeBatches) -> None:
+    export(cupl, "--base-url", "http://localhost:8000/v1")
+    outcome = cupl("batch", "submit", "requests.jsonl")
+    assert outcome.code == 1
+    assert f"line 1: not exported for --base-url {fake.url}, or changed since" in outcome.err
+    assert not fake.files
+
+
+def test_a_wrong_file_is_found_before_any_upload(cupl: Cupl, fake: FakeBatches) -> None:
+    export(cupl)
+    Path("other.jsonl").write_text('{"custom_id": "request-1"}\n')
+    outcome = cupl("batch", "submit", "requests.jsonl", "other.jsonl")
+    assert outcome.code == 1
+    assert "other.jsonl, line 1: a custom_id that is not cupl's" in outcome.err
+    assert not fake.keys
+
+
+def test_the_embedded_model(cupl: Cupl, tmp_path: Path) -> None:
+    output = tmp_path / "r.jsonl"
+    outcome = cupl("batch", "export", "-c", "cat", "--model", "mini", "-o", output)
+    assert outcome.code == 1
+    assert "the mini model runs inside cupl" in outcome.err
+    assert not output.exists()
+
+
+def test_fetching_again_keeps_what_was_there(cupl: Cupl, fake: FakeBatches) -> None:
+    export(cupl)
+    cupl("batch", "submit", "requests.jsonl")
+    fake.run()
+    Path("batch_1.jsonl").write_text("notes")
+    outcome = cupl("batch", "fetch", "batch_1")
+    assert "batch_1.jsonl held something else: kept as batch_1.jsonl.old" in outcome.err
+    assert Path("batch_1.jsonl.old").read_text() == "notes"
+    assert "kept as" not in cupl("batch", "fetch", "batch_1").err
+    assert len(Path("batch_1.jsonl").read_text().splitlines()) == 6
+
+
+def test_fetch_of_several(cupl: Cupl, fake: FakeBatches, tmp_path: Path) -> None:
+    assert cupl("batch", "fetch", "a", "b", "-o", "r.jsonl").code == 2
+    outcome = cupl("batch", "fetch", "../a")
+    assert outcome.code == 2
+    assert "name the results with -o" in outcome.err
+    good = fake.add_batch("completed", output_file_id=fake.add_file(b"{}\n"))["id"]
+    bad = fake.add_batch("failed", errors={"data": [{"message": "no such \x1b[31mmodel"}]})["id"]
+    outcome = cupl("batch", "fetch", bad, good)
+    assert outcome.code == 1
+    assert "has no results: batch_2 is failed, 0 of 0 requests done; no such" in outcome.err
+    assert "\x1b" not in outcome.err + cupl("batch", "status", bad).out
+    assert Path("batch_1.jsonl").read_text() == "{}\n"
+
+
+def test_no_batches(cupl: Cupl, fake: FakeBatches) -> None:
+    outcome = cupl("batch", "status")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "no batches that cupl submitted" in outcome.err
+
+
+def test_times_that_are_none(cupl: Cupl, fake: FakeBatches) -> None:
+    fake.add_batch(created_at=2**52, metadata={"cupl_sha256": "0"})
+    assert "requests  -  -" in cupl("batch", "status").out
+
+
+def test_the_same_results_twice(cupl: Cupl, fake: FakeBatches) -> None:
+    export(cupl, names=("cat",))
+    requests = [json.loads(line) for line in Path("requests.jsonl").read_text().splitlines()]
+    text = "".join(json.dumps(openai_line(request)) + "\n" for request in requests)
+    Path("r.jsonl").write_text(text)
+    assert "30 answers kept, 0 were there" in cupl("batch", "import", "r.jsonl").err
+    assert "0 answers kept, 30 were there" in cupl("batch", "import", "r.jsonl").err
+
+
+def test_an_upload_that_is_refused(cupl: Cupl, fake: FakeBatches) -> None:
+    export(cupl)
+    fake.refusal = (401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
+    outcome = cupl("batch", "submit", "requests.jsonl", "--again")
+    assert outcome.code == 1
+    assert "rejected the key in OPENAI_API_KEY" in outcome.err
+    assert KEY not in outcome.err
