@@ -407,7 +407,7 @@ def test_tokens_stop_before_the_limit_is_passed(cache: ResponseCache) -> None:
         ask_all(plan, cache, llm, meter=meter)
     spent = meter.prompt_tokens + meter.completion_tokens
     assert spent == 200 * len(llm.asked)
-    assert 1600 <= spent <= 2000
+    assert 1200 <= spent <= 2000
     assert len(cache) == 2 * len(llm.asked)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cupl.cli import bank, classify, demo, encode, generate
+from cupl.cli import bank, batch, cache, classify, demo, encode, generate
 from cupl.cli.output import say
 from cupl.errors import CuplError
 
@@ -23,6 +23,8 @@ app.command()(generate.generate)
 app.command()(encode.encode)
 app.command()(classify.classify)
 app.add_typer(bank.app)
+app.add_typer(batch.app)
+app.add_typer(cache.app)
 
 
 def _show_version(wanted: bool) -> None:

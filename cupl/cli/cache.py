@@ -1,0 +1,179 @@
+"""``cupl cache``: look after the answers that were paid for."""
+
+import re
+import time
+from collections import Counter
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cupl.cli.options import Cache
+from cupl.cli.output import count, say
+from cupl.errors import InputError, MissingFileError
+from cupl.tables import printable
+
+if TYPE_CHECKING:
+    from cupl.inspection import Findings
+
+app = typer.Typer(
+    name="cache", help="Look after the answers that were paid for.", no_args_is_help=True
+)
+
+_SECONDS = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
+_SHOWN = 10
+
+
+def _age(text: str) -> int:
+    """Seconds, from a number with a unit."""
+    if not (found := re.fullmatch(r"([1-9][0-9]{0,4})([hdw])", text)):
+        raise typer.BadParameter(f"{text!r} is no age: write 12h, 90d or 8w (hours, days, weeks)")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+@app.command()
+def info(cache: Cache = None) -> None:
+    """Say what the cache holds."""
+    from cupl.inspection import CacheReader, summarize
+
+    with CacheReader(cache) as reader:
+        found = summarize(reader.entries())
+        typer.echo(printable(f"{reader.folder}: {_size(reader.size())}"))
+    typer.echo(count(found.answers.total(), "answer"))
+    _echo_most(found.answers)
+    typer.echo(count(found.failures.total(), "failure"))
+    _echo_most(found.failures)
+    if found.oldest is not None and found.newest is not None:
+        typer.echo(f"stored from {_date(found.oldest)} to {_date(found.newest)}")
+    if found.unreadable.total:
+        say(
+            f"{count(found.unreadable.total, 'entry', 'entries')} cannot be read: cupl cache verify"
+        )
+
+
+@app.command()
+def verify(cache: Cache = None) -> None:
+    """Check that all of the cache can be read; exit code 1 if not. Nothing is changed."""
+    from cupl.inspection import CacheReader, summarize
+
+    with CacheReader(cache) as reader:
+        damage = reader.damage()
+        found = summarize(reader.entries())
+    for message in damage[:_SHOWN]:
+        typer.echo(printable(f"database: {message}"))
+    for text in found.unreadable.first:
+        typer.echo(printable(text))
+    if (more := found.unreadable.total - len(found.unreadable.first)) > 0:
+        typer.echo(f"... {more:,} more")
+    good = found.answers.total() + found.failures.total()
+    if damage or found.unreadable.total:
+        raise InputError(
+            f"{reader.folder}: {'the database is damaged, ' if damage else ''}"
+            f"{count(found.unreadable.total, 'entry', 'entries')} cannot be read and {good:,} can: "
+            "'cupl cache export FILE.jsonl.gz' saves those, and 'cupl cache import FILE.jsonl.gz "
+            "--cache NEW_FOLDER' makes a sound cache of them"
+        )
+    say(f"{reader.folder}: {count(good, 'entry', 'entries')}, all of them sound")
+
+
+@app.command()
+def prune(
+    older_than: Annotated[
+        int, typer.Option(parser=_age, metavar="AGE", help="Such as 12h, 90d or 8w.")
+    ],
+    cache: Cache = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove what was stored longer ago; to have it again it must be asked, and paid, for again."""
+    from cupl.cache import ResponseCache
+    from cupl.inspection import CacheReader, keys_before
+
+    before = int(time.time()) - older_than
+    with CacheReader(cache) as reader:
+        if reader.damage():
+            raise InputError(f"{reader.folder} is damaged, nothing is removed: cupl cache verify")
+        old = keys_before(reader.entries(), before)
+    if dry_run:
+        say(f"would remove {count(len(old), 'entry', 'entries')} stored before {_date(before)}")
+        return
+    with ResponseCache(cache) as responses:
+        removed = responses.remove(old, before)
+        left = len(responses)
+    say(
+        f"removed {count(removed, 'entry', 'entries')} stored before {_date(before)}, {left:,} "
+        "remain; what was removed has to be paid for if it is asked again"
+    )
+
+
+@app.command("export")
+def export_file(
+    file: Annotated[Path, typer.Argument(help="New file (.jsonl.gz, or .jsonl).")],
+    cache: Cache = None,
+) -> None:
+    """Write all answers to a file, to keep a copy or to give them to others."""
+    from cupl.inspection import CacheReader
+    from cupl.transfer import export_entries
+
+    with CacheReader(cache) as reader:
+        result = export_entries(reader, file)
+    say(f"wrote {file}: {count(result.entries, 'entry', 'entries')}")
+    if result.unreadable.total:
+        _say_findings("cannot be read and left out", result.unreadable)
+        raise typer.Exit(3)
+
+
+@app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(help="What cupl cache export wrote.")],
+    cache: Cache = None,
+) -> None:
+    """Take over answers from a file; what is in the cache stays as it is."""
+    from cupl.cache import ResponseCache
+    from cupl.transfer import import_entries
+
+    if not file.exists():
+        raise MissingFileError(f"there is no file {file}")  # before a folder is made
+    with ResponseCache(cache) as responses:
+        result = import_entries(file, responses)
+        folder = responses.folder
+    found = result.entries
+    say(
+        f"{folder}: {count(found['new'], 'new entry', 'new entries')}, {found['same']:,} already "
+        f"there, {found['different']:,} different from what is there and left out"
+    )
+    if result.bad.total:
+        _say_findings("lines left out", result.bad)
+    if result.broken_off:
+        say(f"{file} was not read to its end: {result.broken_off}; what came before is kept")
+    if result.bad.total or result.broken_off:
+        raise typer.Exit(3)
+
+
+def _say_findings(what: str, findings: "Findings") -> None:
+    say(f"{findings.total:,} {what}:")
+    for text in findings.first:
+        say(f"  {text}")
+    if (more := findings.total - len(findings.first)) > 0:
+        say(f"  and {more:,} more")
+
+
+def _echo_most(numbers: "Counter[str | None] | Counter[str]") -> None:
+    for name, number in numbers.most_common(_SHOWN):
+        typer.echo(printable(f"  {number:,} {name or 'by a model that was not named'}"))
+    if (more := len(numbers) - _SHOWN) > 0:
+        typer.echo(f"  and {more:,} more kinds")
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} GB"
