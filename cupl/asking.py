@@ -7,8 +7,10 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_exponential_jitter
@@ -27,8 +29,8 @@ TRIES = 10
 """Tries of one request; a limited rate does not count."""
 FIRST_TRIES = 3
 """Tries as long as no answer ever came: the address may be wrong."""
-USELESS = 20
-"""So many answers of no use at the start of a run, and not a good one, stop it."""
+USELESS_ANSWERS, USELESS_QUESTIONS = 20, 5
+"""So many answers, to so many questions, and none of any use yet: the run stops."""
 GRACE = 2.0
 """Seconds that requests under way get to finish when a run has to stop: they are paid for."""
 
@@ -142,9 +144,12 @@ class _Asker:
         self._total = total
         self._done = 0
         self._useless: Counter[str] = Counter()
+        self._useless_questions: set[str] = set()
         self._last_good = manner.clock()
         self._reached = False
         self._stopping = False
+        self._under_way: set[asyncio.Task[Any] | None] = set()
+        """The workers that wait for a server."""
         self._claimed: deque[Unit] = deque()
         """What another run on this cache asks for at the moment."""
         self._told: dict[str, float] = {}
@@ -155,6 +160,8 @@ class _Asker:
         try:
             ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
             self._stopping = True
+            for worker in set(workers) - self._under_way:
+                worker.cancel()
             # What is under way is paid for; a limit that was kept leaves it all the time it needs.
             kept_limit = any(isinstance(worker.exception(), BudgetError) for worker in ended)
             await asyncio.wait(workers, timeout=None if kept_limit else GRACE)
@@ -215,11 +222,14 @@ class _Asker:
                 self.kept += 1
                 continue
             self._useless[reason] += 1
+            if not self.kept:
+                self._useless_questions.add(unit.digest)
             tries[sample] += 1
             if tries[sample] < MAX_TRIES:
                 left.append(sample)
         self.cache.put(entries)
-        if not self.kept and self._useless.total() >= USELESS:
+        answers, questions = self._useless.total(), len(self._useless_questions)
+        if not self.kept and answers >= USELESS_ANSWERS and questions >= USELESS_QUESTIONS:
             raise ServerError(_explain_useless(self._useless))
         return sorted(left)
 
@@ -245,7 +255,8 @@ class _Asker:
         async with self.pace.turn() as started:
             reserved = self.meter.start(request, n)
             try:
-                responses = await self.llm.complete(request, n)
+                with self._on_its_way():
+                    responses = await self.llm.complete(request, n)
             except RetryableError as error:
                 self.meter.fail(reserved, charged=not (error.answered or error.unreachable))
                 if error.limited:
@@ -259,6 +270,15 @@ class _Asker:
         self._reached = True
         self._last_good = self.manner.clock()
         return responses
+
+    @contextmanager
+    def _on_its_way(self) -> Iterator[None]:
+        worker = asyncio.current_task()
+        self._under_way.add(worker)
+        try:
+            yield
+        finally:
+            self._under_way.discard(worker)
 
     def _slow_down(self, started: float, after: float | None) -> None:
         if after is not None and after > PATIENCE:

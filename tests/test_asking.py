@@ -237,6 +237,18 @@ def test_a_run_that_brings_nothing_of_use_stops(cache: ResponseCache) -> None:
     assert len(llm.asked) == 20
 
 
+def test_one_class_that_is_always_refused_does_not_stop_a_run(cache: ResponseCache) -> None:
+    class Refuses(Echo):
+        async def complete(self, request: Request, n: int) -> list[Response]:
+            if "gun" in request.question:
+                return [Response("", "content_filter")] * n
+            return await super().complete(request, n)
+
+    plan = plan_of("gun", "cat", samples=10, questions=TWO)
+    ask_all(plan, cache, Refuses(), concurrency=1)
+    assert gather(plan, cache, Choice()).report.failed == 20
+
+
 # Faults of a server.
 
 
@@ -409,6 +421,23 @@ def test_tokens_stop_before_the_limit_is_passed(cache: ResponseCache) -> None:
     assert spent == 200 * len(llm.asked)
     assert 1200 <= spent <= 2000
     assert len(cache) == 2 * len(llm.asked)
+
+
+def test_a_limit_does_not_wait_for_what_waits(cache: ResponseCache) -> None:
+    class Waits(Echo):
+        async def complete(self, request: Request, n: int) -> list[Response]:
+            if "cat" in request.question:
+                raise RetryableError("busy", after=500)
+            return await super().complete(request, n)
+
+    async def for_ever(seconds: float) -> None:
+        await asyncio.Event().wait()
+
+    plan, meter = plan_of("cat", "dog", "cow"), Meter(max_requests=2)
+    manner = Manner(concurrency=2, n=2, sleep=for_ever)
+    with pytest.raises(BudgetError):
+        asyncio.run(ask(missing(plan, cache, n=2), cache, Waits(), meter=meter, manner=manner))
+    assert survey(plan, cache).cached == 2
 
 
 def test_what_the_server_counts_is_counted_once_a_request(cache: ResponseCache) -> None:
