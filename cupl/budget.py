@@ -10,7 +10,7 @@ from cupl.llm.base import Request, Response
 
 _OVERHEAD = 8
 """Tokens that a chat format adds to a request, about."""
-_MOST_OVERHEAD = 64
+_MOST_OVERHEAD = 256
 """Tokens that it adds at most: some models put a system message of their own before ours."""
 
 

@@ -36,26 +36,28 @@ class Pace:
         self._pauses = 0
         """One after the other, without an answer between them."""
         self._under_way = 0
-        self._free = asyncio.Condition()
+        self._first = asyncio.Lock()
+        """Held by the one who is next: the others queue for it, first come, first served."""
+        self._place = asyncio.Event()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[float]:
         """Wait until a request may go out, and hold a place for it; gives the time it starts."""
-        while True:
-            if (left := self._until - self._clock()) > 0:
-                await self._sleep(left)
-            elif self._under_way >= max(1, int(self._now_most)):
-                async with self._free:
-                    await self._free.wait()
-            else:
-                break
-        self._under_way += 1
+        async with self._first:
+            while True:
+                if (left := self._until - self._clock()) > 0:
+                    await self._sleep(left)
+                elif self._under_way >= int(self._now_most):
+                    self._place.clear()
+                    await self._place.wait()
+                else:
+                    break
+            self._under_way += 1
         try:
             yield self._clock()
         finally:
             self._under_way -= 1
-            async with self._free:
-                self._free.notify(2)  # one for the place, one for what may have been added
+            self._place.set()
 
     def pause(self, started: float, after: float | None) -> float | None:
         """A request that ``started`` then was told that it came too fast.
@@ -78,7 +80,7 @@ class Pace:
         self._paused_at = now
         self._now_most = max(1.0, self._now_most / 2)
         if after is None:
-            after = min(LONGEST, 2.0**self._pauses) * random.uniform(0.5, 1.0)  # noqa: S311
+            after = min(LONGEST, 2.0 ** min(self._pauses, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
         self._until = now + after
         return after
 

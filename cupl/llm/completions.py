@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from cupl.llm.base import Response
+from cupl.llm.base import MAX_ANSWER, Response
 
 MAX_CHOICES = 10_000
+_MAX_NAME = 200
+"""Characters of the longest name of a model, and of a reason to finish."""
 
 
 def read_completion(body: object) -> list[Response]:
@@ -22,8 +24,8 @@ def read_completion(body: object) -> list[Response]:
         responses = [
             Response(
                 text=_text_of(choice),
-                finish_reason=_text(choice.get("finish_reason")) or "stop",
-                model=_text(body.get("model")),  # type: ignore[attr-defined]
+                finish_reason=_text(choice.get("finish_reason"), _MAX_NAME) or "stop",
+                model=_text(body.get("model"), _MAX_NAME),  # type: ignore[attr-defined]
                 prompt_tokens=_count(usage.get("prompt_tokens")),
                 completion_tokens=_count(usage.get("completion_tokens")),
                 created=_count(body.get("created")),  # type: ignore[attr-defined]
@@ -43,12 +45,21 @@ def _in_order(choices: list[Any]) -> list[Any]:
 
 
 def _text_of(choice: dict[str, Any]) -> str:
-    return _text(choice["message"].get("content") if "message" in choice else choice["text"]) or ""
+    """What was said; no message, as some servers put it, is one that says nothing."""
+    said = _dict(choice["message"]).get("content") if "message" in choice else choice["text"]
+    if isinstance(said, list):  # parts, of which some are no text
+        said = "".join(_text(_dict(part).get("text")) or "" for part in said)
+    return _text(said) or ""
 
 
-def _text(value: object) -> str | None:
-    """The text, if it is one. Half a surrogate pair is legal JSON and no valid UTF-8."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else None
+def _text(value: object, most: int = MAX_ANSWER + 1) -> str | None:
+    """The text, if it is one. Half a surrogate pair is legal JSON and no valid UTF-8.
+
+    A text that is too long for an answer is kept so long that this can be seen.
+    """
+    if not isinstance(value, str):
+        return None
+    return value[:most].encode("utf-8", "replace").decode()
 
 
 def _count(value: object) -> int | None:

@@ -6,7 +6,7 @@ import email.utils
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cupl.errors import ServerError
@@ -24,8 +24,14 @@ _FLAGS = {
     "stop": "--stop none",
     "n": "--n none",
 }
-_NO_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+_NO_QUOTA = {
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "exceeded_current_quota_error",
+}
 _FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
+_YEAR = 366 * 86_400.0
 
 
 def explain(error: openai.APIError, where: str, asked: str, *secrets: str) -> ServerError:
@@ -40,13 +46,14 @@ def explain(error: openai.APIError, where: str, asked: str, *secrets: str) -> Se
     """
     import openai
 
-    if isinstance(error, openai.APITimeoutError):
-        return RetryableError(f"{where} did not answer in time", unreachable=True)
+    if isinstance(error, openai.APIConnectionError):
+        return _unheard(error, where, secrets)
     if not isinstance(error, openai.APIStatusError):
-        message = f"cannot reach {where}; is the server running and the URL right?"
-        return RetryableError(message, unreachable=True)
-    status, after = error.status_code, retry_after(error.response.headers)
-    said = redact(_message(error.body) or error.message, *secrets)
+        return RetryableError(f"{where} did not answer as OpenAI does; is it the right URL?")
+    status, after = _status(error), retry_after(error.response.headers)
+    said = redact(
+        _message(error.body) or error.response.reason_phrase or "no reason given", *secrets
+    )
     if status == 402 or _kinds(error) & _NO_QUOTA:
         return ServerError(f"the account at {where} has no quota left ({said})")
     if status == 429:
@@ -54,21 +61,50 @@ def explain(error: openai.APIError, where: str, asked: str, *secrets: str) -> Se
         return RetryableError(message, after=after, limited=True, answered=True)
     if status in (408, 409, 425) or status >= 500:
         return RetryableError(f"{where} answered {status}: {said}", after=after, answered=True)
-    return ServerError(_refusal(error, status, where, asked, said))
-
-
-def _refusal(error: openai.APIStatusError, status: int, where: str, asked: str, said: str) -> str:
-    """What stays as it is however often one asks."""
-    if status == 401 and not api_key():
-        return f"{where} wants a key; set OPENAI_API_KEY"
-    sentences = {
-        401: f"{where} rejected the key in OPENAI_API_KEY",
-        403: f"{where} does not let this key use {asked} ({said})",
-        404: f"{where} has no {asked}, or the URL is not whole (does it end in /v1?)",
-    }
     flag = _FLAGS.get(_parameter(error) or "")
     way_out = f"; omit it with {flag}" if flag else ""
-    return sentences.get(status) or f"{where} answered {status}: {said}{way_out}"
+    refusals = {
+        401: _who_are_you(secrets),
+        403: f"does not let this key use {asked} ({said})",
+        404: f"has no {asked}, or the URL is not whole (does it end in /v1?)",
+    }
+    return ServerError(f"{where} {refusals.get(status, f'answered {status}: {said}{way_out}')}")
+
+
+def _unheard(error: openai.APIConnectionError, where: str, secrets: Sequence[str]) -> ServerError:
+    """No answer came; the request may have arrived nevertheless."""
+    import httpx2
+
+    match error.__cause__:
+        case httpx2.TooManyRedirects():
+            return ServerError(f"{where} redirects without end; is the URL right?")
+        case (
+            httpx2.ConnectError()
+            | httpx2.ConnectTimeout()
+            | httpx2.PoolTimeout()
+            | httpx2.ProxyError()
+            | httpx2.UnsupportedProtocol()
+        ) as cause:
+            reason = redact(str(cause) or "no answer in time", *secrets)
+            message = f"cannot reach {where} ({reason}); is the server running and the URL right?"
+            return RetryableError(message, unreachable=True)
+        case httpx2.TimeoutException():
+            return RetryableError(f"{where} did not answer in time")
+    return RetryableError(f"{where} closed the connection without an answer")
+
+
+def _status(error: openai.APIStatusError) -> int:
+    """The status, also of an error that comes as a success with the status in its body."""
+    if error.status_code >= 300:
+        return error.status_code
+    code = error.body.get("code") if isinstance(error.body, dict) else None
+    return code if type(code) is int and 400 <= code < 600 else 500
+
+
+def _who_are_you(secrets: Sequence[str]) -> str:
+    if secrets:
+        return "rejected the user and password in the base URL"
+    return "rejected the key in OPENAI_API_KEY" if api_key() else "wants a key; set OPENAI_API_KEY"
 
 
 def is_filtered(error: openai.APIError) -> bool:
@@ -84,24 +120,29 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
         now: seconds since 1970, for a server that gives a date and does not say what time it has.
 
     Returns:
-        The seconds, or None where it does not ask, or for what is no time.
+        The seconds, a year at most, or None where it does not ask, or for what is no time to come.
 
     """
-    text = headers.get("retry-after-ms") or headers.get("retry-after") or ""
-    try:
-        seconds = float(text) / (1000 if headers.get("retry-after-ms") else 1)
-    except ValueError:
+    for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
+        text = headers.get(name, "")
         try:
-            until = email.utils.parsedate_to_datetime(text).timestamp()
+            seconds = float(text) / unit
         except ValueError:
-            return None
-        date = headers.get("date")
-        try:  # by the server's own clock, which need not be ours
-            today = email.utils.parsedate_to_datetime(date or "").timestamp()
-        except ValueError:
-            today = time.time() if now is None else now
-        seconds = max(0.0, until - today)
-    return seconds if 0 <= seconds < math.inf else None
+            # By the server's own clock, which need not be ours.
+            today = _seconds(headers.get("date", ""), time.time() if now is None else now)
+            seconds = _seconds(text, today) - today
+        if 0 < seconds < math.inf:
+            return min(seconds, _YEAR)
+    return None
+
+
+def _seconds(date: str, otherwise: float) -> float:
+    """Since 1970, of a date in a header."""
+    try:
+        parts = email.utils.parsedate_tz(date)
+        return otherwise if parts is None else email.utils.mktime_tz(parts)
+    except (ValueError, OverflowError):
+        return otherwise
 
 
 def _kinds(error: openai.APIError) -> set[str]:
@@ -113,21 +154,27 @@ def _kinds(error: openai.APIError) -> set[str]:
 
 def _parameter(error: openai.APIStatusError) -> str | None:
     """The request's parameter that the server turned down, if it says which."""
-    if isinstance(error.param, str) and error.param in _FLAGS:
-        return error.param
+    if isinstance(error.param, str) and error.param:
+        return error.param.rpartition(".")[2]
     said = _message(error.body) or ""
-    # "n" is a parameter in quotes only.
-    words = [*re.findall(r"['\"`](\w+)['\"`]", said), *re.findall(r"\w{2,}", said)]
+    # "n" and "stop" are parameters in quotes only, and words without.
+    bare = [word for word in re.findall(r"\w+", said) if word not in ("n", "stop")]
+    words = [*re.findall(r"['\"`](\w+)['\"`]", said), *bare]
     return next((word for word in words if word in _FLAGS), None)
 
 
-def _message(body: object) -> str | None:
+def _message(body: object, depth: int = 5) -> str | None:
     """What the server says in the body of an error, in any of the usual places."""
-    if isinstance(body, dict) and isinstance(body.get("error"), dict | str):
-        body = body["error"]
-    said = body.get("message", body.get("detail")) if isinstance(body, dict) else body
-    if isinstance(said, list) and said and isinstance(said[0], dict):  # pydantic's errors
-        place = said[0].get("loc")
-        name = place[-1] if isinstance(place, list) and place else "the request"
-        said = f"'{name}': {said[0].get('msg')}"
-    return said if isinstance(said, str) else None
+    match body:
+        case str() if not body.lstrip().startswith("<"):  # a page of HTML says nothing in a line
+            return body.strip()[:10_000] or None
+        case {"loc": list(place), "msg": str(said)}:  # pydantic's errors
+            names = [name for name in place if isinstance(name, str)]
+            return f"'{names[-1] if names else 'the request'}': {said}"
+        case list() if depth:
+            places: Iterable[object] = body[:1]
+        case dict() if depth:
+            places = (body.get(name) for name in ("message", "error", "detail"))
+        case _:
+            return None
+    return next(filter(None, (_message(place, depth - 1) for place in places)), None)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
-from cupl.errors import CuplError, InputError, ServerError
+from cupl.errors import InputError, ServerError
 from cupl.llm.base import Request, Response, RetryableError
 from cupl.llm.completions import read_completion
 from cupl.llm.explain import explain, is_filtered
-from cupl.llm.secrets import api_key, scrub
+from cupl.llm.secrets import api_key, credentials, scrub, secrets_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -24,7 +25,7 @@ DEFAULT_URL = "https://api.openai.com/v1"
 TIMEOUT = 120.0
 """Seconds that one request may take in all."""
 MAX_BODY = 16 * 2**20
-"""Bytes of the largest response that is read."""
+"""Bytes of the largest response that is read, unpacked."""
 
 
 def endpoint_of(base_url: str | None) -> str:
@@ -43,16 +44,19 @@ def endpoint_of(base_url: str | None) -> str:
         port = f":{parts.port}" if parts.port else ""
     except ValueError:
         parts, port = urlsplit(""), ""
-    if parts.query or parts.fragment:
-        raise InputError("the base URL must end with its path, such as /v1, without ? or #")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.query or parts.fragment or "@" in parts.path:
+        raise InputError(
+            "the base URL must end with its path, such as /v1, without ?, # or @; "
+            "in a password they are %3F, %23 and %40, and / is %2F"
+        )
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isprintable():
         raise InputError("the base URL must look like http://localhost:8000/v1")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return urlunsplit((parts.scheme, host + port, parts.path.rstrip("/"), "", ""))
 
 
 def _address(base_url: str | None) -> str:
-    return base_url or os.environ.get("OPENAI_BASE_URL") or DEFAULT_URL
+    return (base_url or os.environ.get("OPENAI_BASE_URL") or "").strip() or DEFAULT_URL
 
 
 def key_for(endpoint: str) -> str:
@@ -110,6 +114,7 @@ class OpenAIServer:
             RetryableError: the server cannot be reached or cannot answer now, or answers with
                 something else than a completion.
             ServerError: it says no.
+            InputError: the request holds what is no text.
 
         """
         import httpx2
@@ -117,6 +122,8 @@ class OpenAIServer:
 
         if self._client is None:
             self._client = self.connect()
+        where, secrets = self.endpoint, self._credentials()
+        # What is raised here may hold a key: "from None" keeps it out of tracebacks.
         try:
             async with asyncio.timeout(self.timeout):
                 # Not read by the SDK, whose types would turn down what some servers leave out.
@@ -125,23 +132,27 @@ class OpenAIServer:
                     stream=True, stream_cls=AsyncStream[Any],
                 )  # fmt: skip
                 await answer.aread()
-            return [_without_key(response) for response in read_completion(answer.json())]
-        # What the SDK raised may hold a key: "from None" keeps it out of tracebacks.
+            return [_scrubbed(response, secrets) for response in read_completion(_json(answer))]
         except TimeoutError:
             raise RetryableError(
-                f"{self.endpoint} did not answer within {self.timeout:g} s; "
+                f"{where} did not answer within {self.timeout:g} s; "
                 "a slow one needs more (--timeout) or a lower --concurrency"
             ) from None
         except APIError as error:
             if is_filtered(error):
-                return [Response("", "content_filter")]
+                return [Response("", "content_filter")] * n
             asked = f"{request.model!r} for --api {request.api}"
-            raise explain(error, self.endpoint, asked, *self._credentials()) from None
-        except CuplError:
-            raise
-        except (ValueError, RecursionError, httpx2.HTTPError):
+            raise explain(error, where, asked, *secrets) from None
+        except httpx2.HTTPError:
+            raise RetryableError(f"{where} broke off in the middle of an answer") from None
+        except _TooLargeError:
+            size = f"{MAX_BODY // 2**20} MiB"
+            raise RetryableError(f"{where} sent an answer of more than {size}") from None
+        except UnicodeEncodeError:
+            raise InputError("the question, preamble or model name is no valid Unicode") from None
+        except (ValueError, RecursionError):
             raise RetryableError(
-                f"{self.endpoint} did not answer with a completion; is it the right URL?"
+                f"{where} did not answer with a completion; is it the right URL?"
             ) from None
 
     async def close(self) -> None:
@@ -151,8 +162,7 @@ class OpenAIServer:
             self._client = None
 
     def _credentials(self) -> list[str]:
-        parts = urlsplit(self.base_url)
-        return [unquote(part) for part in (parts.username, parts.password) if part]
+        return secrets_of(self.base_url)
 
 
 def client(url: str, key: str, timeout: float, *, trust_env: bool = True) -> openai.AsyncOpenAI:
@@ -160,54 +170,90 @@ def client(url: str, key: str, timeout: float, *, trust_env: bool = True) -> ope
 
     Args:
         url: the server.
-        key: its key.
+        key: its key, which is not sent where the address has user and password.
         timeout: seconds for a request.
         trust_env: whether a proxy that the environment names is used.
+
+    Raises:
+        InputError: the address, or what the environment says of connections, cannot be used.
 
     """
     import httpx2
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-    web = DefaultAsyncHttpxClient(trust_env=trust_env, event_hooks={"response": [_cap]})
-    return AsyncOpenAI(
-        api_key=key,
-        base_url=url,
-        max_retries=0,
-        timeout=httpx2.Timeout(timeout, connect=min(timeout, 20.0)),
-        http_client=web,
-        default_headers={"Accept-Encoding": "identity"},
-    )
+    endpoint = endpoint_of(url)
+    try:
+        web = DefaultAsyncHttpxClient(
+            # Apart from the address, which stands in logs and errors of the SDK.
+            auth=credentials(url),
+            trust_env=trust_env,
+            event_hooks={"response": [_tame]},
+        )
+        return AsyncOpenAI(
+            api_key=key,
+            base_url=endpoint,
+            max_retries=0,
+            timeout=httpx2.Timeout(timeout, connect=min(timeout, 20.0)),
+            http_client=web,
+            default_headers={"Accept-Encoding": "identity"},
+        )
+    except (httpx2.InvalidURL, ValueError, OSError, ImportError):
+        raise InputError(
+            f"no connection to {endpoint} can be set up; check it, and HTTP_PROXY, HTTPS_PROXY, "
+            "ALL_PROXY, NO_PROXY and SSL_CERT_FILE in the environment"
+        ) from None
 
 
-async def _cap(response: httpx2.Response) -> None:
-    """Let no response, also of an error, take more memory than it may."""
+class _TooLargeError(Exception):
+    """A response takes more memory than it may."""
+
+
+async def _tame(response: httpx2.Response) -> None:
+    """Let no response, also of an error, take more memory than it may, packed or not."""
     import httpx2
 
-    # A packed response can grow a thousandfold.
-    packed = response.headers.get("Content-Encoding", "identity") != "identity"
-    most = MAX_BODY // 64 if packed else MAX_BODY
-    stream = response.stream
+    plain = httpx2.Response(response.status_code, headers=response.headers, stream=response.stream)
 
     class Capped(httpx2.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             size = 0
-            async for chunk in stream:  # type: ignore[union-attr]
-                size += len(chunk)
-                if size > most:
-                    raise RetryableError("the server sent an answer of more than 16 MB")
-                yield chunk
+            async with contextlib.aclosing(plain.aiter_bytes()) as chunks:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > MAX_BODY:
+                        raise _TooLargeError
+                    yield chunk
 
         async def aclose(self) -> None:
-            await stream.aclose()  # type: ignore[union-attr]
+            await plain.aclose()
 
     response.stream = Capped()
+    response.headers.pop("Content-Encoding", None)
+    response.encoding = "utf-8"  # a header may name any codec of Python, such as "zlib"
 
 
-def _without_key(response: Response) -> Response:
-    model = None if response.model is None else scrub(response.model)
+def _json(answer: httpx2.Response) -> object:
+    """The body, unless it is that of an error in spite of the status 200.
+
+    Raises:
+        openai.APIStatusError: it is.
+        ValueError: it is no JSON.
+        RecursionError: it has too many levels.
+
+    """
+    import openai
+
+    body = answer.json()
+    if isinstance(body, dict) and body.get("error") and not body.get("choices"):
+        raise openai.APIStatusError("", response=answer, body=body["error"])
+    return body
+
+
+def _scrubbed(response: Response, secrets: Sequence[str]) -> Response:
+    model = None if response.model is None else scrub(response.model, *secrets)
     return replace(
         response,
-        text=scrub(response.text),
-        finish_reason=scrub(response.finish_reason),
+        text=scrub(response.text, *secrets),
+        finish_reason=scrub(response.finish_reason, *secrets),
         model=model,
     )

@@ -6,7 +6,7 @@ import pytest
 from cupl.bank import PromptBank
 from tests.cli.conftest import Cupl, Outcome
 from tests.fakes import FakeServer, Reply, chat_reply, serve
-from tests.faults import Fault, fault_server, sentences
+from tests.faults import sentences
 
 
 def describe(body: dict[str, Any]) -> Reply:

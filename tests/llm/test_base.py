@@ -1,9 +1,10 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from cupl.errors import InputError
-from cupl.llm.base import Request, Sampling
+from cupl.errors import InputError, ServerError
+from cupl.llm.base import Request, RetryableError, Sampling, cache_key
 
 REQUEST = Request("http://localhost/v1", "m", "chat", "What does a cat look like?")
 
@@ -57,17 +58,39 @@ def test_openai_chat_takes_max_completion_tokens() -> None:
     ],
 )
 def test_all_that_can_change_the_answer_changes_the_key(other: Request) -> None:
-    assert other.key(0) != REQUEST.key(0)
+    assert other.digest != REQUEST.digest
 
 
 def test_each_sample_has_its_key() -> None:
-    assert len({REQUEST.key(sample) for sample in range(10)}) == 10
-    assert REQUEST.key(3) == replace(REQUEST).key(3)
+    keys = {cache_key(REQUEST.digest, sample) for sample in range(10)}
+    assert len(keys) == 10
+    assert cache_key(replace(REQUEST).digest, 3) in keys
+
+
+def test_keys_stay_what_they_are() -> None:
+    # With other keys nothing that was paid for would be found again.
+    assert REQUEST.digest.startswith("54e436caf1d4ac8c")
+    assert cache_key("abc", 7).startswith("94369342f9ee549a")
 
 
 def test_one_setting_is_one_key() -> None:
-    keys = {replace(REQUEST, sampling=Sampling(temperature=t)).key(0) for t in (1, 1.0, True)}
-    assert len(keys) == 1
+    digests = {replace(REQUEST, sampling=Sampling(temperature=t)).digest for t in (1, 1.0, True)}
+    assert len(digests) == 1
+
+
+def test_a_question_that_is_no_valid_text_has_a_key() -> None:
+    assert replace(REQUEST, question="\ud83d").digest != REQUEST.digest
+
+
+def test_a_stop_text_is_sent_as_a_list() -> None:
+    assert replace(REQUEST, sampling=Sampling(stop=(".", "\n"))).body()["stop"] == [".", "\n"]
+
+
+def test_what_may_heal_is_an_error_of_the_server() -> None:
+    error = RetryableError("no", after=3.0, answered=True)
+    assert isinstance(error, ServerError)
+    assert (str(error), error.after, error.answered) == ("no", 3.0, True)
+    assert (error.limited, error.unreachable) == (False, False)
 
 
 @pytest.mark.parametrize(
@@ -79,10 +102,11 @@ def test_one_setting_is_one_key() -> None:
         {"top_p": -1.0},
         {"max_tokens": 0},
         {"max_tokens": -5},
+        {"stop": ("",)},
     ],
 )
 def test_a_setting_that_no_server_takes_is_refused_before_it_is_paid_for(
-    setting: dict[str, float],
+    setting: dict[str, Any],
 ) -> None:
     with pytest.raises(InputError, match=next(iter(setting))):
-        Sampling(**setting)  # type: ignore[arg-type]
+        Sampling(**setting)
