@@ -11,7 +11,7 @@ from cupl.budget import estimate_prompt_tokens
 from cupl.cache import Entry, ResponseCache
 from cupl.classes import ClassLabel, check_labels, labels_from_names
 from cupl.errors import InputError
-from cupl.llm.base import Api, Failure, Request, Sampling, cache_key
+from cupl.llm.base import Api, Failure, Request, Response, Sampling, cache_key
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
@@ -151,7 +151,12 @@ def is_missing(entry: Entry | None, tries: float) -> bool:
 
 
 def missing(
-    plan: Plan, cache: ResponseCache, *, n: int | None = None, tries: float = MAX_TRIES
+    plan: Plan,
+    cache: ResponseCache,
+    *,
+    n: int | None = None,
+    tries: float = MAX_TRIES,
+    beyond: Plan | None = None,
 ) -> Iterator[Unit]:
     """What a plan still needs, found as it is asked for.
 
@@ -163,21 +168,33 @@ def missing(
         cache: what is there.
         n: most answers in one request; None for one.
         tries: answers of no use are missing until they were asked for so often.
+        beyond: the same plan with fewer samples, which are passed over: they were asked for.
 
     """
     size = n or 1
     for label in {label.name: label for label in plan.labels}.values():
-        total = plan.samples_of(label)
+        first, total = beyond.samples_of(label) if beyond else 0, plan.samples_of(label)
         for request in plan.requests(label):
             digest = request.digest
-            for start in range(0, total, size):
+            for start in range(first - first % size, total, size):
                 samples = tuple(
                     sample
-                    for sample in range(start, min(start + size, total))
-                    if is_missing(cache.get(cache_key(digest, sample)), tries)
+                    for sample in range(max(start, first), min(start + size, total))
+                    if not cache.is_answered(key := cache_key(digest, sample))
+                    and is_missing(cache.get(key), tries)
                 )
                 if samples:
                     yield Unit(request, digest, samples)
+
+
+def has_answers(plan: Plan, cache: ResponseCache) -> bool:
+    """Whether the model is known to answer: some answer of the plan is there."""
+    return any(
+        isinstance(cache.get(cache_key(request.digest, sample)), Response)
+        for label in plan.labels
+        for request in plan.requests(label)
+        for sample in range(plan.samples_of(label))
+    )
 
 
 @dataclass
@@ -196,12 +213,17 @@ class Survey:
 
 
 def survey(
-    plan: Plan, cache: ResponseCache, *, n: int | None = None, tries: float = MAX_TRIES
+    plan: Plan,
+    cache: ResponseCache,
+    *,
+    n: int | None = None,
+    tries: float = MAX_TRIES,
+    beyond: Plan | None = None,
 ) -> Survey:
     """Count what :func:`missing` finds."""
     found = Survey()
     length = plan.sampling.max_tokens
-    for unit in missing(plan, cache, n=n, tries=tries):
+    for unit in missing(plan, cache, n=n, tries=tries, beyond=beyond):
         found.requests += 1
         found.answers += len(unit.samples)
         found.prompt_tokens += estimate_prompt_tokens(unit.request)
