@@ -7,7 +7,7 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -29,13 +29,14 @@ TRIES = 10
 """Tries of one request; a limited rate does not count."""
 FIRST_TRIES = 3
 """Tries as long as no answer ever came: the address may be wrong."""
+LIMITED_TRIES = 50
+"""Tries of one request that the server turns down because of the rate."""
 USELESS_ANSWERS, USELESS_QUESTIONS = 20, 5
 """So many answers, to so many questions, and none of any use yet: the run stops."""
 GRACE = 2.0
 """Seconds that requests under way get to finish when a run has to stop: they are paid for."""
-
-LIMITED_TRIES = 50
-"""Tries of one request that the server turns down because of the rate."""
+QUIET = 10.0
+"""Seconds in which the same is not told twice."""
 _BACKOFF = wait_exponential_jitter(initial=1, max=60)
 
 Progress = Callable[[int, int], None]
@@ -99,6 +100,7 @@ async def ask(
     llm: LLM,
     *,
     total: int = 0,
+    proven: bool = False,
     meter: Meter | None = None,
     manner: Manner | None = None,
 ) -> None:
@@ -109,6 +111,8 @@ async def ask(
         cache: where answers go.
         llm: who answers; it is closed at the end.
         total: how many answers are missing, for the progress.
+        proven: the model is known to answer, so that however many answers of no use do not stop
+            the run.
         meter: counts, and keeps the limits.
         manner: how to ask.
 
@@ -117,14 +121,15 @@ async def ask(
         BudgetError: a limit would have been passed; likewise.
 
     """
-    asker = _Asker(cache, llm, total, meter or Meter(), manner or Manner())
+    asker = _Asker(cache, llm, total, proven, meter or Meter(), manner or Manner())
     try:
         await asker.run(iter(units))
     except CuplError as error:
         if not asker.kept:
             raise
         safe = f"{asker.kept:,} new answers are in the cache; the same command continues"
-        raise type(error)(f"{error} ({safe})") from error
+        error.args = (f"{error} ({safe})",)
+        raise
     finally:
         await llm.close()
 
@@ -133,7 +138,13 @@ class _Asker:
     """The state that the requests of one run share."""
 
     def __init__(
-        self, cache: ResponseCache, llm: LLM, total: int, meter: Meter, manner: Manner
+        self,
+        cache: ResponseCache,
+        llm: LLM,
+        total: int,
+        proven: bool,
+        meter: Meter,
+        manner: Manner,
     ) -> None:
         self.cache = cache
         self.llm = llm
@@ -143,6 +154,7 @@ class _Asker:
         self.kept = 0
         self._total = total
         self._done = 0
+        self._proven = proven
         self._useless: Counter[str] = Counter()
         self._useless_questions: set[str] = set()
         self._last_good = manner.clock()
@@ -183,13 +195,16 @@ class _Asker:
             unit = self._claimed.popleft()
             if not await self._fulfil(unit):
                 self._claimed.append(unit)
+                self._notice("waiting for answers that another run on this cache asks for")
                 await self.manner.sleep(0.2)
 
     async def _fulfil(self, unit: Unit) -> bool:
         """Get the answers of a unit; False where another run is about to."""
         manner, size = self.manner, self.manner.n or 1
-        with self.cache.claim(f"{unit.digest} {unit.samples[0] // size}") as mine:
-            if not mine:
+        with ExitStack() as claims:
+            # Each sample by itself: the other run may ask for more or fewer at once.
+            keys = map(unit.key, unit.samples)
+            if not all(claims.enter_context(self.cache.claim(key)) for key in keys):
                 return False
             # The other run may have been faster.
             before = {sample: self.cache.get(unit.key(sample)) for sample in unit.samples}
@@ -220,16 +235,17 @@ class _Asker:
             )
             if reason is None:
                 self.kept += 1
+                self._proven = True
                 continue
             self._useless[reason] += 1
-            if not self.kept:
+            if not self._proven:
                 self._useless_questions.add(unit.digest)
             tries[sample] += 1
             if tries[sample] < MAX_TRIES:
                 left.append(sample)
         self.cache.put(entries)
         answers, questions = self._useless.total(), len(self._useless_questions)
-        if not self.kept and answers >= USELESS_ANSWERS and questions >= USELESS_QUESTIONS:
+        if not self._proven and answers >= USELESS_ANSWERS and questions >= USELESS_QUESTIONS:
             raise ServerError(_explain_useless(self._useless))
         return sorted(left)
 
@@ -257,6 +273,8 @@ class _Asker:
             try:
                 with self._on_its_way():
                     responses = await self.llm.complete(request, n)
+                if not responses:
+                    raise RetryableError("the model gave no answer", answered=True)
             except RetryableError as error:
                 self.meter.fail(reserved, charged=not (error.answered or error.unreachable))
                 if error.limited:
@@ -293,24 +311,24 @@ class _Asker:
         if error.limited:
             return 0.0  # the pace has everyone wait
         seconds = error.after if error.after is not None else _BACKOFF(state)
-        self._notice(f"trying again: {error}")
+        self._notice(f"trying again: {error}", "trying again")
         return seconds
 
     def _give_up(self, state: RetryCallState) -> bool:
         error, tries = _outcome(state)
-        now = self.manner.clock()
-        if self._stopping or (error.after or 0) > PATIENCE:
+        # One that had to wait for its turn is not to blame while others are answered.
+        waited = self.manner.clock() - max(tries.started, self._last_good)
+        if self._stopping or waited > PATIENCE or (error.after or 0) > PATIENCE:
             return True
         if error.limited:
-            return tries.limited >= LIMITED_TRIES or now - self._last_good > PATIENCE
-        most = TRIES if self._reached or error.answered else FIRST_TRIES
-        return tries.faults >= most or now - tries.started > PATIENCE
+            return tries.limited >= LIMITED_TRIES
+        return tries.faults >= (TRIES if self._reached or error.answered else FIRST_TRIES)
 
-    def _notice(self, sentence: str) -> None:
-        """Tell it, but not for each of many requests at once."""
-        now = self.manner.clock()
-        if now - self._told.get(sentence, -math.inf) >= 10:
-            self._told = {sentence: now}
+    def _notice(self, sentence: str, kind: str | None = None) -> None:
+        """Tell it, but not for each of many requests at once; of a kind, only the first."""
+        now, kind = self.manner.clock(), kind or sentence
+        if now - self._told.get(kind, -math.inf) >= QUIET:
+            self._told[kind] = now
             self.manner.notice(sentence)
 
 
@@ -323,7 +341,7 @@ def _outcome(state: RetryCallState) -> tuple[RetryableError, _Tries]:
 
 def _last_words(error: RetryableError, tries: _Tries) -> str:
     if (error.after or 0) > PATIENCE:
-        return f"{error}; it asks to wait {timedelta(seconds=round(error.after or 0))} hours"
+        return f"{error}; it asks to wait {timedelta(seconds=round(error.after or 0))} (h:mm:ss)"
     number = tries.limited + tries.faults
     return f"{error} ({number} tries)" if number > 1 else str(error)
 

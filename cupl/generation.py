@@ -21,7 +21,7 @@ from cupl.llm.base import LLM, Api, Sampling
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import MiniServer
 from cupl.llm.openai import TIMEOUT, OpenAIServer
-from cupl.plan import DEFAULT_MODEL, NEVER, Plan, Survey, make_plan, missing, survey
+from cupl.plan import DEFAULT_MODEL, NEVER, Plan, Survey, has_answers, make_plan, missing, survey
 from cupl.questions import QuestionSet
 
 Result = TypeVar("Result")
@@ -134,19 +134,32 @@ def fulfil(
     """
     choice.check(plan)
     check_offline(found, offline)
+    asked = None
     while True:
         if found.answers:
-            units = missing(plan, cache, n=manner.n, tries=manner.tries)
-            run(ask(units, cache, llm, total=found.answers, meter=meter, manner=manner))
+            units = missing(plan, cache, n=manner.n, tries=manner.tries, beyond=asked)
+            proven = found.cached > 0 and has_answers(plan, cache)
+            run(
+                ask(
+                    units, cache, llm,
+                    total=found.answers, proven=proven, meter=meter, manner=manner,
+                )
+            )  # fmt: skip
         harvest = gather(plan, cache, choice)
         more = harvest.wanted()
         if more == plan.more:
             return harvest
-        plan = replace(plan, more=more)
-        manner = replace(manner, retry_failed=False)
-        found = survey(plan, cache, n=manner.n, tries=NEVER if offline else manner.tries)
+        asked, plan = plan, replace(plan, more=more)
+        tries = NEVER if offline else manner.tries
+        found = survey(plan, cache, n=manner.n, tries=tries, beyond=asked)
         if offline and found.answers:  # nobody asked for more, so the class stays short
             return harvest
+        if found.answers:
+            short = len(harvest.report.short)
+            manner.notice(
+                f"too few prompts in {short:,} of {len(plan.labels):,} classes: asking for "
+                f"{found.answers:,} more answers"
+            )
 
 
 def connect(plan: Plan, base_url: str | None, timeout: float = TIMEOUT) -> LLM:

@@ -249,6 +249,37 @@ def test_one_class_that_is_always_refused_does_not_stop_a_run(cache: ResponseCac
     assert gather(plan, cache, Choice()).report.failed == 20
 
 
+def test_a_model_that_has_answered_is_not_stopped_for_hard_questions(
+    cache: ResponseCache,
+) -> None:
+    plan = plan_of(*(f"thing {i}" for i in range(50)), samples=1)
+    llm = QueueLLM([Response("", "content_filter")] * 150)
+    asyncio.run(ask(missing(plan, cache), cache, llm, proven=True))
+    assert not llm.answers
+    assert gather(plan, cache, Choice()).report.failed == 50
+
+
+def test_a_model_of_the_callers_own_that_gives_nothing(cache: ResponseCache) -> None:
+    class Nothing(Echo):
+        async def complete(self, request: Request, n: int) -> list[Response]:
+            return []
+
+    with pytest.raises(ServerError, match=r"gave no answer \(10 tries\)"):
+        ask_all(plan_of("cat"), cache, Nothing())
+
+
+def test_an_error_of_the_callers_own_stays_what_it_is(cache: ResponseCache) -> None:
+    class OwnError(ServerError):
+        def __init__(self, code: int, said: str) -> None:
+            super().__init__(f"{code}: {said}")
+            self.code = code
+
+    llm = QueueLLM(["A cat is soft.", "A cat is small.", OwnError(7, "no")])
+    with pytest.raises(OwnError, match=r"^7: no \(2 new answers are in the cache") as caught:
+        ask_all(plan_of("cat", "dog"), cache, llm, concurrency=1)
+    assert caught.value.code == 7
+
+
 # Faults of a server.
 
 
@@ -356,7 +387,7 @@ def test_a_pause_of_hours_is_not_waited_for(cache: ResponseCache) -> None:
     clock = Clock()
     with (
         fault_server([None, Fault("429", "18000")]) as server,
-        pytest.raises(ServerError, match="asks to wait 5:00:00 hours.*2 new answers are in"),
+        pytest.raises(ServerError, match=r"asks to wait 5:00:00 \(h:mm:ss\).*2 new answers are in"),
     ):
         over_http(server, cache, "cat", clock=clock, concurrency=1)
     assert clock.now == 0
@@ -382,6 +413,47 @@ def test_a_fault_that_stays_is_given_up(cache: ResponseCache) -> None:
     assert len(server.received) == 11
     assert clock.now < asking.PATIENCE
     assert "trying again" in notices[0]
+
+
+def test_a_request_that_waited_long_is_tried_again_while_others_are_answered(
+    cache: ResponseCache,
+) -> None:
+    clock = Clock()
+    waits = RetryableError("slow down", after=100, limited=True, answered=True)
+
+    class Alternates(Echo):
+        """The dog is turned down while cats are answered, and then meets a fault."""
+
+        dogs: Iterator[Exception] = iter([*[waits] * 8, RetryableError("broke off")])
+
+        async def complete(self, request: Request, n: int) -> list[Response]:
+            if "dog" in request.question and (error := next(self.dogs, None)):
+                raise error
+            return await super().complete(request, n)
+
+    plan = plan_of("dog", *(f"cat {i}" for i in range(20)))
+    ask_all(plan, cache, Alternates(), clock=clock, concurrency=2)
+    assert clock.now > asking.PATIENCE
+    assert not survey(plan, cache).answers
+
+
+def test_faults_in_turn_are_not_told_each_time(cache: ResponseCache) -> None:
+    notices: list[str] = []
+
+    class Faulty(Echo):
+        def __init__(self) -> None:
+            super().__init__()
+            self.faults = 0
+
+        async def complete(self, request: Request, n: int) -> list[Response]:
+            self.faults += 1
+            if self.faults <= 20:
+                raise RetryableError(f"fault {self.faults}", after=1, answered=True)
+            return await super().complete(request, n)
+
+    things = [f"thing {i}" for i in range(20)]
+    ask_all(plan_of(*things), cache, Faulty(), notice=notices.append, concurrency=20)
+    assert notices == ["trying again: fault 1"]
 
 
 def test_a_request_is_not_tried_for_ever_however_few_tries(cache: ResponseCache) -> None:
@@ -468,16 +540,17 @@ def test_what_another_run_asks_at_the_moment_is_left_to_it(
     real = cache.claim
 
     def claim(name: str) -> Any:
-        unit = next(u for u in missing(plan, cache) if name.startswith(u.digest))
+        unit = next(u for u in missing(plan, cache) if name in map(u.key, u.samples))
         busy = "cat" in unit.request.question and refusals["cat"] > 0
         refusals["cat"] -= busy
         return _taken() if busy else real(name)
 
     monkeypatch.setattr(cache, "claim", claim)
-    llm, clock = Echo(), Clock()
-    ask_all(plan, cache, llm, clock=clock, concurrency=2)
+    llm, clock, notices = Echo(), Clock(), list[str]()
+    ask_all(plan, cache, llm, clock=clock, concurrency=2, notice=notices.append)
     assert [question.split()[3] for question, _ in llm.asked] == ["dog", "cat"]
     assert clock.slept
+    assert notices == ["waiting for answers that another run on this cache asks for"]
 
 
 def _taken() -> Any:

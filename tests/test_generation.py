@@ -191,6 +191,34 @@ def test_a_class_that_stays_short_has_what_it_has(tmp_path: Path) -> None:
     assert not llm.answers
 
 
+def test_what_failed_of_more_samples_is_asked_again_too(tmp_path: Path) -> None:
+    """Once each, however many rounds there are."""
+    settings: dict[str, Any] = {"samples": 2, "cache": tmp_path, "min_prompts": 2}
+    first = QueueLLM(["A cat is soft.", "I'm sorry.", *[""] * 12])
+    generate(["cat"], ONE, llm=first, **settings)
+    assert not first.answers
+    again = QueueLLM(["", "", "", "A cat is small."])
+    bank = generate(["cat"], ONE, llm=again, retry_failed=True, **settings)
+    assert bank.classes[0].texts == ["A cat is soft.", "A cat is small."]
+    assert not again.answers
+    assert generate(["cat"], ONE, offline=True, **settings).to_bytes() == bank.to_bytes()
+
+
+def test_asking_again_for_many_hard_questions_ends_with_a_bank(tmp_path: Path) -> None:
+    """The model is known to answer: it is no reason to stop that these stay without."""
+    names = [f"thing {i}" for i in range(30)]
+
+    class Refuses(Echo):
+        async def complete(self, request: Request, n: int) -> list[Response]:
+            answers = await super().complete(request, n)
+            refused = request.question.startswith("Describe")
+            return [Response("", "content_filter")] * n if refused else answers
+
+    bank = generate(names, TWO, samples=1, cache=tmp_path, llm=Refuses())
+    again = generate(names, TWO, samples=1, cache=tmp_path, llm=Refuses(), retry_failed=True)
+    assert again.to_bytes() == bank.to_bytes()
+
+
 def test_offline_a_short_class_is_no_reason_to_fail(tmp_path: Path) -> None:
     llm = QueueLLM(["A cat is soft.", "I'm sorry."])
     bank = generate(["cat"], ONE, samples=2, cache=tmp_path, llm=llm)

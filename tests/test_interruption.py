@@ -29,13 +29,15 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["cupl.generation", "openai", "inflect", "rapidfuzz"])
 
 
-def run_once(url: str, cache: Path, bank: Path) -> None:
-    generate(NAMES, TWO, base_url=url, cache=cache, **SETTINGS).save(bank)
+def run_once(url: str, cache: Path, bank: Path, **more: Any) -> None:
+    generate(NAMES, TWO, base_url=url, cache=cache, **(SETTINGS | more)).save(bank)
 
 
-def start(server: FaultServer, folder: Path, name: str = "bank") -> Any:
+def start(server: FaultServer, folder: Path, name: str = "bank", **more: Any) -> Any:
     run = _context.Process(
-        target=run_once, args=(server.url, folder / "cache", folder / f"{name}.yaml")
+        target=run_once,
+        args=(server.url, folder / "cache", folder / f"{name}.yaml"),
+        kwargs=more,
     )
     run.start()
     return run
@@ -98,6 +100,18 @@ def test_two_runs_at_once_share_the_work(tmp_path: Path, uninterrupted: bytes) -
         assert len(server.received) == REQUESTS
     for name in ("one", "two"):
         assert (tmp_path / f"{name}.yaml").read_bytes() == uninterrupted
+
+
+def test_two_runs_of_other_sizes_pay_for_no_answer_twice(tmp_path: Path) -> None:
+    with fault_server(delay=0.02) as server:
+        runs = [
+            start(server, tmp_path, "one", n=4),
+            start(server, tmp_path, "two", n=3, samples=6),
+        ]
+        for run in runs:
+            run.join()
+            assert run.exitcode == 0
+        assert server.served.total() == len(NAMES) * 2 * 6
 
 
 def test_two_runs_at_once_and_one_is_killed(tmp_path: Path, uninterrupted: bytes) -> None:

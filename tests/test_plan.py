@@ -12,7 +12,17 @@ from cupl.classes import ClassLabel
 from cupl.errors import CuplError, InputError
 from cupl.llm.base import Failure, Response, Sampling
 from cupl.llm.mini import ENDPOINT, SAMPLING
-from cupl.plan import ALWAYS, MAX_TRIES, NEVER, Plan, make_plan, missing, survey, usual_sampling
+from cupl.plan import (
+    ALWAYS,
+    MAX_TRIES,
+    NEVER,
+    Plan,
+    has_answers,
+    make_plan,
+    missing,
+    survey,
+    usual_sampling,
+)
 from cupl.questions import QuestionSet
 
 ONE = QuestionSet(name="one", questions=("What does {a} look like?",))
@@ -93,6 +103,25 @@ def test_more_samples_for_some(cache: ResponseCache) -> None:
     plan = replace(plan_of("cat", "dog"), more={"dog": 3})
     assert [len(unit.samples) for unit in missing(plan, cache, n=10)] == [2, 5]
     assert survey(plan, cache, n=10).answers == 7
+
+
+def test_what_goes_beyond_an_earlier_plan(cache: ResponseCache) -> None:
+    """Of that nothing is looked at again, whatever became of it."""
+    plan = plan_of("cat", "dog", samples=2)
+    more = replace(plan, more={"dog": 3})
+    (unit,) = missing(more, cache, n=10, tries=ALWAYS, beyond=plan)
+    assert (unit.request.question, unit.samples) == ("What does a dog look like?", (2, 3, 4))
+    assert survey(more, cache, n=10, beyond=plan).answers == 3
+    assert [unit.samples for unit in missing(more, cache, n=3, beyond=plan)] == [(2,), (3, 4)]
+
+
+def test_whether_a_plan_has_any_answer(cache: ResponseCache) -> None:
+    plan = plan_of("cat", "dog")
+    assert not has_answers(plan, cache)
+    fill(plan, cache, Failure("empty", MAX_TRIES), 0)
+    assert not has_answers(plan, cache)
+    fill(plan_of("dog"), cache, Response("A dog."), 1)
+    assert has_answers(plan, cache)
 
 
 def test_another_setting_asks_anew(cache: ResponseCache) -> None:
