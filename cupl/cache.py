@@ -10,10 +10,10 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import diskcache
 
@@ -31,7 +31,10 @@ Addition = Literal["new", "same", "different"]
 
 _LOCKS = "cache.db.claims"  # diskcache takes what is named like its database for its own
 _LATEST = 250_000_000_000  # in the year 9892: a date in every time zone
-_TYPES: dict[type, dict[str, Any]] = {kind: get_type_hints(kind) for kind in (Response, Failure)}
+_TYPES: dict[type, dict[str, tuple[type, ...]]] = {
+    kind: {name: get_args(hint) or (hint,) for name, hint in get_type_hints(kind).items()}
+    for kind in (Response, Failure)
+}
 _SETTINGS = {
     "eviction_policy": "none",
     "cull_limit": 0,
@@ -91,7 +94,8 @@ class Stored:
 def encode(entry: Entry, now: int) -> str:
     """The JSON text, in ASCII, of an entry that is stored at ``now``."""
     kind = "failure" if isinstance(entry, Failure) else "answer"
-    return json.dumps({kind: asdict(entry), "stored": now}, separators=(",", ":"))
+    values = {name: getattr(entry, name) for name in _TYPES[type(entry)]}
+    return json.dumps({kind: values, "stored": now}, separators=(",", ":"))
 
 
 def decode(key: str, text: str) -> Stored:
@@ -129,10 +133,10 @@ def from_json(key: str, data: object) -> Stored:
 
 
 def _has_declared_types(entry: Entry) -> bool:
-    return all(
-        isinstance(value := getattr(entry, name), declared) and not isinstance(value, bool)
-        for name, declared in _TYPES[type(entry)].items()
-    )
+    for name, declared in _TYPES[type(entry)].items():
+        if type(getattr(entry, name)) not in declared:  # a bool would be an int for isinstance
+            return False
+    return True
 
 
 def cache_folder(folder: str | os.PathLike[str] | None) -> Path:

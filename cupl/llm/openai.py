@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import math
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -212,12 +213,28 @@ async def _tame(response: httpx2.Response) -> None:
     """Let no response, also of an error, take more memory than it may, packed or not."""
     import httpx2
 
-    plain = httpx2.Response(response.status_code, headers=response.headers, stream=response.stream)
+    stream: Any = response.stream
+    if "Content-Encoding" in response.headers:
+        stream = httpx2.Response(200, headers=response.headers, stream=stream)
+        del response.headers["Content-Encoding"]
+    response.stream = _capped()(stream)
+    response.encoding = "utf-8"  # a header may name any codec of Python, such as "zlib"
+
+
+@functools.cache
+def _capped() -> Callable[[Any], httpx2.AsyncByteStream]:
+    """The class of a body that may be so long and no longer; its base needs the heavy import."""
+    import httpx2
 
     class Capped(httpx2.AsyncByteStream):
+        def __init__(self, stream: Any) -> None:
+            self.stream = stream
+
         async def __aiter__(self) -> AsyncIterator[bytes]:
             size = 0
-            async with contextlib.aclosing(plain.aiter_bytes()) as chunks:
+            packed = isinstance(self.stream, httpx2.Response)
+            chunks = self.stream.aiter_bytes() if packed else aiter(self.stream)
+            async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
                     size += len(chunk)
                     if size > MAX_BODY:
@@ -225,11 +242,9 @@ async def _tame(response: httpx2.Response) -> None:
                     yield chunk
 
         async def aclose(self) -> None:
-            await plain.aclose()
+            await self.stream.aclose()
 
-    response.stream = Capped()
-    response.headers.pop("Content-Encoding", None)
-    response.encoding = "utf-8"  # a header may name any codec of Python, such as "zlib"
+    return Capped
 
 
 def _json(answer: httpx2.Response) -> object:

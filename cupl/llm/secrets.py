@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import re
@@ -103,9 +104,10 @@ def _without(text: str, secret: str, least: int) -> str:
     return shown + text[end:]
 
 
-def _pieces(secret: str, least: int) -> set[str]:
+@functools.cache
+def _pieces(secret: str, least: int) -> frozenset[str]:
     """Runs of the secret, also as JSON and addresses spell it."""
-    pieces = set()
+    pieces: set[str] = set()
     for form in (
         secret,
         secret.replace("/", r"\/"),
@@ -115,4 +117,4 @@ def _pieces(secret: str, least: int) -> set[str]:
         packed = "".join(form.split())
         size = min(least, len(packed))
         pieces |= {packed[i : i + size] for i in range(len(packed) - size + 1)}
-    return pieces - {""}
+    return frozenset(pieces - {""})
