@@ -24,7 +24,7 @@ from typing import NamedTuple
 from cupl.cache import ResponseCache
 from cupl.errors import InputError
 from cupl.jsonlines import MAX_LINE, load_line, numbered_lines
-from cupl.llm.base import Failure
+from cupl.llm.base import Failure, digest_of
 from cupl.llm.mini import NAME as MINI
 from cupl.plan import MAX_TRIES, Plan, Unit, missing
 from cupl.staging import settle, staging
@@ -283,10 +283,8 @@ def _check_line(line: bytes, endpoint: str) -> tuple[str, str, str, int]:
     if not isinstance(url, str) or not isinstance(body, dict) or data.get("method") != "POST":
         raise ValueError("no request")
     single = {name: value for name, value in body.items() if name != "n"}
-    content = {"endpoint": endpoint, "path": url.removeprefix("/v1"), "body": single}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     answers = len(name.samples)
-    same = hashlib.sha256(text.encode()).hexdigest() == name.digest
+    same = digest_of(endpoint, url.removeprefix("/v1"), single) == name.digest
     if not same or body.get("n", 1) != answers or not url.startswith("/v1/"):
         raise ValueError(f"not exported for --base-url {endpoint}, or changed since")
     return str(name), url, str(body.get("model")), answers

@@ -13,18 +13,18 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cupl.batch import CustomId
 from cupl.cache import Entry, ResponseCache
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.filters import why_unusable
 from cupl.jsonlines import load_line, numbered_lines
 from cupl.llm.base import Failure, Response, cache_key
 from cupl.llm.completions import read_completion
-from cupl.llm.secrets import redact, scrub
+from cupl.llm.secrets import redact
 
 SHOWN = 10
 _AT_ONCE = 1000
@@ -164,9 +164,11 @@ def read_result(line: bytes) -> tuple[CustomId, list[Response]]:
     body = _body(data)
     try:
         responses = read_completion(body)
+    except CuplError:
+        raise  # the key in the environment is none
     except (ValueError, RecursionError) as error:
         raise LineError(str(error)) from error
-    return name, [replace(answer, text=scrub(answer.text)) for answer in responses]
+    return name, responses
 
 
 def _body(data: dict[str, Any]) -> object:

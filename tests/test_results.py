@@ -232,6 +232,27 @@ def test_a_key_in_a_result_is_neither_shown_nor_kept(
     )
 
 
+def test_a_key_is_not_kept_as_the_name_of_a_model_either(
+    cache: ResponseCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-verysecret123")
+    body = chat_reply("A cat.") | {"model": "for sk-verysecret123"}
+    import_results(
+        [written(tmp_path / "r.jsonl", openai_line(request(), lambda _: (200, body)))], cache
+    )
+    entry = cache.get(cache_key(DIGEST, 0))
+    assert isinstance(entry, Response)
+    assert entry.model == "for ***"
+
+
+def test_a_key_that_is_none_is_not_blamed_on_the_lines(
+    cache: ResponseCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very secret")
+    with pytest.raises(InputError, match="OPENAI_API_KEY holds a character"):
+        import_results([written(tmp_path / "r.jsonl", openai_line(request()))], cache)
+
+
 def test_endless_kinds_of_reasons(cache: ResponseCache, tmp_path: Path) -> None:
     lines = [
         request() | {"response": None, "error": {"code": f"code_{n}", "message": "x"}}

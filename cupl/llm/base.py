@@ -86,9 +86,14 @@ class Request:
     @property
     def digest(self) -> str:
         """sha256 over all that decides the answers."""
-        content = {"endpoint": self.endpoint, "path": self.path, "body": self.body()}
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(self.endpoint, self.path, self.body())
+
+
+def digest_of(endpoint: str, path: str, body: dict[str, Any]) -> str:
+    """The digest of the request with this body, which asks for one answer."""
+    content = {"endpoint": endpoint, "path": path, "body": body}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def cache_key(digest: str, sample: int) -> str:

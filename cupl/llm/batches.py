@@ -17,7 +17,7 @@ from cupl.errors import CuplError, InputError, ServerError
 from cupl.llm.base import RetryableError
 from cupl.llm.explain import explain
 from cupl.llm.openai import OpenAIServer, key_for
-from cupl.llm.secrets import redact
+from cupl.llm.secrets import redact, secrets_of
 
 MAX_RESULT = 4 * 10**9
 """Bytes of the largest result file that is fetched: ten answers to each of 50,000 requests have
@@ -183,7 +183,7 @@ class BatchServer:
         try:
             yield
         except APIError as error:
-            said = explain(error, self.endpoint, asked, *self._server._credentials())
+            said = explain(error, self.endpoint, asked, *secrets_of(self._server.base_url))
             if isinstance(said, RetryableError) and said.limited:
                 said = ServerError(f"{self.endpoint} limits the rate; try again in some minutes")
             raise said from None

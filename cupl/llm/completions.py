@@ -5,14 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from cupl.llm.base import MAX_ANSWER, Response
+from cupl.llm.secrets import scrub
 
 MAX_CHOICES = 10_000
 _MAX_NAME = 200
 """Characters of the longest name of a model, and of a reason to finish."""
 
 
-def read_completion(body: object) -> list[Response]:
+def read_completion(body: object, *secrets: str) -> list[Response]:
     """The answers of a chat or text completion, in their order.
+
+    Args:
+        body: the JSON.
+        secrets: what must not be in them, beside the key: a server may echo it.
 
     Raises:
         ValueError: it is no completion, or has no answers.
@@ -21,11 +26,12 @@ def read_completion(body: object) -> list[Response]:
     try:
         choices = body["choices"]  # type: ignore[index]
         usage = _dict(body.get("usage"))  # type: ignore[attr-defined]
+        model = _name(body.get("model"))  # type: ignore[attr-defined]
         responses = [
             Response(
-                text=_text_of(choice),
-                finish_reason=_text(choice.get("finish_reason"), _MAX_NAME) or "stop",
-                model=_text(body.get("model"), _MAX_NAME),  # type: ignore[attr-defined]
+                text=scrub(_text_of(choice), *secrets),
+                finish_reason=scrub(_name(choice.get("finish_reason")) or "stop", *secrets),
+                model=model and scrub(model, *secrets),
                 prompt_tokens=_count(usage.get("prompt_tokens")),
                 completion_tokens=_count(usage.get("completion_tokens")),
                 created=_count(body.get("created")),  # type: ignore[attr-defined]
@@ -50,6 +56,10 @@ def _text_of(choice: dict[str, Any]) -> str:
     if isinstance(said, list):  # parts, of which some are no text
         said = "".join(_text(_dict(part).get("text")) or "" for part in said)
     return _text(said) or ""
+
+
+def _name(value: object) -> str | None:
+    return _text(value, _MAX_NAME)
 
 
 def _text(value: object, most: int = MAX_ANSWER + 1) -> str | None:

@@ -7,8 +7,7 @@ import contextlib
 import functools
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,7 +15,7 @@ from cupl.errors import InputError, ServerError
 from cupl.llm.base import Request, Response, RetryableError
 from cupl.llm.completions import read_completion
 from cupl.llm.explain import explain, is_filtered
-from cupl.llm.secrets import api_key, credentials, scrub, secrets_of
+from cupl.llm.secrets import api_key, credentials, secrets_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -123,7 +122,7 @@ class OpenAIServer:
 
         if self._client is None:
             self._client = self.connect()
-        where, secrets = self.endpoint, self._credentials()
+        where, secrets = self.endpoint, secrets_of(self.base_url)
         # What is raised here may hold a key: "from None" keeps it out of tracebacks.
         try:
             async with asyncio.timeout(self.timeout):
@@ -133,7 +132,7 @@ class OpenAIServer:
                     stream=True, stream_cls=AsyncStream[Any],
                 )  # fmt: skip
                 await answer.aread()
-            return [_scrubbed(response, secrets) for response in read_completion(_json(answer))]
+            return read_completion(_json(answer), *secrets)
         except TimeoutError:
             raise RetryableError(
                 f"{where} did not answer within {self.timeout:g} s; "
@@ -161,9 +160,6 @@ class OpenAIServer:
         if self._client is not None:
             await self._client.close()
             self._client = None
-
-    def _credentials(self) -> list[str]:
-        return secrets_of(self.base_url)
 
 
 def client(url: str, key: str, timeout: float, *, trust_env: bool = True) -> openai.AsyncOpenAI:
@@ -262,13 +258,3 @@ def _json(answer: httpx2.Response) -> object:
     if isinstance(body, dict) and body.get("error") and not body.get("choices"):
         raise openai.APIStatusError("", response=answer, body=body["error"])
     return body
-
-
-def _scrubbed(response: Response, secrets: Sequence[str]) -> Response:
-    model = None if response.model is None else scrub(response.model, *secrets)
-    return replace(
-        response,
-        text=scrub(response.text, *secrets),
-        finish_reason=scrub(response.finish_reason, *secrets),
-        model=model,
-    )

@@ -188,3 +188,21 @@ def test_import_of_a_missing_file_makes_no_cache(cupl: Cupl, tmp_path: Path) -> 
     assert outcome.code == 1
     assert outcome.err == f"error: there is no file {tmp_path / 'typo'}\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exported_cache_makes_the_same_bank_elsewhere(cupl: Cupl, tmp_path: Path) -> None:
+    """What the real mini model said, on a machine that has only the exported answers."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    names = ["-c", "tree frog", "-c", "café", "-c", "city bus", "--model", "mini", "--samples", 4]
+    made = cupl("generate", *names, "--cache", here / "cache", "-o", here / "bank.yaml")
+    assert made.code == 0, made.err
+    moved = tmp_path / "answers.jsonl.gz"
+    assert cupl("cache", "export", moved, "--cache", here / "cache").code == 0
+    assert cupl("cache", "import", moved, "--cache", there / "cache").code == 0
+    again = cupl(
+        "generate", *names, "--cache", there / "cache", "-o", there / "bank.yaml", "--offline"
+    )
+    assert "0 missing, 0 requests" in again.err
+    assert (there / "bank.yaml").read_bytes() == (here / "bank.yaml").read_bytes()
