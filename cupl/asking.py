@@ -270,6 +270,7 @@ class _Asker:
     async def _try(self, request: Request, n: int, tries: _Tries) -> list[Response]:
         async with self.pace.turn() as started:
             reserved = self.meter.start(request, n)
+            self.meter.retried += bool(tries.limited or tries.faults)
             try:
                 with self._on_its_way():
                     responses = await self.llm.complete(request, n)
@@ -307,7 +308,6 @@ class _Asker:
 
     def _wait(self, state: RetryCallState) -> float:
         error, _ = _outcome(state)
-        self.meter.retried += 1
         if error.limited:
             return 0.0  # the pace has everyone wait
         seconds = error.after if error.after is not None else _BACKOFF(state)
