@@ -8,6 +8,7 @@ from PIL.Image import Image
 from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from cupl.bank import ClassPrompts, PromptBank
+from cupl.encoders.base import encode_images
 
 # Test processes share the cores: with a thread for each core in every one of them they mostly wait
 # for one another, and a test of 1.6 s takes 16.
@@ -113,7 +114,10 @@ class HandMadeEncoder:
         self.fingerprint = fingerprint
         self.dim = len(next(iter([*self._texts.values(), *self._images.values()]), ()))
         self.logit_scale = logit_scale
+        self.precision = "float32"
+        self.logit_bias: float | None = None
         self.max_tokens = max_tokens
+        self.image_batch = 32
         self.image_calls: list[int] = []
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -123,11 +127,15 @@ class HandMadeEncoder:
         return torch.tensor([list(self._texts[text]) for text in texts])
 
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
+        return encode_images(self, images)
+
+    def prepare(self, image: Image) -> torch.Tensor:
+        red, green, blue = image.tobytes()[:3]
+        if (red, green, blue) not in self._images:
+            raise ValueError(f"no vector for the pixel {(red, green, blue)}")
+        return torch.tensor([red, green, blue])
+
+    def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
         self.image_calls.append(len(images))
-        rows = []
-        for image in images:
-            red, green, blue = image.tobytes()[:3]
-            if (red, green, blue) not in self._images:
-                raise ValueError(f"no vector for the pixel {(red, green, blue)}")
-            rows.append(list(self._images[red, green, blue]))
-        return torch.tensor(rows)
+        pixels = [(int(red), int(green), int(blue)) for red, green, blue in images]
+        return torch.tensor([list(self._images[pixel]) for pixel in pixels])

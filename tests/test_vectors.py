@@ -159,14 +159,14 @@ def test_each_different_prompt_is_encoded_once_over_the_whole_bank(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank = bank_of({"cat": ["a cat", "small"], "frog": ["small", "a frog", "a cat"]})
-    model = encoder._model  # type: ignore[attr-defined]
-    original, rows = model.get_text_features, []
+    original: Any = encoder._encode_tokens  # type: ignore[attr-defined]
+    rows: list[Any] = []
 
-    def count(input_ids: torch.Tensor, **others: Any) -> Any:
-        rows.extend(input_ids.tolist())
-        return original(input_ids=input_ids, **others)
+    def count(tokens: list[Any]) -> Any:
+        rows.extend(tokens)
+        return original(tokens)
 
-    monkeypatch.setattr(model, "get_text_features", count)
+    monkeypatch.setattr(encoder, "_encode_tokens", count)
     encode_bank(bank, encoder)
     assert len(rows) == 3
 

@@ -1,6 +1,8 @@
-"""What an encoder is, and the batching of text that every encoder shares."""
+"""What an encoder is, and the batching that every encoder shares."""
 
-from collections.abc import Callable, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,8 +14,7 @@ Tokens = list[int]
 class Encoder(Protocol):
     """A text tower and an image tower with one common space.
 
-    Neither method normalises. Both batch inside, keep the order of their input and return
-    float32 on the CPU.
+    Nothing here normalises. Vectors are float32 on the CPU, in the order of what they stand for.
     """
 
     @property
@@ -29,12 +30,24 @@ class Encoder(Protocol):
         """Hex digest of everything that decides a vector; equal only for equal encoders."""
 
     @property
+    def precision(self) -> str:
+        """Type of number it computes with: ``float32``, ``bfloat16`` or ``float16``."""
+
+    @property
     def dim(self) -> int:
         """Width of the common space."""
 
     @property
     def logit_scale(self) -> float:
         """Factor on the cosine before the softmax (the inverse temperature)."""
+
+    @property
+    def logit_bias(self) -> float | None:
+        """Added to scale x cosine before a sigmoid; None for a softmax over the classes."""
+
+    @property
+    def image_batch(self) -> int:
+        """How many images to encode at once."""
 
     @property
     def max_tokens(self) -> int:
@@ -48,6 +61,29 @@ class Encoder(Protocol):
 
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
         """Embeddings of upright RGB images, float32 ``[len(images), dim]``."""
+
+    def prepare(self, image: Image) -> torch.Tensor:
+        """An upright RGB image as the image tower reads it, on the CPU.
+
+        All have one shape and type. It may be called from many threads at once.
+
+        Raises:
+            ValueError: the image cannot be read by this encoder.
+
+        """
+
+    def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
+        """Embeddings of any number of prepared images, stacked: float32 ``[len(images), dim]``."""
+
+
+def encode_images(encoder: Encoder, images: Sequence[Image]) -> torch.Tensor:
+    """Prepare and encode images, a batch at a time; see :meth:`Encoder.encode_images`."""
+    vectors = torch.empty(len(images), encoder.dim)
+    for start in range(0, len(images), encoder.image_batch):
+        batch = images[start : start + encoder.image_batch]
+        prepared = torch.stack([encoder.prepare(image) for image in batch])
+        vectors[start : start + len(batch)] = encoder.encode_prepared(prepared)
+    return vectors
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], limit: int | None) -> list[Tokens]:
@@ -82,29 +118,55 @@ def pad(batch: Sequence[Tokens], padding: int) -> tuple[torch.Tensor, torch.Tens
 def encode_unique_texts(
     texts: Sequence[str],
     tokenize: Callable[[list[str]], list[Tokens]],
-    encode_batch: Callable[[list[Tokens]], torch.Tensor],
-    batch_size: int,
+    encode: Callable[[list[Tokens]], torch.Tensor],
 ) -> torch.Tensor:
-    """Encode each different text once, in batches of similar length.
+    """Encode each different text once.
 
     Args:
-        texts: what to encode; repeats are free.
+        texts: what to encode; repeats are free, also of what is the same after truncation.
         tokenize: texts to token ids, special tokens included, truncated to the model's length.
-        encode_batch: token ids, longest at most a few longer than the shortest, to
-            ``[batch, dim]``.
-        batch_size: most texts in one call of ``encode_batch``.
+        encode: token ids, no two texts the same, to ``[texts, dim]``.
 
     Returns:
-        float32 ``[len(texts), dim]`` in the order of ``texts``.
+        float32 ``[len(texts), dim]`` in the order of ``texts``, on the CPU.
 
     """
     unique = list(dict.fromkeys(texts))
     tokens = tokenize(unique)
-    order = sorted(range(len(unique)), key=lambda i: len(tokens[i]))
+    different = {tuple(ids): row for row, ids in enumerate(dict.fromkeys(map(tuple, tokens)))}
+    vectors = encode(list(map(list, different))).float().cpu()  # [different, dim]
+    row_of = {text: different[tuple(ids)] for text, ids in zip(unique, tokens, strict=True)}
+    return vectors[torch.tensor([row_of[text] for text in texts])]
+
+
+def encode_by_length(
+    tokens: Sequence[Tokens], encode_batch: Callable[[list[Tokens]], torch.Tensor], budget: int
+) -> torch.Tensor:
+    """Encode texts in batches of similar length, so that little of them is padding.
+
+    Args:
+        tokens: token ids of each text.
+        encode_batch: token ids to ``[batch, dim]``.
+        budget: most tokens in a batch, padding included; a single text may have more.
+
+    Returns:
+        float32 ``[texts, dim]`` on the CPU, in the order of ``tokens``.
+
+    """
+    order = sorted(range(len(tokens)), key=lambda i: len(tokens[i]))
     parts = [
-        encode_batch([tokens[i] for i in order[start : start + batch_size]])
-        for start in range(0, len(order), batch_size)
+        encode_batch([tokens[i] for i in batch]).float().cpu()
+        for batch in _batches(order, tokens, budget)
     ]
-    by_length = torch.cat(parts).float().cpu()  # [unique, dim]
-    row_of = {unique[i]: row for row, i in enumerate(order)}
-    return by_length[torch.tensor([row_of[text] for text in texts])]
+    vectors = torch.cat(parts)
+    return vectors[torch.tensor(order).argsort()]
+
+
+def _batches(order: list[int], tokens: Sequence[Tokens], budget: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for i in order:  # from short to long: the newest is the longest
+        if batch and (len(batch) + 1) * len(tokens[i]) > budget:
+            yield batch
+            batch = []
+        batch.append(i)
+    yield batch

@@ -1,10 +1,14 @@
-"""Choosing the device a model runs on."""
+"""Where a model runs, with which numbers, and how much of it at once."""
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 import torch
 
 from cupl.errors import InputError
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -28,3 +32,71 @@ def resolve_device(name: str = "auto") -> torch.device:
         found = f"{gpus} CUDA devices" if kind == "cuda" else "no MPS"
         raise InputError(f"the device {name} is not there: PyTorch finds {found}; use auto or cpu")
     return torch.device(name)
+
+
+def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+    """Type of number to compute with.
+
+    Args:
+        name: ``auto``, ``float32``, ``bfloat16`` or ``float16``. ``auto`` is half precision on a
+            GPU (bfloat16 where it has that) and float32 on a CPU, where the others are slower.
+        device: where to compute.
+
+    Raises:
+        InputError: the name means nothing.
+
+    """
+    if name == "auto":
+        if device.type == "cuda":
+            return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
+        return torch.float16 if device.type == "mps" else torch.float32
+    if name not in PRECISIONS:
+        raise InputError(f"no precision is called {name!r}: use auto, {', '.join(PRECISIONS)}")
+    return PRECISIONS[name]
+
+
+def resolve_batch(size: int | str, device: torch.device, on_cpu: int, on_gpu: int) -> int:
+    """How many to encode at once.
+
+    Args:
+        size: a number, or ``auto`` for one of those that follow.
+        device: where to compute.
+        on_cpu: what was measured to be fast there.
+        on_gpu: what fills one.
+
+    Raises:
+        InputError: it is no number above 0.
+
+    """
+    if size == "auto":
+        return on_cpu if device.type == "cpu" else on_gpu
+    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+        return size
+    raise InputError(f"the batch size is auto or a number above 0, not {size!r}")
+
+
+def encode_halving(encode: Callable[[Any], torch.Tensor], batch: Any) -> torch.Tensor:
+    """Encode a batch; where the GPU's memory does not hold it, half of it at a time.
+
+    Args:
+        encode: a batch to ``[rows, dim]``.
+        batch: what can be cut in two, such as a list or a tensor.
+
+    Raises:
+        InputError: not even one fits.
+
+    """
+    try:
+        return encode(batch)
+    except torch.OutOfMemoryError:
+        if len(batch) < 2:
+            raise InputError(
+                "the GPU has too little free memory for this encoder; free some of it, or use "
+                "--device cpu"
+            ) from None
+    # Outside the handler: the error's traceback would keep the tensors of the failed try.
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    middle = len(batch) // 2
+    halves = [encode_halving(encode, part) for part in (batch[:middle], batch[middle:])]
+    return torch.cat(halves)

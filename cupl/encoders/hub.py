@@ -102,6 +102,11 @@ def fetch_weights(files: ModelFiles) -> bool:
     raise InputError(f"{files.name} has no weights: neither {_SAFETENSORS[0]} nor {_PICKLE[0]}")
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The files of a model that hold its weights."""
+    return [path for pattern in (*_SAFETENSORS, *_PICKLE) for path in folder.glob(pattern)]
+
+
 def first_line(error: BaseException) -> str:
     """The beginning of a message of another library, fit to be printed."""
     lines = str(error).strip().splitlines() or [type(error).__name__]

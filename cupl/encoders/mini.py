@@ -30,8 +30,15 @@ from torch.nn.functional import normalize
 from transformers import AutoTokenizer, BertConfig, BertModel
 
 from cupl.bank import PromptBank
-from cupl.encoders.base import Tokens, encode_unique_texts, pad, tokenize
-from cupl.encoders.device import resolve_device
+from cupl.encoders.base import (
+    Tokens,
+    encode_by_length,
+    encode_images,
+    encode_unique_texts,
+    pad,
+    tokenize,
+)
+from cupl.encoders.device import resolve_batch, resolve_device
 from cupl.errors import CuplError, InputError, MissingPackageError
 from cupl.files import write_atomically
 from cupl.paths import cache_dir, prompts_dir
@@ -42,8 +49,8 @@ ANCHORS = "imagenet-mini.yaml"
 """The bank, among those that come with cupl, that describes ImageNet's classes."""
 
 _RECIPE = "1"  # to be raised with every change of the code below that moves a vector
-_TEXT_BATCH = 32
-_IMAGE_BATCH = 4  # larger ones are slower on a CPU
+_IMAGES_ON_GPU = 64
+_TEXT_BUDGET = 1024  # tokens in a batch
 _SIDE = 224
 _TOP = 20
 _CLASSES = 1000
@@ -59,8 +66,11 @@ class MiniEncoder:
 
     id = "mini"
     revision = None
+    precision = "float32"
     dim = 384
     max_tokens = 256
+    image_batch = 4  # larger ones are slower on a CPU
+    logit_bias = None
     logit_scale = 12.0  # measured: the best probability is then, on average, near the accuracy
 
     def __init__(self, anchors: Sequence[Sequence[str]], device: torch.device) -> None:
@@ -95,20 +105,29 @@ class MiniEncoder:
         self._anchors = normalize(embedded - self._centre, dim=-1)
 
     @classmethod
-    def load(cls, device: str = "auto") -> MiniEncoder:
+    def load(
+        cls, device: str = "auto", precision: str = "auto", batch_size: int | str = "auto"
+    ) -> MiniEncoder:
         """Load the encoder with the anchors that come with cupl.
 
         Args:
             device: see :func:`~cupl.encoders.device.resolve_device`.
+            precision: ``auto`` or ``float32``: it computes in no other.
+            batch_size: images at once; see :func:`~cupl.encoders.device.resolve_batch`.
 
         Raises:
-            InputError: the device is not there.
+            InputError: the device is not there, or a setting is wrong.
             MissingPackageError: the packages are not installed.
 
         """
         place = resolve_device(device)
+        if precision not in ("auto", "float32"):
+            raise InputError(f"the mini encoder computes in float32 only, not {precision!r}")
+        images = resolve_batch(batch_size, place, cls.image_batch, _IMAGES_ON_GPU)
         _model_files()
-        return cls(anchor_texts(PromptBank.load(prompts_dir() / "banks" / ANCHORS)), place)
+        encoder = cls(anchor_texts(PromptBank.load(prompts_dir() / "banks" / ANCHORS)), place)
+        encoder.image_batch = images
+        return encoder
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before truncation, special tokens included."""
@@ -123,22 +142,29 @@ class MiniEncoder:
 
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
         """Anchors weighed by what is seen, float32 ``[len(images), dim]`` on the CPU."""
+        return encode_images(self, images)
+
+    def prepare(self, image: Image) -> torch.Tensor:
+        """The two views of an image that the classifier sees, uint8 ``[2, 224, 224, 3]``."""
+        return torch.from_numpy(np.stack(_views(image)))
+
+    def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
+        """Anchors weighed by what is seen, float32 ``[len(images), dim]`` on the CPU."""
         return self.weigh_anchors(self.classify(images))
 
     @torch.inference_mode()
-    def classify(self, images: Sequence[Image]) -> torch.Tensor:
+    def classify(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of ImageNet's classes, float32 ``[len(images), 1000]`` on the CPU.
 
         The classifier sees an image twice, its middle and, squeezed to a square, all of it; these
         are the means of both.
         """
         logits = torch.empty(len(images), _CLASSES)
-        for start in range(0, len(images), _IMAGE_BATCH):
-            batch = images[start : start + _IMAGE_BATCH]
-            views = np.stack([view for image in batch for view in _views(image)])
-            pixels = (torch.from_numpy(views).to(self.device).float() - 127) / 128
+        for start in range(0, len(images), self.image_batch):
+            batch = images[start : start + self.image_batch]
+            pixels = (batch.flatten(0, 1).to(self.device).float() - 127) / 128
             both = self._classifier(pixels.permute(0, 3, 1, 2))  # [2 * batch, 1000]
-            logits[start : start + _IMAGE_BATCH] = both.view(len(batch), 2, -1).mean(dim=1).cpu()
+            logits[start : start + len(batch)] = both.view(len(batch), 2, -1).mean(dim=1).cpu()
         return logits
 
     def weigh_anchors(self, logits: torch.Tensor) -> torch.Tensor:
@@ -178,8 +204,7 @@ class MiniEncoder:
         return encode_unique_texts(
             texts,
             lambda unique: tokenize(self._tokenizer, unique, self.max_tokens),
-            self._embed_tokens,
-            _TEXT_BATCH,
+            lambda tokens: encode_by_length(tokens, self._embed_tokens, _TEXT_BUDGET),
         )
 
     def _embed_tokens(self, batch: list[Tokens]) -> torch.Tensor:

@@ -44,7 +44,9 @@ def main() -> None:
     ids = [every[row] for row in rows]
     images = [open_image(paths[wnid]) for wnid in ids]
     start = time.perf_counter()
-    logits = encoder.classify(images).clone()  # an inference tensor cannot be changed
+    logits = encoder.classify(
+        torch.stack(list(map(encoder.prepare, images)))
+    ).clone()  # an inference tensor cannot be changed
     print(f"{len(images) / (time.perf_counter() - start):.0f} images/s")
     vectors = encode_bank(
         PromptBank(name="bench", classes=[prompts[wnid] for wnid in ids]), encoder

@@ -2,11 +2,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupl.encoders.base import Tokens, encode_unique_texts
+from cupl.encoders.base import Tokens, encode_by_length, encode_unique_texts
 
-texts_and_batch = st.tuples(
-    st.lists(st.text(alphabet="abc", max_size=6), min_size=1, max_size=30), st.integers(1, 8)
-)
+some_texts = st.lists(st.text(alphabet="abc", max_size=6), min_size=1, max_size=30)
 
 
 def tokenize(texts: list[str]) -> list[Tokens]:
@@ -26,23 +24,34 @@ class Recorder:
         return torch.tensor([vector_of(tokens) for tokens in batch])
 
 
-@given(texts_and_batch)
-def test_each_text_gets_its_own_vector_in_order(case: tuple[list[str], int]) -> None:
-    texts, batch_size = case
-    vectors = encode_unique_texts(texts, tokenize, Recorder().encode, batch_size)
+@given(some_texts)
+def test_each_text_gets_its_own_vector_in_order(texts: list[str]) -> None:
+    vectors = encode_unique_texts(texts, tokenize, Recorder().encode)
     assert vectors.dtype == torch.float32
     assert vectors.tolist() == [vector_of(tokens) for tokens in tokenize(texts)]
 
 
-@given(texts_and_batch)
-def test_each_different_text_is_encoded_once_beside_texts_of_its_length(
-    case: tuple[list[str], int],
-) -> None:
-    texts, batch_size = case
+@given(some_texts, st.integers(1, 7))
+def test_texts_of_the_same_tokens_are_encoded_once(texts: list[str], limit: int) -> None:
     recorder = Recorder()
-    encode_unique_texts(texts, tokenize, recorder.encode, batch_size)
-    encoded = [tokens for batch in recorder.batches for tokens in batch]
-    assert sorted(encoded) == sorted(tokenize(list(dict.fromkeys(texts))))
-    assert [len(tokens) for tokens in encoded] == sorted(len(tokens) for tokens in encoded)
-    assert all(len(batch) == batch_size for batch in recorder.batches[:-1])
-    assert len(recorder.batches[-1]) <= batch_size
+    cut = [tokens[:limit] for tokens in tokenize(texts)]
+    vectors = encode_unique_texts(
+        texts, lambda unique: [tokens[:limit] for tokens in tokenize(unique)], recorder.encode
+    )
+    (encoded,) = recorder.batches
+    assert sorted(encoded) == sorted(map(list, set(map(tuple, cut))))
+    assert vectors.tolist() == [vector_of(tokens) for tokens in cut]
+
+
+@given(some_texts, st.integers(1, 40))
+def test_batches_hold_texts_of_similar_length_within_their_budget(
+    texts: list[str], budget: int
+) -> None:
+    recorder, tokens = Recorder(), tokenize(texts)
+    vectors = encode_by_length(tokens, recorder.encode, budget)
+    assert vectors.tolist() == [vector_of(one) for one in tokens]
+    lengths = [len(one) for batch in recorder.batches for one in batch]
+    assert lengths == sorted(map(len, tokens))
+    for batch, after in zip(recorder.batches, [*recorder.batches[1:], None], strict=True):
+        assert len(batch) * len(batch[-1]) <= budget or len(batch) == 1
+        assert after is None or (len(batch) + 1) * len(after[0]) > budget

@@ -1,0 +1,63 @@
+"""Images to the pixels that an image tower reads, as transformers' Pillow processors make them.
+
+Only their first steps are done here, with Pillow: they turn a whole photo into an array and back
+several times for it, and hold the lock of the interpreter meanwhile. The result is the same bits.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from PIL.Image import Image
+
+_MAX_ASPECT = 100
+
+
+def prepare(image: Image, processor: Any) -> torch.Tensor:
+    """An upright RGB image, resized, cropped, scaled and normalised: float32 ``[3, side, side]``.
+
+    Args:
+        image: any size; an extreme strip is cut to its middle first.
+        processor: one of transformers' with the Pillow backend.
+
+    """
+    small = _crop(_resize(_trim(image), processor), processor)
+    done = {"do_resize": False, "do_center_crop": False}
+    pixels: torch.Tensor = processor(images=small, return_tensors="pt", **done)["pixel_values"]
+    return pixels[0]
+
+
+def _trim(image: Image) -> Image:
+    """Cut an extreme strip to its middle, all that a centre crop keeps of it.
+
+    Otherwise one row of 65,000 pixels would be enlarged to some 10 GB first.
+    """
+    width, height = image.size
+    longest = _MAX_ASPECT * min(width, height)
+    left, top = max(0, (width - longest) // 2), max(0, (height - longest) // 2)
+    if left == top == 0:
+        return image
+    return image.crop((left, top, width - left, height - top))
+
+
+def _resize(image: Image, processor: Any) -> Image:
+    if not processor.do_resize:
+        return image
+    side = processor.size.get("shortest_edge")
+    if side is None:
+        size = (processor.size["width"], processor.size["height"])
+    else:
+        width, height = image.size
+        short, long = side, int(side * max(width, height) / min(width, height))
+        size = (short, long) if width <= height else (long, short)
+    return image.resize(size, processor.resample)
+
+
+def _crop(image: Image, processor: Any) -> Image:
+    """The middle; what lies outside the image is black."""
+    if not processor.do_center_crop:
+        return image
+    width, height = processor.crop_size["width"], processor.crop_size["height"]
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image.crop((left, top, left + width, top + height))
