@@ -380,7 +380,8 @@ def test_a_rate_that_stays_limited_ends_the_run(cache: ResponseCache) -> None:
         pytest.raises(ServerError, match="still limits the rate; try a lower --concurrency"),
     ):
         over_http(server, cache, "cat", clock=clock)
-    assert 600 < clock.now < 700
+    # A pause may begin just before the end, and this clock lets the other request begin one more.
+    assert 600 < clock.now < 600 + 2 * 60
 
 
 def test_a_pause_of_hours_is_not_waited_for(cache: ResponseCache) -> None:
