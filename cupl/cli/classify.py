@@ -26,6 +26,8 @@ def classify(
         ),
     ] = None,
     device: encoding.Device = "auto",
+    precision: encoding.Precision = "auto",
+    batch_size: encoding.BatchSize = "auto",
     top_k: Annotated[int, typer.Option(min=1, help="Classes to name for each image.")] = 5,
     format: Annotated[
         Literal["table", "csv", "jsonl"] | None,
@@ -46,8 +48,10 @@ def classify(
     """
     from cupl.bank import PromptBank
     from cupl.classifier import ZeroShotClassifier
+    from cupl.encoders import load_encoder
     from cupl.images import find_images
     from cupl.tables import write_predictions
+    from cupl.vectors import ClassVectors
 
     if (bank is None) == (vectors is None):
         raise typer.BadParameter("give either --bank BANK.yaml or --vectors V.safetensors")
@@ -64,14 +68,14 @@ def classify(
     if output is not None:
         check_target(output, bank, vectors, *paths)
     if vectors is not None:
-        classifier = ZeroShotClassifier.from_vectors(vectors, encoder, device)
+        made = ClassVectors.load(vectors)
+        loaded = load_encoder(encoder or made.provenance.encoder, device, precision, batch_size)
     else:
         assert bank is not None  # noqa: S101 (checked above)
-        prompts = PromptBank.load(bank)
-        name = encoder or DEFAULT_ENCODER
-        classifier = ZeroShotClassifier(
-            *encoding.encode_with(prompts, name, device, pooling, templates, combine, strict)
-        )
+        written, prompts = encoding.templates_of(templates, combine), PromptBank.load(bank)
+        loaded = load_encoder(encoder or DEFAULT_ENCODER, device, precision, batch_size)
+        made = encoding.encode_with(prompts, loaded, pooling, written, combine, strict)
+    classifier = ZeroShotClassifier(made, loaded)
     top_k = min(top_k, len(classifier.labels))
     failed = write_predictions(
         classifier.predict(paths, top_k), top_k, format or FORMATS.get(ending, "table"), output

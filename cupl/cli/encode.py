@@ -1,7 +1,8 @@
 """``cupl encode``: a prompt bank to class vectors."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -13,11 +14,27 @@ if TYPE_CHECKING:
     from cupl.encoders.base import Encoder
     from cupl.vectors import ClassVectors
 
+
+def batch_size(text: str) -> Any:
+    """Parser of ``auto`` or a number above 0."""
+    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+        raise typer.BadParameter(f"{text!r} is neither auto nor a number above 0")
+    return text if text == "auto" else int(text)
+
+
 EncoderName = Annotated[
     str,
     typer.Option(help="Hub name or local directory of a CLIP model, or mini."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Precision = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    typer.Option(help="Numbers to compute with; auto is half precision on a GPU."),
+]
+BatchSize = Annotated[
+    Any,
+    typer.Option(parser=batch_size, metavar="N|auto", help="Images to encode at once."),
+]
 Pooling = Annotated[
     Literal["normalized-mean", "mean", "similarity"] | None,
     typer.Option(help="How prompts become one vector. [default: normalized-mean]"),
@@ -42,6 +59,7 @@ def encode(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.safetensors).")],
     encoder: EncoderName = DEFAULT_ENCODER,
     device: Device = "auto",
+    precision: Precision = "auto",
     pooling: Pooling = None,
     templates: Templates = None,
     combine: Combine = None,
@@ -49,43 +67,46 @@ def encode(
 ) -> None:
     """Encode a bank into one vector for each class."""
     from cupl.bank import PromptBank
+    from cupl.encoders import load_encoder
 
     check_target(output, bank)
-    vectors, _ = encode_with(
-        PromptBank.load(bank), encoder, device, pooling, templates, combine, strict
-    )
+    written, prompts = templates_of(templates, combine), PromptBank.load(bank)
+    loaded = load_encoder(encoder, device, precision)
+    vectors = encode_with(prompts, loaded, pooling, written, combine, strict)
     vectors.save(output)
     rows, width = vectors.matrix.shape
     say(f"wrote {output}: {count(rows, 'class vector')} of {width} numbers by {encoder}")
     say(f"next: cupl classify IMAGE... --vectors {output}")
 
 
-def encode_with(
-    bank: "PromptBank",
-    encoder: str,
-    device: str,
-    pooling: Pooling,
-    templates: Templates,
-    combine: Combine,
-    strict: Strict,
-) -> "tuple[ClassVectors, Encoder]":
-    """Class vectors of a bank and the encoder; says which prompts it could not read whole."""
-    from cupl.encoders import load_encoder
-    from cupl.pooling import DEFAULT_POOLING
+def templates_of(templates: Templates, combine: Combine) -> Sequence[str]:
+    """The templates that the options name."""
     from cupl.questions import TemplateSet
-    from cupl.vectors import encode_bank
 
     if combine and not templates:
         raise typer.BadParameter("--combine says what becomes of --templates; name them too")
-    written = TemplateSet.load(templates).templates if templates else ()
-    loaded = load_encoder(encoder, device)
+    return TemplateSet.load(templates).templates if templates else ()
+
+
+def encode_with(
+    bank: "PromptBank",
+    encoder: "Encoder",
+    pooling: Pooling,
+    templates: Sequence[str],
+    combine: Combine,
+    strict: Strict,
+) -> "ClassVectors":
+    """Class vectors of a bank; says which prompts the encoder could not read whole."""
+    from cupl.pooling import DEFAULT_POOLING
+    from cupl.vectors import encode_bank
+
     vectors = encode_bank(
-        bank, loaded, pooling or DEFAULT_POOLING,
-        templates=written, combine=combine or "concat", strict=strict,
+        bank, encoder, pooling or DEFAULT_POOLING,
+        templates=templates, combine=combine or "concat", strict=strict,
     )  # fmt: skip
     truncated = vectors.provenance.truncated
     if truncated:
-        say(f"{count(len(truncated), 'prompt')} longer than {loaded.max_tokens} tokens, cut:")
+        say(f"{count(len(truncated), 'prompt')} longer than {encoder.max_tokens} tokens, cut:")
         for name, text in truncated[:SHOWN]:
             say(f"  {name}: {text[:80]}...")
-    return vectors, loaded
+    return vectors
