@@ -47,8 +47,10 @@ def load_encoder(
         from cupl.encoders.mini import MiniEncoder
 
         return MiniEncoder.load(device, precision, batch_size)
+    from cupl.encoders.device import resolve_device, resolve_precision
     from cupl.encoders.hub import find_model
 
+    resolve_precision(precision, resolve_device(device))  # before anything is downloaded
     files = find_model(name)
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
 
