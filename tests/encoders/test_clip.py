@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from transformers import (
 from transformers.utils import logging
 
 from cupl.encoders import load_encoder
-from cupl.encoders.clip import ClipEncoder
+from cupl.encoders.clip import _NODES, _ROWS_ON_CPU, ClipEncoder
+from cupl.encoders.packing import plant
 from cupl.errors import InputError
 from tests.models import END, WORDS, save_clip, save_tokenizer
 
@@ -86,6 +88,57 @@ def test_texts_equal_texts_encoded_alone(
     expected = torch.stack([encode_alone(whole, text) for text in texts])
     torch.testing.assert_close(vectors, expected, rtol=0, atol=1e-5)
     assert torch.pdist(expected).min() > 0.01
+
+
+def test_texts_that_share_their_beginnings_equal_texts_encoded_alone(
+    encoder: ClipEncoder, folder: Path
+) -> None:
+    """More than one tree, more than one batch, and texts that are the beginning of others."""
+    words = ["a", "photo of a", "small", "the"]
+    texts = [" ".join(way) for size in range(5) for way in product(words, repeat=size)]
+    texts += [f"{text} cat" * 4 for text in texts]
+    vectors = encoder.encode_text(texts)
+    for row in range(0, len(texts), 31):
+        expected = encode_alone(folder, texts[row])
+        torch.testing.assert_close(vectors[row], expected, rtol=0, atol=1e-5)
+    tokens = encoder._tokenizer(texts)["input_ids"]
+    assert len(list(plant(tokens, _NODES))) > 2 * _ROWS_ON_CPU
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_comes_close_and_is_the_same_encoder(
+    precision: str, encoder: ClipEncoder, folder: Path
+) -> None:
+    half = load_encoder(str(folder), "cpu", precision, 2)
+    assert half.precision == precision
+    assert half.fingerprint == encoder.fingerprint
+    images = [draw(30, 20, seed) for seed in range(5)]
+    for ours, full in (
+        (
+            half.encode_text(["a cat", "a small frog"]),
+            encoder.encode_text(["a cat", "a small frog"]),
+        ),
+        (half.encode_images(images), encoder.encode_images(images)),
+    ):
+        assert ours.dtype == torch.float32
+        assert not torch.equal(ours, full)
+        assert torch.cosine_similarity(ours, full).min() > 0.999
+
+
+def test_images_go_through_the_model_in_batches(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder: Any = load_encoder(str(folder), "cpu", batch_size=2)
+    original, sizes = encoder._encode_pixels, []
+
+    def count(batch: torch.Tensor) -> Any:
+        sizes.append(len(batch))
+        return original(batch)
+
+    monkeypatch.setattr(encoder, "_encode_pixels", count)
+    prepared = torch.stack([encoder.prepare(draw(30, 20, seed)) for seed in range(5)])
+    assert encoder.encode_prepared(prepared).shape == (5, encoder.dim)
+    assert sizes == [2, 2, 1]
 
 
 @settings(max_examples=15, deadline=None)
