@@ -22,6 +22,7 @@ from cupl.filters import why_unusable
 from cupl.llm.base import LLM, Failure, Request, Response, RetryableError
 from cupl.pace import Pace
 from cupl.plan import ALWAYS, MAX_TRIES, Unit, is_missing
+from cupl.progress import Progress, ignore
 
 PATIENCE = 600.0
 """Seconds without any answer after which a run gives up."""
@@ -39,13 +40,6 @@ QUIET = 10.0
 """Seconds in which the same is not told twice."""
 _BACKOFF = wait_exponential_jitter(initial=1, max=60)
 
-Progress = Callable[[int, int], None]
-"""Called with the answers that have arrived and those that were missing at the start."""
-
-
-def ignore(*what: object) -> None:
-    """Listen to nothing."""
-
 
 @dataclass(frozen=True)
 class Manner:
@@ -55,7 +49,7 @@ class Manner:
         concurrency: requests under way at once.
         n: most answers in one request; None for one, without saying so.
         retry_failed: ask also for what was given up in an earlier run.
-        progress: told of every answer.
+        progress: told of the answers that have arrived, and of those missing at the start.
         notice: told in a sentence when the run has to wait.
         clock: seconds; only their differences count.
         sleep: waits so many seconds.

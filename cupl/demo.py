@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from cupl.asking import Progress
 from cupl.bank import PromptBank
 from cupl.classifier import Prediction, ZeroShotClassifier
 from cupl.encoders import load_encoder
@@ -15,6 +14,7 @@ from cupl.encoders.base import Encoder
 from cupl.errors import InputError, MissingPackageError
 from cupl.files import keep_old
 from cupl.generation import generate
+from cupl.progress import Progress, ignore
 from cupl.questions import TemplateSet
 from cupl.tables import write_predictions
 from cupl.vectors import encode_bank, encode_templates
@@ -47,7 +47,7 @@ class Result:
 
 
 def run_demo(
-    folder: Path, say: Callable[[str], None] = print, progress: Progress = lambda done, total: None
+    folder: Path, say: Callable[[str], None] = print, progress: Progress = ignore
 ) -> Result:
     """Generate a bank for eight classes, encode it, classify eight photographs.
 

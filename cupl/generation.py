@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from cupl.asking import Manner, Progress, ask, ignore
+from cupl.asking import Manner, ask
 from cupl.bank import PromptBank
 from cupl.budget import Meter
 from cupl.cache import ResponseCache
@@ -22,6 +22,7 @@ from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import MiniServer
 from cupl.llm.openai import TIMEOUT, OpenAIServer
 from cupl.plan import DEFAULT_MODEL, NEVER, Plan, Survey, has_answers, make_plan, missing, survey
+from cupl.progress import Progress, ignore
 from cupl.questions import QuestionSet
 
 Result = TypeVar("Result")

@@ -25,6 +25,8 @@ from cupl.errors import InputError, MissingFileError
 
 ImageSource = str | os.PathLike[str] | bytes | npt.NDArray[Any] | Image.Image
 
+_MARGIN = 3
+"""How many times as large as needed a JPEG that is decoded at less than its size has to stay."""
 MAX_FILE_BYTES = 512 * 1024 * 1024
 
 # Left out on purpose: EPS, which runs Ghostscript; ICO, which decodes before its size can be
@@ -60,7 +62,9 @@ class ImageError(InputError):
     """An image that cannot be read; the message is the reason, without the image's name."""
 
 
-def open_image(source: ImageSource, max_pixels: int = 100_000_000) -> Image.Image:
+def open_image(
+    source: ImageSource, max_pixels: int = 100_000_000, side: int | None = None
+) -> Image.Image:
     """Decode an image to upright RGB.
 
     The first frame of an animation is taken, the EXIF orientation is applied, transparency is
@@ -72,6 +76,10 @@ def open_image(source: ImageSource, max_pixels: int = 100_000_000) -> Image.Imag
             or ``[height, width, 1, 3 or 4]`` of uint8, uint16, bool, or floats in 0..1.
         max_pixels: Larger images are refused before they are decoded. Pillow refuses more than
             twice its own ``Image.MAX_IMAGE_PIXELS`` whatever is said here.
+        side: what the image will be reduced to, in pixels. A JPEG at least six times as large is
+            then decoded at a half, a quarter or an eighth of its size, and still three times as
+            large as it has to be. What is reduced from that differs by less than one level of 256
+            in the mean (tests/benchmarks/bench_encoding.py).
 
     Returns:
         A decoded image in mode ``RGB`` that shares no memory with ``source`` and carries none of
@@ -92,6 +100,8 @@ def open_image(source: ImageSource, max_pixels: int = 100_000_000) -> Image.Imag
                 )
             if not width * height:
                 raise ImageError("the image has no pixels")
+            if side is not None:
+                image.draft(None, (_MARGIN * side, _MARGIN * side))  # of a JPEG; else nothing
             image.load()
             rgb = _to_rgb(_upright(image))
     except ImageError:

@@ -16,10 +16,12 @@ from safetensors.torch import save
 
 from cupl.bank import PromptBank
 from cupl.classes import ClassLabel, check_labels
+from cupl.embeddings import embed
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.files import write_atomically
 from cupl.pooling import DEFAULT_POOLING, average, check_pooling, pool
+from cupl.progress import Progress, ignore
 from cupl.questions import TemplateSet, check_template, fill
 
 Combine = Literal["concat", "average"]
@@ -34,6 +36,8 @@ class Provenance(BaseModel):
     revision: StrictStr | None = None
     fingerprint: StrictStr
     logit_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    logit_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """``None`` where the probabilities are a softmax; see :meth:`probabilities`."""
     bank: StrictStr | None = None
     bank_digest: StrictStr | None = None
     pooling: StrictStr
@@ -43,6 +47,25 @@ class Provenance(BaseModel):
     truncated: tuple[tuple[StrictStr, StrictStr], ...] = ()
     """Class and text of every prompt that the encoder could not read to its end."""
     cupl: StrictStr = "0"
+
+    def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
+        """Probabilities of the classes, as the encoder was trained to give them.
+
+        Without a bias they are a softmax and sum to 1 (CLIP, Radford et al., arXiv 2103.00020).
+        With one they are a sigmoid each, whatever the other classes are (SigLIP, Zhai et al.,
+        arXiv 2303.15343).
+
+        Args:
+            scores: cosines, ``[images, classes]``.
+
+        Returns:
+            Of the same shape.
+
+        """
+        logits = scores * self.logit_scale
+        if self.logit_bias is None:
+            return logits.softmax(dim=1)
+        return (logits + self.logit_bias).sigmoid()
 
 
 class _Metadata(BaseModel):
@@ -153,18 +176,20 @@ def encode_bank(
     templates: str | os.PathLike[str] | Sequence[str] = (),
     combine: Combine = "concat",
     strict: bool = False,
+    progress: Progress = ignore,
 ) -> ClassVectors:
     """One vector for each class of a bank.
 
     Args:
         bank: the prompts of each class.
-        encoder: its text tower embeds them, each different one once.
+        encoder: its text tower embeds them, each different one once, and none that is cached.
         pooling: a name in :data:`cupl.pooling.POOLINGS`.
         templates: prompts for every class, with ``{}`` for its name: ``a photo of a {}.``; or
             the name or file of a set of them, such as ``photo``.
         combine: ``concat`` pools the prompts and the filled templates of a class as one list;
             ``average`` pools each list and takes the mean of the two vectors.
         strict: refuse a prompt longer than the encoder reads, in place of cutting it.
+        progress: told how many different prompts are embedded, and of how many.
 
     Raises:
         InputError: an unknown pooling or combination, a template without a ``{}``, or with
@@ -188,7 +213,7 @@ def encode_bank(
         "templates": tuple(templates),
         "combine": combine if templates else None,
     }
-    return _encode(labels, lists, encoder, pooling, strict=strict, source=source)
+    return _encode(labels, lists, encoder, pooling, strict=strict, progress=progress, source=source)
 
 
 def encode_templates(
@@ -198,6 +223,7 @@ def encode_templates(
     pooling: str = DEFAULT_POOLING,
     *,
     strict: bool = False,
+    progress: Progress = ignore,
 ) -> ClassVectors:
     """One vector for each class from hand-written templates alone: the usual baseline.
 
@@ -207,6 +233,7 @@ def encode_templates(
         encoder: as for :func:`encode_bank`.
         pooling: as for :func:`encode_bank`.
         strict: as for :func:`encode_bank`.
+        progress: as for :func:`encode_bank`.
 
     Raises:
         InputError: as :func:`encode_bank`, or no template.
@@ -214,7 +241,9 @@ def encode_templates(
     """
     filled = fill_templates(templates, labels)
     source = {"templates": tuple(templates)}
-    return _encode(labels, [filled], encoder, pooling, strict=strict, source=source)
+    return _encode(
+        labels, [filled], encoder, pooling, strict=strict, progress=progress, source=source
+    )
 
 
 def fill_templates(templates: Sequence[str], labels: Sequence[ClassLabel]) -> list[list[str]]:
@@ -236,6 +265,7 @@ def _encode(
     pooling: str,
     *,
     strict: bool,
+    progress: Progress,
     source: dict[str, Any],
 ) -> ClassVectors:
     """Class vectors from one or two lists of prompts for each class, encoded in one call."""
@@ -246,9 +276,13 @@ def _encode(
         for label, texts in zip(labels, prompts, strict=True)
         for text in texts
     ]
-    truncated = _find_truncated(owned, encoder, strict)
-    vectors = encoder.encode_text([text for _, text in owned])  # [prompts, dim]
-    parts = torch.split(vectors, [sum(map(len, prompts)) for prompts in lists])
+
+    def check(tokens: list[int]) -> None:
+        if strict and (long := _too_long(owned, tokens, encoder)):
+            raise InputError(_explain_too_long(long, encoder))
+
+    embedded = embed([text for _, text in owned], encoder, check=check, progress=progress)
+    parts = torch.split(embedded.vectors, [sum(map(len, prompts)) for prompts in lists])
     pooled = [
         pool(part, [len(texts) for texts in prompts], pooling)
         for part, prompts in zip(parts, lists, strict=True)
@@ -261,29 +295,29 @@ def _encode(
             revision=encoder.revision,
             fingerprint=encoder.fingerprint,
             logit_scale=encoder.logit_scale,
+            logit_bias=encoder.logit_bias,
             pooling=pooling,
-            truncated=tuple(truncated),
+            truncated=tuple(_too_long(owned, embedded.tokens, encoder)),
             cupl=_cupl_version(),
             **source,
         ),
     )
 
 
-def _find_truncated(
-    owned: list[tuple[str, str]], encoder: Encoder, strict: bool
+def _too_long(
+    owned: list[tuple[str, str]], tokens: list[int], encoder: Encoder
 ) -> list[tuple[str, str]]:
-    texts = list(dict.fromkeys(text for _, text in owned))
-    counts = zip(texts, encoder.count_tokens(texts), strict=True)
-    too_long = {text for text, count in counts if count > encoder.max_tokens}
-    truncated = [(name, text) for name, text in owned if text in too_long]
-    if truncated and strict:
-        name, text = truncated[0]
-        raise InputError(
-            f"{len(truncated)} prompts are longer than the {encoder.max_tokens} tokens that "
-            f"{encoder.id} reads, the first for {name!r}: {text[:60]!r}; shorten them, or allow "
-            "them to be cut"
-        )
-    return truncated
+    """Class and text of the prompts that the encoder cannot read to their end."""
+    pairs = zip(owned, tokens, strict=True)
+    return [entry for entry, number in pairs if number > encoder.max_tokens]
+
+
+def _explain_too_long(long: list[tuple[str, str]], encoder: Encoder) -> str:
+    name, text = long[0]
+    return (
+        f"{len(long)} prompts are longer than the {encoder.max_tokens} tokens that {encoder.id} "
+        f"reads, the first for {name!r}: {text[:60]!r}; shorten them, or allow them to be cut"
+    )
 
 
 def _cupl_version() -> str:

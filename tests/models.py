@@ -1,11 +1,29 @@
-"""Encoders for tests: real CLIP models with random weights, and one of hand-made vectors."""
+"""Encoders for tests: real models with random weights, and one of hand-made vectors."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from PIL.Image import Image
-from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
+from tokenizers import (
+    AddedToken,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
+from transformers import (
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTokenizer,
+    SiglipConfig,
+    SiglipImageProcessorPil,
+    SiglipModel,
+)
 
 from cupl.bank import ClassPrompts, PromptBank
 from cupl.encoders.base import encode_images
@@ -96,6 +114,95 @@ def save_clip(
     return folder
 
 
+def save_siglip(
+    folder: Path,
+    *,
+    generation: int = 2,
+    text: Mapping[str, int] | None = None,
+    vision: Mapping[str, bool] | None = None,
+    seed: int = 0,
+) -> Path:
+    """Write a whole SigLIP model with random weights and return its directory.
+
+    Args:
+        folder: made where it is missing.
+        generation: 1 has a tokenizer like T5's, 2 one like Gemma's, as the files on the hub.
+        text: sizes of the text tower in place of the tiny ones.
+        vision: settings of the image tower in place of the usual.
+        seed: of the weights.
+
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    save = save_t5_tokenizer if generation == 1 else save_gemma_tokenizer
+    tiny = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    tiny["num_attention_heads"] = 2
+    ends = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 1}
+    config = SiglipConfig(
+        text_config={**tiny, **ends, "vocab_size": save(folder), **(text or {})},
+        vision_config={**tiny, "image_size": 224, "patch_size": 56, **(vision or {})},
+    )
+    torch.manual_seed(seed)
+    model = SiglipModel(config)
+    model.logit_scale.data.fill_(2.01)
+    model.logit_bias.data.fill_(-3.01)
+    model.save_pretrained(folder)
+    half = [0.5, 0.5, 0.5]
+    SiglipImageProcessorPil(image_mean=half, image_std=half).save_pretrained(folder)
+    return folder
+
+
+def save_t5_tokenizer(folder: Path) -> int:
+    """Write a tokenizer as the first SigLIP's, which leaves capitals and punctuation to others."""
+    letters = dict.fromkeys(map(chr, range(33, 127)))
+    pieces = [*letters, "\u2581", *(f"\u2581{word}" for word in WORDS)]
+    vocabulary = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", -9.0)]
+    vocabulary += [(piece, -float(i < len(letters)) - 1) for i, piece in enumerate(pieces)]
+    tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=2))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing("$A </s>", None, [("</s>", 1)])
+    shape = {"lstrip": True, "rstrip": True, "normalized": True}
+    tokenizer.add_special_tokens([AddedToken(name, **shape) for name in ("</s>", "<unk>")])
+    settings = {"tokenizer_class": "SiglipTokenizer", "eos_token": "</s>", "pad_token": "</s>"}
+    return write_tokenizer(folder, tokenizer, {**settings, "unk_token": "<unk>"})
+
+
+def save_gemma_tokenizer(folder: Path) -> int:
+    """Write a tokenizer as SigLIP 2's, whose files know nothing of lower case."""
+    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    tokens = dict.fromkeys([*special, "\u2581", *(f"<0x{i:02X}>" for i in range(256))])
+    tokens |= dict.fromkeys(map(chr, range(33, 127)))
+    merges: dict[tuple[str, str], None] = {}
+    for word in WORDS:
+        merges |= dict.fromkeys((word[:i], word[i]) for i in range(1, len(word)))
+    tokens |= dict.fromkeys("".join(pair) for pair in merges)
+    tokenizer = Tokenizer(
+        models.BPE(
+            {token: i for i, token in enumerate(tokens)},
+            list(merges),
+            unk_token="<unk>",
+            fuse_unk=True,
+            byte_fallback=True,
+        )
+    )
+    tokenizer.normalizer = normalizers.Replace(" ", "\u2581")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.post_processor = processors.TemplateProcessing("$A <eos>", None, [("<eos>", 1)])
+    tokenizer.add_special_tokens(special)
+    names = {"pad_token": "<pad>", "eos_token": "<eos>", "bos_token": "<bos>"}
+    ends = {"add_bos_token": False, "add_eos_token": True, "padding_side": "right"}
+    settings = {"tokenizer_class": "GemmaTokenizer", "unk_token": "<unk>"}
+    return write_tokenizer(folder, tokenizer, {**settings, **names, **ends})
+
+
+def write_tokenizer(folder: Path, tokenizer: Tokenizer, settings: Mapping[str, object]) -> int:
+    """Write a tokenizer as the files of the hub have it; returns the vocabulary's size."""
+    tokenizer.save(str(folder / "tokenizer.json"))
+    settings = {**settings, "model_input_names": ["input_ids"], "model_max_length": 64}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), "utf-8")
+    return int(tokenizer.get_vocab_size())
+
+
 class HandMadeEncoder:
     """Vectors given in advance: for texts by their words, for images by their first pixel."""
 
@@ -106,6 +213,7 @@ class HandMadeEncoder:
         logit_scale: float = 10.0,
         fingerprint: str = "hand-made",
         max_tokens: int = 8,
+        logit_bias: float | None = None,
     ) -> None:
         self._texts = texts or {}
         self._images = images or {}
@@ -115,9 +223,10 @@ class HandMadeEncoder:
         self.dim = len(next(iter([*self._texts.values(), *self._images.values()]), ()))
         self.logit_scale = logit_scale
         self.precision = "float32"
-        self.logit_bias: float | None = None
+        self.logit_bias = logit_bias
         self.max_tokens = max_tokens
         self.image_batch = 32
+        self.image_side = 100_000
         self.image_calls: list[int] = []
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

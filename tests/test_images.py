@@ -888,3 +888,70 @@ def test_any_name_is_kept_or_refused(name: str) -> None:
     else:
         with pytest.raises((MissingFileError, InputError)):
             find_images([source])
+
+
+# Images that will be reduced
+
+
+def detailed(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Noise of every size, the finest the weakest, as in photographs."""
+    random = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3))
+    for size in (2, 4, 8, 16, 32, 64):
+        grid = random.integers(0, 256, (height // size + 2, width // size + 2, 3), np.uint8)
+        large = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
+        total += np.asarray(large) * float(size)
+    return Image.fromarray((total / total.max() * 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("size", "decoded"),
+    [
+        ((1200, 900), (600, 450)),
+        ((1920, 1300), (960, 650)),
+        ((900, 4000), (450, 2000)),
+        ((3000, 2400), (750, 600)),
+        ((899, 1200), (899, 1200)),
+        ((40, 30), (40, 30)),
+    ],
+)
+def test_a_large_jpeg_is_decoded_at_no_more_than_it_takes(
+    size: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    whole = detailed(*size)
+    data = encoded(whole, "JPEG", quality=90)
+    image = open_image(data, side=150)
+    assert image.size == decoded
+    small = (150, 150)
+    ours = pixels(image.resize(small, Image.Resampling.BICUBIC)).astype(float)
+    full = pixels(open_image(data).resize(small, Image.Resampling.BICUBIC)).astype(float)
+    assert full.std() > 20
+    assert np.abs(ours - full).mean() < 1
+    assert (decoded != size) == bool(np.abs(ours - full).any())
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "WEBP", "BMP", "TIFF"])
+def test_other_formats_are_decoded_whole(image_format: str) -> None:
+    data = encoded(detailed(300, 200), image_format)
+    assert np.array_equal(pixels(open_image(data, side=2)), pixels(open_image(data)))
+
+
+def test_a_large_jpeg_is_turned_upright_too() -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    data = encoded(detailed(800, 400), "JPEG", exif=exif)
+    assert open_image(data, side=50).size == (200, 400)
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_a_large_jpeg_without_colours_or_for_print(mode: str) -> None:
+    data = encoded(detailed(800, 400).convert(mode), "JPEG", quality=95)
+    ours = pixels(open_image(data, side=50).resize((50, 50))).astype(float)
+    full = pixels(open_image(data).resize((50, 50))).astype(float)
+    assert np.abs(ours - full).mean() < 1
+
+
+def test_a_large_jpeg_that_is_cut_off_is_an_error() -> None:
+    data = encoded(detailed(800, 400), "JPEG")
+    with pytest.raises(ImageError, match="damaged or cut off"):
+        open_image(data[: len(data) // 2], side=50)

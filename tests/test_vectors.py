@@ -96,6 +96,7 @@ def test_provenance_tells_everything(encoder: Encoder) -> None:
         revision=None,
         fingerprint=encoder.fingerprint,
         logit_scale=encoder.logit_scale,
+        logit_bias=None,
         bank="animals",
         bank_digest=BANK.digest,
         pooling="normalized-mean",
@@ -104,6 +105,30 @@ def test_provenance_tells_everything(encoder: Encoder) -> None:
         truncated=(("tree frog", "frog " * 100),),
         cupl=result.provenance.cupl,
     )
+
+
+def test_the_bias_of_the_encoder_goes_with_its_vectors() -> None:
+    biased = HandMadeEncoder({"furry": [1.0, 0.0]}, logit_bias=-12.5)
+    assert encode_bank(bank_of({"cat": ["furry"]}), biased).provenance.logit_bias == -12.5
+
+
+COSINES = torch.tensor([[1.0, 0.5, -1.0], [0.2, 0.2, 0.2]])
+
+
+def test_probabilities_without_a_bias_are_a_softmax() -> None:
+    provenance = make_vectors().provenance.model_copy(update={"logit_scale": 2.0})
+    exponentials = [math.exp(2), math.exp(1), math.exp(-2)]
+    first, second = provenance.probabilities(COSINES).tolist()
+    assert first == pytest.approx([e / sum(exponentials) for e in exponentials])
+    assert second == pytest.approx([1 / 3] * 3)
+
+
+def test_probabilities_with_a_bias_are_of_each_class_alone() -> None:
+    changes = {"logit_scale": 2.0, "logit_bias": -0.5}
+    provenance = make_vectors().provenance.model_copy(update=changes)
+    first, second = provenance.probabilities(COSINES).tolist()
+    assert first == pytest.approx([1 / (1 + math.exp(-x)) for x in (1.5, 0.5, -2.5)])
+    assert second == pytest.approx([1 / (1 + math.exp(0.1))] * 3)
 
 
 HAND_MADE = HandMadeEncoder(
@@ -236,6 +261,20 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     assert torch.equal(loaded.matrix, vectors.matrix)
 
 
+@pytest.mark.parametrize("bias", [None, 0.0, -12.932])
+def test_the_bias_is_saved_and_loaded(bias: float | None, tmp_path: Path) -> None:
+    vectors = make_vectors()
+    provenance = vectors.provenance.model_copy(update={"logit_bias": bias})
+    replace(vectors, provenance=provenance).save(tmp_path / "v")
+    assert ClassVectors.load(tmp_path / "v").provenance == provenance
+
+
+def test_a_file_from_before_there_was_a_bias_has_none(tmp_path: Path) -> None:
+    before = {key: value for key, value in PROVENANCE.items() if key != "logit_bias"}
+    write(tmp_path / "v", provenance=before)
+    assert ClassVectors.load(tmp_path / "v").provenance == make_vectors().provenance
+
+
 def test_equal_vectors_are_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         make_vectors().save(tmp_path / name)
@@ -315,6 +354,8 @@ PROVENANCE = make_vectors().provenance.model_dump(mode="json")
         ({"provenance": {}}, "provenance.encoder"),
         ({"provenance": PROVENANCE | {"logit_scale": -1}}, "provenance.logit_scale"),
         ({"provenance": PROVENANCE | {"logit_scale": math.nan}}, "provenance.logit_scale"),
+        ({"provenance": PROVENANCE | {"logit_bias": math.inf}}, "provenance.logit_bias"),
+        ({"provenance": PROVENANCE | {"logit_bias": "none"}}, "provenance.logit_bias"),
         ({"provenance": PROVENANCE | {"combine": "sum"}}, "provenance.combine"),
         ({"unknown": 1}, "unknown"),
     ],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cupl.cli.output import check_target, count, say
+from cupl.cli.output import check_target, count, progress, say
 from cupl.encoders import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def batch_size(text: str) -> Any:
 
 EncoderName = Annotated[
     str,
-    typer.Option(help="Hub name or local directory of a CLIP model, or mini."),
+    typer.Option(help="Hub name or local directory of a CLIP or SigLIP model, or mini."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[
@@ -100,10 +100,11 @@ def encode_with(
     from cupl.pooling import DEFAULT_POOLING
     from cupl.vectors import encode_bank
 
-    vectors = encode_bank(
-        bank, encoder, pooling or DEFAULT_POOLING,
-        templates=templates, combine=combine or "concat", strict=strict,
-    )  # fmt: skip
+    with progress("prompts") as update:
+        vectors = encode_bank(
+            bank, encoder, pooling or DEFAULT_POOLING,
+            templates=templates, combine=combine or "concat", strict=strict, progress=update,
+        )  # fmt: skip
     truncated = vectors.provenance.truncated
     if truncated:
         say(f"{count(len(truncated), 'prompt')} longer than {encoder.max_tokens} tokens, cut:")

@@ -63,15 +63,23 @@ def _family(name: str, folder: Path) -> type[DualEncoder]:
 
     """
     from cupl.encoders.clip import ClipEncoder
+    from cupl.encoders.siglip import SiglipEncoder
 
     try:
         kind = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{name} holds no model: its config.json is unusable") from error
-    for family in (ClipEncoder,):
+    families: tuple[type[DualEncoder], ...] = (ClipEncoder, SiglipEncoder)
+    for family in families:
         if kind == family.kind:
             return family
+    if kind == "siglip2":
+        raise InputError(
+            f"{name} is a model of type 'siglip2', which reads images of any shape (NaFlex); take "
+            "a SigLIP 2 of fixed resolution, such as google/siglip2-base-patch16-224"
+        )
+    kinds = " or ".join(f"{family.family} model (type {family.kind!r})" for family in families)
     raise InputError(
-        f"{name} is a model of type {kind!r:.60}; an encoder needs a whole CLIP model "
-        "(type 'clip'), with a text and an image tower"
+        f"{name} is a model of type {kind!r:.60}; an encoder needs a whole {kinds}, with a text "
+        "and an image tower"
     )

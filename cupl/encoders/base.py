@@ -39,7 +39,7 @@ class Encoder(Protocol):
 
     @property
     def logit_scale(self) -> float:
-        """Factor on the cosine before the softmax (the inverse temperature)."""
+        """Factor on the cosine before the softmax or sigmoid (the inverse temperature)."""
 
     @property
     def logit_bias(self) -> float | None:
@@ -48,6 +48,10 @@ class Encoder(Protocol):
     @property
     def image_batch(self) -> int:
         """How many images to encode at once."""
+
+    @property
+    def image_side(self) -> int:
+        """Pixels that are seen of the shorter side of an image."""
 
     @property
     def max_tokens(self) -> int:

@@ -57,6 +57,7 @@ class DualEncoder(ABC):
     family: ClassVar[str]
     model_class: ClassVar[Any]
     processor_class: ClassVar[Any]
+    tokenizer_class: ClassVar[Any] = AutoTokenizer
 
     def __init__(
         self,
@@ -72,9 +73,11 @@ class DualEncoder(ABC):
         self.revision = files.revision
         self.max_tokens = int(model.config.text_config.max_position_embeddings)
         self.logit_scale = model.logit_scale.exp().item()
-        self.logit_bias: float | None = None
+        bias = getattr(model, "logit_bias", None)
+        self.logit_bias: float | None = None if bias is None else bias.item()
         self.device = device
         self.precision = str(dtype).removeprefix("torch.")
+        self.image_side = int(model.config.vision_config.image_size)
         self.image_batch = resolve_batch(batch_size, device, _IMAGES_ON_CPU, _IMAGES_ON_GPU)
         self._tokenizer = tokenizer
         self._processor = processor
@@ -149,6 +152,7 @@ class DualEncoder(ABC):
             # These two change with every call of the tokenizer.
             "tokenizer": {**tokenizer, "truncation": None, "padding": None},
             "weights": remembered(self._weights, lambda: digest_of_weights(self._model)),
+            **self._text_settings(),
         }
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
@@ -199,6 +203,10 @@ class DualEncoder(ABC):
     def _width(self) -> int:
         """Width of the common space."""
 
+    def _text_settings(self) -> dict[str, Any]:
+        """What of a family beside its weights and tokenizer decides a text's vector."""
+        return {}
+
     @abstractmethod
     def _encode_tokens(self, tokens: list[Tokens]) -> torch.Tensor:
         """Projected embeddings of different texts, ``[texts, dim]``."""
@@ -227,7 +235,7 @@ class DualEncoder(ABC):
                 f"missing, such as {missing[0]}; a text and an image tower with projections are "
                 "needed"
             )
-        tokenizer = AutoTokenizer.from_pretrained(
+        tokenizer = cls.tokenizer_class.from_pretrained(
             files.folder, local_files_only=True, trust_remote_code=False
         )
         # By name: the automatic choice takes torchvision where it is installed, and its pixels

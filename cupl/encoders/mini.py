@@ -69,6 +69,7 @@ class MiniEncoder:
     precision = "float32"
     dim = 384
     max_tokens = 256
+    image_side = _SIDE + 32  # of which it looks at the middle
     image_batch = 4  # larger ones are slower on a CPU
     logit_bias = None
     logit_scale = 12.0  # measured: the best probability is then, on average, near the accuracy

@@ -18,11 +18,11 @@ def prepare(image: Image, processor: Any) -> torch.Tensor:
     """An upright RGB image, resized, cropped, scaled and normalised: float32 ``[3, side, side]``.
 
     Args:
-        image: any size; an extreme strip is cut to its middle first.
+        image: any size; of an extreme strip only the middle is enlarged where the rest is cropped.
         processor: one of transformers' with the Pillow backend.
 
     """
-    small = _crop(_resize(_trim(image), processor), processor)
+    small = _crop(_resize(image, processor), processor)
     done = {"do_resize": False, "do_center_crop": False}
     pixels: torch.Tensor = processor(images=small, return_tensors="pt", **done)["pixel_values"]
     return pixels[0]
@@ -45,12 +45,13 @@ def _resize(image: Image, processor: Any) -> Image:
     if not processor.do_resize:
         return image
     side = processor.size.get("shortest_edge")
-    if side is None:
+    if side is None:  # to a square, whatever the shape was
         size = (processor.size["width"], processor.size["height"])
-    else:
-        width, height = image.size
-        short, long = side, int(side * max(width, height) / min(width, height))
-        size = (short, long) if width <= height else (long, short)
+        return image.resize(size, processor.resample)
+    image = _trim(image)
+    width, height = image.size
+    short, long = side, int(side * max(width, height) / min(width, height))
+    size = (short, long) if width <= height else (long, short)
     return image.resize(size, processor.resample)
 
 

@@ -346,7 +346,7 @@ def test_a_text_tower_alone_is_no_encoder(tmp_path: Path) -> None:
         load_encoder(str(tmp_path), "cpu")
 
 
-@pytest.mark.parametrize("kind", ["bert", "clip_vision_model", "siglip"])
+@pytest.mark.parametrize("kind", ["bert", "blip", "clip_vision_model", "siglip_text_model"])
 def test_another_kind_of_model_is_named(kind: str, copy: Path) -> None:
     edit_json(copy / "config.json", model_type=kind)
     with pytest.raises(InputError, match=f"is a model of type '{kind}'"):

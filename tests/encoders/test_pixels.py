@@ -10,7 +10,7 @@ from transformers import CLIPImageProcessorPil, SiglipImageProcessorPil
 
 from cupl.encoders.pixels import prepare
 
-SMALL = {
+SMALL: Any = {
     "size": {"shortest_edge": 24},
     "crop_size": {"height": 20, "width": 16},
 }

@@ -1,0 +1,332 @@
+"""Encoding, against what people use now: ratios of one run on the same weights.
+
+Run ``python -m tests.benchmarks.bench_encoding``, or with ``text``, ``images``, ``open_clip``,
+``edit``, ``memory`` or ``start`` behind it; ``open_clip``, which is no dependency, and ``memory``,
+which takes minutes, are left out otherwise. Rows are printed as a table and, at the end, as JSON.
+The weights are random ones of ViT-B/32's sizes, or those of ``--model DIR``; prompts come from the
+shipped bank, or from ``--bank FILE``.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import (
+    AutoTokenizer,
+    CLIPConfig,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    CLIPTokenizer,
+)
+
+from cupl.bank import PromptBank
+from cupl.classifier import ZeroShotClassifier
+from cupl.encoders import load_encoder
+from cupl.encoders.base import tokenize
+from cupl.encoders.packing import plant
+from cupl.loading import encode_sources
+from cupl.paths import prompts_dir
+from cupl.vectors import encode_bank
+from tests.models import save_clip, save_tokenizer
+
+torch.set_num_threads(os.cpu_count() or 1)  # the models of the tests leave them one
+
+rows: list[dict[str, Any]] = []
+
+
+def report(what: str, **figures: float | str) -> None:
+    """A row of the table."""
+    rows.append({"what": what, **figures})
+    shown = [f"{name} {value:,.3g}" if isinstance(value, float) else f"{name} {value}"
+             for name, value in figures.items()]  # fmt: skip
+    print(f"{what:40} {'; '.join(shown)}", flush=True)
+
+
+def seconds(work: Callable[[], object], rounds: int = 1) -> float:
+    """The shortest of some rounds."""
+    took = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        work()
+        took.append(time.perf_counter() - began)
+    return min(took)
+
+
+def consume(function: Callable[..., Iterable[object]], *arguments: object) -> None:
+    """Take all that it yields."""
+    for _ in function(*arguments):
+        pass
+
+
+def save_random_model(folder: Path, bank: PromptBank) -> Path:
+    """ViT-B/32 with random weights, and a tokenizer that knows the words of a bank."""
+    save_tokenizer(folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(folder)
+    tokenizer = tokenizer.train_new_from_iterator((text for c in bank for text in c.texts), 20_000)
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    ends = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    CLIPModel(CLIPConfig(text_config=ends)).save_pretrained(folder)
+    CLIPImageProcessorPil().save_pretrained(folder)
+    return folder
+
+
+def matrix_rate(dtype: torch.dtype = torch.float32) -> float:
+    """Operations a second in products of the shapes that a text tower multiplies."""
+    left, right = torch.randn(1024, 512, dtype=dtype), torch.randn(512, 2048, dtype=dtype)
+    best = seconds(lambda: [left @ right for _ in range(50)], 10)
+    return 2 * 1024 * 512 * 2048 * 50 / best
+
+
+@torch.inference_mode()
+def published_text_loop(model: Any, tokenizer: Any, bank: PromptBank) -> torch.Tensor:
+    """One class at a time, every prompt padded to 77, as the published script does."""
+    vectors = []
+    for entry in bank:
+        ids = tokenizer(entry.texts, padding="max_length", truncation=True, max_length=77,
+                        return_tensors="pt")  # fmt: skip
+        each = model.get_text_features(**ids).pooler_output
+        each = each / each.norm(dim=-1, keepdim=True)
+        mean = each.mean(dim=0)
+        vectors.append(mean / mean.norm())
+    return torch.stack(vectors)
+
+
+def text(model: Path, bank: PromptBank) -> None:
+    """Class vectors of the first 100 classes."""
+    first = PromptBank(name="first", classes=bank.classes[:100])
+    encoder: Any = load_encoder(model, "cpu")
+    theirs_model = CLIPModel.from_pretrained(model)
+    tokenizer = CLIPTokenizer.from_pretrained(model)
+    encoder.encode_text(["warm", "up"])
+    _ = encoder.fingerprint  # once a model, and part of loading it
+    rate = matrix_rate()
+    with own_cache():
+        began = time.perf_counter()
+        ours = encode_bank(first, encoder).matrix
+        took = time.perf_counter() - began
+    began = time.perf_counter()
+    theirs = published_text_loop(theirs_model, tokenizer, first)
+    slow = time.perf_counter() - began
+    prompts = list(dict.fromkeys(text for entry in first for text in entry.texts))
+    tokens = tokenize(tokenizer, prompts, 77)
+    nodes = len({tuple(ids[:end]) for ids in tokens for end in range(1, len(ids) + 1)})
+    sizes: Any = theirs_model.config.text_config
+    weights = sizes.num_hidden_layers * (4 + 2 * sizes.intermediate_size / sizes.hidden_size)
+    needed = 2 * weights * sizes.hidden_size**2
+    report(
+        "text, 100 classes", prompts=float(len(prompts)), tokens=float(sum(map(len, tokens))),
+        nodes=float(nodes), rows=float(sum(1 for _ in plant(tokens, 128))), ours_s=took,
+        loop_s=slow, ratio=slow / took, gflops=rate / 1e9,
+        share_of_rate_nodes=nodes * needed / took / rate,
+        share_of_rate_tokens=sum(map(len, tokens)) * needed / took / rate,
+        difference=(ours - theirs).abs().max().item(),
+    )  # fmt: skip
+
+
+def photo(width: int, height: int, seed: int) -> Image.Image:
+    """Shapes at every scale: noise that is enlarged, over and over."""
+    random = np.random.default_rng(seed)
+    picture = np.zeros((height, width, 3))
+    for scale in (4, 8, 16, 32, 64, 128):
+        grid = (random.random((height // scale + 2, width // scale + 2, 3)) * 255).astype(np.uint8)
+        large = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
+        picture += np.asarray(large) * scale**0.5
+    return Image.fromarray((picture / picture.max() * 255).astype(np.uint8))
+
+
+def photos(folder: Path, size: tuple[int, int], number: int) -> list[Path]:
+    """JPEG files."""
+    paths = []
+    for seed in range(number):
+        paths.append(folder / f"{size[0]}-{seed}.jpg")
+        photo(*size, seed).save(paths[-1], quality=90)
+    return paths
+
+
+def images(model: Path, bank: PromptBank) -> None:
+    """Files to labels, against the transformers pipeline, at 100 labels."""
+    from transformers import pipeline
+
+    names = [entry.name for entry in bank.classes[:100]]
+    hundred = PromptBank(name="names", classes=[
+        entry.model_copy(update={"prompts": {"": [f"This is a photo of {entry.name}."]}})
+        for entry in bank.classes[:100]
+    ])  # fmt: skip
+    theirs: Any = pipeline(
+        "zero-shot-image-classification", model=CLIPModel.from_pretrained(model),
+        tokenizer=CLIPTokenizer.from_pretrained(model), image_processor=CLIPImageProcessorPil(),
+        device="cpu",
+    )  # fmt: skip
+    with TemporaryDirectory() as name, own_cache():
+        classifier = ZeroShotClassifier.from_bank(hundred, load_encoder(model, "cpu"))
+        for size, number, few in (((500, 375), 128, 4), ((4000, 3000), 32, 2)):
+            paths = photos(Path(name), size, number)
+            list(classifier.predict(paths[:8]))
+            took = seconds(partial(consume, classifier.predict, paths)) / number
+            asked = {"candidate_labels": names, "hypothesis_template": "This is a photo of {}."}
+
+            def one_by_one(paths: list[Path] = paths[:few], asked: Any = asked) -> None:
+                for path in paths:
+                    theirs(str(path), **asked)
+
+            slow = seconds(one_by_one) / few
+            report(
+                f"images {size[0]} x {size[1]}, pipeline", ours_per_s=1 / took,
+                pipeline_per_s=1 / slow, ratio=slow / took,
+            )  # fmt: skip
+
+
+def open_clip(model: Path, bank: PromptBank) -> None:
+    """Files to image vectors, against open_clip's preprocessing in a DataLoader."""
+    import open_clip as library  # type: ignore[import-not-found,unused-ignore]
+    from torch.utils.data import DataLoader, Dataset
+
+    theirs, _, preprocess = library.create_model_and_transforms("ViT-B-32-quickgelu")
+    theirs.eval()
+    encoder = load_encoder(model, "cpu")
+
+    class Files(Dataset[Any]):
+        def __init__(self, paths: list[Path]) -> None:
+            self.paths = paths
+
+        def __len__(self) -> int:
+            return len(self.paths)
+
+        def __getitem__(self, index: int) -> Any:
+            return preprocess(Image.open(self.paths[index]))
+
+    @torch.inference_mode()
+    def loop(paths: list[Path]) -> None:
+        workers = os.cpu_count() or 1
+        for batch in DataLoader(Files(paths), batch_size=32, num_workers=workers):
+            theirs.encode_image(batch)
+
+    with TemporaryDirectory() as name:
+        for size, number in (((500, 375), 512), ((4000, 3000), 64)):
+            paths = photos(Path(name), size, min(number, 64)) * (number // min(number, 64))
+            ratios, ours = [], []
+            for _ in range(3):
+                ours.append(seconds(partial(consume, encode_sources, paths, encoder)) / number)
+                ratios.append(seconds(partial(loop, paths)) / number / ours[-1])
+            report(
+                f"images {size[0]} x {size[1]}, open_clip", ours_per_s=1 / min(ours),
+                ratio=statistics.median(ratios),
+            )  # fmt: skip
+
+
+def edit(model: Path, bank: PromptBank) -> None:
+    """A bank of 30,000 prompts of which one is edited, encoded again."""
+    prompts = [f"{text} ({number})" for number in range(40) for entry in bank
+               for text in entry.texts][:30_000]  # fmt: skip
+    entry, size = bank.classes[0], 30
+
+    def made() -> PromptBank:
+        return PromptBank(name="large", classes=[
+            entry.model_copy(update={"name": f"class {start}", "id": None, "aliases": [],
+                                     "prompts": {"": prompts[start : start + size]}})
+            for start in range(0, len(prompts), size)
+        ])  # fmt: skip
+
+    encoder: Any = load_encoder(model, "cpu")
+    real = encoder.encode_text
+    with own_cache():
+        # The first time takes minutes and is not what is measured.
+        encoder.encode_text = lambda texts: torch.randn(len(texts), encoder.dim)
+        encode_bank(made(), encoder)
+        encoder.encode_text = real
+        prompts[12_345] += " in the snow"
+        began = time.perf_counter()
+        encode_bank(made(), encoder)
+        took = time.perf_counter() - began
+    report("one prompt of 30,000 edited", seconds=took)
+
+
+def peak_memory(paths: int, folder: str, model: str) -> float:
+    """MiB of a process that encodes so many links to the same files."""
+    import resource
+
+    torch.set_num_threads(1)
+    encoder = load_encoder(model, "cpu")
+    files = sorted(Path(folder).glob("*.jpg"))
+    sources: Iterator[Path] = (files[number % len(files)] for number in range(paths))
+    assert sum(1 for one in encode_sources(sources, encoder) if one.error is None) == paths
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(model: Path, bank: PromptBank) -> None:
+    """Peak memory for many image files: a tiny model, since what counts is what piles up."""
+    context = multiprocessing.get_context("spawn")
+    with TemporaryDirectory() as name:
+        tiny = save_clip(Path(name) / "tiny")
+        photos(Path(name), (500, 375), 20)
+        peaks = []
+        for number in (1_000, 100_000):
+            with context.Pool(1, maxtasksperchild=1) as pool:
+                peaks.append(pool.apply(peak_memory, (number, name, str(tiny))))
+        report("peak memory, 1,000 and 100,000 files", few_mib=peaks[0], many_mib=peaks[1],
+               ratio=peaks[1] / peaks[0])  # fmt: skip
+
+
+def start(model: Path, bank: PromptBank) -> None:
+    """Processes that do next to nothing."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    for what, arguments in (("cupl --help", ["-m", "cupl", "--help"]),
+                            ("import cupl", ["-c", "import cupl"]),
+                            ("python alone", ["-c", "pass"])):  # fmt: skip
+        command = [sys.executable, *arguments]
+        took = seconds(lambda command=command: subprocess.run(  # type: ignore[misc]
+            command, env=environment, check=True, capture_output=True), 5)  # fmt: skip
+        report(what, seconds=took)
+
+
+@contextmanager
+def own_cache() -> Iterator[None]:
+    """A cache of our own, empty at first."""
+    before = os.environ.get("CUPL_CACHE")
+    with TemporaryDirectory() as folder:
+        os.environ["CUPL_CACHE"] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop("CUPL_CACHE")
+            if before is not None:
+                os.environ["CUPL_CACHE"] = before
+
+
+MEASURES = {f.__name__: f for f in (text, images, open_clip, edit, memory, start)}
+
+
+def main() -> None:
+    """Read the command line and measure."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("measures", nargs="*", choices=[*MEASURES, []])
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--bank", type=Path, default=prompts_dir() / "banks" / "imagenet-mini.yaml")
+    chosen = parser.parse_args()
+    bank = PromptBank.load(chosen.bank)
+    with TemporaryDirectory() as folder:
+        model = chosen.model or save_random_model(Path(folder), bank)
+        for name in chosen.measures or ("text", "images", "edit", "start"):
+            MEASURES[name](model, bank)
+    print(
+        json.dumps({"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows})
+    )
+
+
+if __name__ == "__main__":
+    main()
