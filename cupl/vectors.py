@@ -298,7 +298,7 @@ def _encode(
             logit_bias=encoder.logit_bias,
             pooling=pooling,
             truncated=tuple(_too_long(owned, embedded.tokens, encoder)),
-            cupl=_cupl_version(),
+            cupl=cupl_version(),
             **source,
         ),
     )
@@ -320,7 +320,8 @@ def _explain_too_long(long: list[tuple[str, str]], encoder: Encoder) -> str:
     )
 
 
-def _cupl_version() -> str:
+def cupl_version() -> str:
+    """Version of the installed package; 0 where it is not installed."""
     try:
         return version("cupl")
     except PackageNotFoundError:

@@ -1,0 +1,75 @@
+"""``cupl embed``: images to vectors on disk."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cupl.cli import encode as encoding
+from cupl.cli.output import count, progress, say
+from cupl.encoders import DEFAULT_ENCODER
+
+if TYPE_CHECKING:
+    from cupl.embed import Tally
+
+
+def embed(
+    images: Annotated[
+        list[str], typer.Argument(help="Image files, folders (recursive) or glob patterns.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.")],
+    encoder: encoding.EncoderName = DEFAULT_ENCODER,
+    device: encoding.Device = "auto",
+    precision: encoding.Precision = "auto",
+    batch_size: encoding.BatchSize = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with what the same command has begun.")
+    ] = False,
+    shard_size: Annotated[
+        int, typer.Option(min=1, max=100_000, help="Images a file, written when it is full.")
+    ] = 1024,
+) -> None:
+    """Encode images into vectors: safetensors, with paths and errors in Parquet.
+
+    An image that cannot be read becomes a row with the reason; the others go on and the exit
+    code is 3.
+    """
+    from cupl.embed import Tally, check_directory, embed_images
+    from cupl.encoders import load_encoder
+    from cupl.images import find_images
+
+    check_directory(output, resume=resume)
+    paths = find_images(images)
+    loaded = load_encoder(encoder, device, precision, batch_size)
+    tally = Tally()
+    try:
+        with progress("images") as update:
+            embed_images(
+                paths, loaded, output,
+                shard_size=shard_size, resume=resume, tally=tally, progress=update,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        say(
+            f"{tally.images:,} of {count(len(paths), 'image')} are in {output}; the same command "
+            "with --resume continues"
+        )
+        raise
+    say(
+        f"wrote {output}: {count(tally.images, 'image')} in {count(tally.shards, 'shard')} by "
+        f"{encoder} in {loaded.precision}"
+    )
+    say(f"next: in Python, cupl.shards.load_embeddings({str(output)!r})")
+    _say_failed(tally)
+    if tally.failed:
+        raise typer.Exit(3)
+
+
+def _say_failed(tally: "Tally") -> None:
+    if not tally.failed:
+        return
+    say(f"{count(tally.failed, 'image')} of {tally.images:,} could not be read:")
+    for path, error in tally.examples:
+        say(f"  {path}: {error}")
+    further = tally.failed - len(tally.examples)
+    if further:
+        say(f"  ... and {further:,} more; images-*.parquet names them all")
