@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,10 @@ from cupl.classes import ClassLabel
 from cupl.encoders import DEFAULT_ENCODER, load_encoder
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError
-from cupl.images import ImageError, ImageSource, open_image
+from cupl.images import ImageSource
+from cupl.loading import NO_DIRECTION, Encoded, encode_sources, has_direction
 from cupl.pooling import DEFAULT_POOLING
 from cupl.vectors import ClassVectors, Combine, encode_bank
-
-_BATCH = 32
-_BATCH_PIXELS = 2**26
-"""A batch of large photos ends here: Pillow holds these in 256 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Score:
     score: float
     """Cosine; for the pooling ``similarity`` the mean cosine over the prompts."""
     probability: float
-    """softmax(logit scale x score) over all classes."""
+    """Of the classes together 1, or each for itself; see :meth:`Provenance.probabilities`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +171,7 @@ class ZeroShotClassifier:
 
     def predict(
         self, images: ImageSource | Iterable[ImageSource], top_k: int = 5
-    ) -> Iterator[Prediction]:
+    ) -> Generator[Prediction, None, None]:
         """Classify images, reading them as the predictions are asked for.
 
         Args:
@@ -218,10 +217,10 @@ class ZeroShotClassifier:
             raise InputError(
                 f"image vectors of shape {list(vectors.shape)} do not fit: [images, {width}]"
             )
-        norms = vectors.norm(dim=1, keepdim=True)
-        usable = ((norms > 0) & norms.isfinite()).flatten().tolist()
-        scores = (vectors / norms) @ self.vectors.matrix.T  # [images, classes]
-        probabilities = (scores * self.vectors.provenance.logit_scale).softmax(dim=1)
+        usable = has_direction(vectors).tolist()
+        directions = vectors / vectors.norm(dim=1, keepdim=True)
+        scores = directions @ self.vectors.matrix.T  # [images, classes]
+        probabilities = self.vectors.provenance.probabilities(scores)
         order = scores.sort(dim=1, descending=True, stable=True).indices[:, :top_k]
         rows = zip(
             usable,
@@ -233,7 +232,7 @@ class ZeroShotClassifier:
         return [
             Prediction(top=tuple(map(self._score, *best)))
             if is_usable
-            else Prediction(error="the image vector is zero or not finite")
+            else Prediction(error=NO_DIRECTION)
             for is_usable, *best in rows
         ]
 
@@ -241,45 +240,21 @@ class ZeroShotClassifier:
         label = self.labels[index]
         return Score(label.name, label.id, score, probability)
 
-    def _predict_all(self, sources: Iterable[ImageSource], top_k: int) -> Iterator[Prediction]:
-        batch: list[tuple[str | None, Image | ImageError]] = []
-        pixels = 0
-        for source in sources:
-            path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-            try:
-                image = open_image(source)
-            except ImageError as error:
-                batch.append((path, error))
-            else:
-                batch.append((path, image))
-                pixels += image.width * image.height
-            if len(batch) == _BATCH or pixels >= _BATCH_PIXELS:
+    def _predict_all(
+        self, sources: Iterable[ImageSource], top_k: int
+    ) -> Generator[Prediction, None, None]:
+        with closing(encode_sources(sources, self.encoder)) as encoded:
+            while batch := list(islice(encoded, self.encoder.image_batch)):
                 yield from self._predict_batch(batch, top_k)
-                batch, pixels = [], 0
-        yield from self._predict_batch(batch, top_k)
 
-    def _predict_batch(
-        self, batch: list[tuple[str | None, Image | ImageError]], top_k: int
-    ) -> Iterator[Prediction]:
-        images = [image for _, image in batch if isinstance(image, Image)]
-        predictions = iter(self._predict_images(images, top_k))
-        for path, image in batch:
-            if isinstance(image, Image):
-                yield replace(next(predictions), path=path)
+    def _predict_batch(self, batch: list[Encoded], top_k: int) -> Iterator[Prediction]:
+        vectors = [image.vector for image in batch if image.vector is not None]
+        predictions = iter(self.predict_vectors(torch.stack(vectors), top_k) if vectors else ())
+        for image in batch:
+            if image.vector is None:
+                yield Prediction(path=image.path, error=image.error)
             else:
-                yield Prediction(path=path, error=str(image))
-
-    def _predict_images(self, images: list[Image], top_k: int) -> list[Prediction]:
-        if not images:
-            return []
-        try:
-            vectors = self.encoder.encode_images(images)
-        except ValueError as error:  # what the preprocessing of an odd image raises
-            if len(images) == 1:
-                return [Prediction(error=f"the image cannot be encoded: {error}")]
-            # One by one, so that it does not take the others of its batch with it.
-            return [one for image in images for one in self._predict_images([image], top_k)]
-        return self.predict_vectors(vectors, top_k)
+                yield replace(next(predictions), path=image.path)
 
 
 def _check_top_k(top_k: int) -> None:

@@ -83,7 +83,7 @@ def has_direction(vectors: torch.Tensor) -> torch.Tensor:
 def _prepare(source: ImageSource, encoder: Encoder) -> _Prepared:
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     try:
-        image = open_image(source)
+        image = open_image(source, side=encoder.image_side)
     except ImageError as error:
         return _Prepared(path, None, str(error))
     try:

@@ -185,15 +185,6 @@ def test_images_are_read_as_predictions_are_asked_for(
     assert encoder.image_calls == [32, 32, 32]
 
 
-def test_a_batch_of_large_images_is_small(
-    classifier: ZeroShotClassifier, encoder: HandMadeEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cupl.classifier._BATCH_PIXELS", 100)
-    images = [image_of(RED, width) for width in (4, 40, 10, 10, 10, 10, 4)]
-    assert [one.label for one in classifier.predict(images)] == ["rose"] * 7
-    assert encoder.image_calls == [2, 4, 1]
-
-
 @pytest.mark.parametrize("top_k", [1, 2, 3, 4, 1000])
 def test_top_k(top_k: int, classifier: ZeroShotClassifier) -> None:
     (prediction,) = classifier.predict(image_of(GREEN), top_k)

@@ -103,7 +103,7 @@ def test_each_shard_is_written_the_moment_it_is_done(
 def test_batches_go_on_over_shards_where_they_end_together(
     encoder: HandMadeEncoder, photos: Path, tmp_path: Path
 ) -> None:
-    paths = [path for path in find_images([photos]) if path.name not in ("05.png", "13.png")]
+    paths = [path for path in find_images([photos]) if Path(path).name not in ("05.png", "13.png")]
     embed_images(paths, encoder, tmp_path / "aligned", shard_size=8)
     assert encoder.image_calls == [4, 4, 4, 4, 2]
     encoder.image_calls.clear()

@@ -7,7 +7,7 @@ import sys
 import threading
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -20,11 +20,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin, features
 
+from cupl import images
 from cupl.errors import InputError, MissingFileError
-from cupl.images import FORMAT_ENDINGS, IMAGE_ENDINGS, ImageError, find_images, open_image
+from cupl.images import FORMAT_ENDINGS, IMAGE_ENDINGS, ImageError, open_image
 
 Pixels = npt.NDArray[np.uint8]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """What is found, as objects that can be compared whatever the system's separator."""
+    return list(map(Path, images.find_images(sources)))
 
 
 def pixels(image: Image.Image) -> Pixels:

@@ -1,16 +1,30 @@
 import csv
 import io
+import itertools
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.classifier import Prediction, Score
 from cupl.errors import InputError
-from cupl.tables import csv_rows, json_lines, printable, table, write_predictions
+from cupl.tables import (
+    EXAMPLES,
+    FORMATS,
+    ROW_GROUP,
+    TABLE_ROWS,
+    Failures,
+    csv_rows,
+    json_lines,
+    printable,
+    table,
+    write_predictions,
+)
 from tests.strategies import texts
 
 FROG = Score("tree frog", "n1", 0.31234567, 0.75)
@@ -79,16 +93,79 @@ def test_table_of_the_best_alone() -> None:
     assert "tree frog" in text
 
 
-@pytest.mark.parametrize("format", ["csv", "jsonl", "table"])
+def test_long_lists_are_tables_of_a_bounded_length() -> None:
+    def endless() -> Iterator[Prediction]:
+        for number in itertools.count():
+            yield Prediction((FROG,), f"{number}.jpg")
+
+    pieces = table(endless(), 1)
+    for start in (0, TABLE_ROWS):
+        lines = [line.split() for line in next(pieces).splitlines() if line.strip()]
+        assert lines[0] == ["image", "label", "probability", "cosine"]
+        names = [line[0] for line in lines if line[0].endswith(".jpg")]
+        assert names == [f"{start + number}.jpg" for number in range(TABLE_ROWS)]
+
+
+def test_a_table_that_is_full_is_followed_by_none() -> None:
+    assert len(list(table([GOOD] * TABLE_ROWS, 1))) == 1
+
+
+def test_parquet(tmp_path: Path) -> None:
+    path = tmp_path / "out.parquet"
+    odd = Prediction((FROG,), os.fsdecode(b"frog-\xff.jpg"))
+    assert write_predictions([GOOD, BAD, odd, Prediction((TOAD,))], 2, "parquet", path).count == 1
+    good, bad, named, unnamed = pq.read_table(path).to_pylist()
+    assert list(good) == ["path", "label", "id", "score", "probability", "error", "top"]
+    assert (good["path"], good["label"], good["id"], good["error"]) == (
+        *("a,b.jpg", "tree frog", "n1"),
+        None,
+    )
+    assert (good["score"], good["probability"]) == (pytest.approx(0.31234567), 0.75)
+    assert [best["label"] for best in good["top"]] == ["tree frog", 'toad, "brown"']
+    assert [best["id"] for best in good["top"]] == ["n1", None]
+    assert good["top"][1]["score"] == pytest.approx(0.2)
+    nothing = dict.fromkeys(["label", "id", "score", "probability"])
+    assert bad == {"path": "half.jpg", **nothing, "error": BAD.error, "top": []}
+    assert (named["path"], unnamed["path"]) == ("frog-\\xff.jpg", None)
+
+
+def test_parquet_of_nothing_has_the_columns(tmp_path: Path) -> None:
+    write_predictions([], 1, "parquet", tmp_path / "out.parquet")
+    found = pq.read_table(tmp_path / "out.parquet")
+    assert (found.num_rows, found.num_columns) == (0, 7)
+
+
+def test_parquet_in_row_groups(tmp_path: Path) -> None:
+    rows = ROW_GROUP * 2 + 1
+    write_predictions(itertools.repeat(BAD, rows), 1, "parquet", tmp_path / "out.parquet")
+    file = pq.ParquetFile(tmp_path / "out.parquet")
+    sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+    assert sizes == [ROW_GROUP, ROW_GROUP, 1]
+
+
+def test_parquet_is_not_for_printing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match="name a file with -o"):
+        write_predictions([GOOD], 1, "parquet", None)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_million_failures_are_a_number_and_examples(tmp_path: Path) -> None:
+    bad = (Prediction(path=f"{number}.jpg", error="gone") for number in range(1000))
+    failures = write_predictions(bad, 1, "csv", tmp_path / "out.csv")
+    assert failures.count == 1000
+    assert [one.path for one in failures.first] == [f"{number}.jpg" for number in range(EXAMPLES)]
+
+
+@pytest.mark.parametrize("format", FORMATS)
 def test_a_file_is_written_whole(tmp_path: Path, format: str) -> None:
     path = tmp_path / "out"
-    assert write_predictions(iter([GOOD, BAD, BAD]), 2, format, path) == 2
-    assert "tree frog" in path.read_text()
+    assert write_predictions(iter([GOOD, BAD, BAD]), 2, format, path) == Failures(2, [BAD, BAD])
+    assert b"tree frog" in path.read_bytes()
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 
 
 def test_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    assert write_predictions([GOOD], 2, "jsonl", None) == 0
+    assert write_predictions([GOOD], 2, "jsonl", None) == Failures()
     assert json.loads(capsys.readouterr().out)["label"] == "tree frog"
 
 
@@ -103,12 +180,12 @@ def test_a_file_name_that_is_not_text_keeps_its_bytes(tmp_path: Path) -> None:
 
 
 def test_no_images_make_an_empty_table(tmp_path: Path) -> None:
-    assert write_predictions([], 1, "csv", tmp_path / "out.csv") == 0
+    assert write_predictions([], 1, "csv", tmp_path / "out.csv") == Failures()
     assert parse_csv((tmp_path / "out.csv").read_text()) == []
 
 
 def test_an_unknown_format_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no format is called 'xml': use table, csv, jsonl"):
+    with pytest.raises(InputError, match="'xml': use table, csv, jsonl, parquet"):
         write_predictions([GOOD], 2, "xml", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

@@ -37,7 +37,7 @@ def main() -> None:
     start = time.perf_counter()
     encoder = MiniEncoder.load("auto")
     print(f"load {time.perf_counter() - start:.1f} s (the first time embeds the anchors)")
-    paths = {path.name.split("_")[0]: path for path in find_images([photos])}
+    paths = {Path(path).name.split("_")[0]: path for path in find_images([photos])}
     prompts = {entry.id: entry for entry in PromptBank.load(Path(bank))}
     every = [str(label.id) for label in read_classes("imagenet")]
     rows = [row for row, wnid in enumerate(every) if wnid in paths and wnid in prompts]

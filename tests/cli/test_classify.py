@@ -1,9 +1,13 @@
 import csv
 import json
 import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -63,6 +67,84 @@ def test_csv_and_json_lines_say_the_same(cupl: Cupl, clip: Path, work: Path) -> 
     assert sum(bool(row["error"]) for row in rows) == 1
 
 
+def test_parquet_says_what_json_lines_say(cupl: Cupl, clip: Path, work: Path) -> None:
+    command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
+    assert cupl(*command, "-o", work / "p.parquet").code == 3
+    assert cupl(*command, "-o", work / "p.jsonl").code == 3
+    records = [json.loads(line) for line in (work / "p.jsonl").read_text().splitlines()]
+    rows = pq.read_table(work / "p.parquet").to_pylist()
+    for row, record in zip(rows, records, strict=True):
+        row_top, record_top = row.pop("top"), record.pop("top")
+        assert row == pytest.approx(record)
+        assert row_top == [pytest.approx(best) for best in record_top]
+
+
+def test_files_that_are_no_images_have_a_row_each(cupl: Cupl, clip: Path, tmp_path: Path) -> None:
+    bank_of({"cat": ["A cat."]}).save(tmp_path / "bank.yaml")
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    good = folder / "good.png"
+    Image.effect_noise((40, 40), 80).save(good)
+    noise = good.read_bytes()
+    Image.new("1", (20_000, 10_000)).save(folder / "huge.png")
+    (folder / "empty.jpg").touch()
+    (folder / "png.jpg").write_bytes(noise)
+    (folder / "text.jpg").write_text("no image")
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / os.fsdecode(b"odd \xff.jpg")).write_bytes(noise[: len(noise) // 2])
+    command = ["classify", folder, "--bank", tmp_path / "bank.yaml", "--encoder", clip]
+    outcome = cupl(*command, "-o", tmp_path / "p.jsonl")
+    records = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
+    reasons = {os.fsencode(record["path"]).split(b"/")[-1]: record["error"] for record in records}
+    assert reasons == {
+        b"empty.jpg": "the file is empty",
+        b"good.png": None,
+        b"huge.png": "the image has more pixels than Pillow agrees to decode",
+        b"odd \xff.jpg": "the image is damaged or cut off",
+        b"pipe.jpg": "this is not a regular file",
+        b"png.jpg": None,
+        b"text.jpg": reasons[b"text.jpg"],
+    }
+    assert "not an image" in reasons[b"text.jpg"]
+    assert outcome.code == 3
+    assert outcome.err.splitlines()[-5:] == [
+        "5 images of 7 could not be read:",
+        f"  {folder}/empty.jpg: the file is empty",
+        f"  {folder}/huge.png: the image has more pixels than Pillow agrees to decode",
+        f"  {folder}/odd \\udcff.jpg: the image is damaged or cut off",
+        "  and 2 more; their rows say why",
+    ]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_ctrl_c_and_resume(
+    cupl: Cupl, clip: Path, work: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    @contextmanager
+    def pressed(label: str) -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: signal.raise_signal(signal.SIGINT) if done == 2 else None
+
+    command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
+    command += ["--batch-size", 1, "-o", work / f"p.{ending}"]
+    assert cupl(*command).code == 3
+    uninterrupted = (work / f"p.{ending}").read_bytes()
+    (work / f"p.{ending}").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr("cupl.cli.classify.progress", pressed)
+        outcome = cupl(*command)
+    assert outcome.code == 130
+    assert "2 of 3 images done; the same command with --resume goes on\n" in outcome.err
+    assert "Traceback" not in outcome.err
+    assert not (work / f"p.{ending}").exists()
+    assert len((work / f"p.{ending}.part").read_text().splitlines()) == 3
+    outcome = cupl(*command, "--top-k", 1, "--resume")
+    assert outcome.code == 1
+    assert "top-k" in outcome.err
+    assert cupl(*command, "--resume").code == 3
+    assert (work / f"p.{ending}").read_bytes() == uninterrupted
+    assert not (work / f"p.{ending}.part").exists()
+
+
 def test_vectors_give_what_the_bank_gives(cupl: Cupl, clip: Path, work: Path) -> None:
     vectors = work / "v.safetensors"
     cupl("encode", work / "bank.yaml", "-o", vectors, "--encoder", clip)
@@ -120,6 +202,8 @@ def test_another_encoder_is_refused(cupl: Cupl, clip: Path, work: Path, tmp_path
             1,
             "also",
         ),
+        (["photos", "--bank", "bank.yaml", "--resume"], 2, "goes with -o"),
+        (["photos", "--bank", "bank.yaml", "--format", "parquet"], 1, "with -o"),
         (["*.gif", "--bank", "bank.yaml"], 1, "no image matches"),
         (["photos", "--vectors", "bank.yaml"], 1, "bank.yaml"),
     ],
