@@ -36,7 +36,8 @@ class ClipEncoder(DualEncoder):
         return int(self._model.config.projection_dim)
 
     def _encode_tokens(self, tokens: list[Tokens]) -> torch.Tensor:
-        trees = list(plant(tokens, max(_NODES, self.max_tokens)))
+        # Rows of a batch are filled up to its widest: beside each other, those of one size.
+        trees = sorted(plant(tokens, max(_NODES, self.max_tokens)), key=lambda tree: len(tree.ids))
         rows = _ROWS_ON_CPU if self.device.type == "cpu" else _ROWS_ON_GPU
         vectors = torch.empty(len(tokens), self.dim)
         for start in range(0, len(trees), rows):
