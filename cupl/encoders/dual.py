@@ -42,7 +42,7 @@ _IMAGE_SETTINGS = (
     "image_mean",
     "image_std",
 )
-_IMAGES_ON_CPU, _IMAGES_ON_GPU = 32, 256
+_IMAGES_ON_CPU, _IMAGES_ON_GPU = 16, 256
 
 
 class DualEncoder(ABC):

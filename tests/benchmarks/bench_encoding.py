@@ -218,7 +218,7 @@ def open_clip(model: Path, bank: PromptBank) -> None:
 
     with TemporaryDirectory() as name:
         for size, number in (((500, 375), 512), ((4000, 3000), 64)):
-            paths = photos(Path(name), size, min(number, 64)) * (number // min(number, 64))
+            paths = photos(Path(name), size, 16) * (number // 16)
             ratios, ours = [], []
             for _ in range(3):
                 ours.append(seconds(partial(consume, encode_sources, paths, encoder)) / number)
