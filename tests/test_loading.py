@@ -250,3 +250,24 @@ def test_vectors_are_those_of_one_image_at_a_time(tmp_path: Path) -> None:
     expected = torch.cat([clip.encode_images([image]) for image in images])
     found = [one.vector for one in encode_sources(images, clip, 3)]
     assert torch.allclose(torch.stack([v for v in found if v is not None]), expected, atol=1e-5)
+
+
+def test_a_large_jpeg_is_not_decoded_at_its_full_size() -> None:
+    class Sizes(HandMadeEncoder):
+        def prepare(self, image: Image.Image) -> torch.Tensor:
+            return torch.tensor(image.size, dtype=torch.float32)
+
+        def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
+            return images
+
+    encoder = Sizes(images={(0, 0, 0): [1, 1]})
+    encoder.image_side = 20
+    sources = []
+    for image_format in ("JPEG", "PNG"):
+        buffer = io.BytesIO()
+        Image.new("RGB", (400, 300)).save(buffer, image_format)
+        sources.append(buffer.getvalue())
+    sizes = [
+        one.vector.tolist() for one in encode_sources(sources, encoder) if one.vector is not None
+    ]
+    assert sizes == [[100, 75], [400, 300]]
