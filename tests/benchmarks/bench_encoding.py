@@ -38,6 +38,7 @@ from cupl.classifier import ZeroShotClassifier
 from cupl.encoders import load_encoder
 from cupl.encoders.base import tokenize
 from cupl.encoders.packing import plant
+from cupl.images import find_images
 from cupl.loading import encode_sources
 from cupl.paths import prompts_dir
 from cupl.vectors import encode_bank
@@ -257,14 +258,18 @@ def edit(model: Path, bank: PromptBank) -> None:
 
 
 def peak_memory(paths: int, folder: str, model: str) -> float:
-    """MiB of a process that encodes so many links to the same files."""
+    """MiB of a process that finds and encodes so many links to the same files."""
     import resource
 
     torch.set_num_threads(1)
     encoder = load_encoder(model, "cpu")
     files = sorted(Path(folder).glob("*.jpg"))
-    sources: Iterator[Path] = (files[number % len(files)] for number in range(paths))
-    assert sum(1 for one in encode_sources(sources, encoder) if one.error is None) == paths
+    links = Path(folder) / f"{paths} links"
+    links.mkdir()
+    for number in range(paths):
+        (links / f"{number:06}.jpg").symlink_to(files[number % len(files)])
+    found = find_images([links])
+    assert sum(1 for one in encode_sources(found, encoder) if one.error is None) == paths
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
