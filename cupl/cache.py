@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Literal, get_args, get_type_hints
 
 import diskcache
 
+from cupl.disk import PlainDisk
 from cupl.errors import CuplError, InputError
 from cupl.llm.base import Failure, Response
 from cupl.paths import cache_dir
@@ -57,28 +58,8 @@ _RESCUE = (
 )
 
 
-class _TextDisk(diskcache.Disk):  # type: ignore[misc]
-    """Keys and values are text; pickles are neither written nor read (CVE-2025-69872)."""
-
-    def put(self, key: Any) -> Any:
-        if not isinstance(key, str):
-            raise TypeError("keys of the response cache are text")
-        return super().put(key)
-
-    def get(self, key: Any, raw: bool) -> Any:
-        if not raw:
-            raise ValueError("the response cache holds a pickled key")
-        return super().get(key, raw)
-
-    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:
-        if read or not isinstance(value, str):
-            raise TypeError("values of the response cache are text")
-        return super().store(value, read, key=key)
-
-    def fetch(self, mode: int, filename: Any, value: Any, read: bool) -> Any:
-        if mode != diskcache.core.MODE_RAW or not isinstance(value, str):
-            raise ValueError("the response cache holds a value that is not text")
-        return value
+class _TextDisk(PlainDisk):
+    cache, value, value_name = "the response cache", str, "text"
 
 
 @dataclass(frozen=True, slots=True)

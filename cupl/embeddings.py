@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from cupl.disk import PlainDisk
 from cupl.encoders.base import Encoder
 from cupl.paths import cache_dir
 from cupl.progress import Progress, ignore
@@ -40,18 +41,8 @@ Tokens = npt.NDArray[np.int64]
 Vectors = npt.NDArray[np.float32]
 
 
-class _BytesDisk(diskcache.Disk):  # type: ignore[misc]
-    """Keys are text and values are bytes; pickles are neither written nor read (CVE-2025-69872)."""
-
-    def store(self, value: Any, read: bool, key: Any = diskcache.UNKNOWN) -> Any:
-        if read or not isinstance(value, bytes):
-            raise TypeError("embeddings are bytes")
-        return super().store(value, read, key=key)
-
-    def fetch(self, mode: int, filename: Any, value: Any, read: bool) -> Any:
-        if mode != diskcache.core.MODE_RAW or not isinstance(value, bytes):
-            raise ValueError("the cache of embeddings holds something else")
-        return value
+class _BytesDisk(PlainDisk):
+    cache, value, value_name = "the cache of embeddings", bytes, "bytes"
 
 
 @dataclass(frozen=True)
