@@ -11,7 +11,7 @@ from cupl.budget import estimate_prompt_tokens
 from cupl.cache import Entry, ResponseCache
 from cupl.classes import ClassLabel, check_labels, labels_from_names
 from cupl.errors import InputError
-from cupl.llm.base import Api, Failure, Request, Response, Sampling, cache_key
+from cupl.llm.base import Api, Failure, Request, Sampling, cache_key
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
@@ -190,9 +190,9 @@ def missing(
 def has_answers(plan: Plan, cache: ResponseCache) -> bool:
     """Whether the model is known to answer: some answer of the plan is there."""
     return any(
-        isinstance(cache.get(cache_key(request.digest, sample)), Response)
+        cache.is_answered(cache_key(digest, sample))
         for label in plan.labels
-        for request in plan.requests(label)
+        for digest in (request.digest for request in plan.requests(label))
         for sample in range(plan.samples_of(label))
     )
 
