@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encode as encoding
-from cupl.cli.output import check_target, count, progress, say
+from cupl.cli.output import check_target, count, progress, say, say_unreadable
 from cupl.encoders import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
@@ -90,7 +90,9 @@ def classify(
         failures = _label(classifier, paths, output, written, top_k, resume)
         say(f"wrote {output}: {count(len(paths), 'image')}")
     if failures.count:
-        _say_failures(failures, len(paths))
+        examples = [(str(one.path), str(one.error)) for one in failures.first]
+        rest = "  and {} more; their rows say why"
+        say_unreadable(failures.count, len(paths), examples, rest)
         raise typer.Exit(3)
 
 
@@ -132,11 +134,3 @@ def _label(
             f"{done:,} of {count(len(paths), 'image')} done; the same command with --resume goes on"
         )
         raise
-
-
-def _say_failures(failures: "Failures", total: int) -> None:
-    say(f"{count(failures.count, 'image')} of {total:,} could not be read:")
-    for failure in failures.first:
-        say(f"  {failure.path}: {failure.error}")
-    if failures.count > len(failures.first):
-        say(f"  and {failures.count - len(failures.first):,} more; their rows say why")

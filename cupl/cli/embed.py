@@ -1,16 +1,13 @@
 """``cupl embed``: images to vectors on disk."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from cupl.cli import encode as encoding
-from cupl.cli.output import count, progress, say
+from cupl.cli.output import count, progress, say, say_unreadable
 from cupl.encoders import DEFAULT_ENCODER
-
-if TYPE_CHECKING:
-    from cupl.embed import Tally
 
 
 def embed(
@@ -59,17 +56,7 @@ def embed(
         f"{encoder} in {loaded.precision}"
     )
     say(f"next: in Python, cupl.shards.load_embeddings({str(output)!r})")
-    _say_failed(tally)
     if tally.failed:
+        rest = "  ... and {} more; images-*.parquet names them all"
+        say_unreadable(tally.failed, tally.images, tally.examples, rest)
         raise typer.Exit(3)
-
-
-def _say_failed(tally: "Tally") -> None:
-    if not tally.failed:
-        return
-    say(f"{count(tally.failed, 'image')} of {tally.images:,} could not be read:")
-    for path, error in tally.examples:
-        say(f"  {path}: {error}")
-    further = tally.failed - len(tally.examples)
-    if further:
-        say(f"  ... and {further:,} more; images-*.parquet names them all")

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,24 @@ def say(text: str) -> None:
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 prompt``, ``1,200 prompts``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def say_unreadable(number: int, total: int, examples: Iterable[tuple[str, str]], rest: str) -> None:
+    """Which images could not be read, never a million lines of them.
+
+    Args:
+        number: how many.
+        total: images in all.
+        examples: path and reason of the first few.
+        rest: the line on those beyond, with ``{}`` for their number.
+
+    """
+    say(f"{count(number, 'image')} of {total:,} could not be read:")
+    for path, error in examples:
+        say(f"  {path}: {error}")
+        number -= 1
+    if number:
+        say(rest.format(f"{number:,}"))
 
 
 def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
