@@ -75,6 +75,25 @@ class FakeServer:
 
 
 @contextmanager
+def listen(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    """The base URL of an HTTP server on loopback."""
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            pass  # a client that went away is what some tests are about
+
+    server = Server(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
 def serve(reply: Callable[[dict[str, Any]], Reply]) -> Iterator[FakeServer]:
     """An HTTP server on loopback that answers each JSON body with ``reply(body)``."""
     seen = FakeServer()
@@ -97,20 +116,8 @@ def serve(reply: Callable[[dict[str, Any]], Reply]) -> Iterator[FakeServer]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    class Server(ThreadingHTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # a client that went away is what some tests are about
-
-    server = Server(("127.0.0.1", 0), Handler)
-    seen.url = f"http://127.0.0.1:{server.server_port}/v1"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listen(Handler) as seen.url:
         yield seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def chat_reply(*texts: str, finish: str = "stop") -> dict[str, Any]:

@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
-from PIL.Image import Image
+from PIL import Image
 from tokenizers import (
     AddedToken,
     Tokenizer,
@@ -34,6 +35,12 @@ torch.set_num_threads(1)
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 WORDS = ("a", "photo", "of", "cat", "dog", "tree", "frog", "small", "with", "large", "the", "has")
+
+
+def draw(width: int, height: int, seed: int = 0) -> Image.Image:
+    """A picture of noise."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
 
 
 def bank_of(prompts: Mapping[str, Sequence[str]], name: str = "animals") -> PromptBank:
@@ -235,10 +242,10 @@ class HandMadeEncoder:
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
         return torch.tensor([list(self._texts[text]) for text in texts])
 
-    def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
+    def encode_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
         return encode_images(self, images)
 
-    def prepare(self, image: Image) -> torch.Tensor:
+    def prepare(self, image: Image.Image) -> torch.Tensor:
         red, green, blue = image.tobytes()[:3]
         if (red, green, blue) not in self._images:
             raise ValueError(f"no vector for the pixel {(red, green, blue)}")

@@ -42,6 +42,7 @@ from cupl.images import find_images
 from cupl.loading import encode_sources
 from cupl.paths import prompts_dir
 from cupl.vectors import encode_bank
+from tests.benchmarks.bench_bank import best_of
 from tests.models import save_clip, save_tokenizer
 
 torch.set_num_threads(os.cpu_count() or 1)  # the models of the tests leave them one
@@ -55,16 +56,6 @@ def report(what: str, **figures: float | str) -> None:
     shown = [f"{name} {value:,.3g}" if isinstance(value, float) else f"{name} {value}"
              for name, value in figures.items()]  # fmt: skip
     print(f"{what:40} {'; '.join(shown)}", flush=True)
-
-
-def seconds(work: Callable[[], object], rounds: int = 1) -> float:
-    """The shortest of some rounds."""
-    took = []
-    for _ in range(rounds):
-        began = time.perf_counter()
-        work()
-        took.append(time.perf_counter() - began)
-    return min(took)
 
 
 def consume(function: Callable[..., Iterable[object]], *arguments: object) -> None:
@@ -89,7 +80,7 @@ def save_random_model(folder: Path, bank: PromptBank) -> Path:
 def matrix_rate(dtype: torch.dtype = torch.float32) -> float:
     """Operations a second in products of the shapes that a text tower multiplies."""
     left, right = torch.randn(1024, 512, dtype=dtype), torch.randn(512, 2048, dtype=dtype)
-    best = seconds(lambda: [left @ right for _ in range(50)], 10)
+    best = best_of(10, lambda: [left @ right for _ in range(50)])
     return 2 * 1024 * 512 * 2048 * 50 / best
 
 
@@ -178,14 +169,14 @@ def images(model: Path, bank: PromptBank) -> None:
         for size, number, few in (((500, 375), 128, 4), ((4000, 3000), 32, 2)):
             paths = photos(Path(name), size, number)
             list(classifier.predict(paths[:8]))
-            took = seconds(partial(consume, classifier.predict, paths)) / number
+            took = best_of(1, partial(consume, classifier.predict, paths)) / number
             asked = {"candidate_labels": names, "hypothesis_template": "This is a photo of {}."}
 
             def one_by_one(paths: list[Path] = paths[:few], asked: Any = asked) -> None:
                 for path in paths:
                     theirs(str(path), **asked)
 
-            slow = seconds(one_by_one) / few
+            slow = best_of(1, one_by_one) / few
             report(
                 f"images {size[0]} x {size[1]}, pipeline", ours_per_s=1 / took,
                 pipeline_per_s=1 / slow, ratio=slow / took,
@@ -222,8 +213,8 @@ def open_clip(model: Path, bank: PromptBank) -> None:
             paths = photos(Path(name), size, 16) * (number // 16)
             ratios, ours = [], []
             for _ in range(3):
-                ours.append(seconds(partial(consume, encode_sources, paths, encoder)) / number)
-                ratios.append(seconds(partial(loop, paths)) / number / ours[-1])
+                ours.append(best_of(1, partial(consume, encode_sources, paths, encoder)) / number)
+                ratios.append(best_of(1, partial(loop, paths)) / number / ours[-1])
             report(
                 f"images {size[0]} x {size[1]}, open_clip", ours_per_s=1 / min(ours),
                 ratio=statistics.median(ratios),
@@ -294,8 +285,8 @@ def start(model: Path, bank: PromptBank) -> None:
                             ("import cupl", ["-c", "import cupl"]),
                             ("python alone", ["-c", "pass"])):  # fmt: skip
         command = [sys.executable, *arguments]
-        took = seconds(lambda command=command: subprocess.run(  # type: ignore[misc]
-            command, env=environment, check=True, capture_output=True), 5)  # fmt: skip
+        run = partial(subprocess.run, command, env=environment, check=True, capture_output=True)
+        took = best_of(5, run)
         report(what, seconds=took)
 
 

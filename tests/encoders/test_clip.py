@@ -27,7 +27,7 @@ from cupl.encoders import load_encoder
 from cupl.encoders.clip import _NODES, _ROWS_ON_CPU, ClipEncoder
 from cupl.encoders.packing import plant
 from cupl.errors import InputError
-from tests.models import END, WORDS, save_clip, save_tokenizer
+from tests.models import END, WORDS, draw, save_clip, save_tokenizer
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +61,6 @@ def encode_alone(folder: Path, text: str) -> torch.Tensor:
         states = model.text_model(input_ids=padded).last_hidden_state  # [1, 77, width]
         vector: torch.Tensor = model.text_projection(states[0, len(ids) - 1])
     return vector
-
-
-def draw(width: int, height: int, seed: int = 0) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
 
 
 def test_what_an_encoder_says_of_itself(encoder: ClipEncoder, folder: Path) -> None:

@@ -13,7 +13,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from transformers import (
     BlipConfig,
     PreTrainedTokenizerFast,
@@ -32,7 +31,7 @@ from cupl.encoders import load_encoder
 from cupl.encoders.siglip import SiglipEncoder
 from cupl.errors import InputError
 from cupl.vectors import ClassVectors, encode_bank
-from tests.models import WORDS, bank_of, save_siglip
+from tests.models import WORDS, bank_of, draw, save_siglip
 
 BANK = bank_of(
     {
@@ -104,11 +103,6 @@ def encode_alone(folder: Path, text: str) -> torch.Tensor:
     model = SiglipModel.from_pretrained(folder)
     vector: torch.Tensor = model.get_text_features(tokenize_alone(folder, text)).pooler_output[0]
     return vector
-
-
-def draw(width: int, height: int, seed: int = 0) -> Image.Image:
-    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
 
 
 def test_what_an_encoder_says_of_itself(encoder: SiglipEncoder, folder: Path) -> None:

@@ -10,7 +10,7 @@ import traceback
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -18,7 +18,7 @@ import pytest
 from cupl.errors import CuplError, InputError, ServerError
 from cupl.llm.base import MAX_ANSWER, Request, Response, RetryableError, Sampling
 from cupl.llm.openai import DEFAULT_URL, OpenAIServer, endpoint_of
-from tests.fakes import chat_reply, serve
+from tests.fakes import chat_reply, listen, serve
 from tests.faults import FATAL, HEALING, KINDS, SLOW, Fault, fault_server, sentences
 
 KEY = "sk-test-0123456789abcdef"
@@ -80,18 +80,8 @@ def replying(body: bytes, status: int = 200, **headers: str) -> Iterator[str]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    class Server(HTTPServer):
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            pass  # a client that hangs up is what some tests are about
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/v1"
-        finally:
-            server.shutdown()
-            thread.join()
+    with listen(Handler) as url:
+        yield url
 
 
 @pytest.fixture
