@@ -11,7 +11,9 @@ from transformers import CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFa
 from cupl.encoders.base import Tokens
 from cupl.encoders.device import encode_halving
 from cupl.encoders.dual import DualEncoder
+from cupl.encoders.hub import ModelFiles
 from cupl.encoders.packing import Tree, pack, plant
+from cupl.encoders.towers import replace_quick_gelu, states_at
 from cupl.errors import InputError
 
 _NODES = 128
@@ -24,7 +26,8 @@ class ClipEncoder(DualEncoder):
     """A CLIP model.
 
     Its text tower is causal and read at the end-of-text token. So nothing is padded, and what
-    texts begin with in common is computed once; see :mod:`cupl.encoders.packing`.
+    texts begin with in common is computed once; see :mod:`cupl.encoders.packing`. Its image tower
+    is read at the class token; see :mod:`cupl.encoders.towers`.
     """
 
     kind: ClassVar = "clip"
@@ -56,10 +59,24 @@ class ClipEncoder(DualEncoder):
         hidden = ~packed.visible.to(self.device)[:, None]  # [rows, 1, width, width]
         mask = torch.zeros_like(hidden, dtype=states.dtype)
         mask.masked_fill_(hidden, torch.finfo(states.dtype).min)
-        states = tower.encoder(inputs_embeds=states, attention_mask=mask, is_causal=False)
-        ends = states.last_hidden_state.flatten(0, 1)[packed.ends.to(self.device)]
-        vectors: torch.Tensor = self._model.text_projection(tower.final_layer_norm(ends))
+        ends = packed.ends.to(self.device)
+        states = states_at(tower.encoder.layers, states, ends.clamp(min=0), mask)[ends >= 0]
+        vectors: torch.Tensor = self._model.text_projection(tower.final_layer_norm(states))
         return vectors
+
+    def _encode_pixels(self, batch: torch.Tensor) -> torch.Tensor:
+        tower = self._model.vision_model
+        states = tower.pre_layrnorm(tower.embeddings(batch.to(self.device, self._dtype)))
+        first = torch.zeros(len(batch), 1, dtype=torch.int64, device=self.device)
+        states = states_at(tower.encoder.layers, states, first)[:, 0]
+        vectors: torch.Tensor = self._model.visual_projection(tower.post_layernorm(states))
+        return vectors.float().cpu()
+
+    @classmethod
+    def _read(cls, files: ModelFiles, safetensors: bool) -> tuple[Any, Any, Any]:
+        model, tokenizer, processor = super()._read(files, safetensors)
+        replace_quick_gelu(model)
+        return model, tokenizer, processor
 
     @classmethod
     def _check_tokenizer(cls, name: str, model: Any, tokenizer: Any) -> None:

@@ -79,8 +79,8 @@ class Packed:
         ids: int64 ``[rows, width]``, filled up with the first token of each row.
         positions: int64 ``[rows, width]``.
         visible: bool ``[rows, width, width]``; whether a token (second index) attends to another.
-        ends: int64 ``[texts]``, index of each text's last token in the flattened rows, in the
-            order of the trees and of the texts in them.
+        ends: int64 ``[rows, most]``, index of each text's last token in its row, in the order of
+            the texts of its tree; filled up with -1.
 
     """
 
@@ -97,17 +97,17 @@ def pack(trees: Sequence[Tree]) -> Packed:
     positions = np.zeros((rows, width), np.int64)
     visible = np.zeros((rows, width, width), np.bool_)
     visible[:, range(width), range(width)] = True  # what attended to nothing would be NaN
-    ends: list[int] = []
+    ends = np.full((rows, max(len(tree.ends) for tree in trees)), -1, np.int64)
     for row, tree in enumerate(trees):
         ids[row] = tree.ids[0]
         ids[row, : len(tree.ids)] = tree.ids
         positions[row, : len(tree.ids)] = tree.positions
         for node, parent in enumerate(tree.parents):
             visible[row, node] |= visible[row, parent]
-        ends += [row * width + end for end in tree.ends]
+        ends[row, : len(tree.ends)] = tree.ends
     return Packed(
         torch.from_numpy(ids),
         torch.from_numpy(positions),
         torch.from_numpy(visible),
-        torch.tensor(ends),
+        torch.from_numpy(ends),
     )

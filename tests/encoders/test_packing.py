@@ -64,10 +64,7 @@ def test_a_token_sees_its_way_from_the_root(tokens: list[list[int]], width: int)
         for node in range(columns):
             seen = packed.visible[row, node].nonzero().flatten().tolist()
             assert seen == (way_to(tree, node) if node < len(tree.ids) else [node])
-    texts = [text for tree in trees for text in tree.texts]
-    last = packed.ids.flatten()[packed.ends].tolist()
-    assert last == [tokens[text][-1] for text in texts]
-    assert packed.positions.flatten()[packed.ends].tolist() == [
-        len(tokens[text]) - 1 for text in texts
-    ]
+        found = packed.ends[row][packed.ends[row] >= 0].tolist()
+        assert found == tree.ends
+        assert set(packed.ends[row, len(found) :].tolist()) <= {-1}
     assert packed.visible.dtype == torch.bool
