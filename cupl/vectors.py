@@ -38,6 +38,8 @@ class Provenance(BaseModel):
     logit_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     logit_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """``None`` where the probabilities are a softmax; see :meth:`probabilities`."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """What the logits are divided by; see :func:`cupl.calibration.fit_temperature`."""
     bank: StrictStr | None = None
     bank_digest: StrictStr | None = None
     pooling: StrictStr
@@ -62,10 +64,12 @@ class Provenance(BaseModel):
             Of the same shape.
 
         """
-        logits = scores * self.logit_scale
-        if self.logit_bias is None:
-            return logits.softmax(dim=1)
-        return (logits + self.logit_bias).sigmoid()
+        logits = self.logits(scores)
+        return logits.softmax(dim=1) if self.logit_bias is None else logits.sigmoid()
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        """What the softmax or sigmoid is taken of; of the same shape as ``scores``."""
+        return (scores * self.logit_scale + (self.logit_bias or 0)) / self.temperature
 
 
 class _Metadata(BaseModel):

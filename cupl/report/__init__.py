@@ -1,0 +1,1 @@
+"""Results as pages and pictures that a person looks at."""
