@@ -1,15 +1,20 @@
-"""``cupl bank import`` and ``cupl bank check``."""
+"""``cupl bank import``, ``cupl bank check`` and ``cupl bank prune``."""
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cupl.cli.output import check_target, count, say, set_aside
+from cupl.cli import encode as encoding
+from cupl.cli.output import check_target, count, progress, say, set_aside
+from cupl.encoders import DEFAULT_ENCODER
 from cupl.tables import printable
 
-app = typer.Typer(name="bank", help="Import and check prompt banks.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from cupl.pruning import Dropped
+
+app = typer.Typer(name="bank", help="Import, check and prune prompt banks.", no_args_is_help=True)
 
 
 @app.command("import")
@@ -60,3 +65,73 @@ def check(
         f"{bank}: {count(len(prompts), 'class', 'classes')}, {count(total, 'prompt')}; "
         f"{summary or 'nothing to look at'}"
     )
+
+
+@app.command()
+def prune(
+    bank: Annotated[Path, typer.Argument(help="Prompt bank (.yaml).")],
+    by: Annotated[
+        Literal["redundancy", "outliers"],
+        typer.Option(
+            help="redundancy: prompts that say again what one before them says; outliers: prompts "
+            "closer to another class than to their own."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Bank to write (.yaml).")],
+    encoder: encoding.EncoderName = DEFAULT_ENCODER,
+    device: encoding.Device = "auto",
+    precision: encoding.Precision = "auto",
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="redundancy: the cosine above which a prompt is dropped; outliers: the "
+            "silhouette below which. What a cosine means depends on the encoder: read what it "
+            "drops. [default: 0.95; outliers 0]"
+        ),
+    ] = None,
+    keep: Annotated[
+        int, typer.Option(min=1, help="Prompts that every class keeps where it has as many.")
+    ] = 3,
+    listing: Annotated[
+        Path | None,
+        typer.Option("--list", help="CSV of what was dropped, in place of standard output."),
+    ] = None,
+) -> None:
+    """Drop prompts that add nothing or lead astray, judged by their embeddings without labels."""
+    from cupl.bank import PromptBank
+    from cupl.encoders import load_encoder
+    from cupl.pruning import prune as prune_bank
+
+    check_target(output, bank)
+    if listing is not None:
+        check_target(listing, bank)
+        if listing.resolve() == output.resolve():
+            raise typer.BadParameter("--list and -o name the same file")
+    before, loaded = PromptBank.load(bank), load_encoder(encoder, device, precision)
+    with progress("prompts") as update:
+        pruned = prune_bank(before, loaded, by=by, threshold=threshold, keep=keep, progress=update)
+    _list(pruned.dropped, listing)
+    set_aside(output, pruned.bank.to_bytes())
+    pruned.bank.save(output)
+    total = sum(len(entry.texts) for entry in before)
+    touched = len({drop.label.key for drop in pruned.dropped})
+    say(
+        f"wrote {output}: dropped {len(pruned.dropped):,} of {count(total, 'prompt')}, in "
+        f"{touched:,} of {count(len(before), 'class', 'classes')}"
+    )
+    if pruned.spared:
+        say(f"  {pruned.spared:,} more would go, but every class keeps {keep} (--keep)")
+    say(f"next: cupl evaluate IMAGES --bank {bank} --bank {output}")
+
+
+def _list(dropped: "list[Dropped]", path: Path | None) -> None:
+    """Each prompt that was dropped and why, on standard output or as CSV."""
+    from cupl.files import write_atomically
+    from cupl.pruning import to_csv
+
+    if path is not None:
+        write_atomically(path, to_csv(dropped))
+        return
+    for drop in dropped:
+        typer.echo(printable(f"{drop.label}: {drop.prompt}"))
+        typer.echo(printable(f"  {drop.reason}"))

@@ -1,8 +1,12 @@
+import csv
 import json
 from pathlib import Path
 
+import pytest
+
 from cupl.bank import PromptBank
 from tests.cli.conftest import Cupl
+from tests.models import bank_of, save_clip
 
 
 def test_import_and_check(cupl: Cupl, tmp_path: Path) -> None:
@@ -61,3 +65,113 @@ def test_the_shipped_bank_has_nothing_alarming(cupl: Cupl) -> None:
     assert "1,000 classes" in outcome.err
     for kind in ("refusal", "non-answer", "markup"):
         assert kind not in outcome.err
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def repetitive(tmp_path: Path) -> Path:
+    """Two prompts for each class, and then one of them again."""
+    path = tmp_path / "bank.yaml"
+    cat = ["A small cat with a tree.", "dog dog frog the", "A small cat with a tree."]
+    dog = ["A large dog has\na \x1b[31mphoto.", "of of of", "of of of"]
+    bank_of({"cat": cat, "dog": dog}).save(path)
+    return path
+
+
+def test_prune_lists_what_it_drops(
+    cupl: Cupl, clip: Path, repetitive: Path, tmp_path: Path
+) -> None:
+    new, held = tmp_path / "new.yaml", "something else"
+    new.write_text(held)
+    options = ["--encoder", clip, "--threshold", 0.9999, "--keep", 2]
+    outcome = cupl("bank", "prune", repetitive, "--by", "redundancy", "-o", new, *options)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.splitlines() == [
+        "cat: A small cat with a tree.",
+        "  cosine 1.000 to: A small cat with a tree.",
+        "dog: of of of",
+        "  cosine 1.000 to: of of of",
+    ]
+    assert "dropped 2 of 6 prompts, in 2 of 2 classes" in outcome.err
+    assert f"next: cupl evaluate IMAGES --bank {repetitive} --bank {new}" in outcome.err
+    before, after = PromptBank.load(repetitive), PromptBank.load(new)
+    assert [entry.texts for entry in after] == [entry.texts[:2] for entry in before]
+    assert (tmp_path / "new.yaml.old").read_text() == held
+
+
+def test_prune_writes_its_list_to_a_file(
+    cupl: Cupl, clip: Path, repetitive: Path, tmp_path: Path
+) -> None:
+    new, listing = tmp_path / "new.yaml", tmp_path / "dropped.csv"
+    options = ["--encoder", clip, "--threshold", 1, "--keep", 1, "--list", listing]
+    outcome = cupl("bank", "prune", repetitive, "--by", "outliers", "-o", new, *options)
+    assert outcome.code == 0, outcome.err
+    assert outcome.out == ""
+    with listing.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    assert "dropped 4 of 6 prompts" in outcome.err
+    assert "2 more would go, but every class keeps 1 (--keep)" in outcome.err
+    for row in rows:
+        assert {row["class"], row["nearest"]} == {"cat", "dog"}
+        assert row["reason"].startswith(f"silhouette {float(row['score']):.2f}: cosine ")
+    left = sum(len(entry.texts) for entry in PromptBank.load(new))
+    assert left == 2
+
+
+def test_prune_cannot_repaint_the_terminal(
+    cupl: Cupl, clip: Path, repetitive: Path, tmp_path: Path
+) -> None:
+    options = ["--encoder", clip, "--threshold", -1, "--keep", 1, "-o", tmp_path / "new.yaml"]
+    bank = PromptBank.load(repetitive)
+    bank.classes[1].prompts = {"": bank.classes[1].texts[::-1]}
+    bank.save(repetitive)
+    outcome = cupl("bank", "prune", repetitive, "--by", "redundancy", *options)
+    assert "dog: A large dog has\\na \\x1b[31mphoto.\n" in outcome.out
+    assert "\x1b" not in outcome.out
+
+
+def test_prune_keeps_three_prompts_unless_told(
+    cupl: Cupl, clip: Path, repetitive: Path, tmp_path: Path
+) -> None:
+    new = tmp_path / "new.yaml"
+    options = ["--encoder", clip, "-o", new]
+    outcome = cupl("bank", "prune", repetitive, "--by", "redundancy", *options)
+    assert outcome.out == ""
+    assert "dropped 0 of 6 prompts, in 0 of 2 classes" in outcome.err
+    assert "more would go, but every class keeps 3" in outcome.err
+    assert new.read_bytes() == repetitive.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["bank.yaml", "-o", "new.yaml"], 2, "--by"),
+        (["bank.yaml", "-o", "new.yaml", "--by", "luck"], 2, "luck"),
+        (["bank.yaml", "-o", "bank.yaml", "--by", "outliers"], 1, "also what is read"),
+        (["no.yaml", "-o", "new.yaml", "--by", "outliers"], 1, "no.yaml: no such file"),
+        (["bank.yaml", "-o", "no/new.yaml", "--by", "outliers"], 1, "does not exist"),
+        (["bank.yaml", "-o", "n", "--by", "outliers", "--list", "bank.yaml"], 1, "what is read"),
+        (["bank.yaml", "-o", "n", "--by", "outliers", "--list", "./n"], 2, "same file"),
+        (["bank.yaml", "-o", "n", "--by", "outliers", "--threshold", "5"], 1, "from -1 to 1"),
+        (["bank.yaml", "-o", "n", "--by", "outliers", "--keep", "0"], 2, "keep"),
+    ],
+)
+def test_prune_refuses_what_it_cannot_do(
+    cupl: Cupl,
+    clip: Path,
+    repetitive: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(repetitive.parent)
+    outcome = cupl("bank", "prune", *arguments, "--encoder", clip)
+    assert outcome.code == code
+    assert message in outcome.err
+    assert [path.name for path in repetitive.parent.iterdir()] == ["bank.yaml"]
