@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from scipy.optimize import minimize_scalar
-from torch.nn.functional import (
-    binary_cross_entropy_with_logits,
-    cross_entropy,
-    one_hot,
-)
+from torch.nn.functional import softplus
 
 from cupl.errors import InputError
 from cupl.vectors import Provenance
 
-_LOWEST, _HIGHEST = 1e-2, 1e2
+LOWEST, HIGHEST = 1e-2, 1e2
 
 
 def fit_temperature(scores: torch.Tensor, targets: torch.Tensor, provenance: Provenance) -> float:
@@ -35,14 +33,18 @@ def fit_temperature(scores: torch.Tensor, targets: torch.Tensor, provenance: Pro
     """
     if not len(scores) or len(scores) != len(targets):
         raise InputError(f"a temperature needs images with labels: {len(scores)}, {len(targets)}")
-    scores = scores.double()
-    truth = one_hot(targets, scores.shape[1]).double()
+    plain = provenance.model_copy(update={"temperature": 1.0}).logits(scores.float())
+    true = plain.gather(1, targets[:, None])[:, 0].double()
 
     def loss(exponent: float) -> float:
-        logits = provenance.model_copy(update={"temperature": 10.0**exponent}).logits(scores)
+        """Negative log-likelihood: the cross-entropy of the softmax, or of all the sigmoids."""
+        logits = plain / 10.0**exponent
         if provenance.logit_bias is None:
-            return cross_entropy(logits, targets).item()
-        return binary_cross_entropy_with_logits(logits, truth).item()
+            normalizer = logits.logsumexp(dim=1)
+        else:
+            normalizer = softplus(logits).sum(dim=1)
+        return float((normalizer.double() - true / 10.0**exponent).mean())
 
-    found = minimize_scalar(loss, bounds=(-2, 2), method="bounded", options={"xatol": 1e-4})
-    return float(min(max(10.0**found.x, _LOWEST), _HIGHEST))
+    bounds = (math.log10(LOWEST), math.log10(HIGHEST))
+    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
+    return float(10.0**found.x)

@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cupl.classifier import Prediction, Score, ZeroShotClassifier
+from cupl.classifier import ZeroShotClassifier
+from cupl.confidence import ANY, Rule
 from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.explain import Explanation, PromptScore, Side
+from cupl.prediction import Prediction, Score
 from cupl.progress import Progress, ignore
-from cupl.tables import Failures, check_format, json_lines, write_predictions
+from cupl.tables import Failures, check_format, columns_of, json_lines, write_predictions
+from cupl.vectors import ClassVectors
 
 Paths = Sequence[str | os.PathLike[str]]
 
@@ -27,10 +31,13 @@ Paths = Sequence[str | os.PathLike[str]]
 def label_images(
     classifier: ZeroShotClassifier,
     images: Paths,
-    output: Path,
+    output: Path | None,
     format: str,
     top_k: int = 5,
     *,
+    rule: Rule = ANY,
+    explain: int = 0,
+    seen: Callable[[Prediction], None] = ignore,
     resume: bool = False,
     progress: Progress = ignore,
 ) -> Failures:
@@ -40,9 +47,12 @@ def label_images(
         classifier: what names the images.
         images: their paths.
         output: the file to write, whole or not at all. What is no regular file, such as a pipe,
-            is written directly.
+            is written directly, and so is standard output, which None stands for.
         format: one of ``cupl.tables.FORMATS``.
         top_k: classes to name for each image; all of them where there are fewer.
+        rule: how scores become labels.
+        explain: as for :meth:`ZeroShotClassifier.predict`.
+        seen: told each prediction as it is written, those of the earlier run included.
         resume: go on where a run that was stopped has left ``OUTPUT.part``; the result is the
             same as if it had not been stopped. Without such a file the run begins at the first
             image. Otherwise what was left is thrown away.
@@ -59,21 +69,34 @@ def label_images(
     """
     check_format(format, output)
     top_k = min(top_k, len(classifier.labels))
-    if output.exists() and not output.is_file():
-        return write_predictions(classifier.predict(images, top_k), top_k, format, output)
+    more = columns_of(
+        rejected=rule.may_reject or classifier.reject is not None,
+        labels=rule.multi_label,
+        explanation=explain > 0,
+    )
+
+    def predict(images: Paths) -> Generator[Prediction, None, None]:
+        return classifier.predict(images, top_k, **asdict(rule), explain=explain)
+
+    def write(predictions: Iterable[Prediction]) -> Failures:
+        return write_predictions(_shown(predictions, seen), top_k, format, output, more)
+
+    predict(()).close()  # refuses what cannot be used, before a file is made
+    if output is None or (output.exists() and not output.is_file()):
+        return write(predict(images))
     partial = output.with_name(f"{output.name}.part")
     try:
         with _opened(partial, resume) as file:
-            done = _begun(file, partial, _settings(classifier, top_k), images)
+            done = _begun(file, partial, _settings(classifier, top_k, rule, explain), images)
             if images:
                 progress(done, len(images))
-            with closing(classifier.predict(images[done:], top_k)) as predictions:
-                for line in json_lines(predictions, top_k):
+            with closing(predict(images[done:])) as predictions:
+                for line in json_lines(predictions, top_k, more):
                     file.write(line.encode("ascii"))
                     file.flush()  # what a killed process has handed over is not lost
                     done += 1
                     progress(done, len(images))
-            failures = write_predictions(_rows(file, partial), top_k, format, output)
+            failures = write(_rows(file, partial))
         partial.unlink(missing_ok=True)
     except CuplError:
         raise  # some are an OSError too
@@ -95,19 +118,41 @@ def _opened(partial: Path, resume: bool) -> BinaryIO:
     return partial.open("x+b")
 
 
-def _settings(classifier: ZeroShotClassifier, top_k: int) -> dict[str, Any]:
-    """All that decides a row. The last digits of a score depend on the batch it was made in."""
-    vectors, encoder = classifier.vectors, classifier.encoder
-    described = [vectors.provenance.model_dump_json(), *(asdict(one) for one in vectors.labels)]
-    digest = hashlib.sha256(json.dumps(described).encode())
-    digest.update(vectors.matrix.numpy().tobytes())
+def _shown(
+    predictions: Iterable[Prediction], seen: Callable[[Prediction], None]
+) -> Iterator[Prediction]:
+    for prediction in predictions:
+        seen(prediction)
+        yield prediction
+
+
+def _settings(
+    classifier: ZeroShotClassifier, top_k: int, rule: Rule, explain: int
+) -> dict[str, Any]:
+    """All that decides a row. The last digits of a score depend on the batch it was made in.
+
+    What is not used is None, as it is to the files of before it could be used.
+    """
+    encoder, reject, thresholds = classifier.encoder, classifier.reject, rule.class_thresholds
     return {
         "format": "cupl-part/1",
-        "class vectors": digest.hexdigest(),
+        "class vectors": _digest(classifier.vectors),
         "precision": encoder.precision,
         "batch size": encoder.image_batch,
         "top-k": top_k,
+        "threshold": rule.threshold,
+        "several labels": rule.multi_label or None,
+        "thresholds of the classes": thresholds and dict(thresholds),
+        "reject bank": reject and _digest(reject),
+        "explanations": explain or None,
     }
+
+
+def _digest(vectors: ClassVectors) -> str:
+    described = [vectors.provenance.model_dump_json(), *(asdict(one) for one in vectors.labels)]
+    digest = hashlib.sha256(json.dumps(described).encode())
+    digest.update(vectors.matrix.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _begun(file: BinaryIO, partial: Path, settings: dict[str, Any], images: Paths) -> int:
@@ -168,9 +213,26 @@ def _parsed(line: bytes) -> Prediction | None:
     record: Any = _json(line) if line.endswith(b"\n") else None
     try:
         top = tuple(Score(**score) for score in record["top"])
-        return Prediction(top, record["path"], record["error"])
-    except (TypeError, KeyError):
+        path, error, rejected = record["path"], record["error"], record.get("rejected")
+        labels = tuple(Score(**score) for score in record.get("labels", ()))
+        explanation = _explanation(path, record.get("explanation"))
+        return Prediction(top, path, error, rejected, labels, explanation)
+    except (TypeError, KeyError, AttributeError):
         return None
+
+
+def _explanation(path: str | None, record: Any) -> Explanation | None:
+    return record and Explanation(path, _side(record["winner"]), _side(record["runner_up"]))
+
+
+def _side(record: Any) -> Side | None:
+    if record is None:
+        return None
+    prompts = {
+        name: tuple(PromptScore(**one) for one in record[name])
+        for name in ("speak_for", "speak_against")
+    }
+    return Side(**(record | prompts))
 
 
 def _json(line: bytes) -> Any:

@@ -6,8 +6,9 @@ import csv
 import io
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,7 +18,8 @@ from cupl.errors import InputError
 from cupl.files import open_atomically
 
 if TYPE_CHECKING:
-    from cupl.classifier import Prediction
+    from cupl.explain import Explanation
+    from cupl.prediction import Prediction
 
 TABLE_ROWS = 100
 """Images in one table: its columns can only be measured when all of its rows are there."""
@@ -25,11 +27,28 @@ ROW_GROUP = 10_000
 """Images in one row group of a Parquet file."""
 EXAMPLES = 3
 
-Writer = Callable[["Iterable[Prediction]", int], Iterator[str]]
-"""Predictions and the number of classes named for each, to pieces of text."""
+REJECTED, LABELS, EXPLANATION = "rejected", "labels", "explanation"
+"""Columns that are there only when they are asked for, in this order after all others.
+
+``rejected`` says why an image that could be read has no label. ``labels`` are all labels of an
+image: in CSV their names between ``|``, with a backslash before one that is part of a name (and
+before a backslash); else objects as in ``top``. An explanation stands in a table and in JSON
+lines; CSV and Parquet have no column for it.
+"""
+
+Writer = Callable[["Iterable[Prediction]", int, "Collection[str]"], Iterator[str]]
+"""Predictions, the number of classes named for each and further columns, to pieces of text."""
 
 
-def csv_rows(predictions: Iterable[Prediction], top_k: int) -> Iterator[str]:
+def columns_of(*, rejected: bool, labels: bool, explanation: bool) -> list[str]:
+    """The further columns, in order."""
+    wanted = {REJECTED: rejected, LABELS: labels, EXPLANATION: explanation}
+    return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def csv_rows(
+    predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
+) -> Iterator[str]:
     """A row an image; the second best and further classes in numbered columns."""
     further = [
         f"{column}_{rank}"
@@ -38,7 +57,8 @@ def csv_rows(predictions: Iterable[Prediction], top_k: int) -> Iterator[str]:
     ]
     buffer = io.StringIO(newline="")
     rows = csv.writer(buffer)  # its CR LF makes it quote a name with either
-    rows.writerow(["path", "label", "id", "score", "probability", "error", *further])
+    last = [name for name in (REJECTED, LABELS) if name in more]
+    rows.writerow(["path", "label", "id", "score", "probability", "error", *further, *last])
     yield _drain(buffer)
     for prediction in predictions:
         cells = [
@@ -46,19 +66,29 @@ def csv_rows(predictions: Iterable[Prediction], top_k: int) -> Iterator[str]:
             for score in prediction.top[:top_k]
         ]
         first, *rest = cells + [[""] * 4] * (top_k - len(cells))
+        if prediction.rejected is not None:
+            first = ["", "", *first[2:]]
         row = [prediction.path or "", *first, prediction.error or ""]
-        rows.writerow(row + [cell for score in rest for cell in score])
+        row += [cell for score in rest for cell in score]
+        texts = {REJECTED: prediction.rejected or "", LABELS: _joined(prediction)}
+        rows.writerow(row + [texts[name] for name in last])
         yield _drain(buffer)
 
 
-def json_lines(predictions: Iterable[Prediction], top_k: int) -> Iterator[str]:
+def _joined(prediction: Prediction) -> str:
+    return "|".join(re.sub(r"([|\\])", r"\\\1", score.label) for score in prediction.labels)
+
+
+def json_lines(
+    predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
+) -> Iterator[str]:
     """A JSON object an image, ASCII, so that names which are not valid text survive."""
     for prediction in predictions:
-        yield json.dumps(_record(prediction)) + "\n"
+        yield json.dumps(_record(prediction, more)) + "\n"
 
 
-def _record(prediction: Prediction) -> dict[str, Any]:
-    return {
+def _record(prediction: Prediction, more: Collection[str]) -> dict[str, Any]:
+    record: dict[str, Any] = {
         "path": prediction.path,
         "label": prediction.label,
         "id": prediction.id,
@@ -67,9 +97,25 @@ def _record(prediction: Prediction) -> dict[str, Any]:
         "error": prediction.error,
         "top": [asdict(score) for score in prediction.top],
     }
+    if REJECTED in more:
+        record[REJECTED] = prediction.rejected
+    if LABELS in more:
+        record[LABELS] = [asdict(score) for score in prediction.labels]
+    if EXPLANATION in more:
+        record[EXPLANATION] = _explained(prediction.explanation)
+    return record
 
 
-def write_parquet(predictions: Iterable[Prediction], file: BinaryIO) -> None:
+def _explained(explanation: Explanation | None) -> dict[str, Any] | None:
+    if explanation is None:
+        return None
+    sides = {"winner": explanation.winner, "runner_up": explanation.runner_up}
+    return {name: side and asdict(side) for name, side in sides.items()}
+
+
+def write_parquet(
+    predictions: Iterable[Prediction], file: BinaryIO, more: Collection[str] = ()
+) -> None:
     r"""The columns of the JSON lines, in row groups of ``ROW_GROUP`` images.
 
     Parquet's text is UTF-8: a file name that is not has its odd bytes spelled out, as ``\xff``.
@@ -80,10 +126,12 @@ def write_parquet(predictions: Iterable[Prediction], file: BinaryIO) -> None:
     best = {"label": pa.string(), "id": pa.string(), "score": pa.float32(),
             "probability": pa.float32()}  # fmt: skip
     top = pa.list_(pa.struct(best))
-    schema = pa.schema({"path": pa.string(), **best, "error": pa.string(), "top": top})
+    kinds = {"path": pa.string(), **best, "error": pa.string(), "top": top}
+    last = {REJECTED: pa.string(), LABELS: top}
+    schema = pa.schema(kinds | {name: kind for name, kind in last.items() if name in more})
     rows = iter(predictions)
     with ParquetWriter(file, schema) as writer:
-        while group := [_record(prediction) for prediction in islice(rows, ROW_GROUP)]:
+        while group := [_record(prediction, last) for prediction in islice(rows, ROW_GROUP)]:
             for record in group:
                 record["path"] = record["path"] and _spelled_out(record["path"])
             writer.write_table(pa.Table.from_pylist(group, schema), row_group_size=ROW_GROUP)
@@ -93,25 +141,30 @@ def _spelled_out(name: str) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def table(predictions: Iterable[Prediction], top_k: int) -> Iterator[str]:
+def table(
+    predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
+) -> Iterator[str]:
     """A table for a person, a new one every ``TABLE_ROWS`` images.
 
-    The best class with its numbers, then the others.
+    The best class with its numbers, then the others; explanations below the table.
     """
     rows = iter(predictions)
     part = list(islice(rows, TABLE_ROWS))
-    yield _grid(part, top_k)
-    while part := list(islice(rows, TABLE_ROWS)):
-        yield _grid(part, top_k)
+    while True:
+        yield _grid(part, top_k, more)
+        if EXPLANATION in more:
+            yield "".join(map(_told, part))
+        if not (part := list(islice(rows, TABLE_ROWS))):
+            return
 
 
-def _grid(predictions: list[Prediction], top_k: int) -> str:
+def _grid(predictions: list[Prediction], top_k: int, more: Collection[str]) -> str:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    grid = Table("image", "label", box=box.SIMPLE_HEAD)
+    grid = Table("image", "labels" if LABELS in more else "label", box=box.SIMPLE_HEAD)
     grid.add_column("probability", justify="right")
     grid.add_column("cosine", justify="right")
     if top_k > 1:
@@ -120,9 +173,12 @@ def _grid(predictions: list[Prediction], top_k: int) -> str:
         if prediction.error is not None:
             cells = [f"error: {prediction.error}", "", "", ""]
         else:
-            best, *others = prediction.top
+            best = prediction.top[0]
+            labels = ", ".join(score.label for score in prediction.labels) or prediction.label
+            others = [score for score in prediction.top[1:] if score not in prediction.labels]
             then = ", ".join(f"{score.label} {score.probability:.1%}" for score in others)
-            cells = [best.label, f"{best.probability:.1%}", f"{best.score:.3f}", then]
+            label = labels or f"- ({prediction.rejected})"
+            cells = [label, f"{best.probability:.1%}", f"{best.score:.3f}", then]
         style = "red" if prediction.error is not None else ""
         texts = [prediction.path or "", *cells[: len(grid.columns) - 1]]
         # Text, not str: square brackets in a name are not markup.
@@ -132,6 +188,20 @@ def _grid(predictions: list[Prediction], top_k: int) -> str:
     with console.capture() as capture:
         console.print(grid)
     return capture.get()
+
+
+def _told(prediction: Prediction) -> str:
+    """The prompts that decided, each on a line with its cosine."""
+    explanation = prediction.explanation
+    if explanation is None:
+        return ""
+    lines = [prediction.path or "image"]
+    for side in (explanation.winner, explanation.runner_up):
+        if side is not None:
+            lines.append(f"  {side.label}: {side.probability:.1%}, score {side.score:.3f}")
+            lines += [f"    for      {one.cosine:.3f}  {one.text}" for one in side.speak_for]
+            lines += [f"    against  {one.cosine:.3f}  {one.text}" for one in side.speak_against]
+    return "\n".join(map(printable, lines)) + "\n\n"
 
 
 WRITERS: dict[str, Writer] = {"table": table, "csv": csv_rows, "jsonl": json_lines}
@@ -176,7 +246,11 @@ def check_format(format: str, path: Path | None) -> None:
 
 
 def write_predictions(
-    predictions: Iterable[Prediction], top_k: int, format: str, path: Path | None
+    predictions: Iterable[Prediction],
+    top_k: int,
+    format: str,
+    path: Path | None,
+    more: Collection[str] = (),
 ) -> Failures:
     """Write predictions as they come, in memory that does not grow with them.
 
@@ -185,6 +259,7 @@ def write_predictions(
         top_k: the number of classes that each names.
         format: one of ``FORMATS``.
         path: the file to write, whole or not at all; None for standard output.
+        more: further columns; see :func:`columns_of`.
 
     Returns:
         Those that are errors.
@@ -197,17 +272,17 @@ def write_predictions(
     failures = Failures()
     watched = failures.watch(predictions)
     if path is None:
-        for piece in WRITERS[format](watched, top_k):
+        for piece in WRITERS[format](watched, top_k, more):
             sys.stdout.write(piece)
             sys.stdout.flush()
         return failures
     with open_atomically(path) as file:
         if format in WRITERS:
-            for piece in WRITERS[format](watched, top_k):
+            for piece in WRITERS[format](watched, top_k, more):
                 # File names that are not valid text keep their bytes.
                 file.write(piece.encode("utf-8", "surrogateescape"))
         else:
-            write_parquet(watched, file)
+            write_parquet(watched, file, more)
     return failures
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -149,6 +150,18 @@ class ClassVectors:
             raise InputError(f"{path}: no class vectors: {error}") from error
         except (SafetensorError, OSError) as error:
             raise InputError(f"{path}: not a whole safetensors file ({error})") from error
+
+    def with_temperature(self, temperature: float) -> ClassVectors:
+        """The same classes, whose logits are divided by another temperature.
+
+        Raises:
+            InputError: it is not a number above 0.
+
+        """
+        if not 0 < temperature < math.inf:
+            raise InputError(f"the temperature {temperature} is not a number above 0")
+        changes = {"temperature": float(temperature)}
+        return replace(self, provenance=self.provenance.model_copy(update=changes))
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Accept only the encoder that made these vectors; equal width proves nothing.

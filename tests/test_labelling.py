@@ -5,8 +5,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from cupl.classifier import ZeroShotClassifier
+from cupl.classifier import Prediction, ZeroShotClassifier
+from cupl.confidence import Rule
 from cupl.errors import InputError, MissingFileError
 from cupl.labelling import label_images
 from cupl.tables import FORMATS, Failures, write_predictions
@@ -337,3 +339,114 @@ def test_an_encoder_that_fails_leaves_what_is_done(tmp_path: Path, photos: list[
         label_images(classifier, photos, tmp_path / "out", "csv", 2)
     label_images(classifier, photos, tmp_path / "out", "csv", 2, resume=True)
     assert image_calls(classifier) == [3, 3, 2]
+
+
+NONE = bank_of({"none": ["blue"]}, name="none")
+
+
+def rejecting(reject: bool = True) -> ZeroShotClassifier:
+    """As ``classifier_of``, but two classes; the third can be the reject bank."""
+    texts = {"red": [1.0, 0.0, 0.0], "green": [0.0, 2.0, 0.0], "blue": [0.0, 0.0, 1.0]}
+    encoder = HandMadeEncoder(texts, COLORS)
+    encoder.image_batch = BATCH
+    bank = bank_of({"rose": ["red"], "leaf": ["green"]})
+    return ZeroShotClassifier.from_bank(bank, encoder, reject=NONE if reject else None)
+
+
+SEVERAL = Rule(0.6, multi_label=True)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("rule", [Rule(0.9), SEVERAL])
+def test_a_run_with_every_option_goes_on(
+    tmp_path: Path, photos: list[Path], format: str, rule: Rule
+) -> None:
+    how: dict[str, Any] = {"rule": rule, "explain": 2}
+    label_images(rejecting(), photos, tmp_path / "whole", format, 2, **how)
+    target = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        label_images(rejecting(), photos, target, format, 2, progress=stopping(5), **how)
+    seen: list[Prediction] = []
+    label_images(rejecting(), photos, target, format, 2, seen=seen.append, resume=True, **how)
+    assert target.read_bytes() == (tmp_path / "whole").read_bytes()
+    expected = rejecting().predict(photos, 2, **asdict(rule), explain=2)
+    assert seen == list(expected)
+    assert any(one.rejected for one in seen)
+    assert any(one.label for one in seen)
+
+
+@pytest.mark.parametrize(
+    ("rule", "reject", "explain", "message"),
+    [
+        (Rule(0.8, multi_label=True), True, 2, "threshold '0.6', not '0.8'"),
+        (Rule(0.6), True, 2, "several labels 'True', not 'None'"),
+        (Rule(0.6, True, {"rose": 0.5, "leaf": 0.5}), True, 2, "thresholds of the classes 'None'"),
+        (Rule(0.6, True, {"rose": 0.5, "leaf": 0.5}), False, 2, "thresholds of the classes 'None'"),
+        (SEVERAL, True, 0, "explanations '2', not 'None'"),
+        (SEVERAL, True, 3, "explanations '2', not '3'"),
+    ],
+)
+def test_a_run_goes_on_with_the_same_options_only(
+    tmp_path: Path, photos: list[Path], rule: Rule, reject: bool, explain: int, message: str
+) -> None:
+    target = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        label_images(
+            *(rejecting(), photos, target, "csv", 2),
+            rule=SEVERAL,
+            explain=2,
+            progress=stopping(5),
+        )
+    before = (tmp_path / "out.part").read_bytes()
+    with pytest.raises(InputError, match=message):
+        label_images(
+            *(rejecting(reject), photos, target, "csv", 2),
+            rule=rule,
+            explain=explain,
+            resume=True,
+        )
+    assert (tmp_path / "out.part").read_bytes() == before
+
+
+def test_a_run_goes_on_with_the_same_reject_bank_and_temperature_only(
+    tmp_path: Path, photos: list[Path]
+) -> None:
+    target = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        label_images(rejecting(), photos, target, "csv", 2, progress=stopping(5))
+    with pytest.raises(InputError, match="made with reject bank"):
+        label_images(rejecting(False), photos, target, "csv", 2, resume=True)
+    warmer = rejecting()
+    warmer.vectors = warmer.vectors.with_temperature(2.0)
+    with pytest.raises(InputError, match="made with class vectors"):
+        label_images(warmer, photos, target, "csv", 2, resume=True)
+    label_images(rejecting(), photos, target, "csv", 2, resume=True)
+
+
+def test_a_run_from_before_there_were_these_options_goes_on(
+    tmp_path: Path, photos: list[Path], expected: dict[str, bytes]
+) -> None:
+    partial = stop_at(6, photos, tmp_path / "out")
+    first, *rows = partial.read_bytes().splitlines(keepends=True)
+    before = {name: value for name, value in json.loads(first).items() if value is not None}
+    assert list(before) == ["format", "class vectors", "precision", "batch size", "top-k"]
+    partial.write_bytes(json.dumps(before).encode() + b"\n" + b"".join(rows))
+    classifier = classifier_of()
+    label_images(classifier, photos, tmp_path / "out", "csv", 2, resume=True)
+    assert image_calls(classifier) == [3, 2]
+    assert (tmp_path / "out").read_bytes() == expected["csv"]
+
+
+def test_what_cannot_be_used_is_refused_before_a_file_is_made(
+    tmp_path: Path, photos: list[Path]
+) -> None:
+    with pytest.raises(InputError, match="softmax"):
+        label_images(classifier_of(), photos, tmp_path / "out", "csv", rule=Rule(multi_label=True))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_standard_output(photos: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    failures = label_images(classifier_of(), photos, None, "jsonl", 2)
+    assert failures.count == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["path"] for line in lines] == list(map(str, photos))

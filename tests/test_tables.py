@@ -3,7 +3,9 @@ import io
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,12 +15,14 @@ from hypothesis import strategies as st
 
 from cupl.classifier import Prediction, Score
 from cupl.errors import InputError
+from cupl.explain import Explanation, PromptScore, Side
 from cupl.tables import (
     EXAMPLES,
     FORMATS,
     ROW_GROUP,
     TABLE_ROWS,
     Failures,
+    columns_of,
     csv_rows,
     json_lines,
     printable,
@@ -192,3 +196,90 @@ def test_an_unknown_format_is_named(tmp_path: Path) -> None:
 
 def test_printable() -> None:
     assert printable("naïve 树 \x1b[0m\n") == "naïve 树 \\x1b[0m\\n"
+
+
+WINNER = Side(
+    "tree frog", "n1", 0.31, 0.75, (PromptScore("[b]toe pads[/b]\x1b", "What?", 0.345),), ()
+)
+RIVAL = Side("toad", None, 0.2, 0.25, (), (PromptScore("warts", "", 0.1),))
+EXPLAINED = replace(GOOD, explanation=Explanation("a,b.jpg", WINNER, RIVAL))
+REJECTED_ONE = Prediction((FROG, TOAD), "wall.jpg", rejected="below the threshold 0.9: tree frog")
+MORE = ["rejected", "labels"]
+SEVERAL = replace(GOOD, labels=(FROG, replace(TOAD, label="a|b\\")))
+
+
+def test_columns_that_are_asked_for() -> None:
+    assert columns_of(rejected=False, labels=False, explanation=False) == []
+    assert columns_of(rejected=True, labels=True, explanation=True) == [*MORE, "explanation"]
+
+
+def test_csv_of_what_has_no_label() -> None:
+    rows = parse_csv("".join(csv_rows([REJECTED_ONE, GOOD, BAD], 2, ["rejected"])))
+    assert list(rows[0])[-5:] == ["label_2", "id_2", "score_2", "probability_2", "rejected"]
+    first, *others = rows
+    assert (first["label"], first["id"], first["rejected"]) == ("", "", REJECTED_ONE.rejected)
+    assert (first["score"], first["probability"]) == ("0.312346", "0.750000")
+    assert first["label_2"] == TOAD.label
+    assert [row["rejected"] for row in others] == ["", ""]
+
+
+def test_csv_of_several_labels() -> None:
+    rows = parse_csv("".join(csv_rows([SEVERAL, REJECTED_ONE], 1, MORE)))
+    assert [row["labels"] for row in rows] == ["tree frog|a\\|b\\\\", ""]
+    assert list(rows[0])[-2:] == MORE
+
+
+@given(st.lists(texts, min_size=1, max_size=3))
+def test_labels_in_a_cell_can_be_told_apart(names: list[str]) -> None:
+    labels = tuple(Score(name, None, 0.5, 0.5) for name in names)
+    (row,) = parse_csv("".join(csv_rows([replace(GOOD, labels=labels)], 1, MORE)))
+    parts = re.findall(r"((?:[^|\\]|\\.)*)(?:\||\Z)", row["labels"], re.DOTALL)
+    found = [re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in parts]
+    assert found[: len(names)] == names
+    assert row["labels"].count("|") - sum(name.count("|") for name in names) == len(names) - 1
+
+
+def test_json_lines_of_further_columns() -> None:
+    more = columns_of(rejected=True, labels=True, explanation=True)
+    rejected, several, explained, bad = (
+        json.loads(line) for line in json_lines([REJECTED_ONE, SEVERAL, EXPLAINED, BAD], 2, more)
+    )
+    assert list(rejected)[-4:] == ["top", *more]
+    assert (rejected["label"], rejected["id"]) == (None, None)
+    assert (rejected["rejected"], rejected["labels"]) == (REJECTED_ONE.rejected, [])
+    assert [label["label"] for label in several["labels"]] == ["tree frog", "a|b\\"]
+    assert set(explained["explanation"]) == {"winner", "runner_up"}
+    assert explained["explanation"]["winner"]["speak_for"] == [
+        {"text": "[b]toe pads[/b]\x1b", "question": "What?", "cosine": 0.345}
+    ]
+    assert (bad["explanation"], bad["rejected"], bad["error"]) == (None, None, BAD.error)
+
+
+def test_parquet_of_further_columns(tmp_path: Path) -> None:
+    path = tmp_path / "out.parquet"
+    write_predictions([REJECTED_ONE, SEVERAL, BAD], 2, "parquet", path, [*MORE, "explanation"])
+    rejected, several, bad = pq.read_table(path).to_pylist()
+    assert list(rejected)[-3:] == ["top", *MORE]
+    assert (rejected["label"], rejected["rejected"]) == (None, REJECTED_ONE.rejected)
+    assert [label["label"] for label in several["labels"]] == ["tree frog", "a|b\\"]
+    assert (bad["rejected"], bad["labels"]) == (None, [])
+
+
+def test_table_of_what_has_no_label_and_of_several() -> None:
+    text = "".join(table([REJECTED_ONE, GOOD], 2, ["rejected"]))
+    assert "- (below the threshold 0.9: tree frog)" in text
+    text = "".join(table([SEVERAL, REJECTED_ONE], 2, MORE))
+    assert "tree frog, a|b\\" in text
+    assert " labels " in text
+
+
+def test_table_with_explanations_below() -> None:
+    text = "".join(table([EXPLAINED, BAD], 2, ["explanation"]))
+    assert "\x1b" not in text
+    assert text.endswith(
+        "a,b.jpg\n"
+        "  tree frog: 75.0%, score 0.310\n"
+        "    for      0.345  [b]toe pads[/b]\\x1b\n"
+        "  toad: 25.0%, score 0.200\n"
+        "    against  0.100  warts\n\n"
+    )

@@ -275,6 +275,21 @@ def test_a_file_from_before_there_was_a_bias_has_none(tmp_path: Path) -> None:
     assert ClassVectors.load(tmp_path / "v").provenance == make_vectors().provenance
 
 
+def test_a_file_from_before_there_was_a_temperature_has_one(tmp_path: Path) -> None:
+    before = {key: value for key, value in PROVENANCE.items() if key != "temperature"}
+    write(tmp_path / "v", provenance=before)
+    assert ClassVectors.load(tmp_path / "v").provenance.temperature == 1.0
+
+
+def test_the_temperature_is_saved_and_loaded(tmp_path: Path) -> None:
+    warm = make_vectors().with_temperature(2.5)
+    warm.save(tmp_path / "v")
+    loaded = ClassVectors.load(tmp_path / "v")
+    assert loaded.provenance == warm.provenance
+    assert loaded.provenance.temperature == 2.5
+    assert loaded.with_temperature(1).provenance == make_vectors().provenance
+
+
 def test_equal_vectors_are_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         make_vectors().save(tmp_path / name)
@@ -354,6 +369,7 @@ PROVENANCE = make_vectors().provenance.model_dump(mode="json")
         ({"provenance": {}}, "provenance.encoder"),
         ({"provenance": PROVENANCE | {"logit_scale": -1}}, "provenance.logit_scale"),
         ({"provenance": PROVENANCE | {"logit_scale": math.nan}}, "provenance.logit_scale"),
+        ({"provenance": PROVENANCE | {"temperature": 0}}, "provenance.temperature"),
         ({"provenance": PROVENANCE | {"logit_bias": math.inf}}, "provenance.logit_bias"),
         ({"provenance": PROVENANCE | {"logit_bias": "none"}}, "provenance.logit_bias"),
         ({"provenance": PROVENANCE | {"combine": "sum"}}, "provenance.combine"),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cupl.cli import bank, batch, cache, classify, demo, embed, encode, generate
+from cupl.cli import bank, batch, cache, classify, demo, embed, encode, evaluate, generate
 from cupl.cli.output import say
 from cupl.errors import CuplError
 
@@ -23,6 +23,7 @@ app.command()(generate.generate)
 app.command()(encode.encode)
 app.command()(embed.embed)
 app.command()(classify.classify)
+app.command()(evaluate.evaluate)
 app.add_typer(bank.app)
 app.add_typer(batch.app)
 app.add_typer(cache.app)

@@ -1,9 +1,9 @@
 """``cupl classify``: images to labels."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,9 +12,15 @@ from cupl.cli.output import check_target, count, progress, say, say_unreadable
 from cupl.encoders import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
-    from cupl.classifier import ZeroShotClassifier
+    from cupl.bank import PromptBank
+    from cupl.classifier import Prediction
+    from cupl.encoders.base import Encoder
+    from cupl.progress import Progress
     from cupl.tables import Failures
+    from cupl.vectors import ClassVectors
 
+SHOWN = 200
+"""Images on a page, at most."""
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
@@ -49,46 +55,103 @@ def classify(
     templates: encoding.Templates = None,
     combine: encoding.Combine = None,
     strict: encoding.Strict = False,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Divide the logits by this. [default: what the vectors carry, or 1]"),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="No label where the best probability is below. With --multi-label: "
+            "every class from this probability on. [default: none; 0.5]",
+        ),
+    ] = None,
+    reject: Annotated[
+        Path | None,
+        typer.Option(help="Bank of what is none of the classes: what is closest to it, no label."),
+    ] = None,
+    multi_label: Annotated[
+        bool,
+        typer.Option(
+            "--multi-label",
+            help="All labels that apply; a CLIP model needs --reject or --class-thresholds for it.",
+        ),
+    ] = False,
+    class_thresholds: Annotated[
+        Path | None,
+        typer.Option(help="For --multi-label: CSV with class,cosine, of every class."),
+    ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="The prompts that decided between the two best classes; with "
+            "--vectors name the --bank too.",
+        ),
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Page to write (.html), with photos beside their probabilities."),
+    ] = None,
 ) -> None:
     """Classify images with a prompt bank or with class vectors.
 
     An image that cannot be read becomes a row with the reason; the others go on and the exit
     code is 3. What is done is kept in OUTPUT.part until all of it is.
     """
-    from cupl.bank import PromptBank
-    from cupl.classifier import ZeroShotClassifier
-    from cupl.encoders import load_encoder
+    from cupl.classifier import Prediction, ZeroShotClassifier
+    from cupl.confidence import Rule, read_class_thresholds
+    from cupl.explain import MOST
     from cupl.images import find_images
-    from cupl.tables import check_format, write_predictions
-    from cupl.vectors import ClassVectors
+    from cupl.labelling import label_images
+    from cupl.progress import Progress, ignore
+    from cupl.tables import Failures, check_format
 
-    if (bank is None) == (vectors is None):
-        raise typer.BadParameter("give either --bank BANK.yaml or --vectors V.safetensors")
+    _check_source(bank, vectors, explain)
     if vectors is not None and (pooling or templates or combine or strict):
         raise typer.BadParameter(
             "--pooling, --templates, --combine and --strict go with --bank; vectors are made"
         )
+    if class_thresholds is not None and not multi_label:
+        raise typer.BadParameter("--class-thresholds go with --multi-label")
     written = _format(format, output, resume)
+    if explain and written not in ("table", "jsonl") and report is None:
+        raise typer.BadParameter(
+            f"--explain has no place in {written}: use --format jsonl or table, or add --report"
+        )
     check_format(written, output)
+    thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
+    rule = Rule(threshold, multi_label, thresholds)
     paths = find_images(images)
+    _check_targets([output, report], [bank, vectors, reject, class_thresholds], paths)
+    prompts, made, loaded = _load(
+        bank, vectors, encoder, device, precision, batch_size,
+        pooling=pooling, templates=templates, combine=combine, strict=strict,
+    )  # fmt: skip
+    if temperature is not None:
+        made = made.with_temperature(temperature)
+    classifier = ZeroShotClassifier(made, loaded, bank=prompts, reject=reject)
+    if classifier.reject is not None:
+        encoding.say_truncated(classifier.reject, loaded)
+    shown: list[Prediction] = []
+
+    def keep(prediction: Prediction) -> None:
+        if report is not None and len(shown) < SHOWN:
+            shown.append(prediction)
+
+    def label(update: Progress) -> Failures:
+        return label_images(
+            classifier, paths, output, written, top_k,
+            rule=rule, explain=MOST if explain else 0, seen=keep, resume=resume, progress=update,
+        )  # fmt: skip
+
+    failures = label(ignore) if output is None else _watched(label, len(paths))
     if output is not None:
-        # Only a file that is there can be one that is read.
-        check_target(output, bank, vectors, *(map(Path, paths) if os.path.lexists(output) else ()))
-    if vectors is not None:
-        made = ClassVectors.load(vectors)
-        loaded = load_encoder(encoder or made.provenance.encoder, device, precision, batch_size)
-    else:
-        assert bank is not None  # noqa: S101 (checked above)
-        texts, prompts = encoding.templates_of(templates, combine), PromptBank.load(bank)
-        loaded = load_encoder(encoder or DEFAULT_ENCODER, device, precision, batch_size)
-        made = encoding.encode_with(prompts, loaded, pooling, texts, combine, strict)
-    classifier = ZeroShotClassifier(made, loaded)
-    top_k = min(top_k, len(classifier.labels))
-    if output is None:
-        failures = write_predictions(classifier.predict(paths, top_k), top_k, written, None)
-    else:
-        failures = _label(classifier, paths, output, written, top_k, resume)
         say(f"wrote {output}: {count(len(paths), 'image')}")
+    if report is not None:
+        _write_page(report, shown, len(paths), explain)
     if failures.count:
         examples = [(str(one.path), str(one.error)) for one in failures.first]
         rest = "  and {} more; their rows say why"
@@ -107,16 +170,56 @@ def _format(format: str | None, output: Path | None, resume: bool) -> str:
     return format or FORMATS.get(ending, "table")
 
 
-def _label(
-    classifier: "ZeroShotClassifier",
-    paths: Sequence[str],
-    output: Path,
-    format: str,
-    top_k: int,
-    resume: bool,
-) -> "Failures":
-    from cupl.labelling import label_images
+def _check_source(bank: Path | None, vectors: Path | None, explain: bool) -> None:
+    if vectors is not None and explain:
+        if bank is None:
+            raise typer.BadParameter("--explain needs the --bank that the vectors were made of")
+    elif (bank is None) == (vectors is None):
+        raise typer.BadParameter("give either --bank BANK.yaml or --vectors V.safetensors")
 
+
+def _check_targets(
+    targets: list[Path | None], inputs: list[Path | None], images: Sequence[str]
+) -> None:
+    for target in targets:
+        if target is not None:
+            # Only a file that is there can be one that is read.
+            photos = map(Path, images) if os.path.lexists(target) else ()
+            check_target(target, *inputs, *photos)
+            inputs = [*inputs, target]
+
+
+def _load(
+    bank: Path | None,
+    vectors: Path | None,
+    encoder: str | None,
+    device: str,
+    precision: encoding.Precision,
+    batch_size: Any,
+    *,
+    pooling: encoding.Pooling,
+    templates: encoding.Templates,
+    combine: encoding.Combine,
+    strict: bool,
+) -> "tuple[PromptBank | None, ClassVectors, Encoder]":
+    from cupl.bank import PromptBank
+    from cupl.encoders import load_encoder
+    from cupl.vectors import ClassVectors
+
+    prompts = None if bank is None else PromptBank.load(bank)
+    if vectors is not None:
+        made = ClassVectors.load(vectors)
+        name = encoder or made.provenance.encoder
+        return prompts, made, load_encoder(name, device, precision, batch_size)
+    assert prompts is not None  # noqa: S101 (one of the two is given)
+    texts = encoding.templates_of(templates, combine)
+    loaded = load_encoder(encoder or DEFAULT_ENCODER, device, precision, batch_size)
+    made = encoding.encode_with(prompts, loaded, pooling, texts, combine, strict)
+    return prompts, made, loaded
+
+
+def _watched(label: "Callable[[Progress], Failures]", total: int) -> "Failures":
+    """Label with a bar, and say how far it came where it is interrupted."""
     done = 0
     try:
         with progress("images") as update:
@@ -126,11 +229,19 @@ def _label(
                 done = number
                 update(number, total)
 
-            return label_images(
-                classifier, paths, output, format, top_k, resume=resume, progress=note
-            )
+            return label(note)
     except KeyboardInterrupt:
-        say(
-            f"{done:,} of {count(len(paths), 'image')} done; the same command with --resume goes on"
-        )
+        say(f"{done:,} of {count(total, 'image')} done; the same command with --resume goes on")
         raise
+
+
+def _write_page(report: Path, shown: "list[Prediction]", total: int, explain: bool) -> None:
+    from cupl.classifier import Prediction
+    from cupl.report import write_predictions_page
+
+    # The page says how many images it leaves out; these need not be held for that.
+    predictions = shown + [Prediction()] * (total - len(shown))
+    explanations = [one.explanation for one in predictions] if explain else None
+    write_predictions_page(report, predictions, explanations)
+    some = f"the first {len(shown):,} of " if len(shown) < total else ""
+    say(f"wrote {report}: {some}{count(total, 'image')}")

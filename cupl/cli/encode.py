@@ -105,9 +105,14 @@ def encode_with(
             bank, encoder, pooling or DEFAULT_POOLING,
             templates=templates, combine=combine or "concat", strict=strict, progress=update,
         )  # fmt: skip
+    say_truncated(vectors, encoder)
+    return vectors
+
+
+def say_truncated(vectors: "ClassVectors", encoder: "Encoder") -> None:
+    """Which prompts the encoder could not read to their end."""
     truncated = vectors.provenance.truncated
     if truncated:
         say(f"{count(len(truncated), 'prompt')} longer than {encoder.max_tokens} tokens, cut:")
         for name, text in truncated[:SHOWN]:
             say(f"  {name}: {text[:80]}...")
-    return vectors

@@ -85,7 +85,11 @@ class Contender(_Result):
     top1: Interval
     top5: Interval
     per_class: Interval
-    """Mean over the classes of the top-1 accuracy on each."""
+    """Mean over the classes of the top-1 accuracy on each.
+
+    The interval is too narrow where classes have one or two images, which say nothing of how much
+    others of the class would differ.
+    """
     top1_of_seeds: list[float]
     comparison: Comparison | None
     """With the first control; None for itself, or where there is no control."""
@@ -129,7 +133,7 @@ class Pull(_Result):
     images: int
     """Wrongly given its class, and of all prompts of that class closest to this one."""
     margin: float
-    """Mean of the image's cosine to the prompt less its score for its true class."""
+    """Mean of the image's cosine to it less that to the closest prompt of its true class."""
 
 
 class ClassLoss(_Result):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -187,6 +188,112 @@ def test_another_encoder_is_refused(cupl: Cupl, clip: Path, work: Path, tmp_path
     assert "fingerprint" in outcome.err
 
 
+def records_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_explanations_in_json_lines_and_below_the_table(cupl: Cupl, clip: Path, work: Path) -> None:
+    (work / "photos" / "broken.jpg").rename(work / "broken.jpg")
+    command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
+    outcome = cupl(*command, "--explain", "--format", "jsonl")
+    assert outcome.code == 0
+    for record in records_of(outcome.out):
+        sides = [record["explanation"][name] for name in ("winner", "runner_up")]
+        assert [side["label"] for side in sides] == [one["label"] for one in record["top"][:2]]
+        said = [[*side["speak_for"], *side["speak_against"]] for side in sides]
+        # One prompt a class: its cosine is the score.
+        assert [one["cosine"] for (one,) in said] == pytest.approx([s["score"] for s in sides])
+    text = cupl(*command, "--explain").out
+    assert text.count("    for      ") + text.count("    against  ") == 4
+    assert "A small frog." in text or "A dog." in text
+
+
+def test_vectors_are_explained_by_their_bank(cupl: Cupl, clip: Path, work: Path) -> None:
+    vectors, bank = work / "v.safetensors", work / "bank.yaml"
+    cupl("encode", bank, "-o", vectors, "--encoder", clip, "--templates", "photo")
+    command = ["classify", work / "photos" / "more", "--vectors", vectors, "--format", "jsonl"]
+    outcome = cupl(*command, "--bank", bank, "--explain")
+    (record,) = records_of(outcome.out)
+    questions = [one["question"] for one in record["explanation"]["winner"]["speak_for"]]
+    assert "template" in questions + [
+        one["question"] for one in record["explanation"]["winner"]["speak_against"]
+    ]
+    bank_of({"cat": ["Another."], "dog": ["A dog."], "frog": ["A frog."]}).save(bank)
+    outcome = cupl(*command, "--bank", bank, "--explain")
+    assert outcome.code == 1
+    assert "were not made of this bank" in outcome.err
+
+
+def test_temperature_changes_probabilities_alone(cupl: Cupl, clip: Path, work: Path) -> None:
+    command = ["classify", work / "photos" / "more", "--bank", work / "bank.yaml"]
+    command += ["--encoder", clip, "--format", "jsonl"]
+    (usual,) = records_of(cupl(*command).out)
+    (flat,) = records_of(cupl(*command, "--temperature", 1e6).out)
+    assert [one["label"] for one in flat["top"]] == [one["label"] for one in usual["top"]]
+    assert [one["score"] for one in flat["top"]] == [one["score"] for one in usual["top"]]
+    assert [one["probability"] for one in flat["top"]] == pytest.approx([1 / 3] * 3, abs=1e-4)
+    assert cupl(*command, "--temperature", 0).code == 1
+
+
+def test_below_the_threshold(cupl: Cupl, clip: Path, work: Path) -> None:
+    command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
+    assert cupl(*command, "--threshold", 1, "--top-k", 2, "-o", work / "p.csv").code == 3
+    with (work / "p.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == [""] * 3
+    reasons = [row["rejected"].split(":")[0] for row in rows if not row["error"]]
+    assert reasons == ["below the threshold 1"] * 2
+    assert list(rows[0])[-1] == "rejected"
+    lines = records_of(cupl(*command, "--threshold", 0, "--format", "jsonl").out)
+    assert [line["label"] is None for line in lines] == [
+        line["error"] is not None for line in lines
+    ]
+
+
+def test_a_reject_bank_and_several_labels(cupl: Cupl, clip: Path, work: Path) -> None:
+    bank_of({"tree": ["The large tree."]}).save(work / "none.yaml")
+    command = ["classify", work / "photos" / "more", "--bank", work / "bank.yaml"]
+    command += ["--encoder", clip, "--format", "jsonl"]
+    (alone,) = records_of(cupl(*command).out)
+    (record,) = records_of(cupl(*command, "--reject", work / "none.yaml").out)
+    assert {one["label"] for one in record["top"]} == {"cat", "dog", "frog"}
+    assert record["probability"] < alone["probability"]
+    assert record["label"] in (alone["label"], None)
+    assert (record["label"] is None) == (record["rejected"] == "none of these: tree")
+    refused = cupl(*command, "--multi-label")
+    assert refused.code == 1
+    assert "give a reject bank or a threshold for each class" in refused.err
+    several = cupl(*command, "--multi-label", "--reject", work / "none.yaml", "--threshold", 0)
+    (record,) = records_of(several.out)
+    assert {one["label"] for one in record["labels"]} == {"cat", "dog", "frog"}
+    (work / "t.csv").write_text("class,cosine\ncat,1\ndog,-1\nfrog,1\n")
+    several = cupl(*command, "--multi-label", "--class-thresholds", work / "t.csv")
+    (record,) = records_of(several.out)
+    assert [one["label"] for one in record["labels"]] == ["dog"]
+    assert record["label"] == "dog"
+
+
+def test_a_page_beside_the_output(cupl: Cupl, clip: Path, work: Path) -> None:
+    command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
+    outcome = cupl(*command, "-o", work / "p.csv", "--report", work / "page.html", "--explain")
+    assert outcome.code == 3
+    assert f"wrote {work / 'page.html'}: 3 images\n" in outcome.err
+    page = (work / "page.html").read_text()
+    assert "[red].jpg" in page
+    assert "A small frog." in page or "A dog." in page
+    outcome = cupl(*command, "--report", work / "page.html")
+    assert outcome.out.count("%") == 6
+
+
+def test_a_page_of_many_images_shows_the_first(
+    cupl: Cupl, clip: Path, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cupl.cli.classify.SHOWN", 1)
+    command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
+    outcome = cupl(*command, "--report", work / "page.html", "--format", "csv")
+    assert f"wrote {work / 'page.html'}: the first 1 of 3 images\n" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -207,6 +314,19 @@ def test_another_encoder_is_refused(cupl: Cupl, clip: Path, work: Path, tmp_path
         ),
         (["photos", "--bank", "bank.yaml", "--resume"], 2, "goes with -o"),
         (["photos", "--bank", "bank.yaml", "--format", "parquet"], 1, "with -o"),
+        (["photos", "--vectors", "v", "--explain"], 2, "needs the --bank"),
+        (["photos", "--bank", "bank.yaml", "--explain", "-o", "p.csv"], 2, "no place in csv"),
+        (["photos", "--bank", "bank.yaml", "--explain", "-o", "p.parquet"], 2, "no place in"),
+        (["photos", "--bank", "bank.yaml", "--threshold", "1.5"], 2, "threshold"),
+        (["photos", "--bank", "bank.yaml", "--class-thresholds", "t"], 2, "--multi-label"),
+        (
+            ["photos", "--bank", "bank.yaml", "--multi-label", "--class-thresholds", "t"],
+            1,
+            "t: no such file",
+        ),
+        (["photos", "--bank", "bank.yaml", "--report", "no/p.html"], 1, "does not exist"),
+        (["photos", "--bank", "bank.yaml", "--report", "bank.yaml"], 1, "also what is read"),
+        (["photos", "--bank", "bank.yaml", "--report", "a.csv", "-o", "a.csv"], 1, "also"),
         (["*.gif", "--bank", "bank.yaml"], 1, "no image matches"),
         (["photos", "--vectors", "bank.yaml"], 1, "bank.yaml"),
     ],

@@ -1,0 +1,159 @@
+"""``cupl evaluate``: banks and controls on labelled images."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cupl.cli import encode as encoding
+from cupl.cli.output import check_target, count, progress, say, say_unreadable
+from cupl.encoders import DEFAULT_ENCODER
+from cupl.errors import InputError
+
+if TYPE_CHECKING:
+    from cupl.bank import PromptBank
+    from cupl.classes import ClassLabel
+    from cupl.evaluation.data import LabelledImages
+
+_SHOWN = 10
+
+
+def evaluate(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Labelled images: an ImageFolder, a .csv of path and label, or a directory of "
+            "cupl embed."
+        ),
+    ],
+    bank: Annotated[
+        list[Path], typer.Option("--bank", help="Prompt bank (.yaml); once for each to compare.")
+    ],
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="For cupl embed: a .csv of path and label. [default: folder names]"),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="As for encode. [default: that of the vectors, else as for encode]"),
+    ] = None,
+    device: encoding.Device = "auto",
+    precision: encoding.Precision = "auto",
+    batch_size: encoding.BatchSize = "auto",
+    controls: Annotated[
+        str,
+        typer.Option(
+            help="What to compare with, separated by commas: names, random-words, shuffled, or "
+            "templates (photo, a YAML file); none for nothing. The first is the reference."
+        ),
+    ] = "photo,names,random-words,shuffled",
+    seeds: Annotated[
+        int, typer.Option(min=1, max=100, help="Draws of random-words and of shuffled.")
+    ] = 3,
+    templates: encoding.Templates = None,
+    pooling: encoding.Pooling = None,
+    skip_unmatched: Annotated[
+        bool, typer.Option("--skip-unmatched", help="Leave out images whose label means no class.")
+    ] = False,
+    calibrated: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the first bank's class vectors with its fitted temperature (.safetensors)."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Directory for report.html, figures and numbers."),
+    ] = None,
+) -> None:
+    """Judge banks on labelled images, against controls that cost nothing to write.
+
+    Exit code 3 where some images could not be read; the figures are over the others.
+    """
+    from cupl.bank import PromptBank
+    from cupl.encoders import load_encoder
+    from cupl.evaluation.contest import align
+    from cupl.evaluation.contest import evaluate as judge
+    from cupl.evaluation.data import encode_labelled, read_labelled
+    from cupl.evaluation.summary import summarize
+    from cupl.evaluation.writing import check_output, save_calibrated, write_evaluation
+    from cupl.pooling import DEFAULT_POOLING
+
+    if output is not None:
+        check_output(output)
+        if os.path.realpath(output) == os.path.realpath(data):
+            raise InputError(f"cannot write into {output}: it is also what is read")
+    if calibrated is not None:
+        check_target(calibrated, *bank, data, labels)
+    written, against = encoding.templates_of(templates, None), _split(controls)
+    banks = align([PromptBank.load(path) for path in bank])
+    _check_controls(banks[0], against)
+    names = [entry.label for entry in banks[0]]
+    found = read_labelled(data, names, labels)
+    for note in found.notes:
+        say(note)
+    _report_unmatched(found, names, skip_unmatched)
+    name = found.provenance.encoder if found.provenance else DEFAULT_ENCODER
+    loaded = load_encoder(encoder or name, device, precision, batch_size)
+    with progress("images") as update:
+        images = encode_labelled(found, loaded, update)
+    with progress("prompts") as update:
+        outcome = judge(
+            images, banks, loaded, controls=against, seeds=seeds, templates=written,
+            pooling=pooling or DEFAULT_POOLING, progress=update,
+        )  # fmt: skip
+    typer.echo(summarize(outcome.evaluation), nl=False)
+    if output is not None:
+        write_evaluation(outcome, loaded, output)
+        say(f"wrote {output}: open {output / 'report.html'}")
+    if calibrated is not None:
+        temperature = save_calibrated(outcome, calibrated)
+        say(f"wrote {calibrated}: class vectors of {banks[0].name}, temperature {temperature:.3g}")
+    if images.unreadable:
+        total = len(images.paths) + len(images.unreadable)
+        rest = "  and {} more" + ("; evaluation.json says why" if output else "")
+        say_unreadable(len(images.unreadable), total, images.unreadable[:_SHOWN], rest)
+        raise typer.Exit(3)
+
+
+def _split(controls: str) -> list[str]:
+    names = dict.fromkeys(name.strip() for name in controls.split(",") if name.strip())
+    return [] if list(names) == ["none"] else list(names)
+
+
+def _check_controls(bank: "PromptBank", controls: Sequence[str]) -> None:
+    """Find out before the images are encoded that a control cannot be made."""
+    from cupl.evaluation.controls import control_banks
+
+    for control in controls:
+        try:
+            control_banks(bank, control, 1)
+        except InputError as error:
+            others = ",".join(other for other in controls if other != control) or "none"
+            raise InputError(f"--controls: {error}; without it: --controls {others}") from error
+
+
+def _report_unmatched(found: "LabelledImages", names: Sequence["ClassLabel"], skip: bool) -> None:
+    from cupl.evaluation.data import explain_unmatched
+
+    number = len(found.unmatched)
+    if not number:
+        return
+    say(f"{count(number, 'label')} mean{'s' * (number == 1)} no class of the bank:")
+    for line in explain_unmatched(found, names, _SHOWN):
+        say(f"  {line}")
+    if number > _SHOWN:
+        say(f"  and {number - _SHOWN:,} more")
+    if not found.paths:
+        raise InputError(
+            "no label means a class of the bank; is it the right bank, and the folder that the "
+            "class folders are in?"
+        )
+    if not skip:
+        raise InputError(
+            "rename these labels, add them to the bank as aliases, or leave their "
+            f"{count(found.unmatched.total(), 'image')} out with --skip-unmatched"
+        )
+    say(f"{count(found.unmatched.total(), 'image')} left out")

@@ -1,0 +1,331 @@
+"""Banks against controls on the same labelled images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cupl.bank import ClassPrompts, PromptBank
+from cupl.classes import ClassLabel
+from cupl.embeddings import embed
+from cupl.encoders.base import Encoder
+from cupl.errors import InputError
+from cupl.evaluation.analysis import (
+    Described,
+    accuracy_curve,
+    misleading_prompts,
+    question_effects,
+    widest_losses,
+)
+from cupl.evaluation.controls import SEEDED, control_banks
+from cupl.evaluation.data import ClassIndex, LabelledImages
+from cupl.evaluation.metrics import (
+    Floats,
+    Run,
+    calibrate,
+    class_accuracies,
+    confusions,
+    intervals,
+    judge,
+    mcnemar,
+)
+from cupl.evaluation.results import (
+    Analysis,
+    Calibration,
+    Comparison,
+    Contender,
+    Evaluation,
+    Interval,
+    Unreadable,
+)
+from cupl.pooling import DEFAULT_POOLING, unit
+from cupl.progress import Progress, ignore
+from cupl.vectors import ClassVectors, cupl_version, encode_bank, fill_templates
+
+Kind = Literal["bank", "control"]
+CONTROLS = ("photo", "names", "random-words", "shuffled")
+SEEDS = 3
+TEMPLATE = "template"
+"""The question of the prompts that templates add."""
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A bank or a control with all that was found out about it, raw.
+
+    Attributes:
+        name: of the bank or control.
+        kind: which of the two it is.
+        banks: the prompts, of several seeds several.
+        vectors: class vectors of the first seed.
+        runs: what each seed says.
+        calibration: of the first seed.
+        calibrated: its probabilities at the fitted temperature, float64 ``[images]``.
+
+    """
+
+    name: str
+    kind: Kind
+    banks: list[PromptBank]
+    vectors: ClassVectors
+    runs: list[Run]
+    calibration: Calibration | None = None
+    calibrated: Floats | None = None
+
+    @property
+    def right(self) -> Floats:
+        """Share of the seeds that have each image right."""
+        return _mean([run.right for run in self.runs])
+
+    @property
+    def right_in_five(self) -> Floats:
+        """Share of the seeds that have the true class of each image among their five best."""
+        return _mean([run.ranks <= 5 for run in self.runs])
+
+
+def _mean(rows: Sequence[npt.NDArray[Any]]) -> Floats:
+    mean: Floats = np.stack(rows).mean(axis=0, dtype=np.float64)
+    return mean
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The evaluation, and what it was made of.
+
+    Attributes:
+        evaluation: all figures.
+        entries: banks, then controls.
+        data: the images.
+        labels: the classes.
+
+    """
+
+    evaluation: Evaluation
+    entries: list[Entry]
+    data: LabelledImages
+    labels: list[ClassLabel]
+
+
+def evaluate(
+    data: LabelledImages,
+    banks: Sequence[PromptBank],
+    encoder: Encoder,
+    *,
+    controls: Sequence[str] = CONTROLS,
+    seeds: int = SEEDS,
+    templates: Sequence[str] = (),
+    pooling: str = DEFAULT_POOLING,
+    progress: Progress = ignore,
+) -> Outcome:
+    """Judge banks and controls on labelled images.
+
+    Args:
+        data: encoded images; see :func:`~cupl.evaluation.data.encode_labelled`. Their targets
+            count in the classes of the first bank.
+        banks: see :func:`align`.
+        encoder: embeds the prompts, none that is cached.
+        controls: names, random-words, shuffled, or the name or file of a set of templates. Made of
+            the first bank.
+        seeds: how often random-words and shuffled are drawn.
+        templates: added to the prompts of every bank, and of the random and shuffled controls.
+        pooling: see :func:`~cupl.vectors.encode_bank`.
+        progress: told how many different prompts of a bank are embedded.
+
+    Raises:
+        InputError: the banks have different classes, two have one name, or a setting is wrong.
+
+    """
+    if data.vectors is None:
+        raise InputError("the images have no vectors yet: encode_labelled makes them")
+    banks = align(banks)
+    labels = [entry.label for entry in banks[0]]
+    drawn = {control: control_banks(banks[0], control, seeds) for control in controls}
+    for control in SEEDED.keys() & drawn.keys():
+        drawn[control] = [with_templates(bank, templates) for bank in drawn[control]]
+    contest: list[tuple[Kind, list[PromptBank]]] = [
+        *(("bank", [with_templates(bank, templates)]) for bank in banks),
+        *(("control", drawn[control]) for control in controls),
+    ]
+    _check_names([one[0].name for _, one in contest])
+    images, targets = unit(data.vectors), torch.tensor(data.targets)
+
+    def encode(bank: PromptBank) -> ClassVectors:
+        return encode_bank(bank, encoder, pooling, progress=progress)
+
+    entries = [_entry(kind, one, encode, images, targets) for kind, one in contest]
+    contenders = _contenders(entries, data, labels)
+    reference = next((one for one in contenders if one.kind == "control"), None)
+    analyses = [
+        _analysis(entry, contender, reference, images, targets, encoder)
+        for entry, contender in zip(entries, contenders, strict=True)
+        if entry.kind == "bank"
+    ]
+    evaluation = Evaluation(
+        cupl=cupl_version(),
+        encoder=encoder.id,
+        fingerprint=encoder.fingerprint,
+        images=len(data.targets),
+        unreadable=[Unreadable(path=path, error=error) for path, error in data.unreadable],
+        classes=len(labels),
+        classes_with_images=len(set(data.targets)),
+        reference=reference.name if reference else None,
+        contenders=contenders,
+        analyses=analyses,
+    )
+    return Outcome(evaluation, entries, data, labels)
+
+
+def align(banks: Sequence[PromptBank]) -> list[PromptBank]:
+    """The banks with the classes of the first, in its order and by its names.
+
+    What others have beside these is left out.
+
+    Raises:
+        InputError: a bank lacks one of these classes.
+
+    """
+    first = banks[0]
+    aligned = [first]
+    for bank in banks[1:]:
+        index = ClassIndex([entry.label for entry in bank])
+        found = [_same_class(entry.label, index) for entry in first]
+        missing = [entry.label for entry, place in zip(first, found, strict=True) if place is None]
+        if missing:
+            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+            raise InputError(
+                f"the bank {bank.name!r:.100} has no class {str(missing[0])!r:.100}{more}, which "
+                f"{first.name!r:.100} has: banks are compared on the same classes"
+            )
+        pairs = zip(first, found, strict=True)
+        entries = [_renamed(bank.classes[i], like) for like, i in pairs if i is not None]
+        aligned.append(bank.model_copy(update={"classes": entries}))
+    return aligned
+
+
+def _renamed(entry: ClassPrompts, like: ClassPrompts) -> ClassPrompts:
+    """The prompts of ``entry`` under the names of ``like``; its own name becomes an alias."""
+    names = dict.fromkeys([*like.aliases, entry.name])
+    names.pop(like.name, None)
+    label = {"name": like.name, "id": like.id, "aliases": list(names)}
+    return entry.model_copy(update=label)
+
+
+def _same_class(label: ClassLabel, index: ClassIndex) -> int | None:
+    texts = [label.id, label.name, *label.aliases]
+    places = (index.find(text) for text in texts if text is not None)
+    return next((place for place in places if place is not None), None)
+
+
+def with_templates(bank: PromptBank, templates: Sequence[str]) -> PromptBank:
+    """The bank with hand-written templates among the prompts of each class."""
+    if not templates:
+        return bank
+    filled = fill_templates(templates, [entry.label for entry in bank])
+    entries = [
+        entry.model_copy(update={"prompts": {**entry.prompts, TEMPLATE: texts}})
+        for entry, texts in zip(bank, filled, strict=True)
+    ]
+    return bank.model_copy(update={"classes": entries})
+
+
+def _check_names(names: list[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"two banks or controls are named {name!r:.100}; rename one")
+
+
+def _entry(
+    kind: Kind,
+    banks: list[PromptBank],
+    encode: Callable[[PromptBank], ClassVectors],
+    images: torch.Tensor,
+    targets: torch.Tensor,
+) -> Entry:
+    runs, first, calibration = [], None, None
+    for bank in banks:
+        vectors = encode(bank)
+        scores = images @ vectors.matrix.T
+        runs.append(judge(scores, targets, vectors.provenance))
+        if first is None:
+            first = vectors
+            calibration = calibrate(scores, targets, vectors.provenance, runs[0])
+    assert first is not None  # noqa: S101 (there is one bank at least)
+    found, calibrated = calibration or (None, None)
+    return Entry(banks[0].name, kind, banks, first, runs, found, calibrated)
+
+
+def _contenders(
+    entries: list[Entry], data: LabelledImages, labels: list[ClassLabel]
+) -> list[Contender]:
+    targets = np.asarray(data.targets)
+    right = np.stack([entry.right for entry in entries])
+    reference = next((i for i, entry in enumerate(entries) if entry.kind == "control"), None)
+    against = right - (right[reference] if reference is not None else 0)
+    rows = np.concatenate([right, [entry.right_in_five for entry in entries], right, against])
+    number = len(entries)
+    wide = [False] * number * 2 + [True] * number + [False] * number
+    found = intervals(rows, targets, wide)
+    contenders = []
+    for i, entry in enumerate(entries):
+        comparison = None
+        if reference is not None and i != reference:
+            won, lost, p = mcnemar(entry.runs[0].right, entries[reference].runs[0].right)
+            comparison = Comparison(
+                to=entries[reference].name, difference=found[3 * number + i], won=won, lost=lost,
+                p=p,
+            )  # fmt: skip
+        contenders.append(
+            _contender(entry, found[i : 3 * number : number], comparison, targets, labels)
+        )
+    return contenders
+
+
+def _contender(
+    entry: Entry,
+    found: list[Interval],
+    comparison: Comparison | None,
+    targets: npt.NDArray[np.int64],
+    labels: list[ClassLabel],
+) -> Contender:
+    top1, top5, per_class = found
+    prompts = [len(one.texts) for bank in entry.banks for one in bank]
+    return Contender(
+        name=entry.name,
+        kind=entry.kind,
+        seeds=len(entry.runs),
+        prompts=sum(prompts) / len(prompts),
+        top1=top1,
+        top5=top5,
+        per_class=per_class,
+        top1_of_seeds=[float(run.right.mean()) for run in entry.runs],
+        comparison=comparison,
+        calibration=entry.calibration,
+        confusions=confusions(entry.runs[0], targets, labels),
+        classes=class_accuracies(entry.right, targets, labels),
+    )
+
+
+def _analysis(
+    entry: Entry,
+    contender: Contender,
+    reference: Contender | None,
+    images: torch.Tensor,
+    targets: torch.Tensor,
+    encoder: Encoder,
+) -> Analysis:
+    bank = entry.banks[0]
+    texts = [text for one in bank for text in one.texts]
+    prompts = embed(texts, encoder).vectors
+    described = Described(bank, prompts, images, targets, entry.vectors.provenance)
+    return Analysis(
+        bank=entry.name,
+        questions=question_effects(described, entry.runs[0].right),
+        curve=accuracy_curve(described, entry.runs[0].right),
+        pulls=misleading_prompts(described, entry.runs[0]),
+        losses=widest_losses(contender.classes, reference.classes) if reference else [],
+    )

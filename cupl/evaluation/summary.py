@@ -1,0 +1,100 @@
+"""An evaluation in a table and a few sentences, for a terminal."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+from cupl.evaluation.results import Analysis, Evaluation, Interval
+from cupl.evaluation.wording import chance, percent, points, short, verdicts
+from cupl.tables import printable
+
+_SHOWN = 3
+
+
+def summarize(evaluation: Evaluation) -> str:
+    """The table of contenders, a verdict on each bank, and what in it did it."""
+    lines = [*_table(evaluation).rstrip().split("\n"), ""]
+    lines += [verdict.sentence for verdict in verdicts(evaluation)]
+    for analysis in evaluation.analyses:
+        lines += ["", *_analysis(analysis, evaluation.reference)]
+    return "".join(f"{printable(line.rstrip())}\n" for line in lines)
+
+
+def _shares(interval: Interval) -> str:
+    return f"{percent(interval.value)} [{percent(interval.low)}, {percent(interval.high)}]"
+
+
+def _gain(interval: Interval) -> str:
+    return f"{points(interval.value)} [{points(interval.low)}, {points(interval.high)}]"
+
+
+def _table(evaluation: Evaluation) -> str:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    against = f"less {short(evaluation.reference, 20)}" if evaluation.reference else ""
+    grid = Table(box=box.SIMPLE_HEAD)
+    grid.add_column("")
+    for column in (
+        "prompts",
+        "top-1 %",
+        "top-5 %",
+        "per class %",
+        against,
+        "p",
+        "ECE",
+        "calibrated",
+    ):
+        grid.add_column(Text(column), justify="right")
+    for one in evaluation.contenders:
+        fitted = one.calibration
+        cells = [
+            one.name if one.seeds == 1 else f"{one.name}, {one.seeds} draws",
+            f"{one.prompts:.3g}",
+            *map(_shares, (one.top1, one.top5, one.per_class)),
+            _gain(one.comparison.difference) if one.comparison else "",
+            chance(one.comparison.p) if one.comparison else "",
+            f"{fitted.before:.3f}" if fitted else "",
+            f"{fitted.after:.3f} (T = {fitted.temperature:.2f})" if fitted else "",
+        ]
+        grid.add_row(*(Text(printable(cell)) for cell in cells))
+    terminal = sys.stdout.isatty()
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=None if terminal else 160)
+    with console.capture() as capture:
+        console.print(
+            f"{short(evaluation.encoder, 60)} on {evaluation.images:,} images of "
+            f"{evaluation.classes_with_images:,} classes, {evaluation.classes:,} to choose from; "
+            "in brackets 95 % bootstrap intervals",
+            highlight=False,
+        )
+        console.print(grid)
+    return capture.get()
+
+
+def _analysis(analysis: Analysis, reference: str | None) -> list[str]:
+    lines = [f"In {analysis.bank}:"]
+    for effect in (*analysis.questions[:_SHOWN], *analysis.questions[_SHOWN:][-_SHOWN:]):
+        lines.append(
+            f"  {_gain(effect.comparison.difference)} points by "
+            f"{short(effect.question, 80) or 'prompts of no question'} "
+            f"({effect.prompts:,} prompts)"
+        )
+    if len(analysis.curve) > 1:
+        curve = ", ".join(
+            f"{percent(point.value)} with {point.prompts}" for point in analysis.curve
+        )
+        lines.append(f"  top-1 % by prompts per class: {curve}")
+    for pull in analysis.pulls[:_SHOWN]:
+        lines.append(
+            f"  draws images of other classes ({pull.images:,}) to {pull.name}: "
+            f"{short(pull.prompt, 100)}"
+        )
+    for loss in analysis.losses[:_SHOWN]:
+        lines.append(
+            f"  loses on {short(loss.name, 60)}: {loss.bank:.0%}, {reference} {loss.control:.0%} "
+            f"(of {loss.images:,})"
+        )
+    return lines

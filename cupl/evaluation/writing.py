@@ -1,0 +1,141 @@
+"""An evaluation on disk: the report, the raw predictions, calibrated class vectors."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+
+from cupl.classifier import Prediction, ZeroShotClassifier
+from cupl.encoders.base import Encoder
+from cupl.errors import InputError, MissingFileError
+from cupl.evaluation.contest import Outcome
+from cupl.evaluation.metrics import Integers, halves
+from cupl.explain import bank_embeddings, explain_vectors
+from cupl.files import open_atomically
+from cupl.report import Example, write_report
+
+EXAMPLES = 12
+"""Wrong and right images in the gallery, of each."""
+_TOP = 5
+
+
+def check_output(directory: Path) -> None:
+    """Find out before the work that a directory cannot be written.
+
+    Raises:
+        MissingFileError: the folder it belongs in does not exist.
+        InputError: it is no folder, or writing there is not allowed.
+
+    """
+    exists = os.path.lexists(directory)
+    place = directory if exists else directory.parent
+    if not os.path.isdir(place):  # noqa: PTH112 (Path.is_dir raises for over-long names)
+        if exists:
+            raise InputError(f"cannot write into {directory}: it is not a folder")
+        raise MissingFileError(f"cannot make {directory}: the folder {place} does not exist")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write into {place}: no permission")
+
+
+def write_evaluation(outcome: Outcome, encoder: Encoder, directory: Path) -> None:
+    """Write ``report.html``, figures, numbers and ``predictions.csv`` into a directory.
+
+    Raises:
+        InputError: a file cannot be written.
+
+    """
+    write_report(outcome.evaluation, examples(outcome, encoder), directory)
+    _write_predictions(outcome, directory / "predictions.csv")
+
+
+def save_calibrated(outcome: Outcome, path: Path) -> float:
+    """Save the first bank's class vectors with its temperature, and return that.
+
+    Raises:
+        InputError: there were too few images to fit one, or the file cannot be written.
+
+    """
+    entry = outcome.entries[0]
+    if entry.calibration is None:
+        raise InputError("too few images to fit a temperature: 20 are needed")
+    temperature = entry.calibration.temperature
+    provenance = entry.vectors.provenance.model_copy(update={"temperature": temperature})
+    dataclasses.replace(entry.vectors, provenance=provenance).save(path)
+    return temperature
+
+
+def examples(outcome: Outcome, encoder: Encoder) -> list[Example]:
+    """Images that the first bank has wrong, the surest first, and some that it has right."""
+    entry, data = outcome.entries[0], outcome.data
+    run = entry.runs[0]
+    wrong = np.flatnonzero(run.ranks != 1)
+    wrong = wrong[np.argsort(-run.confidence[wrong], kind="stable")][:EXAMPLES]
+    right = np.random.default_rng(0).permutation(np.flatnonzero(run.ranks == 1))[:EXAMPLES]
+    chosen = [*wrong.tolist(), *sorted(right.tolist())]
+    if not chosen or data.vectors is None:
+        return []
+    vectors = data.vectors[chosen]
+    classifier = ZeroShotClassifier(entry.vectors, encoder)
+    embedded = bank_embeddings(entry.banks[0], encoder)
+    explained = explain_vectors(vectors, entry.banks[0], embedded, entry.vectors)
+    predictions: list[Prediction] = classifier.predict_vectors(vectors, _TOP)
+    return [
+        Example(
+            path=data.paths[image],
+            truth=str(outcome.labels[data.targets[image]]),
+            prediction=dataclasses.replace(prediction, path=data.paths[image]),
+            explanation=explanation,
+        )
+        for image, prediction, explanation in zip(chosen, predictions, explained, strict=True)
+    ]
+
+
+def _write_predictions(outcome: Outcome, file: Path) -> None:
+    """A row for each image, contender and draw: all that the figures are made of."""
+    fitted = halves(len(outcome.data.targets))
+    columns = (
+        "path", "label", "contender", "draw", "predicted", "rank", "probability", "calibrated",
+        "part",
+    )  # fmt: skip
+    with open_atomically(file) as binary:
+        text = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
+        rows = csv.writer(text)
+        rows.writerow(columns)
+        for entry in outcome.entries:
+            for draw, run in enumerate(entry.runs):
+                calibrated = entry.calibrated if draw == 0 else None
+                rows.writerows(
+                    (
+                        path,
+                        target,
+                        entry.name,
+                        draw,
+                        predicted,
+                        rank,
+                        repr(confidence),
+                        "" if calibrated is None else repr(float(calibrated[image])),
+                        "" if calibrated is None else ("fit" if fitted[image] else "measure"),
+                    )
+                    for image, (path, target, predicted, rank, confidence) in enumerate(
+                        zip(
+                            outcome.data.paths,
+                            _names(outcome, np.asarray(outcome.data.targets)),
+                            _names(outcome, run.predicted),
+                            run.ranks.tolist(),
+                            run.confidence.tolist(),
+                            strict=True,
+                        )
+                    )
+                )
+        text.flush()
+        text.detach()
+
+
+def _names(outcome: Outcome, numbers: Integers) -> list[str]:
+    labels = [str(label) for label in outcome.labels]
+    return [labels[number] for number in numbers.tolist()]

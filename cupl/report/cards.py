@@ -1,0 +1,122 @@
+"""A photo beside its probability bars, as the templates draw it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from markupsafe import Markup
+
+from cupl.classes import ClassLabel
+from cupl.classifier import Prediction, Score
+from cupl.explain import Explanation, PromptScore, Side
+from cupl.images import ImageError
+from cupl.report.photos import thumbnail
+
+MOST_PROMPTS = 3
+"""Prompts shown for a class, and as many against it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The first of the prompts that say one thing."""
+
+    title: str
+    shown: tuple[PromptScore, ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class SideCard:
+    """A class that could have been it, and its prompts."""
+
+    role: str
+    side: Side
+    prompts: tuple[Prompts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A class and its probability."""
+
+    score: Score
+    true: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One image."""
+
+    name: str
+    photo: Markup | None
+    problem: str | None
+    """Why there is no photo, or no prediction."""
+    truth: str | None
+    """None where it is not known."""
+    right: bool
+    said: str | None
+    """What the bars do not say: that there is no label, or that there are several."""
+    bars: tuple[Bar, ...]
+    sides: tuple[SideCard, ...]
+
+
+def card(
+    number: int,
+    prediction: Prediction,
+    explanation: Explanation | None,
+    path: str | None,
+    truth: str | None = None,
+) -> Card:
+    """What is shown of an image; reads it.
+
+    Args:
+        number: counted from 1; stands for the name of an image that has no path.
+        prediction: its classes or its error.
+        explanation: its prompts; by default those of the prediction.
+        path: where it lies, if anywhere.
+        truth: its class, as ``str`` of its label.
+
+    """
+    photo, problem = None, prediction.error
+    if path is not None and problem is None:
+        try:
+            photo = thumbnail(path)
+        except ImageError as error:
+            problem = f"The photo cannot be shown: {error}."
+    explanation = explanation or prediction.explanation
+    bars = tuple(Bar(score, _label(score) == truth) for score in prediction.top)
+    return Card(
+        name="/".join(PurePath(path).parts[-2:]) if path is not None else f"image {number}",
+        photo=photo,
+        problem=problem,
+        truth=truth,
+        right=bool(bars) and bars[0].true and prediction.rejected is None,
+        said=_said(prediction),
+        bars=bars,
+        sides=tuple(_sides(explanation)) if explanation else (),
+    )
+
+
+def _label(score: Score) -> str:
+    return str(ClassLabel(score.label, score.id))
+
+
+def _said(prediction: Prediction) -> str | None:
+    if prediction.rejected is not None:
+        return f"No label: {prediction.rejected}"
+    if prediction.labels:
+        return f"Labels: {', '.join(map(_label, prediction.labels))}"
+    return None
+
+
+def _sides(explanation: Explanation) -> Iterator[SideCard]:
+    for role, side in (("Winner", explanation.winner), ("Runner-up", explanation.runner_up)):
+        if side is not None:
+            parts = (("for it", side.speak_for), ("against it", side.speak_against))
+            yield SideCard(role, side, tuple(_prompts(*part) for part in parts))
+
+
+def _prompts(title: str, all_of_them: tuple[PromptScore, ...]) -> Prompts:
+    shown = all_of_them[:MOST_PROMPTS]
+    return Prompts(title, shown, len(all_of_them) - len(shown))

@@ -1,0 +1,103 @@
+"""A report's files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from cupl.classifier import Prediction
+from cupl.errors import InputError
+from cupl.evaluation.results import Evaluation
+from cupl.explain import Explanation
+from cupl.files import write_atomically
+from cupl.report import figures
+from cupl.report.examples import Example
+from cupl.report.figures import DARK, Drawing
+from cupl.report.page import Figure, predictions_page, report_page
+from cupl.report.photos import data_uri
+from cupl.report.sheets import classes_sheet, summary_sheet
+
+
+def write_report(
+    evaluation: Evaluation, examples: Sequence[Example], directory: Path
+) -> list[Path]:
+    """Write ``report.html``, its figures as SVG and PNG, and the numbers as JSON and CSV.
+
+    Args:
+        evaluation: what was found.
+        examples: images for the gallery, of which the first 200 are shown; one that cannot be
+            read any more leaves its place empty.
+        directory: made where it is missing; other files in it stay.
+
+    Returns:
+        The files, ``report.html`` first.
+
+    Raises:
+        InputError: a file cannot be written.
+
+    """
+    shown: dict[str, Figure] = {}
+    drawn: dict[str, bytes] = {}
+    for drawing in _drawings(evaluation):
+        light, dark = drawing.render("svg"), drawing.render("svg", DARK)
+        uris = (data_uri("image/svg+xml", svg) for svg in (light, dark))
+        shown[drawing.name] = Figure(drawing.alt, *uris)
+        drawn[f"figures/{drawing.name}.svg"] = light
+        drawn[f"figures/{drawing.name}.png"] = drawing.render("png")
+    files = {
+        "report.html": report_page(evaluation, examples, shown),
+        **drawn,
+        "evaluation.json": _json(evaluation),
+        "summary.csv": summary_sheet(evaluation),
+        "classes.csv": classes_sheet(evaluation),
+    }
+    paths = [Path(directory) / name for name in files]
+    for path, data in zip(paths, files.values(), strict=True):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"cannot make {path.parent}: {error.strerror or error}") from error
+        write_atomically(path, data)
+    return paths
+
+
+def _drawings(evaluation: Evaluation) -> list[Drawing]:
+    banks = [one for one in evaluation.contenders if one.kind == "bank"]
+    drawn = [
+        figures.accuracy(evaluation),
+        figures.prompts(evaluation),
+        figures.reliability(evaluation),
+        *(
+            figures.confusion(bank, f"confusions-{number}")
+            for number, bank in enumerate(banks[: figures.MOST_MATRICES], 1)
+        ),
+    ]
+    return [drawing for drawing in drawn if drawing is not None]
+
+
+def _json(evaluation: Evaluation) -> bytes:
+    # Not model_dump_json, which refuses file names that are not valid text.
+    text = json.dumps(evaluation.model_dump(), indent=1, ensure_ascii=False)
+    return (text + "\n").encode("utf-8", "backslashreplace")
+
+
+def write_predictions_page(
+    path: Path,
+    predictions: Sequence[Prediction],
+    explanations: Sequence[Explanation | None] | None = None,
+) -> None:
+    """Write one page with each photo beside its probability bars.
+
+    Args:
+        path: the file.
+        predictions: in the order of the page; the first 200 are shown, and the page says how many
+            are not.
+        explanations: one for each prediction.
+
+    Raises:
+        InputError: the file cannot be written, or there are not as many explanations.
+        MissingFileError: its folder does not exist.
+
+    """
+    write_atomically(Path(path), predictions_page(predictions, explanations))

@@ -1,0 +1,165 @@
+"""Self-contained HTML pages: they ask nothing of any network, and run nothing from others."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from cupl.classifier import Prediction
+from cupl.errors import InputError
+from cupl.evaluation.results import ClassAccuracy, Evaluation
+from cupl.evaluation.wording import chance, percent, points, short, verdicts
+from cupl.explain import Explanation
+from cupl.report.cards import card
+from cupl.report.examples import Example
+
+MOST_IMAGES = 200
+"""Images on one page; each takes some 20 KB of it."""
+_LONGEST_TEXT = 500
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure as the page shows it: its data URI for either background."""
+
+    alt: str
+    light: Markup
+    dark: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A class, and its accuracy with each contender that has it."""
+
+    name: str
+    id: str | None
+    images: int
+    accuracies: tuple[float | None, ...]
+
+
+def report_page(
+    evaluation: Evaluation, examples: Sequence[Example] = (), figures: Mapping[str, Figure] = {}
+) -> bytes:
+    """The page of an evaluation.
+
+    Args:
+        evaluation: what was found.
+        examples: images for the gallery, of which ``MOST_IMAGES`` are shown; they are read here.
+        figures: by the name of their drawing; the others are left out.
+
+    """
+    cards = [
+        card(number, one.prediction, one.explanation, one.path, one.truth)
+        for number, one in enumerate(examples[:MOST_IMAGES], 1)
+    ]
+    banks = [one for one in evaluation.contenders if one.kind == "bank"]
+    return _page(
+        "report.html.j2",
+        title=", ".join(short(bank.name, 60) for bank in banks) or "no bank",
+        evaluation=evaluation,
+        banks=banks,
+        verdicts=verdicts(evaluation),
+        figures=figures,
+        class_rows=_class_rows(evaluation),
+        wrong=[one for one in cards if one.bars and not one.right],
+        right=[one for one in cards if one.right],
+        unread=[one for one in cards if not one.bars],
+        left_out=len(examples) - len(cards),
+    )
+
+
+def _class_rows(evaluation: Evaluation) -> list[ClassRow]:
+    """One for each class that has images, in the order of the first contender that has it."""
+    first: dict[tuple[str, str | None], ClassAccuracy] = {}
+    columns: list[dict[tuple[str, str | None], float]] = []
+    for contender in evaluation.contenders:
+        for one in contender.classes:
+            first.setdefault((one.name, one.id), one)
+        columns.append({(one.name, one.id): one.accuracy for one in contender.classes})
+    return [
+        ClassRow(one.name, one.id, one.images, tuple(column.get(key) for column in columns))
+        for key, one in first.items()
+    ]
+
+
+def predictions_page(
+    predictions: Sequence[Prediction], explanations: Sequence[Explanation | None] | None = None
+) -> bytes:
+    """A page with each photo beside its probability bars.
+
+    Args:
+        predictions: in the order of the page; ``MOST_IMAGES`` are shown, and the page says how
+            many are not.
+        explanations: one for each prediction.
+
+    Raises:
+        InputError: there are not as many explanations as predictions.
+
+    """
+    reasons = [None] * len(predictions) if explanations is None else explanations
+    if len(reasons) != len(predictions):
+        raise InputError(f"{len(reasons)} explanations for {len(predictions)} predictions")
+    pairs = zip(predictions[:MOST_IMAGES], reasons, strict=False)
+    cards = [
+        card(number, prediction, reason, prediction.path)
+        for number, (prediction, reason) in enumerate(pairs, 1)
+    ]
+    left_out = len(predictions) - len(cards)
+    return _page("predictions.html.j2", cards=cards, total=len(predictions), left_out=left_out)
+
+
+def _page(template: str, **content: Any) -> bytes:
+    style, script = (
+        (_TEMPLATES / name).read_text("utf-8").strip() for name in ("page.css", "page.js")
+    )
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            "img-src data:",
+            f"style-src {_hash(style)}",
+            f"script-src {_hash(script)}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+    own = {"style": Markup(style), "script": Markup(script), "policy": policy}  # noqa: S704
+    text = _environment().get_template(template).render(**content, **own)
+    return text.encode("utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_shown,
+    )
+    filters = {"percent": percent, "points": points, "chance": chance, "verdict": _verdict}
+    environment.filters.update(filters)
+    return environment
+
+
+def _shown(value: Any) -> Any:
+    """What a template shows of a value; every text goes through here, so none can be forgotten."""
+    return short(value, _LONGEST_TEXT) if type(value) is str else value
+
+
+def _verdict(sentence: str) -> Markup:
+    """The sentence, in which no line ends before a percent sign or within "p = 0.002"."""
+    escaped = escape(sentence).replace(" %", Markup("&nbsp;%"))
+    return escaped.replace("p = ", Markup("p&nbsp;=&nbsp;"))

@@ -1,0 +1,72 @@
+"""A page as a parser sees it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+
+VOID = {"meta", "link", "img", "source", "br", "rect"}
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str | None] = field(default_factory=dict)
+    children: "list[Element | str]" = field(default_factory=list)
+
+    def __getitem__(self, attribute: str) -> str:
+        return self.attributes[attribute] or ""
+
+    def all(self, tag: str) -> "Iterator[Element]":
+        """Elements of that tag in here, in order; every one for ``*``."""
+        for child in self.children:
+            if isinstance(child, Element):
+                if tag in (child.tag, "*"):
+                    yield child
+                yield from child.all(tag)
+
+    def with_class(self, name: str) -> "list[Element]":
+        return [one for one in self.all("*") if name in (one.attributes.get("class") or "").split()]
+
+    @property
+    def text(self) -> str:
+        parts = (one if isinstance(one, str) else one.text for one in self.children)
+        return " ".join("".join(parts).split())
+
+    def section(self, id: str) -> "Element":
+        return next(one for one in self.all("section") if one["id"] == id)
+
+
+class _Tree(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open = [Element("")]
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, dict(attrs))
+        self.open[-1].children.append(element)
+        if tag not in VOID:
+            self.open.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open[-1].children.append(Element(tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open[-1].tag == tag, f"</{tag}> closes <{self.open[-1].tag}>"
+        self.open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.open[-1].children.append(data)
+
+
+def parse(html: bytes) -> Element:
+    """The tree; every element must be closed."""
+    tree = _Tree()
+    tree.feed(html.decode("utf-8"))
+    tree.close()
+    assert len(tree.open) == 1
+    return tree.open[0]
+
+
+def rows(table: Element) -> list[list[Element]]:
+    body = next(table.all("tbody"))
+    return [list(row.all("td")) for row in body.all("tr")]
