@@ -280,8 +280,9 @@ def read_shard(directory: Path, number: int) -> tuple[ShardMetadata, Shard]:
 def _read_images(file: Path) -> tuple[ShardMetadata, str, list[str], list[str | None]]:
     """What a Parquet file says: metadata, sha256 of the vectors, paths, errors."""
     _check_regular(file)
-    # A stream, because Arrow wants a name that is UTF-8.
-    with file.open("rb") as stream, pq.ParquetFile(stream) as parquet:
+    # A stream, because Arrow wants a name that is UTF-8. And no threads of Arrow's: one that still
+    # ends while a short process exits aborts it ("terminate called without an active exception").
+    with file.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as parquet:
         footer = parquet.metadata
         groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
         keys = footer.metadata or {}
@@ -294,7 +295,7 @@ def _read_images(file: Path) -> tuple[ShardMetadata, str, list[str], list[str | 
             )
         if sum(group.total_byte_size for group in groups) > _MAX_TABLE_BYTES:
             raise InputError(f"larger than {_MAX_TABLE_BYTES // 2**20} MiB")
-        columns = parquet.read().to_pydict()
+        columns = parquet.read(use_threads=False).to_pydict()
     errors = columns["error"]
     rows = iter(range(len(errors)))
     if columns["row"] != [next(rows) if error is None else None for error in errors]:

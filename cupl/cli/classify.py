@@ -151,7 +151,7 @@ def classify(
     if output is not None:
         say(f"wrote {output}: {count(len(paths), 'image')}")
     if report is not None:
-        _write_page(report, shown, len(paths), explain)
+        _write_page(report, shown, len(paths))
     if failures.count:
         examples = [(str(one.path), str(one.error)) for one in failures.first]
         rest = "  and {} more; their rows say why"
@@ -235,13 +235,9 @@ def _watched(label: "Callable[[Progress], Failures]", total: int) -> "Failures":
         raise
 
 
-def _write_page(report: Path, shown: "list[Prediction]", total: int, explain: bool) -> None:
-    from cupl.classifier import Prediction
+def _write_page(report: Path, shown: "list[Prediction]", total: int) -> None:
     from cupl.report import write_predictions_page
 
-    # The page says how many images it leaves out; these need not be held for that.
-    predictions = shown + [Prediction()] * (total - len(shown))
-    explanations = [one.explanation for one in predictions] if explain else None
-    write_predictions_page(report, predictions, explanations)
+    write_predictions_page(report, shown, total)
     some = f"the first {len(shown):,} of " if len(shown) < total else ""
     say(f"wrote {report}: {some}{count(total, 'image')}")

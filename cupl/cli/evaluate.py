@@ -74,9 +74,10 @@ def evaluate(
     """
     from cupl.bank import PromptBank
     from cupl.encoders import load_encoder
-    from cupl.evaluation.contest import align
+    from cupl.evaluation.contest import enter
     from cupl.evaluation.contest import evaluate as judge
     from cupl.evaluation.data import encode_labelled, read_labelled
+    from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE
     from cupl.evaluation.summary import summarize
     from cupl.evaluation.writing import check_output, save_calibrated, write_evaluation
     from cupl.pooling import DEFAULT_POOLING
@@ -88,22 +89,26 @@ def evaluate(
     if calibrated is not None:
         check_target(calibrated, *bank, data, labels)
     written, against = encoding.templates_of(templates, None), _split(controls)
-    banks = align([PromptBank.load(path) for path in bank])
-    _check_controls(banks[0], against)
+    banks = _told_apart([PromptBank.load(path) for path in bank], bank)
+    entrants = enter(banks, against, seeds=seeds, templates=written)
     names = [entry.label for entry in banks[0]]
     found = read_labelled(data, names, labels)
     for note in found.notes:
         say(note)
     _report_unmatched(found, names, skip_unmatched)
+    if calibrated is not None and len(found.paths) < FEWEST_TO_CALIBRATE:
+        raise InputError(
+            f"a temperature is fitted on half of at least {FEWEST_TO_CALIBRATE} images, and there "
+            f"are {len(found.paths)}: leave out --calibrated"
+        )
     name = found.provenance.encoder if found.provenance else DEFAULT_ENCODER
     loaded = load_encoder(encoder or name, device, precision, batch_size)
     with progress("images") as update:
         images = encode_labelled(found, loaded, update)
     with progress("prompts") as update:
         outcome = judge(
-            images, banks, loaded, controls=against, seeds=seeds, templates=written,
-            pooling=pooling or DEFAULT_POOLING, progress=update,
-        )  # fmt: skip
+            images, entrants, loaded, pooling=pooling or DEFAULT_POOLING, progress=update
+        )
     typer.echo(summarize(outcome.evaluation), nl=False)
     if output is not None:
         write_evaluation(outcome, loaded, output)
@@ -123,16 +128,12 @@ def _split(controls: str) -> list[str]:
     return [] if list(names) == ["none"] else list(names)
 
 
-def _check_controls(bank: "PromptBank", controls: Sequence[str]) -> None:
-    """Find out before the images are encoded that a control cannot be made."""
-    from cupl.evaluation.controls import control_banks
-
-    for control in controls:
-        try:
-            control_banks(bank, control, 1)
-        except InputError as error:
-            others = ",".join(other for other in controls if other != control) or "none"
-            raise InputError(f"--controls: {error}; without it: --controls {others}") from error
+def _told_apart(banks: "list[PromptBank]", files: Sequence[Path]) -> "list[PromptBank]":
+    """Banks of one name, as before and after an edit, are called by their files."""
+    if len({bank.name for bank in banks}) == len(banks):
+        return banks
+    pairs = zip(banks, files, strict=True)
+    return [bank.model_copy(update={"name": file.stem}) for bank, file in pairs]
 
 
 def _report_unmatched(found: "LabelledImages", names: Sequence["ClassLabel"], skip: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -55,13 +56,34 @@ TEMPLATE = "template"
 
 
 @dataclass(frozen=True, eq=False)
+class Entrant:
+    """A bank or a control, before it is judged.
+
+    Attributes:
+        kind: which of the two it is.
+        banks: its prompts; of a control that is drawn at random one bank for each seed.
+        templates: added to the prompts of each class.
+
+    """
+
+    kind: Kind
+    banks: list[PromptBank]
+    templates: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the bank or the control."""
+        return self.banks[0].name
+
+
+@dataclass(frozen=True, eq=False)
 class Entry:
     """A bank or a control with all that was found out about it, raw.
 
     Attributes:
         name: of the bank or control.
         kind: which of the two it is.
-        banks: the prompts, of several seeds several.
+        banks: the prompts with the templates among them; of several seeds several.
         vectors: class vectors of the first seed.
         runs: what each seed says.
         calibration: of the first seed.
@@ -101,24 +123,63 @@ class Outcome:
         evaluation: all figures.
         entries: banks, then controls.
         data: the images.
-        labels: the classes.
+        bank: the first one, without templates.
 
     """
 
     evaluation: Evaluation
     entries: list[Entry]
     data: LabelledImages
-    labels: list[ClassLabel]
+    bank: PromptBank
+
+    @property
+    def labels(self) -> list[ClassLabel]:
+        """The classes, in the order in which targets count."""
+        return [entry.label for entry in self.bank]
+
+
+def enter(
+    banks: Sequence[PromptBank],
+    controls: Sequence[str] = CONTROLS,
+    *,
+    seeds: int = SEEDS,
+    templates: Sequence[str] = (),
+) -> list[Entrant]:
+    """Banks, and the controls that are made of the first.
+
+    Args:
+        banks: see :func:`align`.
+        controls: names, random-words, shuffled, or the name or file of a set of templates.
+        seeds: how often random-words and shuffled are drawn.
+        templates: added to the prompts of every bank, and of the random and shuffled controls.
+
+    Raises:
+        InputError: the banks have different classes, two have one name, or a control cannot be
+            made.
+
+    """
+    aligned, more = align(banks), tuple(templates)
+    entrants = [Entrant("bank", [bank], more) for bank in aligned]
+    for control in controls:
+        try:
+            drawn = control_banks(aligned[0], control, seeds)
+        except InputError as error:
+            raise InputError(f"{error}; or leave out the control {control!r:.100}") from error
+        entrants.append(Entrant("control", drawn, more if control in SEEDED else ()))
+    names = Counter(entrant.name for entrant in entrants)
+    if twice := [name for name, number in names.items() if number > 1]:
+        raise InputError(
+            f"two banks or controls are named {twice[0]!r:.100}: change the name that stands in a "
+            "bank's file"
+        )
+    return entrants
 
 
 def evaluate(
     data: LabelledImages,
-    banks: Sequence[PromptBank],
+    entrants: Sequence[Entrant],
     encoder: Encoder,
     *,
-    controls: Sequence[str] = CONTROLS,
-    seeds: int = SEEDS,
-    templates: Sequence[str] = (),
     pooling: str = DEFAULT_POOLING,
     progress: Progress = ignore,
 ) -> Outcome:
@@ -127,37 +188,24 @@ def evaluate(
     Args:
         data: encoded images; see :func:`~cupl.evaluation.data.encode_labelled`. Their targets
             count in the classes of the first bank.
-        banks: see :func:`align`.
+        entrants: see :func:`enter`.
         encoder: embeds the prompts, none that is cached.
-        controls: names, random-words, shuffled, or the name or file of a set of templates. Made of
-            the first bank.
-        seeds: how often random-words and shuffled are drawn.
-        templates: added to the prompts of every bank, and of the random and shuffled controls.
         pooling: see :func:`~cupl.vectors.encode_bank`.
         progress: told how many different prompts of a bank are embedded.
 
     Raises:
-        InputError: the banks have different classes, two have one name, or a setting is wrong.
+        InputError: the images are not encoded, or there is no such pooling.
 
     """
     if data.vectors is None:
         raise InputError("the images have no vectors yet: encode_labelled makes them")
-    banks = align(banks)
-    labels = [entry.label for entry in banks[0]]
-    drawn = {control: control_banks(banks[0], control, seeds) for control in controls}
-    for control in SEEDED.keys() & drawn.keys():
-        drawn[control] = [with_templates(bank, templates) for bank in drawn[control]]
-    contest: list[tuple[Kind, list[PromptBank]]] = [
-        *(("bank", [with_templates(bank, templates)]) for bank in banks),
-        *(("control", drawn[control]) for control in controls),
-    ]
-    _check_names([one[0].name for _, one in contest])
+    labels = [entry.label for entry in entrants[0].banks[0]]
     images, targets = unit(data.vectors), torch.tensor(data.targets)
 
-    def encode(bank: PromptBank) -> ClassVectors:
-        return encode_bank(bank, encoder, pooling, progress=progress)
+    def encode(bank: PromptBank, templates: Sequence[str]) -> ClassVectors:
+        return encode_bank(bank, encoder, pooling, templates=templates, progress=progress)
 
-    entries = [_entry(kind, one, encode, images, targets) for kind, one in contest]
+    entries = [_entry(entrant, encode, images, targets) for entrant in entrants]
     contenders = _contenders(entries, data, labels)
     reference = next((one for one in contenders if one.kind == "control"), None)
     analyses = [
@@ -177,7 +225,7 @@ def evaluate(
         contenders=contenders,
         analyses=analyses,
     )
-    return Outcome(evaluation, entries, data, labels)
+    return Outcome(evaluation, entries, data, entrants[0].banks[0])
 
 
 def align(banks: Sequence[PromptBank]) -> list[PromptBank]:
@@ -233,22 +281,15 @@ def with_templates(bank: PromptBank, templates: Sequence[str]) -> PromptBank:
     return bank.model_copy(update={"classes": entries})
 
 
-def _check_names(names: list[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise InputError(f"two banks or controls are named {name!r:.100}; rename one")
-
-
 def _entry(
-    kind: Kind,
-    banks: list[PromptBank],
-    encode: Callable[[PromptBank], ClassVectors],
+    entrant: Entrant,
+    encode: Callable[[PromptBank, Sequence[str]], ClassVectors],
     images: torch.Tensor,
     targets: torch.Tensor,
 ) -> Entry:
     runs, first, calibration = [], None, None
-    for bank in banks:
-        vectors = encode(bank)
+    for bank in entrant.banks:
+        vectors = encode(bank, entrant.templates)
         scores = images @ vectors.matrix.T
         runs.append(judge(scores, targets, vectors.provenance))
         if first is None:
@@ -256,7 +297,8 @@ def _entry(
             calibration = calibrate(scores, targets, vectors.provenance, runs[0])
     assert first is not None  # noqa: S101 (there is one bank at least)
     found, calibrated = calibration or (None, None)
-    return Entry(banks[0].name, kind, banks, first, runs, found, calibrated)
+    whole = [with_templates(bank, entrant.templates) for bank in entrant.banks]
+    return Entry(entrant.name, entrant.kind, whole, first, runs, found, calibrated)
 
 
 def _contenders(

@@ -62,7 +62,7 @@ class ClassIndex:
         classes = self._by_name.get(_plain(text))
         if classes:
             which = ", ".join(str(self.labels[number]) for number in classes[:_SHOWN])
-            return f"of {len(classes)} classes, tell them apart by id: {which:.200}"
+            return f"may be any of {len(classes)} classes: {which:.200}"
         near = process.extractOne(
             _plain(text), self._by_name.keys(), scorer=fuzz.ratio, score_cutoff=_ALIKE
         )

@@ -22,7 +22,7 @@ RESAMPLES = 1000
 BINS = 15
 MOST = 20
 """Confusions, prompts and classes in a list of the worst."""
-_FEWEST_TO_CALIBRATE = 20
+FEWEST_TO_CALIBRATE = 20
 _AT_ONCE = 2**22
 
 Floats = npt.NDArray[np.float64]
@@ -158,7 +158,7 @@ def calibrate(
         None where there are fewer than 20 images.
 
     """
-    if len(targets) < _FEWEST_TO_CALIBRATE:
+    if len(targets) < FEWEST_TO_CALIBRATE:
         return None
     fitted = halves(len(targets))
     fit, measured = torch.from_numpy(fitted), torch.from_numpy(~fitted)

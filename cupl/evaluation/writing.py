@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from cupl.classifier import Prediction, ZeroShotClassifier
+from cupl.classifier import ZeroShotClassifier
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.evaluation.contest import Outcome
 from cupl.evaluation.metrics import Integers, halves
-from cupl.explain import bank_embeddings, explain_vectors
 from cupl.files import open_atomically
 from cupl.report import Example, write_report
 
 EXAMPLES = 12
 """Wrong and right images in the gallery, of each."""
-_TOP = 5
+_TOP, _PROMPTS = 5, 3
 
 
 def check_output(directory: Path) -> None:
@@ -64,8 +63,7 @@ def save_calibrated(outcome: Outcome, path: Path) -> float:
     if entry.calibration is None:
         raise InputError("too few images to fit a temperature: 20 are needed")
     temperature = entry.calibration.temperature
-    provenance = entry.vectors.provenance.model_copy(update={"temperature": temperature})
-    dataclasses.replace(entry.vectors, provenance=provenance).save(path)
+    entry.vectors.with_temperature(temperature).save(path)
     return temperature
 
 
@@ -79,19 +77,11 @@ def examples(outcome: Outcome, encoder: Encoder) -> list[Example]:
     chosen = [*wrong.tolist(), *sorted(right.tolist())]
     if not chosen or data.vectors is None:
         return []
-    vectors = data.vectors[chosen]
-    classifier = ZeroShotClassifier(entry.vectors, encoder)
-    embedded = bank_embeddings(entry.banks[0], encoder)
-    explained = explain_vectors(vectors, entry.banks[0], embedded, entry.vectors)
-    predictions: list[Prediction] = classifier.predict_vectors(vectors, _TOP)
+    classifier = ZeroShotClassifier(entry.vectors, encoder, bank=outcome.bank)
+    predictions = classifier.predict_vectors(data.vectors[chosen], _TOP, explain=_PROMPTS)
     return [
-        Example(
-            path=data.paths[image],
-            truth=str(outcome.labels[data.targets[image]]),
-            prediction=dataclasses.replace(prediction, path=data.paths[image]),
-            explanation=explanation,
-        )
-        for image, prediction, explanation in zip(chosen, predictions, explained, strict=True)
+        Example(replace(one, path=data.paths[i]), str(outcome.labels[data.targets[i]]))
+        for i, one in zip(chosen, predictions, strict=True)
     ]
 
 

@@ -64,27 +64,22 @@ class Card:
 def card(
     number: int,
     prediction: Prediction,
-    explanation: Explanation | None,
-    path: str | None,
     truth: str | None = None,
 ) -> Card:
     """What is shown of an image; reads it.
 
     Args:
         number: counted from 1; stands for the name of an image that has no path.
-        prediction: its classes or its error.
-        explanation: its prompts; by default those of the prediction.
-        path: where it lies, if anywhere.
+        prediction: its classes or its error, and the prompts that decided, where it has them.
         truth: its class, as ``str`` of its label.
 
     """
-    photo, problem = None, prediction.error
+    photo, path, problem = None, prediction.path, prediction.error
     if path is not None and problem is None:
         try:
             photo = thumbnail(path)
         except ImageError as error:
             problem = f"The photo cannot be shown: {error}."
-    explanation = explanation or prediction.explanation
     bars = tuple(Bar(score, _label(score) == truth) for score in prediction.top)
     return Card(
         name="/".join(PurePath(path).parts[-2:]) if path is not None else f"image {number}",
@@ -94,7 +89,7 @@ def card(
         right=bool(bars) and bars[0].true and prediction.rejected is None,
         said=_said(prediction),
         bars=bars,
-        sides=tuple(_sides(explanation)) if explanation else (),
+        sides=tuple(_sides(prediction.explanation)) if prediction.explanation else (),
     )
 
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from cupl.classifier import Prediction
 from cupl.errors import InputError
 from cupl.evaluation.results import Evaluation
-from cupl.explain import Explanation
 from cupl.files import write_atomically
 from cupl.report import figures
 from cupl.report.examples import Example
@@ -83,9 +82,7 @@ def _json(evaluation: Evaluation) -> bytes:
 
 
 def write_predictions_page(
-    path: Path,
-    predictions: Sequence[Prediction],
-    explanations: Sequence[Explanation | None] | None = None,
+    path: Path, predictions: Sequence[Prediction], total: int | None = None
 ) -> None:
     """Write one page with each photo beside its probability bars.
 
@@ -93,11 +90,11 @@ def write_predictions_page(
         path: the file.
         predictions: in the order of the page; the first 200 are shown, and the page says how many
             are not.
-        explanations: one for each prediction.
+        total: how many there are, where not all of them are given.
 
     Raises:
-        InputError: the file cannot be written, or there are not as many explanations.
+        InputError: the file cannot be written.
         MissingFileError: its folder does not exist.
 
     """
-    write_atomically(Path(path), predictions_page(predictions, explanations))
+    write_atomically(Path(path), predictions_page(predictions, total))

@@ -13,10 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from cupl.classifier import Prediction
-from cupl.errors import InputError
 from cupl.evaluation.results import ClassAccuracy, Evaluation
 from cupl.evaluation.wording import chance, percent, points, short, verdicts
-from cupl.explain import Explanation
 from cupl.report.cards import card
 from cupl.report.examples import Example
 
@@ -57,7 +55,7 @@ def report_page(
 
     """
     cards = [
-        card(number, one.prediction, one.explanation, one.path, one.truth)
+        card(number, one.prediction, one.truth)
         for number, one in enumerate(examples[:MOST_IMAGES], 1)
     ]
     banks = [one for one in evaluation.contenders if one.kind == "bank"]
@@ -90,30 +88,18 @@ def _class_rows(evaluation: Evaluation) -> list[ClassRow]:
     ]
 
 
-def predictions_page(
-    predictions: Sequence[Prediction], explanations: Sequence[Explanation | None] | None = None
-) -> bytes:
+def predictions_page(predictions: Sequence[Prediction], total: int | None = None) -> bytes:
     """A page with each photo beside its probability bars.
 
     Args:
         predictions: in the order of the page; ``MOST_IMAGES`` are shown, and the page says how
             many are not.
-        explanations: one for each prediction.
-
-    Raises:
-        InputError: there are not as many explanations as predictions.
+        total: how many there are, where not all of them are given.
 
     """
-    reasons = [None] * len(predictions) if explanations is None else explanations
-    if len(reasons) != len(predictions):
-        raise InputError(f"{len(reasons)} explanations for {len(predictions)} predictions")
-    pairs = zip(predictions[:MOST_IMAGES], reasons, strict=False)
-    cards = [
-        card(number, prediction, reason, prediction.path)
-        for number, (prediction, reason) in enumerate(pairs, 1)
-    ]
-    left_out = len(predictions) - len(cards)
-    return _page("predictions.html.j2", cards=cards, total=len(predictions), left_out=left_out)
+    cards = [card(*numbered) for numbered in enumerate(predictions[:MOST_IMAGES], 1)]
+    total = len(predictions) if total is None else total
+    return _page("predictions.html.j2", cards=cards, total=total, left_out=total - len(cards))
 
 
 def _page(template: str, **content: Any) -> bytes:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import torch
 
 from cupl.bank import PromptBank
-from cupl.evaluation.contest import evaluate
+from cupl.evaluation.contest import enter, evaluate
 from cupl.evaluation.data import LabelledImages
 from tests.benchmarks.bench_encoding import own_cache
 from tests.evaluation.planted import PlantedEncoder, planted_bank
@@ -57,7 +57,7 @@ def main() -> None:
     with own_cache():
         for _ in range(2):
             began = time.perf_counter()
-            found = evaluate(data, [bank], encoder).evaluation
+            found = evaluate(data, enter([bank]), encoder).evaluation
             took.append(time.perf_counter() - began)
     assert data.vectors is not None
     began = time.perf_counter()

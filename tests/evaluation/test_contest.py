@@ -4,7 +4,7 @@ import torch
 
 from cupl.bank import ClassPrompts, PromptBank
 from cupl.errors import InputError
-from cupl.evaluation.contest import TEMPLATE, align, evaluate, with_templates
+from cupl.evaluation.contest import TEMPLATE, align, enter, evaluate, with_templates
 from cupl.evaluation.data import LabelledImages
 from cupl.evaluation.results import Contender, Evaluation
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
@@ -23,7 +23,7 @@ def images(right: int, wrong: int) -> LabelledImages:
 
 
 def judged(data: LabelledImages, *banks: PromptBank, controls: tuple[str, ...] = ()) -> Evaluation:
-    return evaluate(data, banks, PlantedEncoder(CLASSES), controls=controls).evaluation
+    return evaluate(data, enter(banks, controls), PlantedEncoder(CLASSES)).evaluation
 
 
 def named(evaluation: Evaluation, name: str) -> Contender:
@@ -91,10 +91,8 @@ def test_templates_are_prompts_of_banks_and_of_drawn_controls() -> None:
     assert with_templates(good, []) is good
     found = evaluate(
         images(2, 1),
-        [good],
+        enter([good], ["photo", "names", "shuffled"], templates=["a photo of {a}.", "my {}."]),
         PlantedEncoder(CLASSES),
-        controls=["photo", "names", "shuffled"],
-        templates=["a photo of {a}.", "my {}."],
     ).evaluation
     assert [one.prompts for one in found.contenders] == [4, 1, 1, 4]
     questions = {effect.question for effect in found.analyses[0].questions}
@@ -118,7 +116,7 @@ def test_banks_are_compared_class_by_class_whatever_their_order_and_names() -> N
     ]
     assert second.classes[2].label.aliases == ("Tree_frog",)
     assert [entry.texts for entry in second] == [["class 4"], ["class 4"], ["class 3"]]
-    evaluate(images_at([(0, 0)], 6), [first, second], PlantedEncoder(6), controls=[])
+    evaluate(images_at([(0, 0)], 6), enter([first, second], []), PlantedEncoder(6))
     with pytest.raises(
         InputError, match=r"'first' has no class 'bird' and 1 more, which 'other' has"
     ):

@@ -97,7 +97,7 @@ def test_a_name_of_several_classes_means_none() -> None:
     assert index.find("missile") is None
     assert index.find("Missile") is None
     assert (index.find("n1"), index.find("n2")) == (0, 2)
-    hint = "of 2 classes, tell them apart by id: missile (n1), missile (n2)"
+    hint = "may be any of 2 classes: missile (n1), missile (n2)"
     assert index.hint("missile") == index.hint("MISSILE") == hint
     three = ClassIndex([ClassLabel(f"x{i}", None, ("it",)) for i in range(3)])
     assert three.find("it") is None

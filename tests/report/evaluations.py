@@ -1,6 +1,7 @@
 """Evaluations made by hand, with texts that want to be more than text."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -235,5 +236,11 @@ def explanation(path: str | None, labels: Sequence[str]) -> Explanation:
     return Explanation(path, side(labels[0], 0.6), side(labels[1], 0.2))
 
 
+def explained(path: Path | str | None, labels: Sequence[str]) -> Prediction:
+    """With the prompts of both."""
+    known = prediction(path, labels)
+    return replace(known, explanation=explanation(known.path, labels))
+
+
 def example(path: Path | str, truth: str, labels: Sequence[str]) -> Example:
-    return Example(str(path), truth, prediction(path, labels), explanation(str(path), labels))
+    return Example(explained(path, labels), truth)

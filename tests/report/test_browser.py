@@ -16,9 +16,8 @@ from tests.report.evaluations import (
     HOSTILE,
     evaluation,
     example,
-    explanation,
+    explained,
     hostile_evaluation,
-    prediction,
 )
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -109,8 +108,7 @@ def predictions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     photo = folder / "photo.png"
     draw(400, 300).save(photo)
     path = folder / "p.html"
-    shown = [prediction(photo, GREEK), prediction(photo, HOSTILE)]
-    write_predictions_page(path, shown, [explanation(None, GREEK), explanation(None, HOSTILE)])
+    write_predictions_page(path, [explained(photo, GREEK), explained(photo, HOSTILE)])
     return path
 
 

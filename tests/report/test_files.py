@@ -75,8 +75,5 @@ def test_the_page_of_predictions_is_written_whole_or_not_at_all(tmp_path: Path) 
     shown = [prediction(None, GREEK)]
     write_predictions_page(tmp_path / "p.html", shown)
     assert (tmp_path / "p.html").read_bytes() == predictions_page(shown)
-    with pytest.raises(InputError):
-        write_predictions_page(tmp_path / "p.html", shown, [])
-    assert (tmp_path / "p.html").read_bytes() == predictions_page(shown)
     with pytest.raises(MissingFileError):
         write_predictions_page(tmp_path / "no" / "p.html", shown)

@@ -6,11 +6,9 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import pytest
 from PIL import Image
 
 from cupl.classifier import Prediction, Score
-from cupl.errors import InputError
 from cupl.evaluation.results import Evaluation
 from cupl.report import Example
 from cupl.report.page import MOST_IMAGES, predictions_page, report_page
@@ -25,7 +23,7 @@ from tests.report.evaluations import (
     contender,
     evaluation,
     example,
-    explanation,
+    explained,
     hostile_evaluation,
     prediction,
 )
@@ -216,7 +214,7 @@ def test_the_gallery(tmp_path: Path) -> None:
         example(photo, "alpha", GREEK),
         example(photo, "beta", GREEK),
         example(broken, "alpha", GREEK),
-        Example("x.jpg", "alpha", Prediction(path="x.jpg", error="the file is empty")),
+        Example(Prediction(path="x.jpg", error="the file is empty"), "alpha"),
     ]
     page = page_of(evaluation(), examples).section("images")
     assert [one.text for one in page.all("h3")] == ["Wrong", "Right", "Without a prediction"]
@@ -255,8 +253,8 @@ def test_the_gallery(tmp_path: Path) -> None:
 def test_classes_of_one_name_are_told_apart_by_id() -> None:
     scores = (Score("missile", "n1", 0.3, 0.6), Score("missile", "n2", 0.2, 0.4))
     examples = [
-        Example("x.jpg", "missile (n1)", Prediction(scores)),
-        Example("x.jpg", "missile (n2)", Prediction(scores)),
+        Example(Prediction(scores), "missile (n1)"),
+        Example(Prediction(scores), "missile (n2)"),
     ]
     page = page_of(bare_evaluation(), examples).section("images")
     wrong, right = page.with_class("card")
@@ -270,14 +268,13 @@ def test_what_the_bars_do_not_say() -> None:
     known = prediction(None, GREEK)
     several = replace(known, labels=known.top[:2])
     rejected = replace(known, rejected="none of these: a wall")
-    explained = replace(known, explanation=explanation(None, GREEK))
-    page = parse(predictions_page([known, several, rejected, explained]))
+    page = parse(predictions_page([known, several, rejected, explained(None, GREEK)]))
     first, second, third, fourth = page.with_class("card")
     assert not first.with_class("said")
     assert second.with_class("said")[0].text == "Labels: alpha, beta"
     assert third.with_class("said")[0].text == "No label: none of these: a wall"
     assert len(fourth.with_class("side")) == 2
-    example = Example("x.jpg", "alpha", rejected)
+    example = Example(rejected, "alpha")
     [card] = page_of(bare_evaluation(), [example]).with_class("card")
     assert "wrong" in card["class"].split()
 
@@ -286,11 +283,11 @@ def test_the_page_of_predictions(tmp_path: Path) -> None:
     photo = tmp_path / "photo.jpg"
     draw(64, 48).save(photo)
     predictions = [
-        prediction(photo, GREEK),
+        explained(photo, GREEK),
         Prediction(path="no.jpg", error="there is no such file"),
         prediction(None, GREEK),
     ]
-    page = parse(predictions_page(predictions, [explanation(str(photo), GREEK), None, None]))
+    page = parse(predictions_page(predictions))
     first, second, third = page.with_class("card")
     assert len(first.with_class("side")) == 2
     assert not first.with_class("truth")
@@ -307,8 +304,6 @@ def test_more_predictions_than_a_page_holds() -> None:
     assert page.with_class("note")[0].text == (
         f"This page shows the first {MOST_IMAGES}; 34 more are left out."
     )
-
-
-def test_explanations_that_do_not_belong() -> None:
-    with pytest.raises(InputError, match="1 explanations for 2 predictions"):
-        predictions_page([prediction(None, GREEK)] * 2, [None])
+    page = parse(predictions_page(predictions[:10], total=5000))
+    assert len(page.with_class("card")) == 10
+    assert "4,990 more are left out" in page.with_class("note")[0].text
