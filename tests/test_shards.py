@@ -330,9 +330,7 @@ def test_a_directory_that_is_gone(tmp_path: Path) -> None:
         write_shard(tmp_path / "no", metadata_of(), shard_of("a.png"))
 
 
-@pytest.mark.skipif(
-    not Path("/proc/self/task").exists(), reason="needs Linux"
-)
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux")
 def test_reading_leaves_no_threads_behind(folder: Path) -> None:
     """One of Arrow's that ends while the process exits aborts it, one time in six."""
     count = (

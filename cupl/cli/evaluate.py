@@ -74,9 +74,9 @@ def evaluate(
     """
     from cupl.bank import PromptBank
     from cupl.encoders import load_encoder
-    from cupl.evaluation.contest import enter
     from cupl.evaluation.contest import evaluate as judge
     from cupl.evaluation.data import encode_labelled, read_labelled
+    from cupl.evaluation.entrants import enter
     from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE
     from cupl.evaluation.summary import summarize
     from cupl.evaluation.writing import check_output, save_calibrated, write_evaluation

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 import torch
 
 from cupl.bank import PromptBank
-from cupl.evaluation.contest import enter, evaluate
+from cupl.evaluation.contest import evaluate
 from cupl.evaluation.data import LabelledImages
+from cupl.evaluation.entrants import enter
 from tests.benchmarks.bench_encoding import own_cache
 from tests.evaluation.planted import PlantedEncoder, planted_bank
 

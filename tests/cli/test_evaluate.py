@@ -18,7 +18,7 @@ from scipy.optimize import minimize_scalar
 from cupl.bank import ClassPrompts, PromptBank
 from cupl.cli import app
 from cupl.encoders import load_encoder
-from cupl.evaluation import contest
+from cupl.evaluation import entrants
 from cupl.shards import ImageProvenance, Shard, ShardMetadata, load_embeddings, write_shard
 from cupl.vectors import ClassVectors, encode_bank
 from tests.cli.conftest import Cupl, Outcome
@@ -484,8 +484,8 @@ def test_calibrated_vectors_never_take_the_place_of_labels(evaluate: Cupl, work:
 
 def test_defaults_are_those_of_the_library(cupl: Cupl) -> None:
     text = " ".join(cupl("evaluate", "--help").out.split())
-    assert ",".join(contest.CONTROLS) in text
-    assert f"[default: {contest.SEEDS}; 1<=x<=100]" in text
+    assert ",".join(entrants.CONTROLS) in text
+    assert f"[default: {entrants.SEEDS}; 1<=x<=100]" in text
 
 
 @dataclass(frozen=True)

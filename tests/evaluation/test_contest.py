@@ -4,8 +4,9 @@ import torch
 
 from cupl.bank import ClassPrompts, PromptBank
 from cupl.errors import InputError
-from cupl.evaluation.contest import TEMPLATE, align, enter, evaluate, with_templates
+from cupl.evaluation.contest import evaluate
 from cupl.evaluation.data import LabelledImages
+from cupl.evaluation.entrants import TEMPLATE, align, enter, with_templates
 from cupl.evaluation.results import Contender, Evaluation
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
 
