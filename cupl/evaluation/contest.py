@@ -126,7 +126,7 @@ def evaluate(
         entrants: see :func:`enter`.
         encoder: embeds the prompts, none that is cached.
         pooling: see :func:`~cupl.vectors.encode_bank`.
-        progress: told how many different prompts of a bank are embedded.
+        progress: told how many prompts are embedded, and of how many in all.
 
     Raises:
         InputError: the images are not encoded, or there is no such pooling.
@@ -137,8 +137,18 @@ def evaluate(
     labels = [entry.label for entry in entrants[0].banks[0]]
     images, targets = unit(data.vectors), torch.tensor(data.targets)
 
+    everything = sum(_prompts(bank) for entrant in entrants for bank in entrant.banks)
+    done = 0
+
     def encode(bank: PromptBank, templates: Sequence[str]) -> ClassVectors:
-        return encode_bank(bank, encoder, pooling, templates=templates, progress=progress)
+        nonlocal done
+        vectors = encode_bank(
+            bank, encoder, pooling, templates=templates,
+            progress=lambda number, _: progress(done + number, everything),
+        )  # fmt: skip
+        done += _prompts(bank)
+        progress(done, everything)
+        return vectors
 
     entries = [_entry(entrant, encode, images, targets) for entrant in entrants]
     contenders = _contenders(entries, data, labels)
@@ -161,6 +171,10 @@ def evaluate(
         analyses=analyses,
     )
     return Outcome(evaluation, entries, data, entrants[0].banks[0])
+
+
+def _prompts(bank: PromptBank) -> int:
+    return sum(len(entry.texts) for entry in bank)
 
 
 def _entry(
@@ -217,12 +231,11 @@ def _contender(
     labels: list[ClassLabel],
 ) -> Contender:
     top1, top5, per_class = found
-    prompts = [len(one.texts) for bank in entry.banks for one in bank]
     return Contender(
         name=entry.name,
         kind=entry.kind,
         seeds=len(entry.runs),
-        prompts=sum(prompts) / len(prompts),
+        prompts=sum(map(_prompts, entry.banks)) / len(entry.banks) / len(labels),
         top1=top1,
         top5=top5,
         per_class=per_class,

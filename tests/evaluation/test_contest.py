@@ -161,3 +161,14 @@ def test_images_at_odd_lengths_are_judged_by_direction() -> None:
     lengths = np.random.default_rng(0).random(len(data.paths)) * 100 + 0.1
     data.vectors.mul_(torch.from_numpy(lengths)[:, None])
     assert judged(data, good).contenders == judged(images(5, 3), good).contenders
+
+
+def test_progress_counts_all_prompts() -> None:
+    seen: list[tuple[int, int]] = []
+    entrants = enter([planted_bank(CLASSES, GOOD)], ("photo", "shuffled"), seeds=2)
+    evaluate(
+        images(1, 0), entrants, PlantedEncoder(CLASSES), progress=lambda *now: seen.append(now)
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == (12 + 6 + 12 + 12, 42)
+    assert {total for _, total in seen} == {42}
