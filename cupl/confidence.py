@@ -29,6 +29,7 @@ import torch
 
 from cupl.classes import ClassLabel
 from cupl.errors import InputError
+from cupl.matching import ClassIndex
 from cupl.vectors import ClassVectors
 from cupl.yamlfile import read_text
 
@@ -168,32 +169,24 @@ def _thresholds(given: Mapping[str, float], labels: Sequence[ClassLabel]) -> tor
 
 
 def find_classes(named: Sequence[str | int], labels: Sequence[ClassLabel]) -> list[int]:
-    """Index of each class that is named, by its id, its name or its index.
+    """Index of each class that is named, by its index or as :class:`ClassIndex` finds it.
 
     Raises:
         InputError: there is no such class, or several have that name.
 
     """
-    by_id = {label.id: index for index, label in enumerate(labels) if label.id is not None}
-    by_name: dict[str, list[int]] = {}
-    for index, label in enumerate(labels):
-        by_name.setdefault(label.name, []).append(index)
+    index = ClassIndex(labels)
 
     def find(one: str | int) -> int:
         if not isinstance(one, str):
             if not 0 <= one < len(labels):
                 raise InputError(f"there is no class {one}: they are 0 to {len(labels) - 1}")
             return int(one)
-        if one in by_id:
-            return by_id[one]
-        found = by_name.get(one, [])
-        if len(found) != 1:
-            raise InputError(
-                f"{len(found)} classes are named {one!r:.100}: use their ids"
-                if found
-                else f"no class has the name or id {one!r:.100}"
-            )
-        return found[0]
+        place = index.find(one)
+        if place is None:
+            hint = index.hint(one)
+            raise InputError(f"{one!r:.100} means no class" + (f": {hint}" if hint else ""))
+        return place
 
     return [find(one) for one in named]
 

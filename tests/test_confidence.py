@@ -191,7 +191,7 @@ def test_a_softmax_alone_cannot_give_several_labels() -> None:
     [
         ({"class_thresholds": {"rose": 0.1, "leaf": 0.1}}, "add multi_label"),
         ({"multi_label": True, "class_thresholds": {"rose": 0.1}}, "1 classes .* first 'leaf'"),
-        ({"multi_label": True, "class_thresholds": {"tree": 0.1}}, "name or id 'tree'"),
+        ({"multi_label": True, "class_thresholds": {"tree": 0.1}}, "'tree' means no class"),
         ({"multi_label": True, "class_thresholds": {"leaf": math.nan}}, "nan of 'leaf' is no cos"),
     ],
 )
@@ -270,7 +270,7 @@ def test_labels_of_every_kind_and_a_reject_bank_fit_the_same() -> None:
         ([0], "needs images with labels: 2, 1"),
         ([0, 2], "there is no class 2: they are 0 to 1"),
         ([0, -1], "there is no class -1"),
-        (["rose", "tulip"], "no class has the name or id 'tulip'"),
+        (["rose", "tulip"], "'tulip' means no class"),
     ],
 )
 def test_labels_that_are_no_classes(labels: list[Any], message: str) -> None:
@@ -292,7 +292,7 @@ def test_vectors_that_cannot_be_calibrated_with() -> None:
 def test_classes_by_id_name_and_index() -> None:
     labels = [ClassLabel("missile", "n1"), ClassLabel("missile", "n2"), ClassLabel("n1", "n3")]
     assert find_classes(["n2", "n1", 2, "n3"], labels) == [1, 0, 2, 2]
-    with pytest.raises(InputError, match="2 classes are named 'missile': use their ids"):
+    with pytest.raises(InputError, match="'missile' means no class: may be any of 2"):
         find_classes(["missile"], labels)
 
 

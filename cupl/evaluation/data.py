@@ -18,9 +18,9 @@ import torch
 from cupl.classes import ClassLabel
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError, MissingFileError
-from cupl.evaluation.matching import ClassIndex
 from cupl.images import IMAGE_ENDINGS, find_images
 from cupl.loading import encode_sources
+from cupl.matching import ClassIndex
 from cupl.progress import Progress, ignore
 from cupl.shards import ImageProvenance, load_embeddings, shard_numbers
 from cupl.yamlfile import read_text

@@ -11,14 +11,13 @@ from cupl.bank import ClassPrompts, PromptBank
 from cupl.classes import ClassLabel
 from cupl.errors import InputError
 from cupl.evaluation.controls import SEEDED, control_banks
-from cupl.evaluation.matching import ClassIndex
+from cupl.explain import TEMPLATE
+from cupl.matching import ClassIndex
 from cupl.vectors import fill_templates
 
 Kind = Literal["bank", "control"]
 CONTROLS = ("photo", "names", "random-words", "shuffled")
 SEEDS = 3
-TEMPLATE = "template"
-"""The question of the prompts that templates add."""
 
 
 @dataclass(frozen=True, eq=False)

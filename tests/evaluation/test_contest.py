@@ -6,8 +6,9 @@ from cupl.bank import ClassPrompts, PromptBank
 from cupl.errors import InputError
 from cupl.evaluation.contest import evaluate
 from cupl.evaluation.data import LabelledImages
-from cupl.evaluation.entrants import TEMPLATE, align, enter, with_templates
+from cupl.evaluation.entrants import align, enter, with_templates
 from cupl.evaluation.results import Contender, Evaluation
+from cupl.explain import TEMPLATE
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
 
 CLASSES = 6

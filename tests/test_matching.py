@@ -3,7 +3,7 @@ from hypothesis import given
 
 from cupl.bank import PromptBank
 from cupl.classes import ClassLabel
-from cupl.evaluation.matching import ClassIndex
+from cupl.matching import ClassIndex
 from tests import strategies
 
 ANIMALS = [ClassLabel("cat"), ClassLabel("dog"), ClassLabel("tree frog", "n7", ("Hyla",))]
