@@ -55,7 +55,7 @@ def embed(
         f"wrote {output}: {count(tally.images, 'image')} in {count(tally.shards, 'shard')} by "
         f"{encoder} in {loaded.precision}"
     )
-    say(f"next: in Python, cupl.shards.load_embeddings({str(output)!r})")
+    say(f"next: cupl evaluate {output} --bank BANK.yaml, or cupl.shards.load_embeddings in Python")
     if tally.failed:
         rest = "  ... and {} more; images-*.parquet names them all"
         say_unreadable(tally.failed, tally.images, tally.examples, rest)
