@@ -34,16 +34,17 @@ def fit_temperature(scores: torch.Tensor, targets: torch.Tensor, provenance: Pro
     if not len(scores) or len(scores) != len(targets):
         raise InputError(f"a temperature needs images with labels: {len(scores)}, {len(targets)}")
     plain = provenance.model_copy(update={"temperature": 1.0}).logits(scores.float())
+    softmax = provenance.logit_bias is None
+    if softmax:
+        plain -= plain.amax(dim=1, keepdim=True)  # so that no exponential is too large
     true = plain.gather(1, targets[:, None])[:, 0].double()
+    logits = torch.empty_like(plain)  # fresh memory at every step would cost more than the rest
 
     def loss(exponent: float) -> float:
         """Negative log-likelihood: the cross-entropy of the softmax, or of all the sigmoids."""
-        logits = plain / 10.0**exponent
-        if provenance.logit_bias is None:
-            normalizer = logits.logsumexp(dim=1)
-        else:
-            normalizer = softplus(logits).sum(dim=1)
-        return float((normalizer.double() - true / 10.0**exponent).mean())
+        torch.mul(plain, 10.0**-exponent, out=logits)
+        normalizer = logits.exp_().sum(dim=1).log() if softmax else softplus(logits).sum(dim=1)
+        return float((normalizer.double() - true * 10.0**-exponent).mean())
 
     bounds = (math.log10(LOWEST), math.log10(HIGHEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})
