@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from cupl.encoders.base import Encoder
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
+from cupl.files import check_folder
 from cupl.loading import Encoded, encode_sources
 from cupl.progress import Progress, ignore
 from cupl.shards import (
@@ -66,17 +67,7 @@ def check_directory(directory: Path, *, resume: bool) -> None:
             holds image vectors.
 
     """
-    # os.path, because Path.is_dir raises for names that cannot be looked up.
-    if not os.path.lexists(directory):
-        place = directory.parent
-        if not os.path.isdir(place):  # noqa: PTH112
-            raise MissingFileError(f"cannot make {directory}: the folder {place} does not exist")
-    elif not os.path.isdir(directory):  # noqa: PTH112
-        raise InputError(f"cannot write into {directory}: it is not a folder")
-    else:
-        place = directory
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write into {place}: no permission")
+    check_folder(directory)
     if not resume and any(shard_numbers(directory, kind) for kind in ("images", "vectors")):
         raise InputError(
             f"{directory} already holds image vectors: add --resume to go on with them, or name "

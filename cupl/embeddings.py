@@ -28,6 +28,8 @@ MAX_BYTES = 4 * 2**30
 """Of all encoders together: two million embeddings of 512 numbers."""
 _AT_ONCE = 1024
 """Texts that are encoded and kept together: what an interrupt can cost."""
+_KEYS = 500
+"""Keys in one question to the database, which takes at least 999."""
 _SETTINGS = {
     "eviction_policy": "least-recently-stored",
     "size_limit": MAX_BYTES,
@@ -116,14 +118,29 @@ def _fetch(cache: Any, keys: Sequence[str], dim: int) -> tuple[Tokens, Vectors]:
     """Tokens and vectors of the keys; no tokens where there is no whole vector."""
     kind = np.dtype([("tokens", "<i4"), ("vector", "<f4", (dim,))])
     rows = np.zeros(len(keys), kind)
-    for row, key in enumerate(keys):
-        with _lenient():
-            data = cache.get(key) if cache is not None else None
-            if data is not None and len(data) == kind.itemsize:
-                rows[row] = np.frombuffer(data, kind)[0]
+    row_of = {key: row for row, key in enumerate(keys)}
+    for key, data in _stored(cache, keys):
+        if isinstance(data, bytes) and len(data) == kind.itemsize:
+            rows[row_of[key]] = np.frombuffer(data, kind)[0]
     damaged = ~np.isfinite(rows["vector"]).all(axis=1) | (rows["tokens"] < 0)
     rows["tokens"][damaged] = 0
     return rows["tokens"].astype(np.int64), rows["vector"].astype(np.float32)
+
+
+def _stored(cache: Any, keys: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """What the database has of some keys: many at a time, which diskcache cannot."""
+    if cache is None:
+        return
+    file = Path(cache.directory, "cache.db").absolute()
+    with (
+        _lenient(),
+        contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        for start in range(0, len(keys), _KEYS):
+            part = keys[start : start + _KEYS]
+            marks = ",".join("?" * len(part))
+            select = f"SELECT key, value FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608
+            yield from db.execute(select, part).fetchall()
 
 
 def _keep(cache: Any, rows: Sequence[tuple[str, np.int64, Vectors]]) -> None:

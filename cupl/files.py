@@ -64,6 +64,27 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def check_folder(directory: Path) -> None:
+    """Find out before the work that files cannot be written into a folder, or that be made.
+
+    Raises:
+        MissingFileError: the folder that it belongs in does not exist.
+        InputError: it is no folder, or writing is not allowed.
+
+    """
+    # os.path, because Path.is_dir raises for names that cannot be looked up.
+    if not os.path.lexists(directory):
+        place = directory.parent
+        if not os.path.isdir(place):  # noqa: PTH112
+            raise MissingFileError(f"cannot make {directory}: the folder {place} does not exist")
+    elif not os.path.isdir(directory):  # noqa: PTH112
+        raise InputError(f"cannot write into {directory}: it is not a folder")
+    else:
+        place = directory
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write into {place}: no permission")
+
+
 def keep_old(path: Path, new: bytes) -> Path | None:
     """Before ``new`` is written over a file that says something else, set that file aside.
 

@@ -70,7 +70,8 @@ class Provenance(BaseModel):
 
     def logits(self, scores: torch.Tensor) -> torch.Tensor:
         """What the softmax or sigmoid is taken of; of the same shape as ``scores``."""
-        return (scores * self.logit_scale + (self.logit_bias or 0)) / self.temperature
+        logits = scores * (self.logit_scale / self.temperature)
+        return logits if self.logit_bias is None else logits + self.logit_bias / self.temperature
 
 
 class _Metadata(BaseModel):

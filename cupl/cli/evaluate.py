@@ -79,11 +79,12 @@ def evaluate(
     from cupl.evaluation.entrants import enter
     from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE
     from cupl.evaluation.summary import summarize
-    from cupl.evaluation.writing import check_output, save_calibrated, write_evaluation
+    from cupl.evaluation.writing import save_calibrated, write_evaluation
+    from cupl.files import check_folder
     from cupl.pooling import DEFAULT_POOLING
 
     if output is not None:
-        check_output(output)
+        check_folder(output)
         if os.path.realpath(output) == os.path.realpath(data):
             raise InputError(f"cannot write into {output}: it is also what is read")
     if calibrated is not None:

@@ -4,41 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from cupl.classifier import ZeroShotClassifier
 from cupl.encoders.base import Encoder
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
 from cupl.evaluation.contest import Outcome
 from cupl.evaluation.metrics import Integers, halves
 from cupl.files import open_atomically
-from cupl.report import Example, write_report
+
+if TYPE_CHECKING:
+    from cupl.report import Example
 
 EXAMPLES = 12
 """Wrong and right images in the gallery, of each."""
 _TOP, _PROMPTS = 5, 3
-
-
-def check_output(directory: Path) -> None:
-    """Find out before the work that a directory cannot be written.
-
-    Raises:
-        MissingFileError: the folder it belongs in does not exist.
-        InputError: it is no folder, or writing there is not allowed.
-
-    """
-    exists = os.path.lexists(directory)
-    place = directory if exists else directory.parent
-    if not os.path.isdir(place):  # noqa: PTH112 (Path.is_dir raises for over-long names)
-        if exists:
-            raise InputError(f"cannot write into {directory}: it is not a folder")
-        raise MissingFileError(f"cannot make {directory}: the folder {place} does not exist")
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write into {place}: no permission")
 
 
 def write_evaluation(outcome: Outcome, encoder: Encoder, directory: Path) -> None:
@@ -48,6 +32,8 @@ def write_evaluation(outcome: Outcome, encoder: Encoder, directory: Path) -> Non
         InputError: a file cannot be written.
 
     """
+    from cupl.report import write_report  # matplotlib takes half a second
+
     write_report(outcome.evaluation, examples(outcome, encoder), directory)
     _write_predictions(outcome, directory / "predictions.csv")
 
@@ -77,6 +63,8 @@ def examples(outcome: Outcome, encoder: Encoder) -> list[Example]:
     chosen = [*wrong.tolist(), *sorted(right.tolist())]
     if not chosen or data.vectors is None:
         return []
+    from cupl.report import Example
+
     classifier = ZeroShotClassifier(entry.vectors, encoder, bank=outcome.bank)
     predictions = classifier.predict_vectors(data.vectors[chosen], _TOP, explain=_PROMPTS)
     return [
