@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -82,7 +83,8 @@ def without_name(question: str, entry: ClassPrompts) -> str:
 def question_effects(described: Described, whole: Booleans) -> list[QuestionEffect]:
     """Leave one question out: most helpful first, none where there is one question only.
 
-    A class all of whose prompts answer the question keeps them.
+    A class all of whose prompts answer the question keeps them. Of many questions, as where each
+    class has its own, these are the ``MOST`` with the most prompts.
 
     Args:
         described: the bank.
@@ -90,9 +92,9 @@ def question_effects(described: Described, whole: Booleans) -> list[QuestionEffe
 
     """
     questions = np.array(described.questions, dtype=object)
-    different = list(dict.fromkeys(described.questions))
-    if len(different) < 2:
+    if len(set(described.questions)) < 2:
         return []
+    different = [question for question, _ in Counter(described.questions).most_common(MOST)]
     targets, rights, masks = described.targets.numpy(), [], []
     for question in different:
         asked = torch.from_numpy(questions == question)

@@ -151,7 +151,7 @@ class Analysis(_Result):
 
     bank: str
     questions: list[QuestionEffect]
-    """Most helpful first; empty where the bank has one question only."""
+    """Most helpful first, of the 20 with the most prompts; empty where the bank has one only."""
     curve: list[CurvePoint]
     pulls: list[Pull]
     losses: list[ClassLoss]

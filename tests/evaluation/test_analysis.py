@@ -84,6 +84,20 @@ def test_a_class_that_answers_one_question_only_keeps_it() -> None:
     assert all(effect.top1_without == 1 for effect in effects)
 
 
+def test_of_many_questions_those_with_the_most_prompts_are_judged() -> None:
+    """As where a person asked something else of each class."""
+    bank = planted_bank(40, {"All {}?": ["a {}"]})
+    classes = [
+        entry.model_copy(update={"prompts": {**entry.prompts, f"Only {i}?": [f"the class {i}"]}})
+        for i, entry in enumerate(bank)
+    ]
+    bank = bank.model_copy(update={"classes": classes})
+    world = described(bank, images_at([(i, i) for i in range(40)], 40))
+    effects = question_effects(world, whole(world))
+    assert len(effects) == 20
+    assert [effect.prompts for effect in effects if effect.question == "All {}?"] == [40]
+
+
 def test_of_one_question_there_is_nothing_to_leave_out() -> None:
     world = described(planted_bank(2, {"What?": ["a {}"]}), images_at([(0, 0)], 2))
     assert question_effects(world, whole(world)) == []
