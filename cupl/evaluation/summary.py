@@ -14,19 +14,18 @@ _SHOWN = 3
 
 def summarize(evaluation: Evaluation) -> str:
     """The table of contenders, a verdict on each bank, and what in it did it."""
-    lines = [*_table(evaluation).rstrip().split("\n"), ""]
-    lines += [verdict.sentence for verdict in verdicts(evaluation)]
+    lines = [verdict.sentence for verdict in verdicts(evaluation)]
     for analysis in evaluation.analyses:
         lines += ["", *_analysis(analysis, evaluation.reference)]
-    return "".join(f"{printable(line.rstrip())}\n" for line in lines)
+    return _table(evaluation) + "".join(f"{printable(line)}\n" for line in lines)
 
 
 def _shares(interval: Interval) -> str:
-    return f"{percent(interval.value)} [{percent(interval.low)}, {percent(interval.high)}]"
+    return f"{percent(interval.value)}\n{percent(interval.low)}–{percent(interval.high)}"
 
 
-def _gain(interval: Interval) -> str:
-    return f"{points(interval.value)} [{points(interval.low)}, {points(interval.high)}]"
+def _gain(interval: Interval, between: str = " ") -> str:
+    return f"{points(interval.value)}{between}[{points(interval.low)}, {points(interval.high)}]"
 
 
 def _table(evaluation: Evaluation) -> str:
@@ -52,22 +51,22 @@ def _table(evaluation: Evaluation) -> str:
     for one in evaluation.contenders:
         fitted = one.calibration
         cells = [
-            one.name if one.seeds == 1 else f"{one.name}, {one.seeds} draws",
+            short(one.name, 40) + (f"\n{one.seeds} draws" if one.seeds > 1 else ""),
             f"{one.prompts:.3g}",
             *map(_shares, (one.top1, one.top5, one.per_class)),
-            _gain(one.comparison.difference) if one.comparison else "",
+            _gain(one.comparison.difference, "\n") if one.comparison else "",
             chance(one.comparison.p) if one.comparison else "",
             f"{fitted.before:.3f}" if fitted else "",
-            f"{fitted.after:.3f} (T = {fitted.temperature:.2f})" if fitted else "",
+            f"{fitted.after:.3f}\nT = {fitted.temperature:.2f}" if fitted else "",
         ]
-        grid.add_row(*(Text(printable(cell)) for cell in cells))
+        grid.add_row(*map(Text, cells))
     terminal = sys.stdout.isatty()
     console = Console(file=io.StringIO(), force_terminal=terminal, width=None if terminal else 160)
     with console.capture() as capture:
         console.print(
             f"{short(evaluation.encoder, 60)} on {evaluation.images:,} images of "
             f"{evaluation.classes_with_images:,} classes, {evaluation.classes:,} to choose from; "
-            "in brackets 95 % bootstrap intervals",
+            "below each figure its 95 % bootstrap interval",
             highlight=False,
         )
         console.print(grid)
