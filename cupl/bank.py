@@ -78,6 +78,11 @@ class ClassPrompts(BaseModel):
         return self
 
     @property
+    def asked(self) -> list[tuple[str, str]]:
+        """Question and text of every prompt, in the order of the file."""
+        return [(question, text) for question, texts in self.prompts.items() for text in texts]
+
+    @property
     def texts(self) -> list[str]:
         """All prompts, flat, in the order of the file."""
         return [text for texts in self.prompts.values() for text in texts]
@@ -125,6 +130,11 @@ class PromptBank(BaseModel):
 
     def __iter__(self) -> Iterator[ClassPrompts]:  # type: ignore[override]
         return iter(self.classes)
+
+    @property
+    def size(self) -> int:
+        """Prompts of all classes together."""
+        return sum(len(entry.texts) for entry in self.classes)
 
     @property
     def digest(self) -> str:

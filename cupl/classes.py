@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cupl.csvfile import read_rows
 from cupl.errors import InputError, MissingFileError
 from cupl.paths import prompts_dir
 from cupl.yamlfile import read_text
@@ -160,21 +159,12 @@ def _from_text(path: Path) -> list[ClassLabel]:
 
 
 def _from_csv(path: Path) -> list[ClassLabel]:
-    rows = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        columns = [column.strip().lower() for column in rows.fieldnames or ()]
-        if "name" not in columns:
-            raise InputError(f"{path}: line 1: {_explain_header(columns)}")
-        rows.fieldnames = columns
-        return [_from_row(row, f"{path}: line {rows.line_num}") for row in rows]
-    except csv.Error as error:
-        raise InputError(f"{path}: line {rows.line_num}: not valid CSV ({error})") from error
-
-
-def _explain_header(columns: Sequence[str]) -> str:
-    if len(columns) == 1 and (found := re.search(r"[;\t|]", columns[0])):
-        return f"the columns are separated by {found[0]!r}; use commas"
-    return "must name the columns, one of them 'name', e.g. id,name"
+    rows = read_rows(
+        path,
+        lambda columns: "name" in columns,
+        "must name the columns, one of them 'name', e.g. id,name",
+    )
+    return [_from_row(row, where) for where, row in rows]
 
 
 def _from_row(row: dict[str, str | None], where: str) -> ClassLabel:

@@ -23,7 +23,7 @@ from cupl.encoders.base import Encoder
 from cupl.errors import InputError
 from cupl.explain import MOST, Explanation, bank_embeddings, explain_vectors
 from cupl.images import ImageSource
-from cupl.loading import NO_DIRECTION, encode_sources, has_direction
+from cupl.loading import NO_DIRECTION, directions, encode_sources, has_direction
 from cupl.pooling import DEFAULT_POOLING
 from cupl.prediction import Prediction, Score
 from cupl.vectors import ClassVectors, Combine, encode_bank
@@ -290,7 +290,7 @@ class ZeroShotClassifier:
         targets = torch.tensor(find_classes(named, self.labels), dtype=torch.int64)
         if wrong := (~has_direction(vectors)).nonzero().flatten().tolist():
             raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
-        scores = _directions(vectors) @ self.vectors.matrix.T
+        scores = directions(vectors) @ self.vectors.matrix.T
         temperature = fit_temperature(scores, targets, self.vectors.provenance)
         self.vectors = self.vectors.with_temperature(temperature)
         return temperature
@@ -316,7 +316,7 @@ class ZeroShotClassifier:
 
     def _judge(self, vectors: torch.Tensor, rule: Rule) -> tuple[torch.Tensor, Verdict]:
         """Cosines to all that compete, ``[images, classes + those of the reject bank]``."""
-        scores = _directions(vectors) @ self._competing().matrix.T
+        scores = directions(vectors) @ self._competing().matrix.T
         return scores, judge(scores, self.vectors, self.reject, rule)
 
     def _competing(self) -> ClassVectors:
@@ -396,12 +396,6 @@ class ZeroShotClassifier:
 def _at(path: str | None, prediction: Prediction) -> Prediction:
     explanation = prediction.explanation and replace(prediction.explanation, path=path)
     return replace(prediction, path=path, explanation=explanation)
-
-
-def _directions(vectors: torch.Tensor) -> torch.Tensor:
-    """Rows at length 1; not finite where :func:`has_direction` says no."""
-    norms: torch.Tensor = vectors.norm(dim=1, keepdim=True)
-    return vectors / norms
 
 
 def _loaded(bank: PromptBank | str | os.PathLike[str]) -> PromptBank:

@@ -72,7 +72,7 @@ def run_demo(
     if aside := keep_old(result_bank, bank.to_bytes()):
         say(f"    {result_bank} held something else: kept as {aside}")
     bank.save(result_bank)
-    say(f"2/3 encoding {sum(len(entry.texts) for entry in bank)} prompts with the mini encoder")
+    say(f"2/3 encoding {bank.size} prompts with the mini encoder")
     encoder = load_encoder("mini")
     classifier = ZeroShotClassifier(encode_bank(bank, encoder), encoder)
     classifier.save(folder / "vectors.safetensors")

@@ -25,7 +25,7 @@ from cupl.bank import ClassPrompts, PromptBank
 from cupl.embeddings import embed
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError
-from cupl.loading import NO_DIRECTION, has_direction
+from cupl.loading import NO_DIRECTION, directions, has_direction
 from cupl.pooling import unit
 from cupl.progress import Progress, ignore
 from cupl.questions import fill
@@ -125,15 +125,15 @@ def explain_vectors(
     ends = list(accumulate(len(entry.texts) + len(made_by.templates) for entry in bank))
     if ends[-1] != len(prompt_vectors):
         raise InputError(f"{len(prompt_vectors)} prompt vectors for {ends[-1]} prompts")
-    directions = image_vectors / image_vectors.norm(dim=1, keepdim=True)
-    scores = directions @ class_vectors.matrix.T  # [images, classes]
+    images = directions(image_vectors)
+    scores = images @ class_vectors.matrix.T  # [images, classes]
     probabilities = made_by.probabilities(scores)
     best = scores.sort(dim=1, descending=True, stable=True).indices[:, :2].tolist()
 
     def side(image: int, index: int, other: int | None) -> Side:
         entry, end = bank.classes[index], ends[index]
         vectors = prompt_vectors[ends[index - 1] if index else 0 : end]
-        cosines, counts = _speak(directions[image], vectors, made_by)
+        cosines, counts = _speak(images[image], vectors, made_by)
         against = -torch.inf if other is None else scores[image, other].item()
         prompts = _prompts(entry, made_by.templates)
         said = [
@@ -161,7 +161,7 @@ def explain_vectors(
 
 def _prompts(entry: ClassPrompts, templates: Sequence[str]) -> list[tuple[str, str]]:
     """Text and question of all prompts of a class, in order."""
-    written = [(text, question) for question, texts in entry.prompts.items() for text in texts]
+    written = [(text, question) for question, text in entry.asked]
     return written + [(fill(template, entry.name), TEMPLATE) for template in templates]
 
 

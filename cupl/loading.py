@@ -80,6 +80,12 @@ def has_direction(vectors: torch.Tensor) -> torch.Tensor:
     return (norms > 0) & norms.isfinite()
 
 
+def directions(vectors: torch.Tensor) -> torch.Tensor:
+    """Rows of ``[images, dim]`` at length 1; not finite where :func:`has_direction` says no."""
+    norms: torch.Tensor = vectors.norm(dim=1, keepdim=True)
+    return vectors / norms
+
+
 def _prepare(source: ImageSource, encoder: Encoder) -> _Prepared:
     path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     try:

@@ -11,11 +11,11 @@ from typing import Literal
 import torch
 from torch.nn.functional import normalize
 
-from cupl.bank import ClassPrompts, PromptBank
+from cupl.bank import PromptBank
 from cupl.classes import ClassLabel
-from cupl.embeddings import embed
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError
+from cupl.explain import bank_embeddings
 from cupl.pooling import unit
 from cupl.progress import Progress, ignore
 
@@ -237,8 +237,8 @@ def prune(
     threshold = rule.threshold if threshold is None else threshold
     _check(bank, by, threshold, keep)
     sizes = [len(entry.texts) for entry in bank]
-    texts = [text for entry in bank for text in entry.texts]
-    verdicts = rule.judge(embed(texts, encoder, progress=progress).vectors, sizes, threshold)
+    vectors = bank_embeddings(bank, encoder, progress=progress)
+    verdicts = rule.judge(vectors, sizes, threshold)
     gone = spare(verdicts.unwanted, rule.sign * verdicts.score, sizes, keep)
     spared = int(verdicts.unwanted.sum() - gone.sum())
     dropped = list(_explained(bank, by, verdicts, gone))
@@ -255,20 +255,10 @@ def _check(bank: PromptBank, by: By, threshold: float, keep: int) -> None:
         raise InputError("an outlier lies closer to another class, and this bank has one only")
 
 
-def _places(bank: PromptBank) -> Iterator[tuple[ClassPrompts, str, str]]:
-    """Class, question and text of every prompt, in order."""
-    return (
-        (entry, question, text)
-        for entry in bank
-        for question, texts in entry.prompts.items()
-        for text in texts
-    )
-
-
 def _explained(
     bank: PromptBank, by: By, verdicts: Verdicts, gone: torch.Tensor
 ) -> Iterator[Dropped]:
-    places = list(_places(bank))
+    places = [(entry, *asked) for entry in bank for asked in entry.asked]
     for row in gone.nonzero().flatten().tolist():
         entry, question, text = places[row]
         score, cosine = float(verdicts.score[row]), float(verdicts.cosine[row])

@@ -18,6 +18,8 @@ from cupl.errors import InputError
 from cupl.files import open_atomically
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from cupl.explain import Explanation
     from cupl.prediction import Prediction
 
@@ -160,7 +162,6 @@ def table(
 
 def _grid(predictions: list[Prediction], top_k: int, more: Collection[str]) -> str:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -183,10 +184,21 @@ def _grid(predictions: list[Prediction], top_k: int, more: Collection[str]) -> s
         texts = [prediction.path or "", *cells[: len(grid.columns) - 1]]
         # Text, not str: square brackets in a name are not markup.
         grid.add_row(*(Text(printable(text), style=style) for text in texts))
+    return rendered(grid, width=200)
+
+
+def rendered(*parts: str | Table, width: int) -> str:
+    """Lines and tables for standard output: as wide as the terminal, or elsewhere ``width``."""
+    from rich.console import Console
+
     terminal = sys.stdout.isatty()
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=None if terminal else 200)
+    console = Console(
+        file=io.StringIO(), force_terminal=terminal, width=None if terminal else width
+    )
     with console.capture() as capture:
-        console.print(grid)
+        for part in parts:
+            # Square brackets in a name are not markup.
+            console.print(part, highlight=False, markup=False, emoji=False)
     return capture.get()
 
 

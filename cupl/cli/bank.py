@@ -34,8 +34,7 @@ def import_bank(
     bank, changes = import_json(source, kind)
     set_aside(output, bank.to_bytes())
     bank.save(output)
-    prompts = sum(len(entry.texts) for entry in bank)
-    say(f"wrote {output}: {count(len(bank), 'class', 'classes')}, {count(prompts, 'prompt')}")
+    say(f"wrote {output}: {count(len(bank), 'class', 'classes')}, {count(bank.size, 'prompt')}")
     for reason, number in changes.most_common():
         say(f"  {number:,}: {reason}")
     say(f"next: cupl bank check {output}")
@@ -59,10 +58,9 @@ def check(
             typer.echo(printable(f"{kind}: {text}"))
         if number > show:
             typer.echo(f"{kind}: ... {number - show:,} more (--show {number})")
-    total = sum(len(entry.texts) for entry in prompts)
     summary = ", ".join(f"{number:,} {kind}" for kind, number in totals.items())
     say(
-        f"{bank}: {count(len(prompts), 'class', 'classes')}, {count(total, 'prompt')}; "
+        f"{bank}: {count(len(prompts), 'class', 'classes')}, {count(prompts.size, 'prompt')}; "
         f"{summary or 'nothing to look at'}"
     )
 
@@ -113,10 +111,9 @@ def prune(
     _list(pruned.dropped, listing)
     set_aside(output, pruned.bank.to_bytes())
     pruned.bank.save(output)
-    total = sum(len(entry.texts) for entry in before)
     touched = len({drop.label.key for drop in pruned.dropped})
     say(
-        f"wrote {output}: dropped {len(pruned.dropped):,} of {count(total, 'prompt')}, in "
+        f"wrote {output}: dropped {len(pruned.dropped):,} of {count(before.size, 'prompt')}, in "
         f"{touched:,} of {count(len(before), 'class', 'classes')}"
     )
     if pruned.spared:

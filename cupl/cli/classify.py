@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from cupl.tables import Failures
     from cupl.vectors import ClassVectors
 
-SHOWN = 200
-"""Images on a page, at most."""
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
@@ -136,9 +134,14 @@ def classify(
     if classifier.reject is not None:
         encoding.say_truncated(classifier.reject, loaded)
     shown: list[Prediction] = []
+    most = 0
+    if report is not None:
+        from cupl.report import MOST_IMAGES
+
+        most = MOST_IMAGES
 
     def keep(prediction: Prediction) -> None:
-        if report is not None and len(shown) < SHOWN:
+        if len(shown) < most:
             shown.append(prediction)
 
     def label(update: Progress) -> Failures:

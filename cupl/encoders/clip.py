@@ -64,13 +64,13 @@ class ClipEncoder(DualEncoder):
         vectors: torch.Tensor = self._model.text_projection(tower.final_layer_norm(states))
         return vectors
 
-    def _encode_pixels(self, batch: torch.Tensor) -> torch.Tensor:
+    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
         tower = self._model.vision_model
-        states = tower.pre_layrnorm(tower.embeddings(batch.to(self.device, self._dtype)))
-        first = torch.zeros(len(batch), 1, dtype=torch.int64, device=self.device)
+        states = tower.pre_layrnorm(tower.embeddings(pixels))
+        first = torch.zeros(len(pixels), 1, dtype=torch.int64, device=self.device)
         states = states_at(tower.encoder.layers, states, first)[:, 0]
         vectors: torch.Tensor = self._model.visual_projection(tower.post_layernorm(states))
-        return vectors.float().cpu()
+        return vectors
 
     @classmethod
     def _read(cls, files: ModelFiles, safetensors: bool) -> tuple[Any, Any, Any]:

@@ -190,9 +190,7 @@ class DualEncoder(ABC):
         return torch.cat([torch.empty(0, self.dim), *parts])
 
     def _encode_pixels(self, batch: Any) -> torch.Tensor:
-        features = self._model.get_image_features(pixel_values=batch.to(self.device, self._dtype))
-        vectors: torch.Tensor = features.pooler_output
-        return vectors.float().cpu()
+        return self._project(batch.to(self.device, self._dtype)).float().cpu()
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -210,6 +208,10 @@ class DualEncoder(ABC):
     @abstractmethod
     def _encode_tokens(self, tokens: list[Tokens]) -> torch.Tensor:
         """Projected embeddings of different texts, ``[texts, dim]``."""
+
+    @abstractmethod
+    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Projected embeddings of ``[images, 3, side, side]``, on the device of the model."""
 
     @classmethod
     @abstractmethod

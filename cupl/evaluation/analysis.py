@@ -148,10 +148,7 @@ def misleading_prompts(described: Described, whole: Run) -> list[Pull]:
 
     Of a class that an image was wrongly given, the prompt closest to the image is to blame.
     """
-    owners = [
-        (question, text) for entry in described.bank
-        for question, texts in entry.prompts.items() for text in texts
-    ]  # fmt: skip
+    owners = [asked for entry in described.bank for asked in entry.asked]
     directions, wrong = unit(described.prompts), torch.from_numpy(whole.ranks != 1)
     predicted = torch.from_numpy(whole.predicted)
     rows: dict[int, list[float]] = {}

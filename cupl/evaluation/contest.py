@@ -12,7 +12,6 @@ import torch
 
 from cupl.bank import PromptBank
 from cupl.classes import ClassLabel
-from cupl.embeddings import embed
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.analysis import (
@@ -43,6 +42,7 @@ from cupl.evaluation.results import (
     Interval,
     Unreadable,
 )
+from cupl.explain import bank_embeddings
 from cupl.pooling import DEFAULT_POOLING, unit
 from cupl.progress import Progress, ignore
 from cupl.vectors import ClassVectors, cupl_version, encode_bank
@@ -104,11 +104,6 @@ class Outcome:
     data: LabelledImages
     bank: PromptBank
 
-    @property
-    def labels(self) -> list[ClassLabel]:
-        """The classes, in the order in which targets count."""
-        return [entry.label for entry in self.bank]
-
 
 def evaluate(
     data: LabelledImages,
@@ -137,7 +132,7 @@ def evaluate(
     labels = [entry.label for entry in entrants[0].banks[0]]
     images, targets = unit(data.vectors), torch.tensor(data.targets)
 
-    everything = sum(_prompts(bank) for entrant in entrants for bank in entrant.banks)
+    everything = sum(bank.size for entrant in entrants for bank in entrant.banks)
     done = 0
 
     def encode(bank: PromptBank, templates: Sequence[str]) -> ClassVectors:
@@ -146,7 +141,7 @@ def evaluate(
             bank, encoder, pooling, templates=templates,
             progress=lambda number, _: progress(done + number, everything),
         )  # fmt: skip
-        done += _prompts(bank)
+        done += bank.size
         progress(done, everything)
         return vectors
 
@@ -171,10 +166,6 @@ def evaluate(
         analyses=analyses,
     )
     return Outcome(evaluation, entries, data, entrants[0].banks[0])
-
-
-def _prompts(bank: PromptBank) -> int:
-    return sum(len(entry.texts) for entry in bank)
 
 
 def _entry(
@@ -235,7 +226,7 @@ def _contender(
         name=entry.name,
         kind=entry.kind,
         seeds=len(entry.runs),
-        prompts=sum(map(_prompts, entry.banks)) / len(entry.banks) / len(labels),
+        prompts=sum(bank.size for bank in entry.banks) / len(entry.banks) / len(labels),
         top1=top1,
         top5=top5,
         per_class=per_class,
@@ -256,8 +247,7 @@ def _analysis(
     encoder: Encoder,
 ) -> Analysis:
     bank = entry.banks[0]
-    texts = [text for one in bank for text in one.texts]
-    prompts = embed(texts, encoder).vectors
+    prompts = bank_embeddings(bank, encoder)
     described = Described(bank, prompts, images, targets, entry.vectors.provenance)
     return Analysis(
         bank=entry.name,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
@@ -16,6 +13,7 @@ from pathlib import Path
 import torch
 
 from cupl.classes import ClassLabel
+from cupl.csvfile import read_rows
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.images import IMAGE_ENDINGS, find_images
@@ -23,7 +21,6 @@ from cupl.loading import encode_sources
 from cupl.matching import ClassIndex
 from cupl.progress import Progress, ignore
 from cupl.shards import ImageProvenance, load_embeddings, shard_numbers
-from cupl.yamlfile import read_text
 
 _SHOWN = 5
 
@@ -263,32 +260,22 @@ def _from_csv(file: Path, index: ClassIndex) -> LabelledImages:
 
 def _csv_rows(file: Path) -> list[tuple[str, str]]:
     """Path, as written, and label."""
-    rows = csv.DictReader(io.StringIO(read_text(file), newline=""), strict=True)
+    rows = read_rows(
+        file,
+        lambda columns: all(columns.count(name) == 1 for name in ("path", "label")),
+        "must name the columns path and label, each once",
+    )
     found = []
-    try:
-        columns = [column.strip().lower() for column in rows.fieldnames or ()]
-        if any(columns.count(name) != 1 for name in ("path", "label")):
-            raise InputError(f"{file}: line 1: {_explain_header(columns)}")
-        rows.fieldnames = columns
-        for row in rows:
-            path, label = (row["path"] or "").strip(), (row["label"] or "").strip()
-            if None in row or not path or not label or "\0" in path:
-                raise InputError(
-                    f"{file}: line {rows.line_num}: needed are a path and a label, in quotes where "
-                    "there is a comma in them"
-                )
-            found.append((path, label))
-    except csv.Error as error:
-        raise InputError(f"{file}: line {rows.line_num}: not valid CSV ({error})") from error
+    for where, row in rows:
+        path, label = (row["path"] or "").strip(), (row["label"] or "").strip()
+        if None in row or not path or not label or "\0" in path:
+            raise InputError(
+                f"{where}: needed are a path and a label, in quotes where there is a comma in them"
+            )
+        found.append((path, label))
     if not found:
         raise InputError(f"{file}: no image is named below its first line")
     return found
-
-
-def _explain_header(columns: Sequence[str]) -> str:
-    if len(columns) == 1 and (sign := re.search(r"[;\t|]", columns[0])):
-        return f"the columns are separated by {sign[0]!r}; use commas"
-    return "must name the columns path and label, each once"
 
 
 def _from_embeddings(

@@ -70,8 +70,13 @@ def judge(scores: torch.Tensor, targets: torch.Tensor, provenance: Provenance) -
     before = np.arange(values.shape[1]) < targets[tied, None].numpy()
     ahead[tied] += np.count_nonzero((values[tied] == true[tied]) & before, axis=1)
     predicted = scores.argmax(dim=1)  # the first of equal ones
-    confidence = provenance.probabilities(scores).gather(1, predicted[:, None])[:, 0]
-    return Run(predicted.numpy(), 1 + ahead, confidence.double().numpy())
+    return Run(predicted.numpy(), 1 + ahead, _confidence(scores, predicted, provenance))
+
+
+def _confidence(scores: torch.Tensor, predicted: torch.Tensor, provenance: Provenance) -> Floats:
+    found = provenance.probabilities(scores).gather(1, predicted[:, None])[:, 0]
+    confidence: Floats = found.double().numpy()
+    return confidence
 
 
 def intervals(rows: Floats, targets: Integers, per_class: Sequence[bool]) -> list[Interval]:
@@ -164,8 +169,8 @@ def calibrate(
     fitted = halves(len(targets))
     fit = torch.from_numpy(fitted)
     temperature = fit_temperature(scores[fit], targets[fit], provenance)
-    warm = provenance.model_copy(update={"temperature": temperature}).probabilities(scores)
-    confidence = warm.gather(1, torch.from_numpy(run.predicted)[:, None])[:, 0].double().numpy()
+    warm = provenance.model_copy(update={"temperature": temperature})
+    confidence = _confidence(scores, torch.from_numpy(run.predicted), warm)
     measured = ~fitted
     before = _bins(run.confidence[measured], run.right[measured])
     after = _bins(confidence[measured], run.right[measured])

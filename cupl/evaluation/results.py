@@ -184,3 +184,13 @@ class Evaluation(_Result):
     """Banks, then controls, each in the order given."""
     analyses: list[Analysis]
     """One for each bank."""
+
+    @property
+    def banks(self) -> list[Contender]:
+        """The contenders that are banks."""
+        return [one for one in self.contenders if one.kind == "bank"]
+
+    @property
+    def control(self) -> Contender | None:
+        """The first control, that ``reference`` names."""
+        return next((one for one in self.contenders if one.name == self.reference), None)

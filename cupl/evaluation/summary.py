@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import sys
-
 from cupl.evaluation.results import Analysis, Evaluation, Interval
 from cupl.evaluation.wording import chance, percent, points, short, verdicts
-from cupl.tables import printable
+from cupl.tables import printable, rendered
 
 _SHOWN = 3
 
@@ -30,7 +27,6 @@ def _gain(interval: Interval, between: str = " ") -> str:
 
 def _table(evaluation: Evaluation) -> str:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -60,17 +56,12 @@ def _table(evaluation: Evaluation) -> str:
             f"{fitted.after:.3f}\nT = {fitted.temperature:.2f}" if fitted else "",
         ]
         grid.add_row(*map(Text, cells))
-    terminal = sys.stdout.isatty()
-    console = Console(file=io.StringIO(), force_terminal=terminal, width=None if terminal else 160)
-    with console.capture() as capture:
-        console.print(
-            f"{short(evaluation.encoder, 60)} on {evaluation.images:,} images of "
-            f"{evaluation.classes_with_images:,} classes, {evaluation.classes:,} to choose from; "
-            "below each figure its 95 % bootstrap interval",
-            highlight=False,
-        )
-        console.print(grid)
-    return capture.get()
+    head = (
+        f"{short(evaluation.encoder, 60)} on {evaluation.images:,} images of "
+        f"{evaluation.classes_with_images:,} classes, {evaluation.classes:,} to choose from; "
+        "below each figure its 95 % bootstrap interval"
+    )
+    return rendered(head, grid, width=160)
 
 
 def _analysis(analysis: Analysis, reference: str | None) -> list[str]:

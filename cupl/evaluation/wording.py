@@ -45,10 +45,7 @@ def chance(p: float) -> str:
 
 def verdicts(evaluation: Evaluation) -> list[Verdict]:
     """One for each bank, in their order."""
-    named = (one for one in evaluation.contenders if one.name == evaluation.reference)
-    reference = next(named, None)
-    banks = [one for one in evaluation.contenders if one.kind == "bank"]
-    return [_verdict(bank, reference, evaluation) for bank in banks]
+    return [_verdict(bank, evaluation.control, evaluation) for bank in evaluation.banks]
 
 
 def _verdict(bank: Contender, reference: Contender | None, evaluation: Evaluation) -> Verdict:

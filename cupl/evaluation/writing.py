@@ -14,7 +14,7 @@ from cupl.classifier import ZeroShotClassifier
 from cupl.encoders.base import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.contest import Outcome
-from cupl.evaluation.metrics import Integers, halves
+from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE, halves
 from cupl.files import open_atomically
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def save_calibrated(outcome: Outcome, path: Path) -> float:
     """
     entry = outcome.entries[0]
     if entry.calibration is None:
-        raise InputError("too few images to fit a temperature: 20 are needed")
+        raise InputError(f"too few images to fit a temperature: {FEWEST_TO_CALIBRATE} are needed")
     temperature = entry.calibration.temperature
     entry.vectors.with_temperature(temperature).save(path)
     return temperature
@@ -66,16 +66,18 @@ def examples(outcome: Outcome, encoder: Encoder) -> list[Example]:
     from cupl.report import Example
 
     classifier = ZeroShotClassifier(entry.vectors, encoder, bank=outcome.bank)
+    labels = _labels(outcome)
     predictions = classifier.predict_vectors(data.vectors[chosen], _TOP, explain=_PROMPTS)
     return [
-        Example(replace(one, path=data.paths[i]), str(outcome.labels[data.targets[i]]))
+        Example(replace(one, path=data.paths[i]), labels[data.targets[i]])
         for i, one in zip(chosen, predictions, strict=True)
     ]
 
 
 def _write_predictions(outcome: Outcome, file: Path) -> None:
     """A row for each image, contender and draw: all that the figures are made of."""
-    fitted = halves(len(outcome.data.targets))
+    fitted, labels = halves(len(outcome.data.targets)), _labels(outcome)
+    truths = [labels[number] for number in outcome.data.targets]
     columns = (
         "path", "label", "contender", "draw", "predicted", "rank", "probability", "calibrated",
         "part",
@@ -102,8 +104,8 @@ def _write_predictions(outcome: Outcome, file: Path) -> None:
                     for image, (path, target, predicted, rank, confidence) in enumerate(
                         zip(
                             outcome.data.paths,
-                            _names(outcome, np.asarray(outcome.data.targets)),
-                            _names(outcome, run.predicted),
+                            truths,
+                            [labels[number] for number in run.predicted.tolist()],
                             run.ranks.tolist(),
                             run.confidence.tolist(),
                             strict=True,
@@ -114,6 +116,6 @@ def _write_predictions(outcome: Outcome, file: Path) -> None:
         text.detach()
 
 
-def _names(outcome: Outcome, numbers: Integers) -> list[str]:
-    labels = [str(label) for label in outcome.labels]
-    return [labels[number] for number in numbers.tolist()]
+def _labels(outcome: Outcome) -> list[str]:
+    """What each class is called."""
+    return [str(entry.label) for entry in outcome.bank]

@@ -2,5 +2,6 @@
 
 from cupl.report.examples import Example
 from cupl.report.files import write_predictions_page, write_report
+from cupl.report.page import MOST_IMAGES
 
-__all__ = ["Example", "write_predictions_page", "write_report"]
+__all__ = ["MOST_IMAGES", "Example", "write_predictions_page", "write_report"]

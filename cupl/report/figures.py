@@ -112,7 +112,7 @@ def accuracy(evaluation: Evaluation) -> Drawing | None:
         top1, per_class = [row.top1 for row in rows], [row.per_class for row in rows]
         _bars(axes, -0.19, top1, "top-1 accuracy", theme.series[0], theme)
         _bars(axes, 0.19, per_class, "mean per class", theme.series[1], theme)
-        reference = _reference(evaluation)
+        reference = evaluation.control
         if reference:
             axes.axvline(100 * reference.top1.value, color=theme.muted, lw=1, ls=(0, (4, 3)))
         names = [
@@ -330,7 +330,7 @@ def prompts(evaluation: Evaluation) -> Drawing | None:
         for place, analysis in enumerate(shown):
             colour = theme.series[(0, 2, 3, 1)[place % len(theme.series)]]
             _curve(axes, analysis, colour, ("-", "--", ":")[place // len(theme.series) % 3])
-        reference = _reference(evaluation)
+        reference = evaluation.control
         if reference:
             top1 = reference.top1
             label = f"{short(reference.name, _NAME)} (control)"
@@ -346,7 +346,7 @@ def prompts(evaluation: Evaluation) -> Drawing | None:
         _legend(figure, axes)
         return figure
 
-    reference = _reference(evaluation)
+    reference = evaluation.control
     level = (
         f"; the control as a level line at {percent(reference.top1.value)} %" if reference else ""
     )
@@ -384,8 +384,3 @@ def _sheet(width: float, height: float) -> tuple[Figure, Axes]:
 def _legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=3, fontsize=8)
-
-
-def _reference(evaluation: Evaluation) -> Contender | None:
-    named = (one for one in evaluation.contenders if one.name == evaluation.reference)
-    return next(named, None)

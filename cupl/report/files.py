@@ -62,14 +62,13 @@ def write_report(
 
 
 def _drawings(evaluation: Evaluation) -> list[Drawing]:
-    banks = [one for one in evaluation.contenders if one.kind == "bank"]
     drawn = [
         figures.accuracy(evaluation),
         figures.prompts(evaluation),
         figures.reliability(evaluation),
         *(
             figures.confusion(bank, f"confusions-{number}")
-            for number, bank in enumerate(banks[: figures.MOST_MATRICES], 1)
+            for number, bank in enumerate(evaluation.banks[: figures.MOST_MATRICES], 1)
         ),
     ]
     return [drawing for drawing in drawn if drawing is not None]

@@ -58,12 +58,11 @@ def report_page(
         card(number, one.prediction, one.truth)
         for number, one in enumerate(examples[:MOST_IMAGES], 1)
     ]
-    banks = [one for one in evaluation.contenders if one.kind == "bank"]
     return _page(
         "report.html.j2",
-        title=", ".join(short(bank.name, 60) for bank in banks) or "no bank",
+        title=", ".join(short(bank.name, 60) for bank in evaluation.banks) or "no bank",
         evaluation=evaluation,
-        banks=banks,
+        banks=evaluation.banks,
         verdicts=verdicts(evaluation),
         figures=figures,
         class_rows=_class_rows(evaluation),

@@ -1,7 +1,8 @@
 """Running the command line inside the test's process."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -19,6 +20,17 @@ class Outcome:
 
 
 Cupl = Callable[..., Outcome]
+
+
+@contextmanager
+def interrupted_at_two(label: str) -> Iterator[Callable[[int, int], None]]:
+    """In place of a command's progress: Ctrl-C where two are done."""
+
+    def press(done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt  # not the signal, which a run in the background may ignore
+
+    yield press
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.cli.conftest import Cupl
+from tests.cli.conftest import Cupl, interrupted_at_two
 from tests.models import bank_of, save_clip
 
 
@@ -120,21 +118,13 @@ def test_files_that_are_no_images_have_a_row_each(cupl: Cupl, clip: Path, tmp_pa
 def test_ctrl_c_and_resume(
     cupl: Cupl, clip: Path, work: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
-    def press(done: int, total: int) -> None:
-        if done == 2:
-            raise KeyboardInterrupt  # not the signal, which a run in the background may ignore
-
-    @contextmanager
-    def pressed(label: str) -> Iterator[Callable[[int, int], None]]:
-        yield press
-
     command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
     command += ["--batch-size", 1, "-o", work / f"p.{ending}"]
     assert cupl(*command).code == 3
     uninterrupted = (work / f"p.{ending}").read_bytes()
     (work / f"p.{ending}").unlink()
     with monkeypatch.context() as patched:
-        patched.setattr("cupl.cli.classify.progress", pressed)
+        patched.setattr("cupl.cli.classify.progress", interrupted_at_two)
         outcome = cupl(*command)
     assert outcome.code == 130
     assert "2 of 3 images done; the same command with --resume goes on\n" in outcome.err
@@ -288,7 +278,7 @@ def test_a_page_beside_the_output(cupl: Cupl, clip: Path, work: Path) -> None:
 def test_a_page_of_many_images_shows_the_first(
     cupl: Cupl, clip: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cupl.cli.classify.SHOWN", 1)
+    monkeypatch.setattr("cupl.report.MOST_IMAGES", 1)
     command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
     outcome = cupl(*command, "--report", work / "page.html", "--format", "csv")
     assert f"wrote {work / 'page.html'}: the first 1 of 3 images\n" in outcome.err

@@ -3,8 +3,7 @@ import json
 import math
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from cupl.encoders import load_encoder
 from cupl.evaluation import entrants
 from cupl.shards import ImageProvenance, Shard, ShardMetadata, load_embeddings, write_shard
 from cupl.vectors import ClassVectors, encode_bank
-from tests.cli.conftest import Cupl, Outcome
+from tests.cli.conftest import Cupl, Outcome, interrupted_at_two
 from tests.models import bank_of, draw, save_clip
 
 ANIMALS = {
@@ -385,15 +384,7 @@ def test_hostile_names_are_only_text(evaluate: Cupl, work: Path) -> None:
 def test_ctrl_c_while_images_are_encoded(
     evaluate: Cupl, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def press(done: int, total: int) -> None:
-        if done == 2:
-            raise KeyboardInterrupt  # not the signal, which a run in the background may ignore
-
-    @contextmanager
-    def pressed(label: str) -> Iterator[Callable[[int, int], None]]:
-        yield press
-
-    monkeypatch.setattr("cupl.cli.evaluate.progress", pressed)
+    monkeypatch.setattr("cupl.cli.evaluate.progress", interrupted_at_two)
     outcome = evaluate("-o", "out", "--calibrated", "v.safetensors")
     assert outcome.code == 130
     assert outcome.out == ""

@@ -18,6 +18,11 @@ def test_the_table_and_the_words() -> None:
     assert "There is no control to compare it with" in summarize(bare_evaluation())
 
 
+def test_brackets_in_the_name_of_an_encoder_are_kept() -> None:
+    found = evaluation().model_copy(update={"encoder": "models/[red]/[/] :smile:"})
+    assert summarize(found).startswith("models/[red]/[/] :smile: on ")
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_no_text_can_repaint_a_terminal(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal, raising=False)
