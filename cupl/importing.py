@@ -14,7 +14,7 @@ from cupl.bank import BY_HAND, ClassPrompts, PromptBank, Source
 from cupl.errors import InputError
 from cupl.filters import same_text
 from cupl.questions import with_article
-from cupl.yamlfile import read_text
+from cupl.yamlfile import own_words, read_text
 
 Kind = Literal["auto", "prompts", "descriptors"]
 
@@ -77,8 +77,7 @@ def import_json(path: Path, kind: Kind = "auto") -> tuple[PromptBank, Counter[st
             classes=[ClassPrompts(name=name, prompts={BY_HAND: texts}) for name, texts in tidy],
         )
     except ValidationError as error:
-        message = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InputError(f"{path}: {message}") from error
+        raise InputError(f"{path}: {own_words(error.errors()[0])}") from error
     return bank, changes
 
 

@@ -5,7 +5,8 @@ wrote, keeps the last of two equal keys without a word, and lets a small file na
 through aliases. Here each of these is an error that names the file and the line.
 """
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,9 +25,37 @@ MAX_NUMBER = 100
 """Characters of a number; reading a longer one takes time that grows with the square."""
 
 _TAG = "tag:yaml.org,2002:"
+_COMPLAINTS = {
+    "value_error": "{error}",
+    "model_type": "must be keys with values",
+    "model_attributes_type": "must be keys with values",
+    "dict_type": "must be keys with values",
+    "list_type": "must be a valid list",
+    "tuple_type": "must be a valid list",
+    "int_type": "must be a valid integer",
+    "int_parsing": "must be a valid integer",
+    "int_from_float": "must be a valid integer",
+    "float_type": "must be a valid number",
+    "float_parsing": "must be a valid number",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+}
+"""What to say of pydantic's errors, by their types."""
 _PLAIN = {_TAG + kind for kind in ("str", "int", "float", "bool", "null")}
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class _DepthError(yaml.MarkedYAMLError):
+    """Lists and mappings lie too deeply in one another."""
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
@@ -37,9 +66,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
         self.depth += 1
         if self.depth > MAX_DEPTH:
-            raise yaml.composer.ComposerError(
-                None, None, "nested too deeply", current_node.start_mark
-            )
+            raise _DepthError(problem_mark=current_node.start_mark)
 
     def ascend_resolver(self) -> None:
         self.depth -= 1
@@ -107,12 +134,7 @@ def read_yaml(path: Path, model: type[Model]) -> Model:
     except yaml.reader.ReaderError as error:
         raise InputError(f"{path}: {_explain_character(text)}") from error
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f" line {mark.line + 1}:" if mark else ""
-        raise InputError(
-            f"{path}:{line} not valid YAML: {error.problem or error.context} "
-            "(does a text there need 'quotes'?)"
-        ) from error
+        raise InputError(f"{path}:{_explain_syntax(error, text)}") from error
     except ValidationError as error:
         raise InputError(f"{path}: {_explain(error, root)}") from error
     except InputError as error:
@@ -174,24 +196,54 @@ def _explain_character(text: str) -> str:
     return f"{where} is a character that YAML does not allow; take it out"
 
 
+def _explain_syntax(error: yaml.MarkedYAMLError, text: str) -> str:
+    """Where the YAML breaks off, and in the words of the parser why."""
+    mark = error.problem_mark or error.context_mark
+    line = f" line {mark.line + 1}:" if mark else ""
+    if isinstance(error, _DepthError) or (mark and _is_deep(text[: mark.index])):
+        return f"{line} not valid YAML: nested too deeply (at most {MAX_DEPTH} in one another)"
+    why = error.problem or error.context
+    return f"{line} not valid YAML: {why} (does a text there need 'quotes'?)"
+
+
+def _is_deep(text: str) -> bool:
+    """Whether the parser gave up in brackets that it read ahead, before :data:`MAX_DEPTH` saw them.
+
+    It reads ahead for a key, which stands on one line and has at most 1,024 characters. How deep it
+    goes there, and what it says of it, depends on its version.
+    """
+    depth = 0
+    with contextlib.suppress(yaml.YAMLError):
+        for token in yaml.scan(text[-2048:].rpartition("\n")[2], Loader=yaml.SafeLoader):
+            depth += isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken)
+            depth -= isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken)
+            if depth > MAX_DEPTH:
+                return True
+    return False
+
+
 def _explain(error: ValidationError, root: yaml.Node) -> str:
     """First complaint of pydantic in the words of somebody who edits the file."""
     first = error.errors()[0]
     node, steps = _locate(root, first["loc"])
     # A complaint about the whole file names what it means; line 1 would mislead.
     line = f"line {_line(node)}: " if first["loc"] else ""
-    match first["type"]:
-        case "value_error":
-            return line + first["msg"].removeprefix("Value error, ")
-        case "missing":
-            return f"{line}{str(first['loc'][-1])!r} is missing here"
-        case "extra_forbidden":
-            return f"{line}unknown key {_short(str(first['loc'][-1]))!r}"
-        case "string_type":
-            return f"{line}{_not_text(node)} ({steps})"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return f"{line}must be keys with values ({steps})"
-    return f"{line}{first['msg'].replace('Input should', 'must', 1)} ({steps})"
+    if first["type"] == "missing":
+        return f"{line}{str(first['loc'][-1])!r} is missing here"
+    if first["type"] == "extra_forbidden":
+        return f"{line}unknown key {_short(str(first['loc'][-1]))!r}"
+    if first["type"] == "string_type":
+        return f"{line}{_not_text(node)} ({steps})"
+    complaint = own_words(first)
+    return (
+        f"{line}{complaint}" if first["type"] == "value_error" else f"{line}{complaint} ({steps})"
+    )
+
+
+def own_words(complaint: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors complains of: by its type, as its wording may change."""
+    words = _COMPLAINTS.get(complaint["type"])
+    return words.format(**complaint.get("ctx", {})) if words else str(complaint["msg"])
 
 
 def _not_text(node: yaml.Node) -> str:
