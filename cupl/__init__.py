@@ -7,28 +7,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cupl.bank import ClassPrompts as ClassPrompts
-    from cupl.bank import PromptBank as PromptBank
-    from cupl.classes import ClassLabel as ClassLabel
-    from cupl.classes import read_classes as read_classes
-    from cupl.classifier import Prediction as Prediction
-    from cupl.classifier import ZeroShotClassifier as ZeroShotClassifier
-    from cupl.encoders import load_encoder as load_encoder
+    from cupl.bank.class_lists import read_classes as read_classes
+    from cupl.bank.labels import ClassLabel as ClassLabel
+    from cupl.bank.model import ClassPrompts as ClassPrompts
+    from cupl.bank.model import PromptBank as PromptBank
+    from cupl.classification.classifier import ZeroShotClassifier as ZeroShotClassifier
+    from cupl.classification.prediction import Prediction as Prediction
+    from cupl.embedding.class_vectors import ClassVectors as ClassVectors
+    from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.errors import CuplError as CuplError
-    from cupl.generation import generate as generate
-    from cupl.vectors import ClassVectors as ClassVectors
+    from cupl.generation.pipeline import generate as generate
 
 _HOME = {
-    "ClassLabel": "classes",
-    "ClassPrompts": "bank",
-    "ClassVectors": "vectors",
+    "ClassLabel": "bank.labels",
+    "ClassPrompts": "bank.model",
+    "ClassVectors": "embedding.class_vectors",
     "CuplError": "errors",
-    "Prediction": "classifier",
-    "PromptBank": "bank",
-    "ZeroShotClassifier": "classifier",
-    "generate": "generation",
-    "load_encoder": "encoders",
-    "read_classes": "classes",
+    "Prediction": "classification.prediction",
+    "PromptBank": "bank.model",
+    "ZeroShotClassifier": "classification.classifier",
+    "generate": "generation.pipeline",
+    "load_encoder": "encoders.loading",
+    "read_classes": "bank.class_lists",
 }
 
 __all__ = [

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cupl.cache import ResponseCache
-from cupl.llm.base import Failure, Response
+from cupl.generation.cache.store import ResponseCache
+from cupl.llm.protocol import Failure, Response
 
 ANSWER = Response("Una gata — «grande» 🐈", "length", "m-1", 5, 9, 1700000000)
 FAILURE = Failure("refusal", 2)

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from cupl.errors import ServerError
-from cupl.llm.base import Request, Response
+from cupl.llm.protocol import Request, Response
 
 
 class QueueLLM:

@@ -26,8 +26,8 @@ from transformers import (
     SiglipModel,
 )
 
-from cupl.bank import ClassPrompts, PromptBank
-from cupl.encoders.base import encode_images
+from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.encoders.batching import encode_images
 
 # Test processes share the cores: with a thread for each core in every one of them they mostly wait
 # for one another, and a test of 1.6 s takes 16.

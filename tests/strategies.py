@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from cupl.bank import ClassPrompts, PromptBank
-from cupl.classes import ClassLabel, check_label
+from cupl.bank.labels import ClassLabel, check_label
+from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.errors import InputError
 
 # What YAML reads as something else, or what begins something in it.

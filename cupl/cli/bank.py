@@ -8,11 +8,11 @@ import typer
 
 from cupl.cli import encode as encoding
 from cupl.cli.output import check_target, count, progress, say, set_aside
-from cupl.encoders import DEFAULT_ENCODER
-from cupl.tables import printable
+from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
-    from cupl.pruning import Dropped
+    from cupl.embedding.pruning import DroppedPrompt
 
 app = typer.Typer(name="bank", help="Import, check and prune prompt banks.", no_args_is_help=True)
 
@@ -28,7 +28,7 @@ def import_bank(
     ] = "auto",
 ) -> None:
     """Make a prompt bank from JSON, such as the published CuPL files or descriptor files."""
-    from cupl.importing import import_json
+    from cupl.bank.importing import import_json
 
     check_target(output, source)
     bank, changes = import_json(source, kind)
@@ -46,8 +46,8 @@ def check(
     show: Annotated[int, typer.Option(min=0, help="Findings to print of each kind.")] = 10,
 ) -> None:
     """List what a person should look at in a bank; exit code 1 only where it cannot be used."""
-    from cupl.bank import PromptBank
-    from cupl.check import check_bank
+    from cupl.bank.lint import check_bank
+    from cupl.bank.model import PromptBank
 
     prompts = PromptBank.load(bank)
     findings = check_bank(prompts)
@@ -96,9 +96,9 @@ def prune(
     ] = None,
 ) -> None:
     """Drop prompts that add nothing or lead astray, judged by their embeddings without labels."""
-    from cupl.bank import PromptBank
-    from cupl.encoders import load_encoder
-    from cupl.pruning import prune as prune_bank
+    from cupl.bank.model import PromptBank
+    from cupl.embedding.pruning import prune as prune_bank
+    from cupl.encoders.loading import load_encoder
 
     check_target(output, bank)
     if listing is not None:
@@ -121,10 +121,10 @@ def prune(
     say(f"next: cupl evaluate IMAGES --bank {bank} --bank {output}")
 
 
-def _list(dropped: "list[Dropped]", path: Path | None) -> None:
+def _list(dropped: "list[DroppedPrompt]", path: Path | None) -> None:
     """Each prompt that was dropped and why, on standard output or as CSV."""
-    from cupl.files import write_atomically
-    from cupl.pruning import to_csv
+    from cupl.embedding.pruning import to_csv
+    from cupl.io.atomic import write_atomically
 
     if path is not None:
         write_atomically(path, to_csv(dropped))

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cupl.cli import options
+from cupl.cli import generate_options
 from cupl.cli.output import check_target, count, progress, say
-from cupl.tables import printable
+from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
-    from cupl.batch import Export
-    from cupl.llm.batches import Batch, BatchServer
-    from cupl.results import ImportReport
+    from cupl.generation.batch.api import Batch, BatchServer
+    from cupl.generation.batch.requests import Export
+    from cupl.generation.batch.results import ImportReport
 
 app = typer.Typer(
     name="batch",
@@ -30,19 +30,19 @@ def export(
         Path,
         typer.Option("-o", "--output", help="First file; more are NAME-2.jsonl and so on."),
     ],
-    classes: options.Classes = None,
-    name: options.Names = None,
-    questions: options.Questions = "base",
-    model: options.Model = None,
-    base_url: options.BaseUrl = None,
-    api: options.Api = None,
-    samples: options.Samples = 10,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = None,
-    stop: options.Stop = None,
-    n: options.N = None,
-    preamble: options.Preamble = None,
+    classes: generate_options.Classes = None,
+    name: generate_options.Names = None,
+    questions: generate_options.Questions = "base",
+    model: generate_options.Model = None,
+    base_url: generate_options.BaseUrl = None,
+    api: generate_options.Api = None,
+    samples: generate_options.Samples = 10,
+    temperature: generate_options.Temperature = None,
+    top_p: generate_options.TopP = None,
+    max_tokens: generate_options.MaxTokens = None,
+    stop: generate_options.Stop = None,
+    n: generate_options.N = None,
+    preamble: generate_options.Preamble = None,
     per_file: Annotated[
         int,
         typer.Option(min=1, max=50_000, help="Most requests in one file, to run several at once."),
@@ -50,25 +50,25 @@ def export(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
     ] = False,
-    cache: options.Cache = None,
+    cache: generate_options.Cache = None,
 ) -> None:
     """Write the requests whose answers are missing, with the options of cupl generate.
 
     Nothing is asked. The model and --base-url are part of what answers are filed under: give the
     same to cupl generate.
     """
-    from cupl.batch import write_requests
-    from cupl.cache import ResponseCache
-    from cupl.plan import ALWAYS, MAX_TRIES
+    from cupl.generation.batch.requests import write_requests
+    from cupl.generation.cache.store import ResponseCache
+    from cupl.generation.plan import ALWAYS, MAX_TRIES
 
     check_target(output)
-    plan = options.plan_of(
+    plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
         stop, preamble,
     )  # fmt: skip
     with ResponseCache(cache) as responses:
         written = write_requests(
-            plan, responses, output, n=options.most_at_once(n), per_file=per_file,
+            plan, responses, output, n=generate_options.most_at_once(n), per_file=per_file,
             tries=ALWAYS if retry_failed else MAX_TRIES,
         )  # fmt: skip
     _say_export(written, output, plan.model, plan.endpoint, plan.api)
@@ -97,11 +97,11 @@ def _say_export(written: "Export", output: Path, model: str, endpoint: str, api:
 @app.command("import")
 def import_results(
     results: Annotated[list[Path], typer.Argument(help="Result files, of any number of batches.")],
-    cache: options.Cache = None,
+    cache: generate_options.Cache = None,
 ) -> None:
     """Put the answers of result files into the cache; exit code 3 where lines have none."""
-    from cupl import results as library
-    from cupl.cache import ResponseCache
+    from cupl.generation.batch import results as library
+    from cupl.generation.cache.store import ResponseCache
 
     with ResponseCache(cache) as responses, progress("bytes read") as update:
         report = library.import_results(results, responses, progress=update)
@@ -133,7 +133,7 @@ def _say_import(report: "ImportReport") -> None:
 @app.command()
 def submit(
     files: Annotated[list[Path], typer.Argument(help="Files that cupl batch export wrote.")],
-    base_url: options.BaseUrl = None,
+    base_url: generate_options.BaseUrl = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also what was submitted before; that pays again.")
     ] = False,
@@ -143,8 +143,8 @@ def submit(
     This costs money. A file that was submitted before is not submitted again, so the same command
     can be repeated. The key comes from $OPENAI_API_KEY.
     """
-    from cupl.batch import check_requests
-    from cupl.llm.batches import BatchServer
+    from cupl.generation.batch.api import BatchServer
+    from cupl.generation.batch.requests import check_requests
     from cupl.llm.openai import endpoint_of
 
     checked = [check_requests(path, endpoint_of(base_url)) for path in files]
@@ -170,10 +170,10 @@ def status(
         list[str] | None,
         typer.Argument(metavar="[BATCH_ID...]", help="[default: all that cupl submitted]"),
     ] = None,
-    base_url: options.BaseUrl = None,
+    base_url: generate_options.BaseUrl = None,
 ) -> None:
     """Show how far batches are: id, status, requests done, failed and in all, time, file."""
-    from cupl.llm.batches import BatchServer
+    from cupl.generation.batch.api import BatchServer
 
     with BatchServer(base_url) as server:
         batches = [server.batch(id) for id in ids] if ids else list(server.batches())
@@ -199,10 +199,10 @@ def fetch(
         Path | None,
         typer.Option("-o", "--output", help="For one batch. [default: BATCH_ID.jsonl]"),
     ] = None,
-    base_url: options.BaseUrl = None,
+    base_url: generate_options.BaseUrl = None,
 ) -> None:
     """Download the results of batches; exit code 1 where one is not there yet."""
-    from cupl.llm.batches import BatchServer
+    from cupl.generation.batch.api import BatchServer
 
     if output is not None and len(ids) > 1:
         raise typer.BadParameter("-o names the results of one batch; leave it out for several")
@@ -225,7 +225,7 @@ def fetch(
 
 def _fetch(server: "BatchServer", batch: "Batch", path: Path) -> list[Path]:
     """Download what there is of a batch; the answers, and the failures in a second file."""
-    from cupl.staging import settle, staging
+    from cupl.io.atomic import settle, staging
 
     errors = path.with_name(f"{path.stem}.errors{path.suffix}")
     parts = [(batch.output_file, path), (batch.error_file, errors)]

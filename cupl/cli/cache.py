@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cupl.cli.options import Cache
+from cupl.cli.generate_options import Cache
 from cupl.cli.output import count, say
 from cupl.errors import InputError, MissingFileError
-from cupl.tables import printable
+from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
-    from cupl.inspection import Findings
+    from cupl.generation.cache.reader import Findings
 
 app = typer.Typer(
     name="cache", help="Look after the answers that were paid for.", no_args_is_help=True
@@ -35,10 +35,10 @@ def _age(text: str) -> int:
 @app.command()
 def info(cache: Cache = None) -> None:
     """Say what the cache holds."""
-    from cupl.inspection import CacheReader, summarize
+    from cupl.generation.cache.reader import CacheReader, summarize_cache
 
     with CacheReader(cache) as reader:
-        found = summarize(reader.entries())
+        found = summarize_cache(reader.entries())
         typer.echo(printable(f"{reader.folder}: {_size(reader.size())}"))
     typer.echo(count(found.answers.total(), "answer"))
     _echo_most(found.answers)
@@ -55,11 +55,11 @@ def info(cache: Cache = None) -> None:
 @app.command()
 def verify(cache: Cache = None) -> None:
     """Check that all of the cache can be read; exit code 1 if not. Nothing is changed."""
-    from cupl.inspection import CacheReader, summarize
+    from cupl.generation.cache.reader import CacheReader, summarize_cache
 
     with CacheReader(cache) as reader:
         damage = reader.damage()
-        found = summarize(reader.entries())
+        found = summarize_cache(reader.entries())
     for message in damage[:_SHOWN]:
         typer.echo(printable(f"database: {message}"))
     for text in found.unreadable.first:
@@ -88,8 +88,8 @@ def prune(
     ] = False,
 ) -> None:
     """Remove what was stored longer ago; to have it again it must be asked, and paid, for again."""
-    from cupl.cache import ResponseCache
-    from cupl.inspection import CacheReader, keys_before
+    from cupl.generation.cache.reader import CacheReader, keys_before
+    from cupl.generation.cache.store import ResponseCache
 
     before = int(time.time()) - older_than
     with CacheReader(cache) as reader:
@@ -114,8 +114,8 @@ def export_file(
     cache: Cache = None,
 ) -> None:
     """Write all answers to a file, to keep a copy or to give them to others."""
-    from cupl.inspection import CacheReader
-    from cupl.transfer import export_entries
+    from cupl.generation.cache.reader import CacheReader
+    from cupl.generation.cache.transfer import export_entries
 
     with CacheReader(cache) as reader:
         result = export_entries(reader, file)
@@ -131,8 +131,8 @@ def import_file(
     cache: Cache = None,
 ) -> None:
     """Take over answers from a file; what is in the cache stays as it is."""
-    from cupl.cache import ResponseCache
-    from cupl.transfer import import_entries
+    from cupl.generation.cache.store import ResponseCache
+    from cupl.generation.cache.transfer import import_entries
 
     if not file.exists():
         raise MissingFileError(f"there is no file {file}")  # before a folder is made

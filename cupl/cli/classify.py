@@ -9,15 +9,15 @@ import typer
 
 from cupl.cli import encode as encoding
 from cupl.cli.output import check_target, count, progress, say, say_unreadable
-from cupl.encoders import DEFAULT_ENCODER
+from cupl.encoders.loading import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
-    from cupl.bank import PromptBank
-    from cupl.classifier import Prediction
-    from cupl.encoders.base import Encoder
+    from cupl.bank.model import PromptBank
+    from cupl.classification.prediction import Prediction
+    from cupl.classification.writers import FailedImages
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.encoders.protocol import Encoder
     from cupl.progress import Progress
-    from cupl.tables import Failures
-    from cupl.vectors import ClassVectors
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
@@ -99,13 +99,14 @@ def classify(
     An image that cannot be read becomes a row with the reason; the others go on and the exit
     code is 3. What is done is kept in OUTPUT.part until all of it is.
     """
-    from cupl.classifier import Prediction, ZeroShotClassifier
-    from cupl.confidence import Rule, read_class_thresholds
-    from cupl.explain import MOST
-    from cupl.images import find_images
-    from cupl.labelling import label_images
+    from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.classification.decision import DecisionRule, read_class_thresholds
+    from cupl.classification.explanation import PROMPTS_NAMED
+    from cupl.classification.prediction import Prediction
+    from cupl.classification.resumable import classify_to_file
+    from cupl.classification.writers import FailedImages, check_format
+    from cupl.embedding.image_files import find_images
     from cupl.progress import Progress, ignore
-    from cupl.tables import Failures, check_format
 
     _check_source(bank, vectors, explain)
     if vectors is not None and (pooling or templates or combine or strict):
@@ -121,7 +122,7 @@ def classify(
         )
     check_format(written, output)
     thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
-    rule = Rule(threshold, multi_label, thresholds)
+    rule = DecisionRule(threshold, multi_label, thresholds)
     paths = find_images(images)
     _check_targets([output, report], [bank, vectors, reject, class_thresholds], paths)
     prompts, made, loaded = _load(
@@ -136,7 +137,7 @@ def classify(
     shown: list[Prediction] = []
     most = 0
     if report is not None:
-        from cupl.report import MOST_IMAGES
+        from cupl.report.page import MOST_IMAGES
 
         most = MOST_IMAGES
 
@@ -144,10 +145,11 @@ def classify(
         if len(shown) < most:
             shown.append(prediction)
 
-    def label(update: Progress) -> Failures:
-        return label_images(
+    def label(update: Progress) -> FailedImages:
+        return classify_to_file(
             classifier, paths, output, written, top_k,
-            rule=rule, explain=MOST if explain else 0, seen=keep, resume=resume, progress=update,
+            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=keep, resume=resume,
+            progress=update,
         )  # fmt: skip
 
     failures = label(ignore) if output is None else _watched(label, len(paths))
@@ -205,9 +207,9 @@ def _load(
     combine: encoding.Combine,
     strict: bool,
 ) -> "tuple[PromptBank | None, ClassVectors, Encoder]":
-    from cupl.bank import PromptBank
-    from cupl.encoders import load_encoder
-    from cupl.vectors import ClassVectors
+    from cupl.bank.model import PromptBank
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.encoders.loading import load_encoder
 
     prompts = None if bank is None else PromptBank.load(bank)
     if vectors is not None:
@@ -221,7 +223,7 @@ def _load(
     return prompts, made, loaded
 
 
-def _watched(label: "Callable[[Progress], Failures]", total: int) -> "Failures":
+def _watched(label: "Callable[[Progress], FailedImages]", total: int) -> "FailedImages":
     """Label with a bar, and say how far it came where it is interrupted."""
     done = 0
     try:
@@ -239,7 +241,7 @@ def _watched(label: "Callable[[Progress], Failures]", total: int) -> "Failures":
 
 
 def _write_page(report: Path, shown: "list[Prediction]", total: int) -> None:
-    from cupl.report import write_predictions_page
+    from cupl.report.files import write_predictions_page
 
     write_predictions_page(report, shown, total)
     some = f"the first {len(shown):,} of " if len(shown) < total else ""

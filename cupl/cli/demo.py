@@ -8,10 +8,10 @@ import typer
 from cupl.cli.output import progress, say
 
 if TYPE_CHECKING:
-    from cupl.classifier import Prediction
-    from cupl.demo import Result
+    from cupl.classification.prediction import Prediction
+    from cupl.evaluation.demo import DemoResult
 
-SHOWN = 2
+_SHOWN = 2
 
 
 def demo(
@@ -23,7 +23,7 @@ def demo(
 
     Needs the packages of pip install "cupl[mini]".
     """
-    from cupl.demo import run_demo
+    from cupl.evaluation.demo import run_demo
 
     with progress("answers") as update:
         result = run_demo(output, say, update)
@@ -41,12 +41,12 @@ def demo(
     )
 
 
-def _print_table(result: "Result") -> None:
+def _print_table(result: "DemoResult") -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    from cupl.demo import PHOTOS
+    from cupl.evaluation.demo import PHOTOS
 
     grid = Table("photo", "shows", "a photo of a {}.", "CuPL", box=box.SIMPLE_HEAD)
     right = [0, 0]
@@ -62,5 +62,5 @@ def _print_table(result: "Result") -> None:
 
 def _cell(prediction: "Prediction", truth: str) -> str:
     mark = "+" if prediction.label == truth else "-"
-    scores = ", ".join(f"{s.label} {s.probability:.0%}" for s in prediction.top[:SHOWN])
+    scores = ", ".join(f"{s.label} {s.probability:.0%}" for s in prediction.top[:_SHOWN])
     return f"{mark} {scores}"

@@ -7,7 +7,7 @@ import typer
 
 from cupl.cli import encode as encoding
 from cupl.cli.output import count, progress, say, say_unreadable
-from cupl.encoders import DEFAULT_ENCODER
+from cupl.encoders.loading import DEFAULT_ENCODER
 
 
 def embed(
@@ -31,14 +31,14 @@ def embed(
     An image that cannot be read becomes a row with the reason; the others go on and the exit
     code is 3.
     """
-    from cupl.embed import Tally, check_directory, embed_images
-    from cupl.encoders import load_encoder
-    from cupl.images import find_images
+    from cupl.embedding.image_files import find_images
+    from cupl.embedding.image_runs import ImageTally, check_directory, embed_images
+    from cupl.encoders.loading import load_encoder
 
     check_directory(output, resume=resume)
     paths = find_images(images)
     loaded = load_encoder(encoder, device, precision, batch_size)
-    tally = Tally()
+    tally = ImageTally()
     try:
         with progress("images") as update:
             embed_images(
@@ -55,7 +55,7 @@ def embed(
         f"wrote {output}: {count(tally.images, 'image')} in {count(tally.shards, 'shard')} by "
         f"{encoder} in {loaded.precision}"
     )
-    say(f"next: cupl evaluate {output} --bank BANK.yaml, or cupl.shards.load_embeddings in Python")
+    say(f"next: cupl evaluate {output} --bank BANK.yaml, or cupl.load_embeddings in Python")
     if tally.failed:
         rest = "  ... and {} more; images-*.parquet names them all"
         say_unreadable(tally.failed, tally.images, tally.examples, rest)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cupl.cli.output import check_target, count, progress, say
-from cupl.encoders import DEFAULT_ENCODER
+from cupl.encoders.loading import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
-    from cupl.bank import PromptBank
-    from cupl.encoders.base import Encoder
-    from cupl.vectors import ClassVectors
+    from cupl.bank.model import PromptBank
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.encoders.protocol import Encoder
 
 
 def batch_size(text: str) -> Any:
@@ -51,7 +51,7 @@ Combine = Annotated[
 Strict = Annotated[
     bool, typer.Option("--strict", help="A prompt too long for the encoder is an error.")
 ]
-SHOWN = 5
+_SHOWN = 5
 
 
 def encode(
@@ -66,8 +66,8 @@ def encode(
     strict: Strict = False,
 ) -> None:
     """Encode a bank into one vector for each class."""
-    from cupl.bank import PromptBank
-    from cupl.encoders import load_encoder
+    from cupl.bank.model import PromptBank
+    from cupl.encoders.loading import load_encoder
 
     check_target(output, bank)
     written, prompts = templates_of(templates, combine), PromptBank.load(bank)
@@ -81,7 +81,7 @@ def encode(
 
 def templates_of(templates: Templates, combine: Combine) -> Sequence[str]:
     """The templates that the options name."""
-    from cupl.questions import TemplateSet
+    from cupl.bank.templates import TemplateSet
 
     if combine and not templates:
         raise typer.BadParameter("--combine says what becomes of --templates; name them too")
@@ -97,8 +97,8 @@ def encode_with(
     strict: Strict,
 ) -> "ClassVectors":
     """Class vectors of a bank; says which prompts the encoder could not read whole."""
-    from cupl.pooling import DEFAULT_POOLING
-    from cupl.vectors import encode_bank
+    from cupl.embedding.bank_encoding import encode_bank
+    from cupl.embedding.pooling import DEFAULT_POOLING
 
     with progress("prompts") as update:
         vectors = encode_bank(
@@ -114,5 +114,5 @@ def say_truncated(vectors: "ClassVectors", encoder: "Encoder") -> None:
     truncated = vectors.provenance.truncated
     if truncated:
         say(f"{count(len(truncated), 'prompt')} longer than {encoder.max_tokens} tokens, cut:")
-        for name, text in truncated[:SHOWN]:
+        for name, text in truncated[:_SHOWN]:
             say(f"  {name}: {text[:80]}...")

@@ -9,13 +9,13 @@ import typer
 
 from cupl.cli import encode as encoding
 from cupl.cli.output import check_target, count, progress, say, say_unreadable
-from cupl.encoders import DEFAULT_ENCODER
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import InputError
 
 if TYPE_CHECKING:
-    from cupl.bank import PromptBank
-    from cupl.classes import ClassLabel
-    from cupl.evaluation.data import LabelledImages
+    from cupl.bank.labels import ClassLabel
+    from cupl.bank.model import PromptBank
+    from cupl.evaluation.dataset import LabelledImages
 
 _SHOWN = 10
 
@@ -72,16 +72,16 @@ def evaluate(
 
     Exit code 3 where some images could not be read; the figures are over the others.
     """
-    from cupl.bank import PromptBank
-    from cupl.encoders import load_encoder
-    from cupl.evaluation.contest import evaluate as judge
-    from cupl.evaluation.data import encode_labelled, read_labelled
-    from cupl.evaluation.entrants import enter
+    from cupl.bank.model import PromptBank
+    from cupl.embedding.pooling import DEFAULT_POOLING
+    from cupl.encoders.loading import load_encoder
+    from cupl.evaluation.candidates import make_candidates
+    from cupl.evaluation.dataset import encode_labelled, read_labelled
     from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE
-    from cupl.evaluation.summary import summarize
-    from cupl.evaluation.writing import save_calibrated, write_evaluation
-    from cupl.files import check_folder
-    from cupl.pooling import DEFAULT_POOLING
+    from cupl.evaluation.pipeline import evaluate as judge
+    from cupl.evaluation.text import summarize_evaluation
+    from cupl.io.atomic import check_folder
+    from cupl.report.writing import save_calibrated, write_evaluation
 
     if output is not None:
         check_folder(output)
@@ -91,7 +91,7 @@ def evaluate(
         check_target(calibrated, *bank, data, labels)
     written, against = encoding.templates_of(templates, None), _split(controls)
     banks = _told_apart([PromptBank.load(path) for path in bank], bank)
-    entrants = enter(banks, against, seeds=seeds, templates=written)
+    candidates = make_candidates(banks, against, seeds=seeds, templates=written)
     names = [entry.label for entry in banks[0]]
     found = read_labelled(data, names, labels)
     for note in found.notes:
@@ -108,9 +108,9 @@ def evaluate(
         images = encode_labelled(found, loaded, update)
     with progress("prompts") as update:
         outcome = judge(
-            images, entrants, loaded, pooling=pooling or DEFAULT_POOLING, progress=update
+            images, candidates, loaded, pooling=pooling or DEFAULT_POOLING, progress=update
         )
-    typer.echo(summarize(outcome.evaluation), nl=False)
+    typer.echo(summarize_evaluation(outcome.evaluation), nl=False)
     if output is not None:
         write_evaluation(outcome, loaded, output)
         say(f"wrote {output}: open {output / 'report.html'}")
@@ -138,7 +138,7 @@ def _told_apart(banks: "list[PromptBank]", files: Sequence[Path]) -> "list[Promp
 
 
 def _report_unmatched(found: "LabelledImages", names: Sequence["ClassLabel"], skip: bool) -> None:
-    from cupl.evaluation.data import explain_unmatched
+    from cupl.evaluation.dataset import explain_unmatched
 
     number = len(found.unmatched)
     if not number:

@@ -9,30 +9,30 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cupl.cli import options
+from cupl.cli import generate_options
 from cupl.cli.output import check_target, count, none_or, progress, say, set_aside
 
 if TYPE_CHECKING:
-    from cupl.budget import Meter, Prices
-    from cupl.collecting import Harvest
-    from cupl.plan import Plan, Survey
+    from cupl.generation.budget import Prices, UsageMeter
+    from cupl.generation.collect import CollectedPrompts
+    from cupl.generation.plan import Plan, PlanSurvey
 
 
 def generate(
-    classes: options.Classes = None,
-    name: options.Names = None,
+    classes: generate_options.Classes = None,
+    name: generate_options.Names = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Bank to write.")] = None,
-    questions: options.Questions = "base",
-    model: options.Model = None,
-    base_url: options.BaseUrl = None,
-    api: options.Api = None,
-    samples: options.Samples = 10,
-    temperature: options.Temperature = None,
-    top_p: options.TopP = None,
-    max_tokens: options.MaxTokens = None,
-    stop: options.Stop = None,
-    n: options.N = None,
-    preamble: options.Preamble = None,
+    questions: generate_options.Questions = "base",
+    model: generate_options.Model = None,
+    base_url: generate_options.BaseUrl = None,
+    api: generate_options.Api = None,
+    samples: generate_options.Samples = 10,
+    temperature: generate_options.Temperature = None,
+    top_p: generate_options.TopP = None,
+    max_tokens: generate_options.MaxTokens = None,
+    stop: generate_options.Stop = None,
+    n: generate_options.N = None,
+    preamble: generate_options.Preamble = None,
     min_prompts: Annotated[
         int,
         typer.Option(min=1, help="A class that keeps fewer is asked for more samples, bounded."),
@@ -67,7 +67,7 @@ def generate(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
     ] = False,
-    cache: options.Cache = None,
+    cache: generate_options.Cache = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nothing; use the cache.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be asked, and stop.")
@@ -79,51 +79,51 @@ def generate(
     continues, and nothing is asked, or paid for, twice. Each sampling option takes "none",
     which leaves it to the server. The key comes from $OPENAI_API_KEY.
     """
-    from cupl import generation
-    from cupl.asking import Manner
-    from cupl.budget import Meter
-    from cupl.cache import ResponseCache
-    from cupl.collecting import Choice
-    from cupl.files import write_atomically
-    from cupl.plan import NEVER, survey
+    from cupl.generation import pipeline
+    from cupl.generation.budget import UsageMeter
+    from cupl.generation.cache.store import ResponseCache
+    from cupl.generation.collect import FilterOptions
+    from cupl.generation.plan import NEVER, survey
+    from cupl.generation.requester import RequestOptions
+    from cupl.io.atomic import write_atomically
 
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
     if output is not None:
         check_target(output)
     prices = _prices(price_in, price_out)
-    plan = options.plan_of(
+    plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
         stop, preamble,
     )  # fmt: skip
     near = 95.0 if similarity is None else None if similarity == "none" else similarity
-    choice = Choice(min_prompts=min_prompts, similarity=near, drop_shared=drop_shared)
-    meter, began = Meter(max_requests, max_tokens_total), time.monotonic()
+    filtering = FilterOptions(min_prompts=min_prompts, similarity=near, drop_shared=drop_shared)
+    meter, began = UsageMeter(max_requests, max_tokens_total), time.monotonic()
     with ResponseCache(cache) as responses, progress("answers") as update:
-        manner = Manner(
-            concurrency=concurrency, n=options.most_at_once(n), retry_failed=retry_failed,
+        options = RequestOptions(
+            concurrency=concurrency, n=generate_options.most_at_once(n), retry_failed=retry_failed,
             progress=update, notice=say,
         )  # fmt: skip
-        found = survey(plan, responses, n=manner.n, tries=NEVER if offline else manner.tries)
+        found = survey(plan, responses, n=options.n, tries=NEVER if offline else options.tries)
         _say_plan(plan, found, prices)
         if dry_run:
             return
         with _accounted(meter, prices, began):
-            harvest = generation.fulfil(
-                plan, found, responses, generation.connect(plan, base_url, timeout),
-                choice=choice, manner=manner, meter=meter, offline=offline,
+            collected = pipeline.generate_answers(
+                plan, found, responses, pipeline.connect(plan, base_url, timeout),
+                filtering=filtering, options=options, meter=meter, offline=offline,
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)
-    bank = harvest.bank(output.stem).to_bytes()
+    bank = collected.bank(output.stem).to_bytes()
     set_aside(output, bank)
     write_atomically(output, bank)
-    _say_result(output, harvest)
-    if min_prompts > 1 and harvest.report.short:
+    _say_result(output, collected)
+    if min_prompts > 1 and collected.report.short:
         raise typer.Exit(3)
 
 
 def _prices(price_in: float | None, price_out: float | None) -> "Prices | None":
-    from cupl.budget import Prices
+    from cupl.generation.budget import Prices
 
     if (price_in is None) != (price_out is None):
         raise typer.BadParameter("--price-in and --price-out go together")
@@ -131,7 +131,7 @@ def _prices(price_in: float | None, price_out: float | None) -> "Prices | None":
 
 
 @contextmanager
-def _accounted(meter: "Meter", prices: "Prices | None", began: float) -> Iterator[None]:
+def _accounted(meter: "UsageMeter", prices: "Prices | None", began: float) -> Iterator[None]:
     """Say at the end, however it comes, what was asked and what that cost."""
     try:
         yield
@@ -143,7 +143,7 @@ def _accounted(meter: "Meter", prices: "Prices | None", began: float) -> Iterato
             _say_spent(meter, prices, time.monotonic() - began)
 
 
-def _say_plan(plan: "Plan", found: "Survey", prices: "Prices | None") -> None:
+def _say_plan(plan: "Plan", found: "PlanSurvey", prices: "Prices | None") -> None:
     say(
         f"{count(len(plan.labels), 'class', 'classes')}, "
         f"{count(len(plan.questions.questions), 'question')}, "
@@ -161,7 +161,7 @@ def _say_plan(plan: "Plan", found: "Survey", prices: "Prices | None") -> None:
     say(f"estimate: about {found.prompt_tokens:,} tokens in, {bound}{money}")
 
 
-def _say_spent(meter: "Meter", prices: "Prices | None", seconds: float) -> None:
+def _say_spent(meter: "UsageMeter", prices: "Prices | None", seconds: float) -> None:
     tokens = f"{meter.prompt_tokens:,} tokens in, {meter.completion_tokens:,} out"
     if meter.uncounted:
         tokens += f" (not counted by the server: {count(meter.uncounted, 'request')})"
@@ -178,8 +178,8 @@ def _money(amount: float) -> str:
     return f"{amount:,.2f}" if amount >= 1 else f"{amount:.4f}"
 
 
-def _say_result(output: Path, harvest: "Harvest") -> None:
-    report, classes = harvest.report, len(harvest.prompts)
+def _say_result(output: Path, collected: "CollectedPrompts") -> None:
+    report, classes = collected.report, len(collected.prompts)
     say(
         f"wrote {output}: {count(classes, 'class', 'classes')}, {count(report.kept, 'prompt')} kept"
     )
@@ -190,7 +190,7 @@ def _say_result(output: Path, harvest: "Harvest") -> None:
             f"  {count(report.failed, 'answer')} of these of no use at every try; "
             "--retry-failed asks again"
         )
-    if report.shared and not harvest.choice.drop_shared:
+    if report.shared and not collected.filtering.drop_shared:
         say(
             f"  {count(len(report.shared), 'sentence')} under several classes, such as "
             f"{report.shared[0]!r}; --drop-shared drops them"

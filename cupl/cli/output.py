@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cupl.errors import InputError, MissingFileError
-from cupl.tables import printable
+from cupl.io.terminal import printable
 
 
 def say(text: str) -> None:
@@ -83,7 +83,7 @@ def set_aside(path: Path, new: bytes) -> None:
         InputError: it cannot be kept.
 
     """
-    from cupl.files import keep_old
+    from cupl.io.atomic import keep_old
 
     if aside := keep_old(path, new):
         say(f"{path} held something else: kept as {aside}")

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import torch
 from transformers import CLIPImageProcessorPil, CLIPModel, PreTrainedTokenizerFast
 
-from cupl.encoders.base import Tokens
+from cupl.encoders.batching import Tokens
 from cupl.encoders.device import encode_halving
-from cupl.encoders.dual import DualEncoder
 from cupl.encoders.hub import ModelFiles
-from cupl.encoders.packing import Tree, pack, plant
+from cupl.encoders.prefix_tree import Tree, pack, plant
 from cupl.encoders.towers import replace_quick_gelu, states_at
+from cupl.encoders.transformers_dual import DualEncoder
 from cupl.errors import InputError
 
 _NODES = 128
@@ -26,8 +26,8 @@ class ClipEncoder(DualEncoder):
     """A CLIP model.
 
     Its text tower is causal and read at the end-of-text token. So nothing is padded, and what
-    texts begin with in common is computed once; see :mod:`cupl.encoders.packing`. Its image tower
-    is read at the class token; see :mod:`cupl.encoders.towers`.
+    texts begin with in common is computed once; see :mod:`cupl.encoders.prefix_tree`. Its image
+    tower is read at the class token; see :mod:`cupl.encoders.towers`.
     """
 
     kind: ClassVar = "clip"

@@ -29,8 +29,9 @@ from safetensors.torch import load_file, save
 from torch.nn.functional import normalize
 from transformers import AutoTokenizer, BertConfig, BertModel
 
-from cupl.bank import PromptBank
-from cupl.encoders.base import (
+from cupl.bank.model import PromptBank
+from cupl.bank.templates import fill
+from cupl.encoders.batching import (
     Tokens,
     encode_by_length,
     encode_images,
@@ -40,10 +41,9 @@ from cupl.encoders.base import (
 )
 from cupl.encoders.device import resolve_batch, resolve_device
 from cupl.errors import CuplError, InputError, MissingPackageError
-from cupl.files import write_atomically
-from cupl.paths import cache_dir, prompts_dir
-from cupl.questions import fill
-from cupl.yamlfile import read_text
+from cupl.io.atomic import write_atomically
+from cupl.io.paths import cache_dir, prompts_dir
+from cupl.io.text import read_text
 
 ANCHORS = "imagenet-mini.yaml"
 """The bank, among those that come with cupl, that describes ImageNet's classes."""
@@ -58,7 +58,7 @@ _TEMPLATES = ("{}", "a photo of the {}")
 
 
 class MiniEncoder:
-    """ConSE as an :class:`~cupl.encoders.base.Encoder`, from installed packages alone.
+    """ConSE as an :class:`~cupl.encoders.protocol.Encoder`, from installed packages alone.
 
     The anchors' mean is taken from anchors and texts alike: it is what all descriptions of things
     share, and tells none from another.

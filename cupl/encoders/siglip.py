@@ -11,10 +11,10 @@ import torch
 from tokenizers import Regex, models, normalizers
 from transformers import PreTrainedTokenizerFast, SiglipImageProcessorPil, SiglipModel
 
-from cupl.encoders.base import Tokens
+from cupl.encoders.batching import Tokens
 from cupl.encoders.device import encode_halving
-from cupl.encoders.dual import DualEncoder
 from cupl.encoders.hub import ModelFiles
+from cupl.encoders.transformers_dual import DualEncoder
 from cupl.errors import InputError
 
 _TEXTS_ON_CPU, _TEXTS_ON_GPU = 16, 512

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cupl.bank import BY_HAND, ClassPrompts, PromptBank
+from cupl.bank.model import BY_HAND, ClassPrompts, PromptBank
+from cupl.bank.templates import TemplateSet, fill, fill_templates, with_article
 from cupl.errors import InputError, MissingFileError
-from cupl.questions import TemplateSet, fill, with_article
-from cupl.vectors import fill_templates
 
 FRAME = "A photo of {a}, which has "
 """What stands before a random descriptor, as in WaffleCLIP."""

@@ -13,14 +13,14 @@ from scipy.stats import binomtest, bootstrap
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix
 
-from cupl.calibration import fit_temperature
-from cupl.classes import ClassLabel
-from cupl.evaluation.results import Bin, Calibration, ClassAccuracy, Confusion, Interval
-from cupl.vectors import Provenance
+from cupl.bank.labels import ClassLabel
+from cupl.classification.calibration import fit_temperature
+from cupl.embedding.class_vectors import Provenance
+from cupl.evaluation.schema import Calibration, CalibrationBin, ClassAccuracy, Confusion, Interval
 
 RESAMPLES = 1000
 BINS = 15
-MOST = 20
+LONGEST_LIST = 20
 """Confusions, prompts and classes in a list of the worst."""
 FEWEST_TO_CALIBRATE = 20
 _AT_ONCE = 2**22
@@ -31,7 +31,7 @@ Booleans = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Run:
+class ImageRanks:
     """What one set of class vectors says about every image.
 
     Attributes:
@@ -53,7 +53,7 @@ class Run:
         return first
 
 
-def judge(scores: torch.Tensor, targets: torch.Tensor, provenance: Provenance) -> Run:
+def rank_images(scores: torch.Tensor, targets: torch.Tensor, provenance: Provenance) -> ImageRanks:
     """Predictions of one set of class vectors.
 
     Args:
@@ -70,7 +70,7 @@ def judge(scores: torch.Tensor, targets: torch.Tensor, provenance: Provenance) -
     before = np.arange(values.shape[1]) < targets[tied, None].numpy()
     ahead[tied] += np.count_nonzero((values[tied] == true[tied]) & before, axis=1)
     predicted = scores.argmax(dim=1)  # the first of equal ones
-    return Run(predicted.numpy(), 1 + ahead, _confidence(scores, predicted, provenance))
+    return ImageRanks(predicted.numpy(), 1 + ahead, _confidence(scores, predicted, provenance))
 
 
 def _confidence(scores: torch.Tensor, predicted: torch.Tensor, provenance: Provenance) -> Floats:
@@ -148,7 +148,7 @@ def halves(images: int) -> Booleans:
 
 
 def calibrate(
-    scores: torch.Tensor, targets: torch.Tensor, provenance: Provenance, run: Run
+    scores: torch.Tensor, targets: torch.Tensor, provenance: Provenance, run: ImageRanks
 ) -> tuple[Calibration, Floats] | None:
     """Calibration before and after a temperature, and all images' probabilities after it.
 
@@ -186,7 +186,7 @@ def calibrate(
     return found, confidence
 
 
-def _bins(confidence: Floats, right: Booleans) -> list[Bin]:
+def _bins(confidence: Floats, right: Booleans) -> list[CalibrationBin]:
     edges = np.linspace(0, 1, BINS + 1)
     confidence = confidence.clip(0, 1)  # a softmax can be above by rounding
     place = np.digitize(confidence, edges[1:-1], right=True)
@@ -195,18 +195,18 @@ def _bins(confidence: Floats, right: Booleans) -> list[Bin]:
     curve = calibration_curve(right, confidence, pos_label=True, n_bins=BINS)
     accuracies[counts > 0], means[counts > 0] = curve
     return [
-        Bin(low=edges[i], high=edges[i + 1], images=int(counts[i]), confidence=means[i],
+        CalibrationBin(low=edges[i], high=edges[i + 1], images=int(counts[i]), confidence=means[i],
             accuracy=accuracies[i])
         for i in range(BINS)
     ]  # fmt: skip
 
 
-def _calibration_error(bins: Sequence[Bin]) -> float:
+def _calibration_error(bins: Sequence[CalibrationBin]) -> float:
     gaps = [abs(one.confidence - one.accuracy) for one in bins]
     return float(np.average(gaps, weights=[one.images for one in bins]))
 
 
-def confusions(run: Run, targets: Integers, labels: Sequence[ClassLabel]) -> list[Confusion]:
+def confusions(run: ImageRanks, targets: Integers, labels: Sequence[ClassLabel]) -> list[Confusion]:
     """The most frequent wrong classes, most first."""
     present, place = np.unique(np.concatenate([targets, run.predicted]), return_inverse=True)
     if len(present) == 1:
@@ -215,7 +215,7 @@ def confusions(run: Run, targets: Integers, labels: Sequence[ClassLabel]) -> lis
     matrix = confusion_matrix(true, predicted, labels=range(len(present)))
     totals = matrix.sum(axis=1)
     np.fill_diagonal(matrix, 0)
-    order = np.argsort(-matrix, axis=None, kind="stable")[:MOST]
+    order = np.argsort(-matrix, axis=None, kind="stable")[:LONGEST_LIST]
     pairs = [divmod(int(cell), len(present)) for cell in order if matrix.flat[cell]]
     return [
         Confusion(

@@ -1,5 +1,1 @@
-"""Language models: a request, its responses, and who answers it."""
-
-from cupl.llm.base import LLM, Request, Response, Sampling
-
-__all__ = ["LLM", "Request", "Response", "Sampling"]
+"""Language models: one request, one try."""

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupl.errors import InputError, MissingPackageError
-from cupl.llm.base import Request, Response, Sampling
+from cupl.io.paths import cache_dir
 from cupl.llm.openai import OpenAIServer, client
-from cupl.paths import cache_dir
+from cupl.llm.protocol import Request, Response, Sampling
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from cupl.errors import InputError, ServerError
-from cupl.llm.base import Request, Response, RetryableError
-from cupl.llm.completions import read_completion
-from cupl.llm.explain import explain, is_filtered
-from cupl.llm.secrets import api_key, credentials, secrets_of
+from cupl.llm.errors import is_filtered, to_server_error
+from cupl.llm.parsing import read_completion
+from cupl.llm.protocol import Request, Response, RetryableError
+from cupl.llm.redaction import api_key, credentials, secrets_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -142,7 +142,7 @@ class OpenAIServer:
             if is_filtered(error):
                 return [Response("", "content_filter")] * n
             asked = f"{request.model!r} for --api {request.api}"
-            raise explain(error, where, asked, *secrets) from None
+            raise to_server_error(error, where, asked, *secrets) from None
         except httpx2.HTTPError:
             raise RetryableError(f"{where} broke off in the middle of an answer") from None
         except _TooLargeError:

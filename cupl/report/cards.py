@@ -8,10 +8,10 @@ from pathlib import PurePath
 
 from markupsafe import Markup
 
-from cupl.classes import ClassLabel
-from cupl.classifier import Prediction, Score
-from cupl.explain import Explanation, PromptScore, Side
-from cupl.images import ImageError
+from cupl.bank.labels import ClassLabel
+from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
+from cupl.classification.prediction import Prediction, Score
+from cupl.embedding.images import ImageError
 from cupl.report.photos import thumbnail
 
 MOST_PROMPTS = 3
@@ -32,7 +32,7 @@ class SideCard:
     """A class that could have been it, and its prompts."""
 
     role: str
-    side: Side
+    side: ClassExplanation
     prompts: tuple[Prompts, ...]
 
 
@@ -108,7 +108,7 @@ def _said(prediction: Prediction) -> str | None:
 def _sides(explanation: Explanation) -> Iterator[SideCard]:
     for role, side in (("Winner", explanation.winner), ("Runner-up", explanation.runner_up)):
         if side is not None:
-            parts = (("for it", side.speak_for), ("against it", side.speak_against))
+            parts = (("for it", side.supporting), ("against it", side.opposing))
             yield SideCard(role, side, tuple(_prompts(*part) for part in parts))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cupl.prediction import Prediction
+    from cupl.classification.prediction import Prediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,4 +16,4 @@ class Example:
     prediction: Prediction
     """With the path, and the explanation."""
     truth: str
-    """Its class, as ``str`` of a :class:`~cupl.classes.ClassLabel`: name, and id if it has one."""
+    """Its class, as ``str`` of a class label: name, and id if it has one."""

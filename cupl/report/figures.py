@@ -20,9 +20,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from cupl.classes import ClassLabel
-from cupl.evaluation.results import Analysis, ClassAccuracy, Contender, Evaluation, Interval
-from cupl.evaluation.wording import percent, short
+from cupl.bank.labels import ClassLabel
+from cupl.evaluation.schema import Analysis, CandidateResult, ClassAccuracy, Evaluation, Interval
+from cupl.evaluation.text import percent, short
 
 MOST_CLASSES = 20
 """Classes in a confusion matrix."""
@@ -197,7 +197,7 @@ def reliability(evaluation: Evaluation) -> Drawing | None:
     )
 
 
-def _reliability_panel(axes: Axes, contender: Contender, theme: Theme) -> None:
+def _reliability_panel(axes: Axes, contender: CandidateResult, theme: Theme) -> None:
     calibration = contender.calibration
     assert calibration is not None  # noqa: S101 (chosen for it)
     axes.plot([0, 1], [0, 1], color=theme.muted, lw=1, ls=(0, (4, 3)), label="as sure as right")
@@ -223,7 +223,7 @@ def _reliability_panel(axes: Axes, contender: Contender, theme: Theme) -> None:
     )
 
 
-def confusion(contender: Contender, name: str) -> Drawing | None:
+def confusion(contender: CandidateResult, name: str) -> Drawing | None:
     """A matrix of the classes in the most frequent confusions, at most ``MOST_CLASSES``."""
     classes = confused_classes(contender)
     if not classes:
@@ -266,7 +266,7 @@ def confusion(contender: Contender, name: str) -> Drawing | None:
     )
 
 
-def confused_classes(contender: Contender) -> list[str]:
+def confused_classes(contender: CandidateResult) -> list[str]:
     """Labels of the classes in the most frequent confusions, in the order of the bank."""
     chosen: dict[str, None] = {}
     for one in contender.confusions:
@@ -278,7 +278,7 @@ def confused_classes(contender: Contender) -> list[str]:
     return [label for label in known if label in chosen] + without_images
 
 
-def confusion_shares(contender: Contender, classes: Sequence[str]) -> npt.NDArray[np.float64]:
+def confusion_shares(contender: CandidateResult, classes: Sequence[str]) -> npt.NDArray[np.float64]:
     """Shares of the true class: right ones on the diagonal, known confusions beside it.
 
     Returns:
@@ -300,7 +300,7 @@ def _label(one: ClassAccuracy) -> str:
     return str(ClassLabel(one.name, one.id))
 
 
-def _names(contender: Contender, labels: Sequence[str]) -> list[str]:
+def _names(contender: CandidateResult, labels: Sequence[str]) -> list[str]:
     """What stands beside the matrix: without the id where the name alone tells the class."""
     known = {_label(one): one.name for one in contender.classes}
     names = [known.get(label, label) for label in labels]

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from cupl.classifier import Prediction
+from cupl.classification.prediction import Prediction
 from cupl.errors import InputError
-from cupl.evaluation.results import Evaluation
-from cupl.files import write_atomically
+from cupl.evaluation.schema import Evaluation
+from cupl.io.atomic import write_atomically
 from cupl.report import figures
 from cupl.report.examples import Example
 from cupl.report.figures import DARK, Drawing

@@ -12,9 +12,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from cupl.classifier import Prediction
-from cupl.evaluation.results import ClassAccuracy, Evaluation
-from cupl.evaluation.wording import chance, percent, points, short, verdicts
+from cupl.classification.prediction import Prediction
+from cupl.evaluation.schema import ClassAccuracy, Evaluation
+from cupl.evaluation.text import chance, percent, points, short, verdicts
 from cupl.report.cards import card
 from cupl.report.examples import Example
 

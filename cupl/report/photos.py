@@ -7,7 +7,7 @@ import io
 
 from markupsafe import Markup
 
-from cupl.images import open_image
+from cupl.embedding.images import open_image
 
 SIDE = 320
 """Pixels of the longer side."""

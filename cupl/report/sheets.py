@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from cupl.evaluation.results import Contender, Evaluation, Interval
+from cupl.evaluation.schema import CandidateResult, Evaluation, Interval
 
 Cell = str | int | float | None
 
@@ -22,7 +22,7 @@ def summary_sheet(evaluation: Evaluation) -> bytes:
     return _sheet([*header, *errors], map(_summary_row, evaluation.contenders))
 
 
-def _summary_row(one: Contender) -> list[Cell]:
+def _summary_row(one: CandidateResult) -> list[Cell]:
     row: list[Cell] = [one.name, one.kind, one.seeds, one.prompts]
     row += _interval(one.top1) + _interval(one.top5) + _interval(one.per_class)
     if compared := one.comparison:

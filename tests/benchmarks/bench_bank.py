@@ -10,8 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from cupl.bank import ClassPrompts, PromptBank
-from cupl.check import check_bank
+from cupl.bank.lint import check_bank
+from cupl.bank.model import ClassPrompts, PromptBank
 
 CLASSES, QUESTIONS, SAMPLES = 1000, 3, 10
 

@@ -33,15 +33,15 @@ from transformers import (
     CLIPTokenizer,
 )
 
-from cupl.bank import PromptBank
-from cupl.classifier import ZeroShotClassifier
-from cupl.encoders import load_encoder
-from cupl.encoders.base import tokenize
-from cupl.encoders.packing import plant
-from cupl.images import find_images
-from cupl.loading import encode_sources
-from cupl.paths import prompts_dir
-from cupl.vectors import encode_bank
+from cupl.bank.model import PromptBank
+from cupl.classification.classifier import ZeroShotClassifier
+from cupl.embedding.bank_encoding import encode_bank
+from cupl.embedding.image_files import find_images
+from cupl.embedding.image_stream import encode_sources
+from cupl.encoders.batching import tokenize
+from cupl.encoders.loading import load_encoder
+from cupl.encoders.prefix_tree import plant
+from cupl.io.paths import prompts_dir
 from tests.benchmarks.bench_bank import best_of
 from tests.models import save_clip, save_tokenizer
 

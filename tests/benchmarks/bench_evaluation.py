@@ -13,10 +13,10 @@ from collections.abc import Sequence
 
 import torch
 
-from cupl.bank import PromptBank
-from cupl.evaluation.contest import evaluate
-from cupl.evaluation.data import LabelledImages
-from cupl.evaluation.entrants import enter
+from cupl.bank.model import PromptBank
+from cupl.evaluation.candidates import make_candidates
+from cupl.evaluation.dataset import LabelledImages
+from cupl.evaluation.pipeline import evaluate
 from tests.benchmarks.bench_encoding import own_cache
 from tests.evaluation.planted import PlantedEncoder, planted_bank
 
@@ -58,7 +58,7 @@ def main() -> None:
     with own_cache():
         for _ in range(2):
             began = time.perf_counter()
-            found = evaluate(data, enter([bank]), encoder).evaluation
+            found = evaluate(data, make_candidates([bank]), encoder).evaluation
             took.append(time.perf_counter() - began)
     assert data.vectors is not None
     began = time.perf_counter()

@@ -14,12 +14,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cupl.asking import Manner, ask
-from cupl.cache import ResponseCache
-from cupl.llm.base import Request, Response
+from cupl.bank.templates import QuestionSet
+from cupl.generation.cache.store import ResponseCache
+from cupl.generation.plan import Plan, make_plan, missing_answers
+from cupl.generation.requester import RequestOptions, run_requests
 from cupl.llm.openai import OpenAIServer
-from cupl.plan import Plan, make_plan, missing
-from cupl.questions import QuestionSet
+from cupl.llm.protocol import Request, Response
 from tests.faults import fault_server, sentences
 
 DELAY, REQUESTS, CONCURRENCY = 0.1, 400, 32
@@ -52,10 +52,10 @@ def throughput() -> None:
     for round_ in range(4):
         plan = plan_of(REQUESTS * (round_ + 1), 1, url, questions=1)
         with TemporaryDirectory() as folder, ResponseCache(folder) as cache:
-            units = list(missing(plan, cache))[-REQUESTS:]
-            manner = Manner(concurrency=CONCURRENCY, n=None)
+            units = list(missing_answers(plan, cache))[-REQUESTS:]
+            options = RequestOptions(concurrency=CONCURRENCY, n=None)
             began, worked = time.perf_counter(), time.process_time()
-            asyncio.run(ask(units, cache, OpenAIServer(url), manner=manner))
+            asyncio.run(run_requests(units, cache, OpenAIServer(url), options=options))
             took, worked = time.perf_counter() - began, time.process_time() - worked
         note = " with the import of the SDK" if round_ == 0 else ""
         print(
@@ -87,7 +87,14 @@ def added_by_asking(requests: int) -> float:
     plan = plan_of(-(-requests // 3), 1, "http://localhost/v1")
     with TemporaryDirectory() as folder, ResponseCache(folder) as cache:
         before = own_memory()
-        asyncio.run(ask(missing(plan, cache), cache, _Instant(), manner=Manner(concurrency=32)))
+        asyncio.run(
+            run_requests(
+                missing_answers(plan, cache),
+                cache,
+                _Instant(),
+                options=RequestOptions(concurrency=32),
+            )
+        )
         assert len(cache) >= requests
         return (own_memory() - before) / 1024
 
@@ -109,7 +116,7 @@ def warm() -> None:
         url = "http://localhost:1/v1"
         plan = plan_of(1000, 10, url)
         with ResponseCache(folder / "cache") as cache:
-            for unit in list(missing(plan, cache, n=10)):
+            for unit in list(missing_answers(plan, cache, n=10)):
                 texts = sentences(unit.request.question, 10)
                 cache.put({unit.key(i): Response(text) for i, text in enumerate(texts)})
         (folder / "classes.txt").write_text("".join(f"{label.name}\n" for label in plan.labels))

@@ -14,12 +14,12 @@ from tempfile import TemporaryDirectory
 from openai import AsyncOpenAI
 from xllamacpp import Server
 
-from cupl.asking import ask
-from cupl.cache import ResponseCache
-from cupl.classes import read_classes
+from cupl.bank.class_lists import read_classes
+from cupl.generation.cache.store import ResponseCache
+from cupl.generation.plan import make_plan, missing_answers, survey
+from cupl.generation.requester import run_requests
 from cupl.llm.mini import MiniServer, server_params
 from cupl.llm.openai import client
-from cupl.plan import make_plan, missing, survey
 
 
 class _Server(MiniServer):
@@ -41,7 +41,7 @@ def answers_per_second(swa_full: bool, classes: int) -> float:
     with TemporaryDirectory() as folder, ResponseCache(Path(folder)) as cache:
         answers = survey(plan, cache).answers
         start = time.perf_counter()
-        asyncio.run(ask(missing(plan, cache), cache, llm))
+        asyncio.run(run_requests(missing_answers(plan, cache), cache, llm))
         return answers / (time.perf_counter() - start)
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import torch
 
-from cupl.bank import PromptBank
-from cupl.classes import read_classes
+from cupl.bank.class_lists import read_classes
+from cupl.bank.model import PromptBank
+from cupl.embedding.bank_encoding import encode_bank
+from cupl.embedding.image_files import find_images
+from cupl.embedding.images import open_image
+from cupl.embedding.normalize import unit
 from cupl.encoders.mini import MiniEncoder
-from cupl.images import find_images, open_image
-from cupl.pooling import unit
-from cupl.vectors import encode_bank
 
 
 def accuracy(scores: torch.Tensor, draws: int = 200, classes: int = 100) -> float:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cupl.bank import PromptBank
+from cupl.bank.model import PromptBank
 from tests.cli.conftest import Cupl
 from tests.models import bank_of, save_clip
 
@@ -58,7 +58,7 @@ def test_check_fails_on_what_cannot_be_used(cupl: Cupl, tmp_path: Path) -> None:
 
 
 def test_the_shipped_bank_has_nothing_alarming(cupl: Cupl) -> None:
-    from cupl.paths import prompts_dir
+    from cupl.io.paths import prompts_dir
 
     outcome = cupl("bank", "check", prompts_dir() / "banks" / "imagenet-mini.yaml")
     assert outcome.code == 0

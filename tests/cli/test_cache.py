@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cupl.cache import ResponseCache
-from cupl.llm.base import Failure, Response
+from cupl.generation.cache.store import ResponseCache
+from cupl.llm.protocol import Failure, Response
 from tests.caches import ANSWER, FAILURE, fill, key
 from tests.cli.conftest import Cupl
 

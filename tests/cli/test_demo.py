@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from cupl.bank import PromptBank
-from cupl.demo import PHOTOS
-from cupl.vectors import ClassVectors
+from cupl.bank.model import PromptBank
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.evaluation.demo import PHOTOS
 from tests.cli.conftest import Cupl
 
 
@@ -13,7 +13,7 @@ def test_the_demo_on_real_photographs(
     cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The real mini models, over real HTTP, on the photographs of an installed package."""
-    monkeypatch.setattr("cupl.demo.SAMPLES", 2)  # of 5, to save time
+    monkeypatch.setattr("cupl.evaluation.demo.SAMPLES", 2)  # of 5, to save time
     outcome = cupl("demo", "-o", tmp_path / "cupl-demo")
     assert outcome.code == 0, outcome.err
     for name, truth in PHOTOS.items():
@@ -33,7 +33,7 @@ def test_the_demo_on_real_photographs(
 def test_missing_photographs_are_named(
     cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cupl.demo.find_spec", lambda name: None)
+    monkeypatch.setattr("cupl.evaluation.demo.find_spec", lambda name: None)
     outcome = cupl("demo", "-o", tmp_path / "cupl-demo")
     assert outcome.code == 1
     assert "pip install 'cupl[mini]'" in outcome.err

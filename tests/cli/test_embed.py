@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cupl import embed, shards
-from cupl.shards import load_embeddings
+from cupl.embedding import image_runs, image_shards
+from cupl.embedding.image_vectors import load_embeddings
 from tests.cli.conftest import Cupl
 from tests.models import save_clip
 
@@ -33,7 +33,10 @@ def test_images_become_vectors(cupl: Cupl, clip: Path, work: Path) -> None:
     outcome = cupl("embed", "photos", "-o", "v", "--encoder", clip, "--shard-size", 2)
     assert outcome.code == 0, outcome.err
     assert f"wrote v: 5 images in 3 shards by {clip} in float32\n" in outcome.err
-    assert "next: cupl evaluate v --bank BANK.yaml, or cupl.shards.load_embeddings" in outcome.err
+    assert (
+        "next: cupl evaluate v --bank BANK.yaml, or cupl.embedding.image_vectors.load_embeddings"
+        in outcome.err
+    )
     assert "images: 5 of 5" in outcome.err
     assert outcome.out == ""
     embeddings = load_embeddings("v")
@@ -60,15 +63,17 @@ def test_ctrl_c_says_how_to_go_on(
     command = ["embed", "photos", "--encoder", clip, "--shard-size", 2]
     cupl(*command, "-o", "one")
 
-    def write(directory: Path, metadata: shards.ShardMetadata, shard: shards.Shard) -> None:
+    def write(
+        directory: Path, metadata: image_shards.ShardMetadata, shard: image_shards.Shard
+    ) -> None:
         if metadata.shard == 1:
             signal.raise_signal(signal.SIGINT)
-        shards.write_shard(directory, metadata, shard)
+        image_shards.write_shard(directory, metadata, shard)
 
     # A run in the background may have been told to ignore Ctrl-C.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with monkeypatch.context() as patch:
-        patch.setattr(embed, "write_shard", write)
+        patch.setattr(image_runs, "write_shard", write)
         outcome = cupl(*command, "-o", "two")
     signal.signal(signal.SIGINT, before)
     assert outcome.code == 130
@@ -92,7 +97,7 @@ def test_another_encoder_is_refused(cupl: Cupl, clip: Path, work: Path) -> None:
 
 def test_defaults_are_those_of_the_library(cupl: Cupl) -> None:
     text = " ".join(cupl("embed", "--help").out.split())
-    assert f"[default: {embed.SHARD_SIZE}; 1<=x<={shards.MAX_SHARD_SIZE}]" in text
+    assert f"[default: {image_runs.SHARD_SIZE}; 1<=x<={image_shards.MAX_SHARD_SIZE}]" in text
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cupl.vectors import ClassVectors
+from cupl.embedding.class_vectors import ClassVectors
 from tests.cli.conftest import Cupl
 from tests.models import bank_of, save_clip
 

@@ -14,12 +14,14 @@ import pytest
 import torch
 from scipy.optimize import minimize_scalar
 
-from cupl.bank import ClassPrompts, PromptBank
+from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.cli import app
-from cupl.encoders import load_encoder
-from cupl.evaluation import entrants
-from cupl.shards import ImageProvenance, Shard, ShardMetadata, load_embeddings, write_shard
-from cupl.vectors import ClassVectors, encode_bank
+from cupl.embedding.bank_encoding import encode_bank
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_shards import ImageProvenance, Shard, ShardMetadata, write_shard
+from cupl.embedding.image_vectors import load_embeddings
+from cupl.encoders.loading import load_encoder
+from cupl.evaluation import candidates
 from tests.cli.conftest import Cupl, Outcome, interrupted_at_two
 from tests.models import bank_of, draw, save_clip
 
@@ -475,8 +477,8 @@ def test_calibrated_vectors_never_take_the_place_of_labels(evaluate: Cupl, work:
 
 def test_defaults_are_those_of_the_library(cupl: Cupl) -> None:
     text = " ".join(cupl("evaluate", "--help").out.split())
-    assert ",".join(entrants.CONTROLS) in text
-    assert f"[default: {entrants.SEEDS}; 1<=x<=100]" in text
+    assert ",".join(candidates.CONTROLS) in text
+    assert f"[default: {candidates.SEEDS}; 1<=x<=100]" in text
 
 
 @dataclass(frozen=True)

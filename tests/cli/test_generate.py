@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cupl.bank import PromptBank
+from cupl.bank.model import PromptBank
 from tests.cli.conftest import Cupl, Outcome
 from tests.fakes import FakeServer, Reply, chat_reply, serve
 from tests.faults import sentences

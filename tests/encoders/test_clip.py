@@ -23,9 +23,9 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from cupl.encoders import load_encoder
 from cupl.encoders.clip import _NODES, _ROWS_ON_CPU, ClipEncoder
-from cupl.encoders.packing import plant
+from cupl.encoders.loading import load_encoder
+from cupl.encoders.prefix_tree import plant
 from cupl.errors import InputError
 from tests.models import END, WORDS, draw, save_clip, save_tokenizer
 

@@ -1,12 +1,7 @@
 import pytest
 import torch
 
-from cupl.encoders.device import (
-    encode_halving,
-    resolve_batch,
-    resolve_device,
-    resolve_precision,
-)
+from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
 from cupl.errors import InputError
 
 

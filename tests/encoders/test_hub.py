@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from huggingface_hub import constants
 
-from cupl.encoders import load_encoder
 from cupl.encoders.hub import fetch_weights, find_model
+from cupl.encoders.loading import load_encoder
 from cupl.errors import InputError, MissingFileError, ServerError
 from tests.models import save_clip
 

@@ -11,12 +11,12 @@ from PIL import Image
 from safetensors.torch import load, load_file, save, save_file
 from torch.nn.functional import normalize
 
-from cupl.bank import ClassPrompts, PromptBank
-from cupl.classes import read_classes
-from cupl.encoders import load_encoder
+from cupl.bank.class_lists import read_classes
+from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.encoders.loading import load_encoder
 from cupl.encoders.mini import ANCHORS, MiniEncoder, anchor_texts
 from cupl.errors import InputError, MissingPackageError
-from cupl.paths import prompts_dir
+from cupl.io.paths import prompts_dir
 
 CPU = torch.device("cpu")
 TEXTS = {

@@ -26,11 +26,12 @@ from transformers import (
 )
 from transformers.models.siglip2 import Siglip2Tokenizer
 
-from cupl.classifier import ZeroShotClassifier
-from cupl.encoders import load_encoder
+from cupl.classification.classifier import ZeroShotClassifier
+from cupl.embedding.bank_encoding import encode_bank
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.encoders.loading import load_encoder
 from cupl.encoders.siglip import SiglipEncoder
 from cupl.errors import InputError
-from cupl.vectors import ClassVectors, encode_bank
 from tests.models import WORDS, bank_of, draw, save_siglip
 
 BANK = bank_of(

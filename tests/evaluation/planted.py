@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from cupl.bank import ClassPrompts, PromptBank
-from cupl.evaluation.data import LabelledImages
+from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.evaluation.dataset import LabelledImages
 from tests.models import HandMadeEncoder
 
 

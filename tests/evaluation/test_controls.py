@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupl.bank import ClassPrompts, PromptBank
+from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.errors import InputError
 from cupl.evaluation.controls import (
     control_banks,

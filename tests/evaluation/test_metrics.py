@@ -6,26 +6,26 @@ from hypothesis import strategies as st
 from scipy.stats import binom
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
-from cupl.classes import ClassLabel
+from cupl.bank.labels import ClassLabel
+from cupl.embedding.class_vectors import Provenance
 from cupl.evaluation.metrics import (
     BINS,
-    Run,
+    ImageRanks,
     calibrate,
     class_accuracies,
     confusions,
     halves,
     intervals,
-    judge,
     mcnemar,
+    rank_images,
 )
-from cupl.vectors import Provenance
 
 CLIP = Provenance(encoder="e", fingerprint="f", logit_scale=10.0, pooling="normalized-mean")
 SIGLIP = CLIP.model_copy(update={"logit_bias": -3.0})
 
 
-def run_of(ranks: list[int]) -> Run:
-    return Run(np.zeros(len(ranks), np.int64), np.array(ranks), np.ones(len(ranks)))
+def run_of(ranks: list[int]) -> ImageRanks:
+    return ImageRanks(np.zeros(len(ranks), np.int64), np.array(ranks), np.ones(len(ranks)))
 
 
 @settings(max_examples=50)
@@ -41,7 +41,7 @@ def test_ranks_are_the_places_in_a_stable_order(
     random = np.random.default_rng(seed)
     scores = torch.from_numpy(random.integers(0, steps, (images, classes)) / steps)
     targets = torch.from_numpy(random.integers(0, classes, images))
-    run = judge(scores, targets, CLIP)
+    run = rank_images(scores, targets, CLIP)
     order = scores.sort(dim=1, descending=True, stable=True).indices
     assert run.predicted.tolist() == order[:, 0].tolist()
     places = (order == targets[:, None]).int().argmax(dim=1) + 1
@@ -55,7 +55,7 @@ def test_accuracies_are_those_of_scikit_learn() -> None:
     targets = random.integers(0, 8, 300)
     scores = random.random((300, 8))
     scores[np.arange(300), targets] += 0.2
-    run = judge(torch.from_numpy(scores), torch.from_numpy(targets), CLIP)
+    run = rank_images(torch.from_numpy(scores), torch.from_numpy(targets), CLIP)
     five = (run.ranks <= 5).astype(float)
     rows = np.stack([run.right.astype(float), five, run.right.astype(float)])
     found = intervals(rows, targets, [False, False, True])
@@ -130,7 +130,7 @@ def test_a_planted_miscalibration_is_found_and_mended(
         scores, targets = scores[alone], coins[alone].int().argmax(dim=1)
     else:
         targets = torch.multinomial(true, 1, generator=random)[:, 0]
-    found = calibrate(scores, targets, provenance, judge(scores, targets, provenance))
+    found = calibrate(scores, targets, provenance, rank_images(scores, targets, provenance))
     assert found is not None
     calibration, confidence = found
     assert calibration.images_fitted + calibration.images_measured == len(targets)
@@ -152,11 +152,11 @@ def test_a_planted_miscalibration_is_found_and_mended(
 
 def test_too_few_images_are_not_calibrated() -> None:
     scores, targets = torch.rand(20, 3), torch.arange(20) % 3
-    run = judge(scores, targets, CLIP)
+    run = rank_images(scores, targets, CLIP)
     assert calibrate(scores[:19], targets[:19], CLIP, run) is None
     assert calibrate(scores, targets, CLIP, run) is not None
     one, zeros = torch.rand(20, 1), torch.zeros(20, dtype=torch.int64)
-    assert calibrate(one, zeros, CLIP, judge(one, zeros, CLIP)) is not None
+    assert calibrate(one, zeros, CLIP, rank_images(one, zeros, CLIP)) is not None
 
 
 def test_half_of_the_images_fit_and_half_measure() -> None:
@@ -169,7 +169,7 @@ def test_confusions_are_the_most_frequent_pairs() -> None:
     labels = [ClassLabel("a"), ClassLabel("b", "n1"), ClassLabel("c"), ClassLabel("d")]
     targets = np.array([0] * 6 + [1] * 4 + [2] * 2)
     predicted = np.array([1, 1, 1, 0, 0, 3, 1, 1, 1, 0, 2, 2])
-    run = Run(predicted, np.where(predicted == targets, 1, 2), np.ones(12))
+    run = ImageRanks(predicted, np.where(predicted == targets, 1, 2), np.ones(12))
     found = [(one.truth, one.predicted, one.images) for one in confusions(run, targets, labels)]
     assert found == [("a", "b (n1)", 3), ("a", "d", 1), ("b (n1)", "a", 1)]
     assert confusions(run, targets, labels)[0].share == 0.5

@@ -1,7 +1,7 @@
 import pytest
 
-from cupl.evaluation.results import Comparison, Evaluation, Interval
-from cupl.evaluation.wording import chance, percent, points, short, verdicts
+from cupl.evaluation.schema import Comparison, Evaluation, Interval
+from cupl.evaluation.text import chance, percent, points, short, verdicts
 from tests.report.evaluations import bare_evaluation, evaluation
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from cupl.errors import InputError, MissingPackageError
 from cupl.llm import mini
-from cupl.llm.base import Request, Sampling
+from cupl.llm.protocol import Request, Sampling
 
 
 def test_the_real_model_answers_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -17,13 +17,13 @@ def test_the_real_model_answers_over_http(monkeypatch: pytest.MonkeyPatch) -> No
         Sampling(temperature=0.0, max_tokens=40, stop=("\n",)),
     )  # fmt: skip
 
-    async def ask() -> list[str]:
+    async def run_requests() -> list[str]:
         # More than it has slots, as the command line does where nothing else is said.
         answers = await server.complete(request, 10)
         await server.close()
         return [answer.text for answer in answers]
 
-    texts = asyncio.run(ask())
+    texts = asyncio.run(run_requests())
     assert len(texts) == mini.SLOTS
     assert all("cat" in text.lower() and "\n" not in text for text in texts)
 

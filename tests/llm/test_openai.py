@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from cupl.errors import CuplError, InputError, ServerError
-from cupl.llm.base import MAX_ANSWER, Request, Response, RetryableError, Sampling
 from cupl.llm.openai import DEFAULT_URL, OpenAIServer, endpoint_of
+from cupl.llm.protocol import MAX_ANSWER, Request, Response, RetryableError, Sampling
 from tests.fakes import chat_reply, listen, serve
 from tests.faults import FATAL, HEALING, KINDS, SLOW, Fault, fault_server, sentences
 
@@ -39,14 +39,14 @@ async def once(server: OpenAIServer, n: int, **changes: Any) -> list[Response]:
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def ask(url: str, n: int = 1, timeout: float = 30.0, **changes: Any) -> list[Response]:
+def run_requests(url: str, n: int = 1, timeout: float = 30.0, **changes: Any) -> list[Response]:
     return asyncio.run(once(OpenAIServer(url, timeout), n, **changes))
 
 
 def refused(url: str, **changes: Any) -> CuplError:
     """The error of one try: a short line without secrets, which its traceback has neither."""
     with pytest.raises(CuplError) as caught:
-        ask(url, **changes)
+        run_requests(url, **changes)
     error = caught.value
     trace = "".join(traceback.format_exception(error)) + repr(error)
     for secret in (KEY, PASSWORD, "pass%2F", base64.b64encode(f"me:{PASSWORD}".encode()).decode()):
@@ -92,7 +92,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_answers_come_with_all_the_server_said() -> None:
     with serve(lambda body: (200, chat_reply("A cat.", "Cats purr.", finish="length"))) as server:
-        answers = ask(server.url, n=2, preamble="Be plain.")
+        answers = run_requests(server.url, n=2, preamble="Be plain.")
     assert answers[0] == Response("A cat.", "length", "served-model", 7, 9, 1)
     assert answers[1].text == "Cats purr."
     assert server.paths == ["/v1/chat/completions"]
@@ -104,7 +104,7 @@ def test_completions_are_asked_at_their_own_path() -> None:
     reply = {"choices": [{"text": " A cat.", "finish_reason": "stop"}]}
     with serve(lambda body: (200, reply)) as server:
         sampling = Sampling(None, None, None, (".",))
-        answers = ask(server.url, api="completions", sampling=sampling)
+        answers = run_requests(server.url, api="completions", sampling=sampling)
     assert answers == [Response(" A cat.")]
     assert server.paths == ["/v1/completions"]
     assert server.requests == [{"model": "m", "prompt": "What is a cat?", "stop": ["."]}]
@@ -131,7 +131,7 @@ GOOD = ("fewer", "more", "empty", "null", "content-filter", "length", "huge", "e
 @pytest.mark.parametrize("kind", GOOD)
 def test_an_answer_that_is_one(kind: str, key: str) -> None:
     with fault_server([Fault(kind)]) as server:
-        answers = ask(server.url, n=4)
+        answers = run_requests(server.url, n=4)
     good = sentences(QUESTION, 6)
     texts = {
         "fewer": good[:2],
@@ -267,12 +267,12 @@ def test_numbers_that_are_none_are_left_out() -> None:
         b'{"choices": [{"text": "a", "index": NaN}], "created": Infinity, "usage": {"x": -1e999}}'
     )
     with replying(body) as url:
-        assert ask(url) == [Response("a")]
+        assert run_requests(url) == [Response("a")]
 
 
 def test_a_text_of_half_a_pair_can_be_stored() -> None:
     with serve(lambda body: (200, chat_reply("half \ud83d pair"))) as server:
-        assert ask(server.url)[0].text == "half ? pair"
+        assert run_requests(server.url)[0].text == "half ? pair"
 
 
 @pytest.mark.parametrize("coding", ["gzip", "gzip, gzip"])
@@ -281,7 +281,7 @@ def test_a_packed_answer_is_read_though_none_was_asked_for(coding: str) -> None:
     for _ in coding.split(","):
         body = gzip.compress(body)
     with replying(body, Content_Encoding=coding) as url:
-        assert ask(url)[0].text == "A cat."
+        assert run_requests(url)[0].text == "A cat."
 
 
 @pytest.mark.parametrize("status", [200, 302, 400, 500])
@@ -336,12 +336,12 @@ def test_an_error_with_the_status_of_a_success() -> None:
             error = refused(server.url)
             assert isinstance(error, RetryableError)
             assert str(error) == f"{server.url} answered 500: upstream broke"
-        assert ask(server.url) == [Response("", "content_filter")]
+        assert run_requests(server.url) == [Response("", "content_filter")]
 
 
 def test_an_error_beside_answers_is_none() -> None:
     with serve(lambda body: (200, chat_reply("A cat.") | {"error": None})) as server:
-        assert ask(server.url)[0].text == "A cat."
+        assert run_requests(server.url)[0].text == "A cat."
 
 
 def test_a_question_that_a_filter_turns_down_is_an_answer_of_no_use() -> None:
@@ -354,7 +354,7 @@ def test_a_question_that_a_filter_turns_down_is_an_answer_of_no_use() -> None:
         "innererror": {"code": "ResponsibleAIPolicyViolation"},
     }
     with serve(lambda body: (400, {"error": error})) as server:
-        assert ask(server.url, n=3) == [Response("", "content_filter")] * 3
+        assert run_requests(server.url, n=3) == [Response("", "content_filter")] * 3
 
 
 def test_a_request_that_is_no_text(key: str) -> None:
@@ -418,7 +418,7 @@ def test_the_key_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test\r\n")  # as a file of settings may leave it
     with serve(lambda body: (200, chat_reply("A cat."))) as server:
         monkeypatch.setenv("OPENAI_BASE_URL", f" {server.url}\n")
-        assert ask("")[0].text == "A cat."
+        assert run_requests("")[0].text == "A cat."
     headers = {name.lower(): value for name, value in server.headers[0].items()}
     assert headers["authorization"] == "Bearer sk-test"
 
@@ -435,7 +435,7 @@ def test_user_and_password_are_sent_and_not_shown(
         for status in (200, 400, 401, 403, 429, 500):
             if status == 200:
                 # "m@e" is too short to be told from words of an answer.
-                assert ask(url)[0].text.replace("m@e", "") == "*** *** *** Basic ***  ***"
+                assert run_requests(url)[0].text.replace("m@e", "") == "*** *** *** Basic ***  ***"
             else:
                 error = str(refused(url))
                 assert not {"w0rd", "m@e", header[6:]} & set(re.split(r"[^\w@=]+", error))
@@ -455,7 +455,7 @@ def test_the_key_is_in_nothing_that_is_stored(key: str) -> None:
     reply = chat_reply(f"Cats like {KEY[:16]}\n{KEY[16:]} most.") | {"model": f"m {KEY}"}
     reply["choices"][0]["finish_reason"] = KEY
     with serve(lambda body: (200, reply)) as server:
-        (answer,) = ask(server.url)
+        (answer,) = run_requests(server.url)
     assert answer.text == "Cats like *** most."
     assert answer.model == "m ***"
     assert answer.finish_reason == "***"
@@ -466,7 +466,7 @@ def test_a_key_that_is_none_blanks_out_no_answer(key: str, monkeypatch: pytest.M
     monkeypatch.setenv("OPENAI_API_KEY", key)
     said = "No key is required for x, none: EMPTY of anything but an ollama."
     with serve(lambda body: (200, chat_reply(said))) as server:
-        assert ask(server.url)[0].text == said
+        assert run_requests(server.url)[0].text == said
 
 
 @pytest.mark.parametrize("key", ["sk-se\ncret", "Bearer sk-secret", "sk-sécret"])
@@ -475,7 +475,7 @@ def test_a_key_that_cannot_be_one_is_not_repeated(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(InputError, match="OPENAI_API_KEY holds") as caught:
-        ask("http://localhost:1/v1")
+        run_requests("http://localhost:1/v1")
     assert "cret" not in str(caught.value)
 
 
@@ -486,7 +486,7 @@ def test_a_server_that_wants_a_key_says_so() -> None:
 
 def test_openai_without_a_key_says_what_to_do() -> None:
     with pytest.raises(ServerError, match="OPENAI_API_KEY is not set.*--base-url.*--model mini"):
-        ask(DEFAULT_URL)
+        run_requests(DEFAULT_URL)
 
 
 # Addresses

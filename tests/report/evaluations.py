@@ -6,25 +6,25 @@ from pathlib import Path
 
 import numpy as np
 
-from cupl.classifier import Prediction, Score
-from cupl.evaluation.results import (
+from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
+from cupl.classification.prediction import Prediction, Score
+from cupl.evaluation.schema import (
     Analysis,
-    Bin,
     Calibration,
+    CalibrationBin,
+    CandidateResult,
     ClassAccuracy,
-    ClassLoss,
+    ClassDrop,
     Comparison,
     Confusion,
-    Contender,
     CurvePoint,
     Evaluation,
     Interval,
-    Pull,
+    MisleadingPrompt,
     QuestionEffect,
-    Unreadable,
+    UnreadableImage,
 )
-from cupl.explain import Explanation, PromptScore, Side
-from cupl.report import Example
+from cupl.report.examples import Example
 
 SCRIPT = "<script>window.owned = 1</script>"
 HOSTILE = (
@@ -55,9 +55,9 @@ def compared(difference: float, width: float = 0.02, to: str = "template") -> Co
 def calibration(seed: int = 0) -> Calibration:
     rng = np.random.default_rng(seed)
 
-    def bins(shift: float) -> list[Bin]:
+    def bins(shift: float) -> list[CalibrationBin]:
         return [
-            Bin(
+            CalibrationBin(
                 low=number / 10,
                 high=(number + 1) / 10,
                 images=int(rng.integers(0, 60)) if number > 1 else 0,
@@ -89,12 +89,12 @@ def contender(
     with_calibration: bool = True,
     confusions: int = 12,
     seed: int = 0,
-) -> Contender:
+) -> CandidateResult:
     rng = np.random.default_rng(seed)
     pairs = rng.permutation([(a, b) for a in range(12) for b in range(12) if a != b]).tolist()
     within = [(a, b) for a, b in pairs if max(a, b) < len(classes)][:confusions]
     accuracies = rng.integers(0, 101, len(classes)) / 100
-    return Contender(
+    return CandidateResult(
         name=name,
         kind=kind,  # type: ignore[arg-type]
         seeds=seeds,
@@ -139,7 +139,7 @@ def analysis(bank: str, classes: Sequence[str], questions: Sequence[str]) -> Ana
             for number, value in ((1, 0.66), (2, 0.69), (5, 0.72), (10, 0.735), (25, 0.742))
         ],
         pulls=[
-            Pull(
+            MisleadingPrompt(
                 prompt=f"A {name} is a thing that can be found in nearly every photo.",
                 question=questions[0] if questions else "",
                 name=name,
@@ -149,7 +149,7 @@ def analysis(bank: str, classes: Sequence[str], questions: Sequence[str]) -> Ana
             for place, name in enumerate(classes[:8])
         ],
         losses=[
-            ClassLoss(name=name, id=None, images=20, bank=0.4, control=0.75 - 0.05 * place)
+            ClassDrop(name=name, id=None, images=20, bank=0.4, control=0.75 - 0.05 * place)
             for place, name in enumerate(classes[:6])
         ],
     )
@@ -162,7 +162,7 @@ def evaluation(
     control: str | None = "template",
     questions: Sequence[str] = ("Describe what {} looks like:", "How can you identify {}?"),
     difference: float = 0.0312,
-    unreadable: Sequence[Unreadable] = (),
+    unreadable: Sequence[UnreadableImage] = (),
 ) -> Evaluation:
     """One bank, its analysis and, if named, two controls."""
     comparison = compared(difference, to=control) if control is not None else None
@@ -203,7 +203,7 @@ def hostile_evaluation() -> Evaluation:
         bank=SCRIPT,
         control=HOSTILE[1],
         questions=HOSTILE,
-        unreadable=[Unreadable(path=text, error=text) for text in HOSTILE],
+        unreadable=[UnreadableImage(path=text, error=text) for text in HOSTILE],
     )
 
 
@@ -228,10 +228,10 @@ def prediction(path: Path | str | None, labels: Sequence[str]) -> Prediction:
 def explanation(path: str | None, labels: Sequence[str]) -> Explanation:
     """Five prompts for and two against each of the best two."""
 
-    def side(label: str, probability: float) -> Side:
+    def side(label: str, probability: float) -> ClassExplanation:
         said = f"{label}, a small animal with large toe pads and a long, thin, striped tail."
         texts = [PromptScore(said, "What?", 0.3456 - 0.01 * place) for place in range(5)]
-        return Side(label, None, 0.2987, probability, tuple(texts), tuple(texts[:2]))
+        return ClassExplanation(label, None, 0.2987, probability, tuple(texts), tuple(texts[:2]))
 
     return Explanation(path, side(labels[0], 0.6), side(labels[1], 0.2))
 

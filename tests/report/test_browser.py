@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cupl.report import write_predictions_page, write_report
+from cupl.report.files import write_predictions_page, write_report
 from tests.models import draw
 from tests.report.evaluations import (
     GREEK,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from cupl.evaluation.results import ClassAccuracy, Confusion, Evaluation
+from cupl.evaluation.schema import ClassAccuracy, Confusion, Evaluation
 from cupl.report import figures
 from cupl.report.figures import DARK, LIGHT, MOST_CLASSES, Drawing, Theme
 from tests.report.evaluations import (

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from cupl.errors import InputError, MissingFileError
-from cupl.evaluation.results import Evaluation
-from cupl.report import write_predictions_page, write_report
+from cupl.evaluation.schema import Evaluation
+from cupl.report.files import write_predictions_page, write_report
 from cupl.report.page import predictions_page
 from tests.report.evaluations import (
     GREEK,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from cupl.classifier import Prediction, Score
-from cupl.evaluation.results import Evaluation
-from cupl.report import Example
+from cupl.classification.prediction import Prediction, Score
+from cupl.evaluation.schema import Evaluation
+from cupl.report.examples import Example
 from cupl.report.page import MOST_IMAGES, predictions_page, report_page
 from cupl.report.photos import SIDE
 from tests.models import draw

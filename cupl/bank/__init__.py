@@ -1,0 +1,1 @@
+"""Classes, prompt banks and templates."""

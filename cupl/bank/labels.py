@@ -1,0 +1,84 @@
+"""Class labels, and reading lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from cupl.errors import InputError
+
+MAX_NAME = 500
+_JOINERS = "\u200c\u200d\u00ad"
+
+
+@dataclass(frozen=True, slots=True)
+class ClassLabel:
+    """One class: the name a person reads, an id where names repeat, other names it goes by."""
+
+    name: str
+    id: str | None = None
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What tells this class from every other: the id where there is one, else the name."""
+        return ("id", self.id) if self.id is not None else ("name", self.name)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.id})" if self.id is not None else self.name
+
+
+def check_label(label: ClassLabel) -> None:
+    """Accept a label whose texts fit on a line each.
+
+    Raises:
+        InputError: an empty or over-long text, space around one, or a control character in one.
+
+    """
+    for text in (label.name, *([] if label.id is None else [label.id]), *label.aliases):
+        if not text.strip():
+            raise InputError("a class has an empty name, id or alias")
+        if text != text.strip():
+            raise InputError(f"the class name {text[:60]!r} begins or ends with a space")
+        if len(text) > MAX_NAME:
+            raise InputError(
+                f"the class name {text[:60]!r}... is longer than {MAX_NAME} characters"
+            )
+        # Joiners are part of names in several scripts; everything else unprintable is damage.
+        if odd := [char for char in text if not char.isprintable() and char not in _JOINERS]:
+            raise InputError(
+                f"the class name {text[:60]!r} holds {odd[0]!r}, a control character or unusual "
+                "space; take it out"
+            )
+
+
+def check_labels(labels: Sequence[ClassLabel]) -> None:
+    """Accept labels that can be told apart.
+
+    Raises:
+        InputError: no label, one that :func:`check_label` refuses, an id twice, or a name twice
+            where not every bearer has an id.
+
+    """
+    if not labels:
+        raise InputError("no classes: name at least one")
+    ids: set[str] = set()
+    by_name: dict[str, ClassLabel] = {}
+    for label in labels:
+        check_label(label)
+        if label.id in ids:
+            raise InputError(f"the class id {label.id!r} stands here twice; give each its own")
+        if label.id is not None:
+            ids.add(label.id)
+        other = by_name.setdefault(label.name, label)
+        if other is not label and (other.id is None or label.id is None):
+            raise InputError(
+                f"two classes are named {label.name!r}; take one out, or give each an id"
+            )
+
+
+def labels_from_names(names: Iterable[str]) -> list[ClassLabel]:
+    """Labels of plain names, checked."""
+    labels = [ClassLabel(name.strip()) for name in names]
+    check_labels(labels)
+    return labels

@@ -1,0 +1,178 @@
+"""Prompt banks: for each class the prompts that describe it, in a YAML file a person can edit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictStr,
+    field_validator,
+    model_validator,
+)
+
+from cupl.bank.labels import ClassLabel, check_label, check_labels
+from cupl.errors import InputError
+from cupl.io.atomic import write_atomically
+from cupl.io.yaml import dump_yaml, read_yaml
+
+BY_HAND = ""
+"""The question of prompts that answer none: a plain list in the file."""
+
+_Count = Annotated[int, Field(ge=0)]
+
+
+class Source(BaseModel):
+    """How the prompts came to be; the same source and answers give the same bank."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    model: StrictStr | None = None
+    weights: StrictStr | None = None
+    api: Literal["chat", "completions"] | None = None
+    questions: StrictStr | None = None
+    samples: _Count | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: _Count | None = None
+    stop: list[StrictStr] | None = None
+    seed: int | None = None
+    preamble: StrictStr | None = None
+    filters: list[StrictStr] | None = None
+    min_prompts: _Count | None = None
+    imported: StrictStr | None = None
+    sha256: StrictStr | None = None
+
+
+class ClassPrompts(BaseModel):
+    """One class and the prompts of each question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: StrictStr
+    id: StrictStr | None = None
+    aliases: list[StrictStr] = []
+    prompts: dict[StrictStr, list[StrictStr]]
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _accept_plain_list(cls, prompts: Any) -> Any:
+        if not isinstance(prompts, list | dict):
+            raise InputError("prompts must be a list, or questions with a list each")
+        return {BY_HAND: prompts} if isinstance(prompts, list) else prompts
+
+    @model_validator(mode="after")
+    def _check(self) -> ClassPrompts:
+        check_label(self.label)
+        if not self.texts:
+            raise InputError(f"the class {str(self.label)!r} has no prompts")
+        if not all(text.strip() for text in self.texts):
+            raise InputError(f"the class {str(self.label)!r} has an empty prompt")
+        return self
+
+    @property
+    def question_prompt_pairs(self) -> list[tuple[str, str]]:
+        """Question and text of every prompt, in the order of the file."""
+        return [(question, text) for question, texts in self.prompts.items() for text in texts]
+
+    @property
+    def texts(self) -> list[str]:
+        """All prompts, flat, in the order of the file."""
+        return [text for texts in self.prompts.values() for text in texts]
+
+    @property
+    def label(self) -> ClassLabel:
+        """What names this class."""
+        return ClassLabel(self.name, self.id, tuple(self.aliases))
+
+    def to_yaml(self) -> dict[str, Any]:
+        """The entry as the file holds it: what is empty is left out."""
+        entry: dict[str, Any] = {"name": self.name}
+        if self.id is not None:
+            entry["id"] = self.id
+        if self.aliases:
+            entry["aliases"] = self.aliases
+        plain = list(self.prompts) == [BY_HAND]
+        entry["prompts"] = self.prompts[BY_HAND] if plain else self.prompts
+        return entry
+
+
+class PromptBank(BaseModel):
+    """Classes with their prompts, in order, and where they came from.
+
+    Raises:
+        pydantic.ValidationError: a ValueError; two classes cannot be told apart, or a class has no
+            prompts. :meth:`load` turns it into an InputError.
+
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["cupl-bank/1"] = "cupl-bank/1"
+    name: StrictStr
+    source: Source | None = None
+    classes: list[ClassPrompts]
+
+    @model_validator(mode="after")
+    def _check(self) -> PromptBank:
+        check_labels([entry.label for entry in self.classes])
+        return self
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __iter__(self) -> Iterator[ClassPrompts]:  # type: ignore[override]
+        return iter(self.classes)
+
+    @property
+    def size(self) -> int:
+        """Prompts of all classes together."""
+        return sum(len(entry.texts) for entry in self.classes)
+
+    @property
+    def digest(self) -> str:
+        """sha256 over what decides the class vectors: labels and prompts, not their layout."""
+        content = [[c.name, c.id, c.aliases, c.prompts] for c in self.classes]
+        text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> PromptBank:
+        """Read a bank.
+
+        Raises:
+            MissingFileError: there is no such file.
+            InputError: the file is no bank; the message names the line.
+
+        """
+        return read_yaml(Path(path), cls)
+
+    def to_bytes(self) -> bytes:
+        """The file; equal banks give equal bytes.
+
+        Raises:
+            InputError: a text cannot be written as UTF-8.
+
+        """
+        data: dict[str, Any] = {"format": self.format, "name": self.name}
+        if self.source is not None:
+            data["source"] = self.source.model_dump(exclude_none=True)
+        data["classes"] = [entry.to_yaml() for entry in self.classes]
+        return dump_yaml(data)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the bank, whole or not at all.
+
+        Raises:
+            MissingFileError: the folder does not exist.
+            InputError: the file cannot be written.
+
+        """
+        write_atomically(Path(path), self.to_bytes())

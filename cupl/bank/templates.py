@@ -1,0 +1,141 @@
+"""Templates: questions to ask about a class, and hand-written prompts that name it."""
+
+import functools
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, field_validator
+
+from cupl.bank.labels import ClassLabel
+from cupl.errors import InputError, MissingFileError
+from cupl.io.paths import prompts_dir
+from cupl.io.yaml import read_yaml
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_ARTICLES = ("a ", "an ", "the ")
+
+
+@functools.cache
+def _inflect() -> Any:
+    # Its import has typeguard rewrite a good many functions, for 1.6 of its 1.8 seconds.
+    import typeguard
+
+    typechecked = typeguard.typechecked
+    typeguard.typechecked = lambda target: target  # type: ignore[assignment]
+    try:
+        import inflect
+    finally:
+        typeguard.typechecked = typechecked
+    return inflect.engine()
+
+
+@functools.lru_cache(4096)
+def with_article(name: str) -> str:
+    """The name with "a" or "an" by its sound: "an abacus", "a unicycle", "an 8-ball".
+
+    A name that brings its article ("the moon") is left as it is.
+    """
+    if name.lower().startswith(_ARTICLES):
+        return name
+    # inflect decides by English letters: spell out a leading number, drop accents.
+    spoken = re.sub(r"^\d{1,9}", lambda found: _inflect().number_to_words(found[0]), name)
+    spoken = unicodedata.normalize("NFKD", spoken).encode("ascii", "ignore").decode().strip()
+    article = "an" if spoken and _inflect().a(spoken).startswith("an ") else "a"
+    return f"{article} {name}"
+
+
+def fill(template: str, name: str) -> str:
+    """Put a class name into a template.
+
+    ``{}`` becomes the name and ``{a}`` the name with its article. The name is data: braces,
+    backslashes and percent signs in it come through unharmed.
+    """
+    return _PLACEHOLDER.sub(lambda found: with_article(name) if found[1] == "a" else name, template)
+
+
+def check_template(template: str) -> str:
+    """Accept a template that names the class.
+
+    Raises:
+        InputError: there is no placeholder, or one that is neither ``{}`` nor ``{a}``.
+
+    """
+    kinds = set(_PLACEHOLDER.findall(template))
+    if unknown := kinds - {"", "a"}:
+        raise InputError(
+            f"unknown placeholder {{{unknown.pop()}}} in {template!r}; use {{}} or {{a}}"
+        )
+    if not kinds:
+        raise InputError(f"{template!r} never names the class: put {{}} or {{a}} where it belongs")
+    return template
+
+
+_Template = Annotated[
+    StrictStr, Field(min_length=1, max_length=2000), AfterValidator(check_template)
+]
+
+
+class _TemplateFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: ClassVar[str]
+    name: StrictStr
+
+    @classmethod
+    def load(cls, name: str | Path) -> Self:
+        """Read a set that comes with cupl, by its name, or a YAML file.
+
+        Raises:
+            MissingFileError: there is neither.
+            InputError: the file is no such set; the message names the line.
+
+        """
+        return read_yaml(_find(cls.folder, name), cls)
+
+
+class QuestionSet(_TemplateFile):
+    """Questions to ask a language model about every class."""
+
+    folder = "questions"
+    format: Literal["cupl-questions/1"] = "cupl-questions/1"
+    questions: Annotated[tuple[_Template, ...], Field(min_length=1)]
+
+    @field_validator("questions")
+    @classmethod
+    def _check(cls, questions: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(questions)) < len(questions):
+            raise InputError("a question stands here twice")
+        return questions
+
+
+class TemplateSet(_TemplateFile):
+    """Hand-written prompts that name the class, such as "a photo of a {}."."""
+
+    folder = "templates"
+    format: Literal["cupl-templates/1"] = "cupl-templates/1"
+    templates: Annotated[tuple[_Template, ...], Field(min_length=1)]
+
+
+def _find(kind: str, name: str | Path) -> Path:
+    """Path of a shipped file by its bare name, or of the user's own."""
+    known = {path.stem: path for path in sorted((prompts_dir() / kind).glob("*.yaml"))}
+    path = known.get(str(name), Path(name))
+    if not os.path.lexists(path):
+        raise MissingFileError(f"{name}: no such {kind} file; cupl brings {', '.join(known)}")
+    return path
+
+
+def fill_templates(templates: Sequence[str], labels: Sequence[ClassLabel]) -> list[list[str]]:
+    """For each class the templates with its name in them; a name is data, braces and all.
+
+    Raises:
+        InputError: a template has no placeholder, or one that is neither ``{}`` nor ``{a}``.
+
+    """
+    for template in templates:
+        check_template(template)
+    return [[fill(template, label.name) for template in templates] for label in labels]

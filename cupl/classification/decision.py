@@ -1,0 +1,226 @@
+"""What of an image's scores becomes its label: thresholds, "none of these", several labels.
+
+With the classes alone and no threshold, an image gets the class of the highest score. A reject
+bank describes what is none of the classes. Its classes compete: an image that is closest to one
+of them has no label. They stand in the softmax too, so that the probabilities of the classes fall
+where an image is none of them; a sigmoid is of each class alone and stays as it is.
+
+For several labels each class is judged alone, against a reference r, a cosine:
+
+    probability = sigmoid(logit_scale * (score - r) / temperature)
+
+One half is where the score is r. It is the highest of those that there are: the threshold given
+for the class, or else -logit_bias / logit_scale of a model that was trained with a sigmoid (which
+makes this its own probability); and the image's best score in the reject bank (which makes it the
+softmax of the two). A softmax over the classes is of no use here: it sums to 1 and so cannot say
+of two classes that both are there.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cupl.bank.labels import ClassLabel
+from cupl.bank.lookup import ClassIndex
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.errors import InputError
+from cupl.io.text import read_text
+
+HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRule:
+    """How scores become labels.
+
+    Attributes:
+        threshold: an image whose best probability is below has no label; with ``multi_label`` it
+            has each class that reaches it, by default one half.
+        multi_label: any number of labels an image.
+        class_thresholds: for ``multi_label``, the cosine from which on a class is a label, by its
+            name or id; of every class.
+
+    Raises:
+        InputError: a threshold cannot be used.
+
+    """
+
+    threshold: float | None = None
+    multi_label: bool = False
+    class_thresholds: Mapping[str, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise InputError(f"the threshold {self.threshold} is no probability: give 0 to 1")
+        if self.class_thresholds is not None and not self.multi_label:
+            raise InputError("thresholds of the classes are for several labels: add multi_label")
+        for name, cosine in (self.class_thresholds or {}).items():
+            if not -1 <= cosine <= 1:
+                raise InputError(f"the threshold {cosine} of {name!r:.100} is no cosine")
+
+    @property
+    def may_reject(self) -> bool:
+        """Whether an image can be without a label, also where there is no reject bank."""
+        return self.threshold is not None or self.multi_label
+
+
+NEAREST_CLASS = DecisionRule()
+"""Whatever is closest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """Images judged by a rule.
+
+    Attributes:
+        order: int64 ``[images, classes]``, the best class first; equal ones as the classes are.
+        probabilities: ``[images, classes]``.
+        accepted: how many classes of the order are labels of each image.
+        rejected: why an image has no label, or None.
+
+    """
+
+    order: torch.Tensor
+    probabilities: torch.Tensor
+    accepted: list[int]
+    rejected: list[str | None]
+
+
+def decide(
+    scores: torch.Tensor, vectors: ClassVectors, reject: ClassVectors | None, rule: DecisionRule
+) -> Decisions:
+    """Turn the scores of images into labels.
+
+    Args:
+        scores: cosines, ``[images, classes + classes of the reject bank]``.
+        vectors: the classes.
+        reject: those of the reject bank, where there is one.
+        rule: what decides.
+
+    Raises:
+        InputError: several labels are asked for, and there is nothing to judge a class alone by.
+
+    """
+    number = len(vectors.labels)
+    known, others = scores[:, :number], scores[:, number:]
+    if rule.multi_label:
+        leads = known - _references(others, vectors, rule)
+        made_by = vectors.provenance
+        probabilities = (leads * made_by.logit_scale / made_by.temperature).sigmoid()
+    else:
+        leads, probabilities = known, vectors.provenance.probabilities(scores)[:, :number]
+    order = leads.sort(dim=1, descending=True, stable=True).indices
+    threshold = rule.threshold if rule.threshold is not None else HALF if rule.multi_label else 0.0
+    enough = (probabilities >= threshold).sum(dim=1)
+    if not rule.multi_label:
+        enough = enough.clamp(max=1)
+    none_of_these: list[str | None] = [None] * len(scores)
+    if reject is not None:
+        beaten = others.max(dim=1).values > known.max(dim=1).values
+        if not rule.multi_label:
+            enough[beaten] = 0
+        nearest = others.argmax(dim=1).tolist()
+        none_of_these = [
+            f"none of these: {reject.labels[index].name}" if is_beaten else None
+            for index, is_beaten in zip(nearest, beaten.tolist(), strict=True)
+        ]
+    names = [vectors.labels[index].name for index in order[:, 0].tolist()]
+    accepted = enough.tolist()
+    reasons = [
+        None if labels else none or f"below the threshold {threshold:g}: {name}"
+        for labels, none, name in zip(accepted, none_of_these, names, strict=True)
+    ]
+    return Decisions(order, probabilities, accepted, reasons)
+
+
+def _references(others: torch.Tensor, vectors: ClassVectors, rule: DecisionRule) -> torch.Tensor:
+    """The cosine at which a class alone has probability one half, ``[1 or images, classes]``."""
+    made_by = vectors.provenance
+    references = others.new_full((1, len(vectors.labels)), -torch.inf)
+    if rule.class_thresholds is not None:
+        references[0] = _thresholds(rule.class_thresholds, vectors.labels)
+    elif made_by.logit_bias is not None:
+        references[0] = -made_by.logit_bias / made_by.logit_scale
+    elif not others.shape[1]:
+        raise InputError(
+            f"the probabilities of {made_by.encoder!r:.100} are a softmax, which cannot say "
+            "that several classes are there: give a reject bank or a threshold for each class"
+        )
+    return (
+        references.maximum(others.max(dim=1, keepdim=True).values)
+        if others.shape[1]
+        else references
+    )
+
+
+def _thresholds(given: Mapping[str, float], labels: Sequence[ClassLabel]) -> torch.Tensor:
+    found = dict(zip(find_classes(list(given), labels), given.values(), strict=True))
+    missing = [str(label) for index, label in enumerate(labels) if index not in found]
+    if missing:
+        raise InputError(f"{len(missing)} classes have no threshold, the first {missing[0]!r}")
+    return torch.tensor([found[index] for index in range(len(labels))])
+
+
+def find_classes(named: Sequence[str | int], labels: Sequence[ClassLabel]) -> list[int]:
+    """Index of each class that is named, by its index or as :class:`ClassIndex` finds it.
+
+    Raises:
+        InputError: there is no such class, or several have that name.
+
+    """
+    index = ClassIndex(labels)
+
+    def find(one: str | int) -> int:
+        if not isinstance(one, str):
+            if not 0 <= one < len(labels):
+                raise InputError(f"there is no class {one}: they are 0 to {len(labels) - 1}")
+            return int(one)
+        place = index.find(one)
+        if place is None:
+            hint = index.hint(one)
+            raise InputError(f"{one!r:.100} means no class" + (f": {hint}" if hint else ""))
+        return place
+
+    return [find(one) for one in named]
+
+
+def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
+    """Read thresholds of the classes: a CSV with the columns ``class`` and ``cosine``.
+
+    Returns:
+        The cosine by the name or id of the class.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it is no such table; the message names the line.
+
+    """
+    rows = csv.DictReader(io.StringIO(read_text(Path(path)), newline=""), strict=True)
+    found: dict[str, float] = {}
+    try:
+        if not {"class", "cosine"} <= set(rows.fieldnames or ()):
+            raise InputError(f"{path}: line 1: must name the columns: class,cosine")
+        for row in rows:
+            name, cosine = row["class"], _number(row["cosine"])
+            if not name or cosine is None or name in found:
+                why = "stands here twice" if name in found else "needs a cosine from -1 to 1"
+                raise InputError(f"{path}: line {rows.line_num}: the class {name!r:.100} {why}")
+            found[name] = cosine
+    except csv.Error as error:
+        raise InputError(f"{path}: line {rows.line_num}: not valid CSV ({error})") from error
+    return found
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "")
+    except ValueError:
+        return None
+    return value if -1 <= value <= 1 else None

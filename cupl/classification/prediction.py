@@ -1,0 +1,59 @@
+"""What a classifier says about one image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cupl.classification.explanation import Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How well one class fits one image."""
+
+    label: str
+    id: str | None
+    score: float
+    """Cosine; for the pooling ``similarity`` the mean cosine over the prompts."""
+    probability: float
+    """Of the classes together 1, or each for itself; see :meth:`Provenance.probabilities`.
+    Where several labels are allowed, of each class alone; see
+    :mod:`cupl.classification.decision`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the classifier says about one image: the best classes, or an error."""
+
+    top: tuple[Score, ...] = ()
+    """The k best, best first; empty where there is an error. A reject bank's are not among them."""
+    path: str | None = None
+    error: str | None = None
+    rejected: str | None = None
+    """Why the image has no label though it could be read: ``below the threshold 0.5: NAME``, of
+    the best class, or ``none of these: NAME``, of the class of the reject bank that it is closest
+    to."""
+    labels: tuple[Score, ...] = ()
+    """With ``multi_label`` all that apply, best first; else empty."""
+    explanation: Explanation | None = None
+    """Where it was asked for."""
+
+    @property
+    def label(self) -> str | None:
+        """Name of the best class; None for an image that is rejected."""
+        return self.top[0].label if self.top and self.rejected is None else None
+
+    @property
+    def id(self) -> str | None:
+        """Id of the best class, where it has one; None for an image that is rejected."""
+        return self.top[0].id if self.top and self.rejected is None else None
+
+    @property
+    def score(self) -> float | None:
+        """Score of the best class, also where the image is rejected."""
+        return self.top[0].score if self.top else None
+
+    @property
+    def probability(self) -> float | None:
+        """Probability of the best class, also where the image is rejected."""
+        return self.top[0].probability if self.top else None

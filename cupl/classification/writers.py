@@ -1,0 +1,284 @@
+"""Predictions as a table to read, or as CSV, JSON lines or Parquet for a program."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from cupl.errors import InputError
+from cupl.io.atomic import open_atomically
+from cupl.io.terminal import printable, rendered
+
+if TYPE_CHECKING:
+    from cupl.classification.explanation import Explanation
+    from cupl.classification.prediction import Prediction
+
+TABLE_ROWS = 100
+"""Images in one table: its columns can only be measured when all of its rows are there."""
+ROW_GROUP = 10_000
+"""Images in one row group of a Parquet file."""
+_EXAMPLES = 3
+
+REJECTED, LABELS, EXPLANATION = "rejected", "labels", "explanation"
+"""Columns that are there only when they are asked for, in this order after all others.
+
+``rejected`` says why an image that could be read has no label. ``labels`` are all labels of an
+image: in CSV their names between ``|``, with a backslash before one that is part of a name (and
+before a backslash); else objects as in ``top``. An explanation stands in a table and in JSON
+lines; CSV and Parquet have no column for it.
+"""
+
+PredictionWriter = Callable[["Iterable[Prediction]", int, "Collection[str]"], Iterator[str]]
+"""Predictions, the number of classes named for each and further columns, to pieces of text."""
+
+
+def columns_of(*, rejected: bool, labels: bool, explanation: bool) -> list[str]:
+    """The further columns, in order."""
+    wanted = {REJECTED: rejected, LABELS: labels, EXPLANATION: explanation}
+    return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def csv_rows(
+    predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
+) -> Iterator[str]:
+    """A row an image; the second best and further classes in numbered columns."""
+    further = [
+        f"{column}_{rank}"
+        for rank in range(2, top_k + 1)
+        for column in ("label", "id", "score", "probability")
+    ]
+    buffer = io.StringIO(newline="")
+    rows = csv.writer(buffer)  # its CR LF makes it quote a name with either
+    last = [name for name in (REJECTED, LABELS) if name in more]
+    rows.writerow(["path", "label", "id", "score", "probability", "error", *further, *last])
+    yield _drain(buffer)
+    for prediction in predictions:
+        cells = [
+            [score.label, score.id or "", f"{score.score:.6f}", f"{score.probability:.6f}"]
+            for score in prediction.top[:top_k]
+        ]
+        first, *rest = cells + [[""] * 4] * (top_k - len(cells))
+        if prediction.rejected is not None:
+            first = ["", "", *first[2:]]
+        row = [prediction.path or "", *first, prediction.error or ""]
+        row += [cell for score in rest for cell in score]
+        texts = {REJECTED: prediction.rejected or "", LABELS: _joined(prediction)}
+        rows.writerow(row + [texts[name] for name in last])
+        yield _drain(buffer)
+
+
+def _joined(prediction: Prediction) -> str:
+    return "|".join(re.sub(r"([|\\])", r"\\\1", score.label) for score in prediction.labels)
+
+
+def json_lines(
+    predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
+) -> Iterator[str]:
+    """A JSON object an image, ASCII, so that names which are not valid text survive."""
+    for prediction in predictions:
+        yield json.dumps(_record(prediction, more)) + "\n"
+
+
+def _record(prediction: Prediction, more: Collection[str]) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "path": prediction.path,
+        "label": prediction.label,
+        "id": prediction.id,
+        "score": prediction.score,
+        "probability": prediction.probability,
+        "error": prediction.error,
+        "top": [asdict(score) for score in prediction.top],
+    }
+    if REJECTED in more:
+        record[REJECTED] = prediction.rejected
+    if LABELS in more:
+        record[LABELS] = [asdict(score) for score in prediction.labels]
+    if EXPLANATION in more:
+        record[EXPLANATION] = _explained(prediction.explanation)
+    return record
+
+
+def _explained(explanation: Explanation | None) -> dict[str, Any] | None:
+    if explanation is None:
+        return None
+    sides = {"winner": explanation.winner, "runner_up": explanation.runner_up}
+    return {name: side and asdict(side) for name, side in sides.items()}
+
+
+def write_parquet(
+    predictions: Iterable[Prediction], file: BinaryIO, more: Collection[str] = ()
+) -> None:
+    r"""The columns of the JSON lines, in row groups of ``ROW_GROUP`` images.
+
+    Parquet's text is UTF-8: a file name that is not has its odd bytes spelled out, as ``\xff``.
+    """
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetWriter
+
+    best = {"label": pa.string(), "id": pa.string(), "score": pa.float32(),
+            "probability": pa.float32()}  # fmt: skip
+    top = pa.list_(pa.struct(best))
+    kinds = {"path": pa.string(), **best, "error": pa.string(), "top": top}
+    last = {REJECTED: pa.string(), LABELS: top}
+    schema = pa.schema(kinds | {name: kind for name, kind in last.items() if name in more})
+    rows = iter(predictions)
+    with ParquetWriter(file, schema) as writer:
+        while group := [_record(prediction, last) for prediction in islice(rows, ROW_GROUP)]:
+            for record in group:
+                record["path"] = record["path"] and _spelled_out(record["path"])
+            writer.write_table(pa.Table.from_pylist(group, schema), row_group_size=ROW_GROUP)
+
+
+def _spelled_out(name: str) -> str:
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def table_text(
+    predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
+) -> Iterator[str]:
+    """A table for a person, a new one every ``TABLE_ROWS`` images.
+
+    The best class with its numbers, then the others; explanations below the table.
+    """
+    rows = iter(predictions)
+    part = list(islice(rows, TABLE_ROWS))
+    while True:
+        yield _grid(part, top_k, more)
+        if EXPLANATION in more:
+            yield "".join(map(_told, part))
+        if not (part := list(islice(rows, TABLE_ROWS))):
+            return
+
+
+def _grid(predictions: list[Prediction], top_k: int, more: Collection[str]) -> str:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table("image", "labels" if LABELS in more else "label", box=box.SIMPLE_HEAD)
+    grid.add_column("probability", justify="right")
+    grid.add_column("cosine", justify="right")
+    if top_k > 1:
+        grid.add_column("then")
+    for prediction in predictions:
+        if prediction.error is not None:
+            cells = [f"error: {prediction.error}", "", "", ""]
+        else:
+            best = prediction.top[0]
+            labels = ", ".join(score.label for score in prediction.labels) or prediction.label
+            others = [score for score in prediction.top[1:] if score not in prediction.labels]
+            then = ", ".join(f"{score.label} {score.probability:.1%}" for score in others)
+            label = labels or f"- ({prediction.rejected})"
+            cells = [label, f"{best.probability:.1%}", f"{best.score:.3f}", then]
+        style = "red" if prediction.error is not None else ""
+        texts = [prediction.path or "", *cells[: len(grid.columns) - 1]]
+        # Text, not str: square brackets in a name are not markup.
+        grid.add_row(*(Text(printable(text), style=style) for text in texts))
+    return rendered(grid, width=200)
+
+
+def _told(prediction: Prediction) -> str:
+    """The prompts that decided, each on a line with its cosine."""
+    explanation = prediction.explanation
+    if explanation is None:
+        return ""
+    lines = [prediction.path or "image"]
+    for side in (explanation.winner, explanation.runner_up):
+        if side is not None:
+            lines.append(f"  {side.label}: {side.probability:.1%}, score {side.score:.3f}")
+            lines += [f"    for      {one.cosine:.3f}  {one.text}" for one in side.supporting]
+            lines += [f"    against  {one.cosine:.3f}  {one.text}" for one in side.opposing]
+    return "\n".join(map(printable, lines)) + "\n\n"
+
+
+WRITERS: dict[str, PredictionWriter] = {"table": table_text, "csv": csv_rows, "jsonl": json_lines}
+FORMATS = (*WRITERS, "parquet")
+
+
+@dataclass
+class FailedImages:
+    """The images that have an error in place of a label."""
+
+    count: int = 0
+    first: list[Prediction] = field(default_factory=list)
+    """At most ``_EXAMPLES`` of them."""
+
+    def watch(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """The predictions as they are, the errors among them noted."""
+        for prediction in predictions:
+            if prediction.error is not None:
+                self.count += 1
+                self.first += [prediction][: _EXAMPLES - len(self.first)]
+            yield prediction
+
+
+def check_format(format: str, path: Path | None) -> None:
+    """Refuse what cannot be written, before the work.
+
+    Raises:
+        InputError: there is no such format, or it needs a file (``path`` None is standard output).
+
+    """
+    if format not in FORMATS:
+        raise InputError(f"no format is called {format!r}: use {', '.join(FORMATS)}")
+    if path is None and format not in WRITERS:
+        raise InputError(f"{format} is not for printing; name a file with -o")
+    if path is None and sys.stdout is None:
+        raise InputError("standard output is closed; name a file with -o")
+
+
+def write_predictions(
+    predictions: Iterable[Prediction],
+    top_k: int,
+    format: str,
+    path: Path | None,
+    more: Collection[str] = (),
+) -> FailedImages:
+    """Write predictions as they come, in memory that does not grow with them.
+
+    Args:
+        predictions: read once.
+        top_k: the number of classes that each names.
+        format: one of ``FORMATS``.
+        path: the file to write, whole or not at all; None for standard output.
+        more: further columns; see :func:`columns_of`.
+
+    Returns:
+        Those that are errors.
+
+    Raises:
+        InputError: see :func:`check_format`; or the file cannot be written.
+
+    """
+    check_format(format, path)
+    failures = FailedImages()
+    watched = failures.watch(predictions)
+    if path is None:
+        for piece in WRITERS[format](watched, top_k, more):
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        return failures
+    with open_atomically(path) as file:
+        if format in WRITERS:
+            for piece in WRITERS[format](watched, top_k, more):
+                # File names that are not valid text keep their bytes.
+                file.write(piece.encode("utf-8", "surrogateescape"))
+        else:
+            write_parquet(watched, file, more)
+    return failures
+
+
+def _drain(buffer: io.StringIO) -> str:
+    text = buffer.getvalue()
+    buffer.seek(0)
+    buffer.truncate()
+    return text.removesuffix("\r\n") + "\n"

@@ -1,0 +1,148 @@
+"""The options that say what is asked, shared by the commands that ask or plan to."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cupl.cli.output import none_or
+
+if TYPE_CHECKING:
+    from cupl.bank.labels import ClassLabel
+    from cupl.generation.plan import Plan
+    from cupl.llm.protocol import Sampling
+
+Classes = Annotated[
+    str | None,
+    typer.Argument(
+        help="Text file (a name a line), CSV (id,name), bank, ImageFolder, or 'imagenet'."
+    ),
+]
+Names = Annotated[
+    list[str] | None, typer.Option("-c", "--class", help="A class name; repeat for more.")
+]
+Questions = Annotated[str, typer.Option(help="base, imagenet, or a YAML file.")]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="Model as the server knows it; mini is the embedded one. [default: gpt-4.1-mini]"
+    ),
+]
+BaseUrl = Annotated[
+    str | None, typer.Option(help="Any OpenAI-compatible server. [default: $OPENAI_BASE_URL]")
+]
+Api = Annotated[
+    Literal["chat", "completions"] | None,
+    typer.Option(help="chat or completions. [default: chat]"),
+]
+Samples = Annotated[int, typer.Option(min=1, help="Answers to each question.")]
+Temperature = Annotated[
+    Any,
+    typer.Option(parser=none_or(float), metavar="<number|none>", help="[default: 0.99; mini 0.6]"),
+]
+TopP = Annotated[
+    Any, typer.Option(parser=none_or(float), metavar="<number|none>", help="[default: none]")
+]
+MaxTokens = Annotated[
+    Any, typer.Option(parser=none_or(int), metavar="<number|none>", help="[default: 50]")
+]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(help="Text that ends an answer; repeat for more. [default: none]"),
+]
+N = Annotated[
+    Any,
+    typer.Option(
+        parser=none_or(int),
+        metavar="<number|none>",
+        help="Most answers in one request. [default: 10]",
+    ),
+]
+Preamble = Annotated[
+    str | None,
+    typer.Option(
+        help="File with the system message, or for completions the text around the "
+        "question ({}); none for none. [default: asks for one plain sentence]"
+    ),
+]
+Cache = Annotated[
+    Path | None, typer.Option(help="Folder of answers. [default: ~/.cache/cupl/responses]")
+]
+
+
+def plan_of(
+    classes: str | None,
+    names: list[str] | None,
+    questions: str,
+    model: str | None,
+    base_url: str | None,
+    api: Literal["chat", "completions"] | None,
+    samples: int,
+    temperature: Any,
+    top_p: Any,
+    max_tokens: Any,
+    stop: list[str] | None,
+    preamble: str | None,
+) -> "Plan":
+    """The plan that the options describe."""
+    from cupl.generation.plan import DEFAULT_MODEL, make_plan
+
+    model = model or DEFAULT_MODEL
+    return make_plan(
+        _labels(classes, names or []),
+        questions,
+        model=model,
+        base_url=base_url,
+        api=api,
+        samples=samples,
+        sampling=_sampling(model, temperature, top_p, max_tokens, stop),
+        preamble=_preamble(preamble),
+    )
+
+
+def most_at_once(n: Any) -> int | None:
+    """The value of ``--n``; None where one answer is asked for without saying so."""
+    most = None if n == "none" else 10 if n is None else int(n)
+    if most is not None and most < 1:
+        raise typer.BadParameter("--n is at least 1, or none")
+    return most
+
+
+def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
+    from cupl.bank.class_lists import read_classes
+    from cupl.bank.labels import check_labels, labels_from_names
+
+    if source is None and not names:
+        raise typer.BadParameter("name the classes: a file, a folder, or -c NAME")
+    labels = read_classes(source) if source is not None else []
+    labels += labels_from_names(names) if names else []
+    check_labels(labels)
+    return labels
+
+
+def _sampling(
+    model: str, temperature: Any, top_p: Any, max_tokens: Any, stop: list[str] | None
+) -> "Sampling":
+    """The model's usual settings with those that were given in their place."""
+    from cupl.generation.plan import usual_sampling
+
+    given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
+    changes: dict[str, Any] = {
+        option: None if value == "none" else value
+        for option, value in given.items()
+        if value is not None
+    }
+    if stop:
+        texts = tuple(text.replace("\\n", "\n") for text in stop)
+        changes["stop"] = None if texts == ("none",) else texts
+    return replace(usual_sampling(model), **changes)
+
+
+def _preamble(option: str | None) -> str | None:
+    """The file's text; "" where the usual one is meant, None for none."""
+    from cupl.io.text import read_text
+
+    if option is None:
+        return ""
+    return None if option == "none" else read_text(Path(option)) or None

@@ -1,0 +1,179 @@
+"""Class vectors: one row a class, with everything needed to use them later."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from cupl.bank.labels import ClassLabel, check_labels
+from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError, MissingFileError
+from cupl.io.atomic import write_atomically
+
+Combine = Literal["concat", "average"]
+
+
+class Provenance(BaseModel):
+    """Where class vectors come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: StrictStr
+    revision: StrictStr | None = None
+    fingerprint: StrictStr
+    logit_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    logit_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """``None`` where the probabilities are a softmax; see :meth:`probabilities`."""
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    """What the logits are divided by (``cupl.classification.calibration.fit_temperature``)."""
+    bank: StrictStr | None = None
+    bank_digest: StrictStr | None = None
+    pooling: StrictStr
+    templates: tuple[StrictStr, ...] = ()
+    combine: Combine | None = None
+    """How the templates were combined with the bank; ``None`` where there was only one."""
+    truncated: tuple[tuple[StrictStr, StrictStr], ...] = ()
+    """Class and text of every prompt that the encoder could not read to its end."""
+    cupl: StrictStr = "0"
+
+    def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
+        """Probabilities of the classes, as the encoder was trained to give them.
+
+        Without a bias they are a softmax and sum to 1 (CLIP, Radford et al., arXiv 2103.00020).
+        With one they are a sigmoid each, whatever the other classes are (SigLIP, Zhai et al.,
+        arXiv 2303.15343).
+
+        Args:
+            scores: cosines, ``[images, classes]``.
+
+        Returns:
+            Of the same shape.
+
+        """
+        logits = self.logits(scores)
+        return logits.softmax(dim=1) if self.logit_bias is None else logits.sigmoid()
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        """What the softmax or sigmoid is taken of; of the same shape as ``scores``."""
+        logits = scores * (self.logit_scale / self.temperature)
+        return logits if self.logit_bias is None else logits + self.logit_bias / self.temperature
+
+
+class _Metadata(BaseModel):
+    """What the file says beside the matrix. One JSON text: safetensors shuffles several."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["cupl-vectors/1"] = "cupl-vectors/1"
+    labels: list[ClassLabel]
+    provenance: Provenance
+
+
+@dataclass(frozen=True, eq=False)
+class ClassVectors:
+    """One vector a class, its label, and where it comes from.
+
+    Attributes:
+        labels: the classes, one a row.
+        matrix: float32 ``[classes, dim]``; rows have length 1 but for the pooling ``similarity``.
+        provenance: the encoder, the bank and the settings.
+
+    """
+
+    labels: list[ClassLabel]
+    matrix: torch.Tensor
+    provenance: Provenance
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels)
+        if self.matrix.dtype != torch.float32 or self.matrix.ndim != 2:
+            kind = str(self.matrix.dtype).removeprefix("torch.")
+            raise InputError(
+                f"class vectors are a float32 matrix, not {kind} of {self.matrix.ndim} dimensions"
+            )
+        if len(self.labels) != len(self.matrix):
+            raise InputError(f"{len(self.matrix)} class vectors for {len(self.labels)} labels")
+        if not self.matrix.isfinite().all():
+            raise InputError("a class vector holds a number that is not finite")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write safetensors, whole or not at all; equal class vectors give equal bytes.
+
+        Raises:
+            MissingFileError: the folder does not exist.
+            InputError: the file cannot be written.
+
+        """
+        metadata = _Metadata(labels=self.labels, provenance=self.provenance)
+        tensors = {"vectors": self.matrix.contiguous()}
+        write_atomically(Path(path), save(tensors, {"cupl": metadata.model_dump_json()}))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ClassVectors:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            MissingFileError: there is no such file.
+            InputError: the file is damaged, or holds something other than class vectors.
+
+        """
+        if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises for over-long names)
+            raise MissingFileError(f"{path}: no such file")
+        try:
+            with safe_open(os.fspath(path), framework="pt") as file:
+                text = (file.metadata() or {}).get("cupl")
+                if text is None or "vectors" not in file.keys():  # noqa: SIM118 (no mapping)
+                    raise InputError("cupl did not write them")
+                metadata = _Metadata.model_validate_json(text)
+                # A copy: the file may be replaced while the vectors are in use.
+                matrix = file.get_tensor("vectors").clone()
+            return cls(metadata.labels, matrix, metadata.provenance)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "JSON"
+            raise InputError(f"{path}: no class vectors: {where!r:.100}: {first['msg']}") from error
+        except InputError as error:
+            raise InputError(f"{path}: no class vectors: {error}") from error
+        except (SafetensorError, OSError) as error:
+            raise InputError(f"{path}: not a whole safetensors file ({error})") from error
+
+    def with_temperature(self, temperature: float) -> ClassVectors:
+        """The same classes, whose logits are divided by another temperature.
+
+        Raises:
+            InputError: it is not a number above 0.
+
+        """
+        if not 0 < temperature < math.inf:
+            raise InputError(f"the temperature {temperature} is not a number above 0")
+        changes = {"temperature": float(temperature)}
+        return replace(self, provenance=self.provenance.model_copy(update=changes))
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Accept only the encoder that made these vectors; equal width proves nothing.
+
+        Raises:
+            InputError: the fingerprints differ, or the width of a file made by hand.
+
+        """
+        made_by = self.provenance
+        if encoder.fingerprint != made_by.fingerprint:
+            raise InputError(
+                f"these class vectors were made by the encoder {made_by.encoder!r:.100} "
+                f"(fingerprint {made_by.fingerprint[:12]!r}), not by {encoder.id!r} (fingerprint "
+                f"{encoder.fingerprint[:12]!r}): use that encoder, or encode the bank again"
+            )
+        width = self.matrix.shape[1]
+        if width != encoder.dim:
+            raise InputError(
+                f"these class vectors are {width} wide, but {encoder.id} makes {encoder.dim}: "
+                f"use the encoder {made_by.encoder!r:.100}, or encode the bank again"
+            )

@@ -1,0 +1,220 @@
+"""The image vectors of a folder of any size: encoded, and written shard by shard."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+
+from cupl.embedding.image_shards import (
+    MAX_SHARD_SIZE,
+    ImageProvenance,
+    Shard,
+    ShardMetadata,
+    images_file,
+    read_shard,
+    remove_leftovers,
+    shard_numbers,
+    write_shard,
+)
+from cupl.embedding.image_stream import Encoded, encode_sources
+from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError
+from cupl.io.atomic import check_folder
+from cupl.progress import Progress, ignore
+
+SHARD_SIZE = 1024
+"""Half a minute's work of two cores; a multiple of the usual batches."""
+_EXAMPLES = 5
+
+ImagePaths = Sequence[str | os.PathLike[str]]
+
+
+@dataclass
+class ImageTally:
+    """What a directory holds so far: whole shards, those of earlier runs included."""
+
+    images: int = 0
+    shards: int = 0
+    failed: int = 0
+    examples: list[tuple[str, str]] = field(default_factory=list)
+    """Path and error of the first few images that could not be read."""
+
+    def add(self, shard: Shard) -> None:
+        """Count one more shard."""
+        self.images += len(shard.paths)
+        self.shards += 1
+        failed = [
+            pair for pair in zip(shard.paths, shard.errors, strict=True) if pair[1] is not None
+        ]
+        self.failed += len(failed)
+        self.examples += [(path, str(error)) for path, error in failed]
+        del self.examples[_EXAMPLES:]
+
+
+def check_directory(directory: Path, *, resume: bool) -> None:
+    """Find out before the work, not in the midst of it, that a directory cannot be used.
+
+    Raises:
+        MissingFileError: the folder that it belongs in does not exist.
+        InputError: it is no folder, writing is not allowed, or without ``resume`` it already
+            holds image vectors.
+
+    """
+    check_folder(directory)
+    if not resume and any(shard_numbers(directory, kind) for kind in ("images", "vectors")):
+        raise InputError(
+            f"{directory} already holds image vectors: add --resume to go on with them, or name "
+            "another directory"
+        )
+
+
+def embed_images(
+    paths: ImagePaths,
+    encoder: Encoder,
+    directory: str | os.PathLike[str],
+    *,
+    shard_size: int = SHARD_SIZE,
+    resume: bool = False,
+    workers: int | None = None,
+    tally: ImageTally | None = None,
+    progress: Progress = ignore,
+) -> ImageTally:
+    """Encode images into a directory of shards, each written the moment it is done.
+
+    Memory holds a shard and a few batches. An image that cannot be read is a row with its error.
+    :func:`~cupl.embedding.image_vectors.load_embeddings` reads what is written.
+
+    Args:
+        paths: the images.
+        encoder: its image tower encodes them.
+        directory: made where it is missing; what else lies in it is left alone.
+        shard_size: images a shard, which is what a crash costs at most.
+        resume: keep the whole shards that are there, with their errors, and make the others. The
+            files become those of an uninterrupted run with the same machine and batch size.
+        workers: threads that read images; see :func:`~cupl.embedding.image_stream.encode_sources`.
+        tally: counts whole shards, for a caller who wants to know after an interruption.
+        progress: told how many images are done, and of how many.
+
+    Returns:
+        The tally of the whole directory.
+
+    Raises:
+        MissingFileError: the folder that ``directory`` belongs in does not exist.
+        InputError: ``directory`` cannot be used (see :func:`check_directory`), or holds vectors
+            of other images, another encoder, precision or shard size, a damaged file, or a file
+            of that name that cupl did not write.
+
+    """
+    directory, tally = Path(directory), ImageTally() if tally is None else tally
+    if not paths:
+        raise InputError("there is no image to embed")
+    if not 1 <= shard_size <= MAX_SHARD_SIZE:
+        raise InputError(f"the shard size is {shard_size}; it goes from 1 to {MAX_SHARD_SIZE:,}")
+    check_directory(directory, resume=resume)
+    whole = _whole_shards(directory, paths, encoder, shard_size, tally) if resume else set()
+    _make(directory)
+    missing = [i for i in range(math.ceil(len(paths) / shard_size)) if i not in whole]
+    parts = (_part(paths, number, shard_size) for number in missing)
+    done = itertools.count(tally.images + 1)
+    with closing(_encoded(parts, encoder, workers, shard_size)) as stream:
+        for number in missing:
+            part = _part(paths, number, shard_size)
+            shard = _next_shard(part, stream, encoder, lambda: progress(next(done), len(paths)))
+            write_shard(directory, _metadata(encoder, number, shard_size), shard)
+            tally.add(shard)
+    return tally
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make {directory}: {error.strerror or error}") from error
+    remove_leftovers(directory)
+
+
+def _part(paths: ImagePaths, number: int, shard_size: int) -> list[str]:
+    start = number * shard_size
+    return [os.fspath(path) for path in paths[start : start + shard_size]]
+
+
+def _metadata(encoder: Encoder, number: int, shard_size: int) -> ShardMetadata:
+    provenance = ImageProvenance.of(encoder)
+    return ShardMetadata(shard=number, shard_size=shard_size, provenance=provenance)
+
+
+def _encoded(
+    parts: Iterable[Iterable[str]], encoder: Encoder, workers: int | None, shard_size: int
+) -> Generator[Encoded]:
+    """The images of some shards, in batches that do not depend on which other shards are made.
+
+    The last digits of a vector depend on how many images share its batch. Where batches end with
+    the shards, the next shard is read while the model is busy with this one; elsewhere each
+    shard starts anew.
+    """
+    if shard_size % encoder.image_batch == 0:
+        parts = [itertools.chain.from_iterable(parts)]
+    for part in parts:
+        yield from encode_sources(part, encoder, workers)
+
+
+def _next_shard(
+    paths: list[str], stream: Iterator[Encoded], encoder: Encoder, progress: Callable[[], None]
+) -> Shard:
+    errors: list[str | None] = []
+    vectors: list[torch.Tensor] = []
+    for image in itertools.islice(stream, len(paths)):
+        errors.append(image.error)
+        if image.vector is not None:
+            vectors.append(image.vector)
+        progress()
+    return Shard(paths, errors, torch.stack(vectors) if vectors else torch.empty(0, encoder.dim))
+
+
+def _whole_shards(
+    directory: Path, paths: ImagePaths, encoder: Encoder, shard_size: int, tally: ImageTally
+) -> set[int]:
+    """Numbers of the shards that are there and part of this run.
+
+    Raises:
+        InputError: what is there is damaged, or of another run.
+
+    """
+    whole = set()
+    for number in shard_numbers(directory, "images"):
+        metadata, shard = read_shard(directory, number)
+        metadata.provenance.check_encoder(encoder)
+        made_in = metadata.provenance.precision
+        _check_setting(directory, "--precision", made_in, encoder.precision)
+        _check_setting(directory, "--shard-size", str(metadata.shard_size), str(shard_size))
+        present = _part(paths, number, shard_size)
+        if shard.paths == present:
+            whole.add(number)
+            tally.add(shard)
+        elif shard.paths != present[: len(shard.paths)]:  # else the end of a list that has grown
+            raise InputError(_explain_other_list(images_file(directory, number), shard, present))
+    return whole
+
+
+def _check_setting(directory: Path, option: str, then: str, now: str) -> None:
+    if then != now:
+        raise InputError(
+            f"{directory} was begun with {option} {then:.20}, not {now}: go on with "
+            f"{option} {then:.20}, or name another directory"
+        )
+
+
+def _explain_other_list(file: Path, shard: Shard, present: list[str]) -> str:
+    pairs = itertools.zip_longest(shard.paths, present, fillvalue="nothing")
+    then, now = next(pair for pair in pairs if pair[0] != pair[1])
+    return (
+        f"{file} is of another list of images: {then:.200} there, {now:.200} in its place now; "
+        "name the same in the same order, with new ones at the end, or another directory"
+    )

@@ -1,0 +1,305 @@
+r"""Image vectors on disk: a directory of shards, of which one at a time is in memory.
+
+    vectors-00000.safetensors   "vectors", float32 [readable images, dim], not normalised
+    images-00000.parquet        a row an image, in order: path, path_bytes, row, error
+
+``row`` is the image's row of ``vectors``, or null where ``error`` says why it has none. A name that
+is not UTF-8 has its odd bytes spelled out in ``path`` (``\xff``) and stands as it is in
+``path_bytes``, which is null for all others. Both files say under the key ``cupl`` what made them.
+
+A shard is whole when its Parquet file is there: it is written last, with the sha256 of the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError
+from cupl.io.atomic import write_atomically
+from cupl.io.version import cupl_version
+
+MAX_SHARD_SIZE = 100_000
+_MAX_HEADER_BYTES = 2**20
+_MAX_TABLE_BYTES = 2**30
+_SCHEMA = pa.schema(
+    {"path": pa.string(), "path_bytes": pa.binary(), "row": pa.int32(), "error": pa.string()}
+)
+_AGAIN = "; move both files of this shard away, and cupl embed with --resume makes it again"
+
+
+class ImageProvenance(BaseModel):
+    """Where image vectors come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: StrictStr
+    revision: StrictStr | None = None
+    fingerprint: StrictStr
+    precision: StrictStr
+    """Type of number that the encoder computed with; the vectors are float32."""
+    dim: Annotated[int, Field(ge=1, le=2**16)]
+    cupl: StrictStr = "0"
+
+    @classmethod
+    def of(cls, encoder: Encoder) -> ImageProvenance:
+        """What an encoder's vectors say of it."""
+        return cls(
+            encoder=encoder.id,
+            revision=encoder.revision,
+            fingerprint=encoder.fingerprint,
+            precision=encoder.precision,
+            dim=encoder.dim,
+            cupl=cupl_version(),
+        )
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """Accept only the encoder that made the vectors; equal width proves nothing.
+
+        Raises:
+            InputError: the fingerprints differ, or the width in a file made by hand.
+
+        """
+        if (encoder.fingerprint, encoder.dim) != (self.fingerprint, self.dim):
+            raise InputError(
+                f"these image vectors were made by {self}, not by {ImageProvenance.of(encoder)}: "
+                "use that encoder, or embed the images again into another directory"
+            )
+
+    def __str__(self) -> str:
+        """The encoder, as an error names it; what a file says is cut short."""
+        return (
+            f"the encoder {self.encoder!r:.100} (fingerprint {self.fingerprint[:12]!r}, "
+            f"{self.precision:.20}, {self.dim} wide)"
+        )
+
+
+class ShardMetadata(BaseModel):
+    """What both files of a shard say. One JSON text: safetensors shuffles several."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal["cupl-embeddings/1"] = "cupl-embeddings/1"
+    shard: Annotated[int, Field(ge=0)]
+    shard_size: Annotated[int, Field(ge=1, le=MAX_SHARD_SIZE)]
+    provenance: ImageProvenance
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """Images that follow one another, and the vectors of the readable ones.
+
+    Attributes:
+        paths: every image, in order.
+        errors: for each why it could not be read, or None.
+        vectors: float32 ``[readable images, dim]``, not normalised.
+
+    """
+
+    paths: list[str]
+    errors: list[str | None]
+    vectors: torch.Tensor
+
+    @property
+    def readable(self) -> list[str]:
+        """The path of each row of ``vectors``."""
+        return [path for path, error in zip(self.paths, self.errors, strict=True) if error is None]
+
+
+def images_file(directory: Path, number: int) -> Path:
+    """Where the paths and errors of a shard are."""
+    return directory / f"images-{number:05}.parquet"
+
+
+def vectors_file(directory: Path, number: int) -> Path:
+    """Where the vectors of a shard are."""
+    return directory / f"vectors-{number:05}.safetensors"
+
+
+def shard_numbers(directory: Path, kind: Literal["images", "vectors"]) -> list[int]:
+    """Sorted numbers of the files of one kind; a directory that is not there has none.
+
+    Raises:
+        InputError: the directory cannot be listed.
+
+    """
+    file_of = images_file if kind == "images" else vectors_file
+    try:
+        names = set(os.listdir(directory))  # noqa: PTH208 (names, not paths)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise InputError(f"cannot list {directory}: {error.strerror or error}") from error
+    found = (re.match(rf"{kind}-([0-9]{{5,9}})\.", name) for name in names)
+    numbers = {int(match[1]) for match in found if match}
+    return sorted(number for number in numbers if file_of(directory, number).name in names)
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove the temporary files of a run that was killed while it wrote."""
+    ours = r"\.(images-[0-9]{5,9}\.parquet|vectors-[0-9]{5,9}\.safetensors)\.[0-9a-f]{12}"
+    with contextlib.suppress(OSError):  # they are only untidy
+        for path in directory.iterdir():
+            if re.fullmatch(ours, path.name):
+                path.unlink()
+
+
+def write_shard(directory: Path, metadata: ShardMetadata, shard: Shard) -> None:
+    """Write both files of a shard, each whole or not at all, the Parquet file last.
+
+    Raises:
+        MissingFileError: the directory does not exist.
+        InputError: a file cannot be written, or one that cupl did not write is in the way.
+
+    """
+    images = images_file(directory, metadata.shard)
+    vectors = vectors_file(directory, metadata.shard)
+    _check_replaceable(vectors)
+    text = metadata.model_dump_json()
+    data = save({"vectors": shard.vectors.contiguous()}, {"cupl": text})
+    keys = {"cupl": text, "sha256": hashlib.sha256(data).hexdigest()}
+    table = io.BytesIO()
+    pq.write_table(_table(shard).replace_schema_metadata(keys), table)
+    try:
+        # The old table must not be seen beside new vectors.
+        images.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot write {images}: {error.strerror or error}") from error
+    write_atomically(vectors, data)
+    write_atomically(images, table.getvalue())
+
+
+def read_shard(directory: Path, number: int) -> tuple[ShardMetadata, Shard]:
+    """Read a shard and check all of it.
+
+    Raises:
+        InputError: it is damaged, or cupl did not write it.
+
+    """
+    images, vectors = images_file(directory, number), vectors_file(directory, number)
+    try:
+        metadata, digest, paths, errors = _read_images(images)
+        if metadata.shard != number:
+            raise InputError(f"this is shard {metadata.shard}, under another name")
+    except InputError as error:
+        raise InputError(f"{images}: {error}{_AGAIN}") from error
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise InputError(f"{images}: damaged, or not written by cupl{_AGAIN}") from error
+    try:
+        matrix = _read_vectors(vectors, digest, errors.count(None), metadata.provenance.dim)
+    except InputError as error:
+        raise InputError(f"{vectors}: {error}{_AGAIN}") from error
+    except OSError as error:
+        raise InputError(f"{vectors}: {error.strerror or error}{_AGAIN}") from error
+    return metadata, Shard(paths, errors, matrix)
+
+
+def _read_images(file: Path) -> tuple[ShardMetadata, str, list[str], list[str | None]]:
+    """What a Parquet file says: metadata, sha256 of the vectors, paths, errors."""
+    _check_regular(file)
+    # A stream, because Arrow wants a name that is UTF-8. And no threads of Arrow's: one that still
+    # ends while a short process exits aborts it ("terminate called without an active exception").
+    with file.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as parquet:
+        footer = parquet.metadata
+        groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+        keys = footer.metadata or {}
+        if b"cupl" not in keys or not parquet.schema_arrow.equals(_SCHEMA):
+            raise InputError("cupl did not write it")
+        metadata = ShardMetadata.model_validate_json(keys[b"cupl"])
+        if not 0 < footer.num_rows <= metadata.shard_size:
+            raise InputError(
+                f"{footer.num_rows:,} images in a shard of at most {metadata.shard_size:,}"
+            )
+        if sum(group.total_byte_size for group in groups) > _MAX_TABLE_BYTES:
+            raise InputError(f"larger than {_MAX_TABLE_BYTES // 2**20} MiB")
+        columns = parquet.read(use_threads=False).to_pydict()
+    errors = columns["error"]
+    rows = iter(range(len(errors)))
+    if columns["row"] != [next(rows) if error is None else None for error in errors]:
+        raise InputError("its rows and errors do not fit together")
+    paths = [
+        name if raw is None else os.fsdecode(raw)
+        for name, raw in zip(columns["path"], columns["path_bytes"], strict=True)
+    ]
+    if None in paths:
+        raise InputError("an image without a path")
+    return metadata, keys.get(b"sha256", b"").decode(), paths, errors
+
+
+def _read_vectors(file: Path, digest: str, rows: int, dim: int) -> torch.Tensor:
+    _check_regular(file)
+    with file.open("rb") as stream:
+        data = stream.read(rows * dim * 4 + _MAX_HEADER_BYTES)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise InputError("damaged, or not the vectors of these images")
+    try:
+        matrix = load(data).get("vectors")
+    except SafetensorError as error:
+        raise InputError("not a whole safetensors file") from error
+    if matrix is None or matrix.dtype != torch.float32 or matrix.shape != (rows, dim):
+        raise InputError(f"needed are vectors of float32 [{rows}, {dim}]")
+    return matrix
+
+
+def _check_regular(file: Path) -> None:
+    if not file.is_file():  # a pipe would wait for a writer
+        raise InputError("this is no regular file" if os.path.lexists(file) else "it is missing")
+
+
+def _check_replaceable(vectors: Path) -> None:
+    """Whether these are vectors without a table, as a killed run leaves them, or nothing."""
+    if not os.path.lexists(vectors):
+        return
+    try:
+        _check_regular(vectors)
+        # Not with safe_open, which wants a name that is UTF-8.
+        with vectors.open("rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(min(size, _MAX_HEADER_BYTES)))
+        ShardMetadata.model_validate_json(header["__metadata__"]["cupl"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{vectors} is in the way and cupl did not write it: move it, or name another directory"
+        ) from error
+
+
+def _table(shard: Shard) -> Any:
+    names = [_stored(path) for path in shard.paths]
+    rows = iter(range(len(shard.vectors)))
+    return pa.table(
+        {
+            "path": [name for name, _ in names],
+            "path_bytes": [raw for _, raw in names],
+            "row": [next(rows) if error is None else None for error in shard.errors],
+            "error": [error and error.encode(errors="backslashreplace") for error in shard.errors],
+        },
+        _SCHEMA,
+    )
+
+
+def _stored(path: str) -> tuple[str, bytes | None]:
+    """The path as text, and its bytes where these are not UTF-8."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        try:
+            raw = os.fsencode(path)
+        except UnicodeEncodeError as error:
+            raise InputError(f"{path!r:.200} is no name that a file can have") from error
+        return raw.decode(errors="backslashreplace"), raw
+    return path, None

@@ -1,0 +1,85 @@
+"""Reading the image vectors of a directory, of which one shard at a time is in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cupl.embedding.image_shards import (
+    ImageProvenance,
+    Shard,
+    images_file,
+    read_shard,
+    shard_numbers,
+)
+from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError, MissingFileError
+
+
+@dataclass(frozen=True)
+class Embeddings:
+    """A directory of image vectors; iterating reads one :class:`Shard` after the other.
+
+    Attributes:
+        directory: where they are.
+        provenance: the encoder, as the first shard names it.
+
+    """
+
+    directory: Path
+    provenance: ImageProvenance
+    _shards: int
+
+    def __len__(self) -> int:
+        """How many shards there are."""
+        return self._shards
+
+    def __iter__(self) -> Iterator[Shard]:
+        """Read the shards in order.
+
+        Raises:
+            InputError: a file is damaged, cupl did not write it, or it belongs to another run.
+
+        """
+        for number in range(self._shards):
+            metadata, shard = read_shard(self.directory, number)
+            self._check_same_run(number, metadata.provenance)
+            yield shard
+
+    def check_encoder(self, encoder: Encoder) -> None:
+        """See :meth:`ImageProvenance.check_encoder`."""
+        self.provenance.check_encoder(encoder)
+
+    def _check_same_run(self, number: int, other: ImageProvenance) -> None:
+        first = self.provenance
+        if (other.fingerprint, other.precision) != (first.fingerprint, first.precision):
+            raise InputError(
+                f"{images_file(self.directory, number)}: made by {other}, but the first shard by "
+                f"{self.provenance}; keep each in a directory of its own"
+            )
+
+
+def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
+    """Open what ``cupl embed`` wrote; of a run that is not done, the shards that are.
+
+    Raises:
+        MissingFileError: there is no such directory.
+        InputError: it holds no image vectors, a shard between others is missing, or the first is
+            damaged or not written by cupl.
+
+    """
+    directory = Path(directory)
+    if not os.path.lexists(directory):
+        raise MissingFileError(f"{directory}: no such directory")
+    numbers = shard_numbers(directory, "images")
+    if not numbers:
+        raise InputError(f"{directory} holds no image vectors: cupl embed IMAGE... -o makes them")
+    if numbers[-1] != len(numbers) - 1:
+        missing = next(i for i, number in enumerate(numbers) if i != number)
+        raise InputError(
+            f"{images_file(directory, missing)} is missing; cupl embed with --resume makes it"
+        )
+    metadata, _ = read_shard(directory, 0)
+    return Embeddings(directory, metadata.provenance, len(numbers))

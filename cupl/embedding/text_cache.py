@@ -1,0 +1,156 @@
+"""Text embeddings that were computed before, so that a bank that was edited is encoded in a moment.
+
+They are kept for each encoder by its fingerprint and precision. All of it can be computed again:
+the oldest go when there are too many, and where the cache cannot be used, nothing is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import diskcache
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cupl.encoders.protocol import Encoder
+from cupl.io.paths import cache_dir
+from cupl.io.sqlite import PlainDisk
+from cupl.progress import Progress, ignore
+
+MAX_CACHE_BYTES = 4 * 2**30
+"""Of all encoders together: two million embeddings of 512 numbers."""
+_AT_ONCE = 1024
+"""Texts that are encoded and kept together: what an interrupt can cost."""
+_KEYS = 500
+"""Keys in one question to the database, which takes at least 999."""
+_SETTINGS = {
+    "eviction_policy": "least-recently-stored",
+    "size_limit": MAX_CACHE_BYTES,
+    "cull_limit": 2,  # for each that is added: space comes free only when all of them are
+    "disk_min_file_size": 1 << 30,  # no files beside the database
+    "sqlite_mmap_size": 0,
+    "sqlite_synchronous": 1,
+}
+
+_TokenCounts = npt.NDArray[np.int64]
+_Vectors = npt.NDArray[np.float32]
+
+
+class _BytesDisk(PlainDisk):
+    cache, value, value_name = "the cache of embeddings", bytes, "bytes"
+
+
+@dataclass(frozen=True)
+class TextEmbeddings:
+    """Texts as an encoder reads them.
+
+    Attributes:
+        vectors: float32 ``[texts, dim]``, as ``encoder.encode_text`` gives them.
+        tokens: of each text, before truncation.
+
+    """
+
+    vectors: torch.Tensor
+    tokens: list[int]
+
+
+def embed_texts(
+    texts: Sequence[str],
+    encoder: Encoder,
+    *,
+    check: Callable[[list[int]], None] = ignore,
+    folder: Path | None = None,
+    progress: Progress = ignore,
+) -> TextEmbeddings:
+    """Embeddings of texts, from the cache where it has them.
+
+    Args:
+        texts: repeats are free.
+        encoder: computes what is missing.
+        check: called with the tokens of each text before anything is computed.
+        folder: where embeddings are kept; None for the usual place.
+        progress: told how many different texts are done, and of how many.
+
+    """
+    unique = list(dict.fromkeys(texts))
+    row_of = {text: row for row, text in enumerate(unique)}
+    rows = [row_of[text] for text in texts]
+    with _opened(folder or cache_dir() / "embeddings") as cache:
+        keys = [_key(text, encoder) for text in unique]
+        tokens, vectors = _fetch(cache, keys, encoder.dim)
+        # Neighbours in the alphabet share their beginnings, and are encoded together for that.
+        missing = sorted(np.flatnonzero(tokens == 0).tolist(), key=unique.__getitem__)
+        tokens[missing] = encoder.count_tokens([unique[row] for row in missing])
+        check(tokens[rows].tolist())
+        for start in range(0, len(missing), _AT_ONCE):
+            batch = missing[start : start + _AT_ONCE]
+            vectors[batch] = encoder.encode_text([unique[row] for row in batch]).numpy()
+            _keep(cache, [(keys[row], tokens[row], vectors[row]) for row in batch])
+            progress(len(unique) - len(missing) + start + len(batch), len(unique))
+    return TextEmbeddings(torch.from_numpy(vectors[rows]), tokens[rows].tolist())
+
+
+def _key(text: str, encoder: Encoder) -> str:
+    said = f"{encoder.fingerprint} {encoder.precision} {text}"
+    return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[Any]:
+    """The cache, or None where it cannot be used."""
+    with contextlib.ExitStack() as stack:
+        cache = None
+        with _lenient():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            opened = diskcache.Cache(str(folder), disk=_BytesDisk, timeout=10, **_SETTINGS)
+            cache = stack.enter_context(opened)
+        yield cache
+
+
+def _fetch(cache: Any, keys: Sequence[str], dim: int) -> tuple[_TokenCounts, _Vectors]:
+    """Tokens and vectors of the keys; no tokens where there is no whole vector."""
+    kind = np.dtype([("tokens", "<i4"), ("vector", "<f4", (dim,))])
+    rows = np.zeros(len(keys), kind)
+    row_of = {key: row for row, key in enumerate(keys)}
+    for key, data in _stored(cache, keys):
+        if isinstance(data, bytes) and len(data) == kind.itemsize:
+            rows[row_of[key]] = np.frombuffer(data, kind)[0]
+    damaged = ~np.isfinite(rows["vector"]).all(axis=1) | (rows["tokens"] < 0)
+    rows["tokens"][damaged] = 0
+    return rows["tokens"].astype(np.int64), rows["vector"].astype(np.float32)
+
+
+def _stored(cache: Any, keys: Sequence[str]) -> Iterator[tuple[str, object]]:
+    """What the database has of some keys: many at a time, which diskcache cannot."""
+    if cache is None:
+        return
+    file = Path(cache.directory, "cache.db").absolute()
+    with (
+        _lenient(),
+        contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        for start in range(0, len(keys), _KEYS):
+            part = keys[start : start + _KEYS]
+            marks = ",".join("?" * len(part))
+            select = f"SELECT key, value FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608
+            yield from db.execute(select, part).fetchall()
+
+
+def _keep(cache: Any, rows: Sequence[tuple[str, np.int64, _Vectors]]) -> None:
+    with _lenient():
+        if cache is not None:
+            with cache.transact():
+                for key, tokens, vector in rows:
+                    cache.set(key, tokens.astype("<i4").tobytes() + vector.astype("<f4").tobytes())
+
+
+def _lenient() -> contextlib.AbstractContextManager[None]:
+    """The cache only saves time: what fails in it costs that time and nothing else."""
+    return contextlib.suppress(OSError, sqlite3.Error, diskcache.Timeout, ValueError, TypeError)

@@ -1,0 +1,54 @@
+"""Digests of weights, which are computed once a file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from cupl.errors import CuplError
+from cupl.io.atomic import write_atomically
+from cupl.io.paths import cache_dir
+
+
+def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
+    """What ``compute`` says of some files, from cupl's cache where they are as they were then.
+
+    A file is as it was if its place, size, number and times are; its time of change cannot be set
+    by a program that means to hide a change.
+
+    Args:
+        files: what the result depends on.
+        compute: makes a sha256 in hex.
+
+    """
+    try:
+        stats = [(str(path.resolve()), path.stat()) for path in sorted(files)]
+    except OSError:
+        return compute()
+    seen = [[name, s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in stats]
+    name = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+    path = cache_dir() / "fingerprints" / name
+    with suppress(OSError, ValueError):
+        text = path.read_text("ascii")
+        if re.fullmatch(r"[0-9a-f]{64}", text):
+            return text
+    digest = compute()
+    # It only saves time: where it cannot be written, the next start computes it again.
+    with suppress(OSError, CuplError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, digest.encode())
+    return digest
+
+
+def digest_of_weights(model: Any) -> str:
+    """sha256 over the names, shapes and values of a model's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(f"{name} {list(tensor.shape)}".encode())
+        digest.update(tensor.cpu().contiguous().view(-1).numpy())
+    return digest.hexdigest()

@@ -1,0 +1,85 @@
+"""Encoders: a text and an image tower with one common space, found by name."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cupl.errors import InputError
+
+if TYPE_CHECKING:
+    from cupl.encoders.protocol import Encoder
+    from cupl.encoders.transformers_dual import DualEncoder
+
+DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
+
+
+def load_encoder(
+    name: str | os.PathLike[str] = DEFAULT_ENCODER,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | str = "auto",
+) -> Encoder:
+    """Load an encoder.
+
+    A model of transformers is looked for in a directory, the hub's cache and the hub, in this
+    order.
+
+    Args:
+        name: ``mini``, a local directory, or a model hub name.
+        device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``auto`` (half on a GPU, full on a CPU), ``float32``, ``bfloat16`` or
+            ``float16``; vectors and scores are float32 in any case.
+        batch_size: images to encode at once, or ``auto``; halved where the memory of a GPU does
+            not hold them.
+
+    Raises:
+        MissingFileError: ``name`` is written as a path and there is nothing.
+        InputError: the directory or model is not a dual encoder, or a setting is wrong.
+        ServerError: the model is neither on disk nor reachable.
+        MissingPackageError: ``mini`` is asked for and its packages are not installed.
+
+    """
+    name = os.fspath(name)
+    if name == "mini":
+        from cupl.encoders.mini import MiniEncoder
+
+        return MiniEncoder.load(device, precision, batch_size)
+    from cupl.encoders.device import resolve_device, resolve_precision
+    from cupl.encoders.hub import find_model
+
+    resolve_precision(precision, resolve_device(device))  # before anything is downloaded
+    files = find_model(name)
+    return _family(files.name, files.folder).load(files, device, precision, batch_size)
+
+
+def _family(name: str, folder: Path) -> type[DualEncoder]:
+    """Which family a model is of, before its weights are fetched.
+
+    Raises:
+        InputError: it is of none that cupl knows.
+
+    """
+    from cupl.encoders.clip import ClipEncoder
+    from cupl.encoders.siglip import SiglipEncoder
+
+    try:
+        kind = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{name} holds no model: its config.json is unusable") from error
+    families: tuple[type[DualEncoder], ...] = (ClipEncoder, SiglipEncoder)
+    for family in families:
+        if kind == family.kind:
+            return family
+    if kind == "siglip2":
+        raise InputError(
+            f"{name} is a model of type 'siglip2', which reads images of any shape (NaFlex); take "
+            "a SigLIP 2 of fixed resolution, such as google/siglip2-base-patch16-224"
+        )
+    kinds = " or ".join(f"{family.family} model (type {family.kind!r})" for family in families)
+    raise InputError(
+        f"{name} is a model of type {kind!r:.60}; an encoder needs a whole {kinds}, with a text "
+        "and an image tower"
+    )

@@ -1,0 +1,265 @@
+"""What the dual encoders of the transformers library have in common: files, images, identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from logging import CRITICAL
+from pickle import UnpicklingError
+from typing import Any, ClassVar, Self
+
+import torch
+from PIL.Image import Image
+from transformers import AutoTokenizer
+from transformers.utils import logging
+
+from cupl.encoders import preprocess
+from cupl.encoders.batching import Tokens, encode_images, encode_unique_texts, tokenize
+from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
+from cupl.encoders.fingerprint import digest_of_weights, remembered
+from cupl.encoders.hub import ModelFiles, fetch_weights, first_line, missing_config, weight_files
+from cupl.errors import InputError
+
+_TOWER_SETTINGS = ("hidden_act", "layer_norm_eps", "num_attention_heads")
+_IMAGE_SETTINGS = (
+    "do_resize",
+    "size",
+    "resample",
+    "do_center_crop",
+    "crop_size",
+    "do_rescale",
+    "rescale_factor",
+    "do_normalize",
+    "image_mean",
+    "image_std",
+)
+_IMAGES_ON_CPU, _IMAGES_ON_GPU = 16, 256
+
+
+class DualEncoder(ABC):
+    """A model of transformers as an :class:`~cupl.encoders.protocol.Encoder`.
+
+    A family says which classes of transformers it is made of and how its texts are encoded. Text
+    is always text: a prompt that spells a special token does not contain it.
+    """
+
+    kind: ClassVar[str]
+    """``model_type`` in the configuration."""
+    family: ClassVar[str]
+    model_class: ClassVar[Any]
+    processor_class: ClassVar[Any]
+    tokenizer_class: ClassVar[Any] = AutoTokenizer
+
+    def __init__(
+        self,
+        files: ModelFiles,
+        model: Any,
+        tokenizer: Any,
+        processor: Any,
+        device: torch.device,
+        dtype: torch.dtype,
+        batch_size: int | str,
+    ) -> None:
+        self.id = files.name
+        self.revision = files.revision
+        self.max_tokens = int(model.config.text_config.max_position_embeddings)
+        self.logit_scale = model.logit_scale.exp().item()
+        bias = getattr(model, "logit_bias", None)
+        self.logit_bias: float | None = None if bias is None else bias.item()
+        self.device = device
+        self.precision = str(dtype).removeprefix("torch.")
+        self.image_side = int(model.config.vision_config.image_size)
+        self.image_batch = resolve_batch(batch_size, device, _IMAGES_ON_CPU, _IMAGES_ON_GPU)
+        self._tokenizer = tokenizer
+        self._processor = processor
+        self._weights = weight_files(files.folder)
+        self._model = model
+        self.dim = self._width()
+        if dtype != torch.float32:
+            _ = self.fingerprint  # of the weights as they are, not as they are rounded here
+        self._model = model.to(device, dtype)
+
+    @classmethod
+    def load(
+        cls,
+        files: ModelFiles,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_size: int | str = "auto",
+    ) -> Self:
+        """Load a model whose configuration was found.
+
+        Code that comes with a model is never run. Weights are read from safetensors, or where a
+        model has none, as ``openai/clip-vit-base-patch32``, from a pickle with PyTorch's
+        ``weights_only`` loader, which makes nothing but tensors.
+
+        Args:
+            files: see :func:`~cupl.encoders.hub.find_model`.
+            device: see :func:`~cupl.encoders.device.resolve_device`.
+            precision: see :func:`~cupl.encoders.device.resolve_precision`.
+            batch_size: images at once; see :func:`~cupl.encoders.device.resolve_batch`.
+
+        Raises:
+            InputError: the model is incomplete or damaged, or a setting is wrong.
+            ServerError: the model is not on disk, and the hub cannot be reached or refuses.
+
+        """
+        place = resolve_device(device)
+        dtype = resolve_precision(precision, place)
+        resolve_batch(batch_size, place, 1, 1)
+        missing = missing_config(files.folder)
+        if missing is not None:
+            raise InputError(
+                f"{files.name} is no whole {cls.family} model: there is no {missing} in it"
+            )
+        safetensors = fetch_weights(files)
+        try:
+            with _quiet():
+                model, tokenizer, processor = cls._read(files, safetensors)
+        except InputError:
+            raise
+        except UnpicklingError as error:
+            raise InputError(
+                f"the weights of {files.name} are damaged, or hold more than tensors and could run "
+                "code; use a model with safetensors weights"
+            ) from error
+        except Exception as error:  # a damaged file fails in the parser of whichever library
+            raise InputError(
+                f"{files.name} cannot be loaded as a {cls.family} model: {first_line(error)}"
+            ) from error
+        cls._check_tokenizer(files.name, model, tokenizer)
+        _check_image_size(files.name, model, processor)
+        return cls(files, model, tokenizer, processor, place, dtype, batch_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over the weights, the activations, the tokenizer and the image preprocessing."""
+        config, image = self._model.config, self._processor.to_dict()
+        tokenizer = json.loads(self._tokenizer.backend_tokenizer.to_str())
+        settings = {
+            "text": {key: getattr(config.text_config, key) for key in _TOWER_SETTINGS},
+            "vision": {key: getattr(config.vision_config, key) for key in _TOWER_SETTINGS},
+            "image": {key: image.get(key) for key in _IMAGE_SETTINGS},
+            # These two change with every call of the tokenizer.
+            "tokenizer": {**tokenizer, "truncation": None, "padding": None},
+            "weights": remembered(self._weights, lambda: digest_of_weights(self._model)),
+            **self._text_settings(),
+        }
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of each text before truncation, special tokens included."""
+        return [len(tokens) for tokens in tokenize(self._tokenizer, texts, limit=None)]
+
+    @torch.inference_mode()
+    def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
+        """Projected text embeddings, float32 ``[len(texts), dim]`` on the CPU, not normalised.
+
+        A text longer than ``max_tokens`` is cut, and its end token put at its end.
+        """
+        if not texts:
+            return torch.empty(0, self.dim)
+        return encode_unique_texts(
+            texts,
+            lambda unique: tokenize(self._tokenizer, unique, self.max_tokens),
+            self._encode_tokens,
+        )
+
+    def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
+        """Projected image embeddings, float32 ``[len(images), dim]`` on the CPU, not normalised."""
+        return encode_images(self, images)
+
+    def prepare(self, image: Image) -> torch.Tensor:
+        """The pixels of an image as the image tower reads them, float32 ``[3, side, side]``."""
+        return preprocess.prepare(image, self._processor)
+
+    @torch.inference_mode()
+    def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
+        """Projected embeddings of ``[images, 3, side, side]``; see :meth:`encode_images`."""
+        batches = torch.split(images, self.image_batch)
+        parts = [encode_halving(self._encode_pixels, batch) for batch in batches]
+        return torch.cat([torch.empty(0, self.dim), *parts])
+
+    def _encode_pixels(self, batch: Any) -> torch.Tensor:
+        return self._project(batch.to(self.device, self._dtype)).float().cpu()
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        dtype: torch.dtype = self._model.dtype
+        return dtype
+
+    @abstractmethod
+    def _width(self) -> int:
+        """Width of the common space."""
+
+    def _text_settings(self) -> dict[str, Any]:
+        """What of a family beside its weights and tokenizer decides a text's vector."""
+        return {}
+
+    @abstractmethod
+    def _encode_tokens(self, tokens: list[Tokens]) -> torch.Tensor:
+        """Projected embeddings of different texts, ``[texts, dim]``."""
+
+    @abstractmethod
+    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Projected embeddings of ``[images, 3, side, side]``, on the device of the model."""
+
+    @classmethod
+    @abstractmethod
+    def _check_tokenizer(cls, name: str, model: Any, tokenizer: Any) -> None:
+        """Refuse a tokenizer that does not belong to the model, with an :class:`InputError`."""
+
+    @classmethod
+    def _read(cls, files: ModelFiles, safetensors: bool) -> tuple[Any, Any, Any]:
+        """Model, tokenizer and image processor."""
+        loaded: Any = cls.model_class.from_pretrained(
+            files.folder,
+            local_files_only=True,
+            use_safetensors=safetensors,
+            weights_only=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+        model, report = loaded
+        missing = sorted(report["missing_keys"])
+        if missing:  # transformers fills these with random numbers
+            raise InputError(
+                f"{files.name} is no whole {cls.family} model: {len(missing)} of its weights are "
+                f"missing, such as {missing[0]}; a text and an image tower with projections are "
+                "needed"
+            )
+        tokenizer = cls.tokenizer_class.from_pretrained(
+            files.folder, local_files_only=True, trust_remote_code=False
+        )
+        # By name: the automatic choice takes torchvision where it is installed, and its pixels
+        # differ from Pillow's, which are those the models were trained on.
+        processor = cls.processor_class.from_pretrained(files.folder, local_files_only=True)
+        return model, tokenizer, processor
+
+
+def _check_image_size(name: str, model: Any, processor: Any) -> None:
+    side = model.config.vision_config.image_size
+    size = processor.crop_size if processor.do_center_crop else processor.size
+    if (size["height"], size["width"]) != (side, side):
+        raise InputError(
+            f"the image preprocessing of {name} makes {size['height']} x {size['width']} pixels, "
+            f"but its model reads {side} x {side}"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the progress bars and warnings of transformers, which then are as they were."""
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(CRITICAL)
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -1,0 +1,199 @@
+"""What in a bank did it: its questions, how many prompts it needs, which prompts mislead."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.embedding.class_vectors import Provenance
+from cupl.embedding.normalize import unit
+from cupl.embedding.pooling import POOLINGS
+from cupl.evaluation.metrics import LONGEST_LIST, Booleans, ImageRanks, intervals, mcnemar
+from cupl.evaluation.schema import (
+    ClassAccuracy,
+    ClassDrop,
+    Comparison,
+    CurvePoint,
+    MisleadingPrompt,
+    QuestionEffect,
+)
+
+_DRAWS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Described:
+    """A bank's prompts and images in one space.
+
+    Attributes:
+        bank: the classes.
+        prompts: float32 ``[prompts, dim]``, class after class as in the bank.
+        images: float32 ``[images, dim]`` of length 1.
+        targets: int64 ``[images]``.
+        provenance: of the bank's class vectors.
+
+    """
+
+    bank: PromptBank
+    prompts: torch.Tensor
+    images: torch.Tensor
+    targets: torch.Tensor
+    provenance: Provenance
+
+    @cached_property
+    def class_of(self) -> torch.Tensor:
+        """Class of each prompt, int64 ``[prompts]``."""
+        sizes = torch.tensor([len(entry.texts) for entry in self.bank])
+        return torch.repeat_interleave(sizes)
+
+    @cached_property
+    def questions(self) -> list[str]:
+        """Question of each prompt, with ``{}`` in place of the class name."""
+        return [
+            question
+            for entry in self.bank
+            for asked, texts in entry.prompts.items()
+            for question in [without_name(asked, entry)] * len(texts)
+        ]
+
+    def right(self, kept: torch.Tensor) -> Booleans:
+        """Which images the prompts have right that a mask ``[prompts]`` keeps, one a class or more.
+
+        ``[images]``.
+        """
+        pooled = POOLINGS[self.provenance.pooling](self.prompts[kept], self.class_of[kept])
+        right: Booleans = ((self.images @ pooled.T).argmax(dim=1) == self.targets).numpy()
+        return right
+
+
+def without_name(question: str, entry: ClassPrompts) -> str:
+    """What a question asks of every class: ``{}`` where it names this one, and no article there."""
+    names = sorted((entry.name, *entry.aliases), key=len, reverse=True)
+    pattern = "|".join(re.escape(name) for name in names)
+    open_question = re.sub(rf"(?<!\w)(?:{pattern})(?!\w)", "{}", question, flags=re.IGNORECASE)
+    return re.sub(r"\b(?:an?|the) \{\}", "{}", open_question, flags=re.IGNORECASE)
+
+
+def question_effects(described: Described, whole: Booleans) -> list[QuestionEffect]:
+    """Leave one question out: most helpful first, none where there is one question only.
+
+    A class all of whose prompts answer the question keeps them. Of many questions, as where each
+    class has its own, these are the ``LONGEST_LIST`` with the most prompts.
+
+    Args:
+        described: the bank.
+        whole: ``[images]``, which of them all prompts have right.
+
+    """
+    questions = np.array(described.questions, dtype=object)
+    if len(set(described.questions)) < 2:
+        return []
+    different = [question for question, _ in Counter(described.questions).most_common(LONGEST_LIST)]
+    targets, rights, masks = described.targets.numpy(), [], []
+    for question in different:
+        asked = torch.from_numpy(questions == question)
+        left = torch.bincount(described.class_of[~asked], minlength=len(described.bank))
+        rights.append(described.right(~asked | (left == 0)[described.class_of]))
+        masks.append(asked)
+    rows = np.stack([whole.astype(float) - right for right in rights])
+    gains = intervals(rows, targets, [False] * len(rows))
+    effects = []
+    for question, asked, right, gain in zip(different, masks, rights, gains, strict=True):
+        won, lost, p = mcnemar(whole, right)
+        effects.append(QuestionEffect(
+            question=question, prompts=int(asked.sum()),
+            classes=len(set(described.class_of[asked].tolist())), top1_without=float(right.mean()),
+            comparison=Comparison(
+                to="the bank without it", difference=gain, won=won, lost=lost, p=p
+            ),
+        ))  # fmt: skip
+    return sorted(effects, key=lambda effect: -effect.comparison.difference.value)
+
+
+def accuracy_curve(described: Described, whole: Booleans) -> list[CurvePoint]:
+    """Top-1 accuracy with 1, 2, 4, ... prompts of each class, up to all of them.
+
+    A class with fewer prompts gives all of its.
+    """
+    sizes = torch.bincount(described.class_of)
+    most, points = int(sizes.max()), []
+    numbers = [2**power for power in range(most.bit_length()) if 2**power < most]
+    generator = torch.Generator().manual_seed(0)
+    for number in numbers:
+        values = []
+        for _ in range(_DRAWS):
+            # Shuffle, then count within each class: the first so many are kept.
+            order = torch.randperm(len(described.class_of), generator=generator)
+            order = order[described.class_of[order].argsort(stable=True)]
+            starts = torch.cumsum(sizes, 0) - sizes
+            place = torch.arange(len(order)) - starts[described.class_of[order]]
+            kept = torch.zeros(len(order), dtype=torch.bool)
+            kept[order[place < number]] = True
+            values.append(float(described.right(kept).mean()))
+        mean = sum(values) / len(values)
+        points.append(CurvePoint(prompts=number, value=mean, low=min(values), high=max(values)))
+    all_of_them = float(whole.mean())
+    points.append(CurvePoint(prompts=most, value=all_of_them, low=all_of_them, high=all_of_them))
+    return points
+
+
+def misleading_prompts(described: Described, whole: ImageRanks) -> list[MisleadingPrompt]:
+    """Prompts that draw images of other classes to their own, the most images first.
+
+    Of a class that an image was wrongly given, the prompt closest to the image is to blame.
+    """
+    owners = [asked for entry in described.bank for asked in entry.question_prompt_pairs]
+    directions, wrong = unit(described.prompts), torch.from_numpy(whole.ranks != 1)
+    predicted = torch.from_numpy(whole.predicted)
+    rows: dict[int, list[float]] = {}
+    closest_of_true = _closest(described, directions, described.targets, wrong)
+    closest_of_given = _closest(described, directions, predicted, wrong)
+    for image, (prompt, cosine) in closest_of_given.items():
+        rows.setdefault(prompt, []).append(cosine - closest_of_true[image][1])
+    ranked = sorted(rows.items(), key=lambda row: (-len(row[1]), -sum(row[1]), row[0]))
+    return [
+        MisleadingPrompt(prompt=owners[prompt][1], question=owners[prompt][0],
+             name=str(described.bank.classes[int(described.class_of[prompt])].label),
+             images=len(margins), margin=sum(margins) / len(margins))
+        for prompt, margins in ranked[:LONGEST_LIST]
+    ]  # fmt: skip
+
+
+def _closest(
+    described: Described, directions: torch.Tensor, classes: torch.Tensor, which: torch.Tensor
+) -> dict[int, tuple[int, float]]:
+    """For some images the closest prompt of a class of each, and its cosine."""
+    found: dict[int, tuple[int, float]] = {}
+    for number in sorted(set(classes[which].tolist())):
+        images = (which & (classes == number)).nonzero()[:, 0]
+        prompts = (described.class_of == number).nonzero()[:, 0]
+        cosines = described.images[images] @ directions[prompts].T
+        best, place = cosines.max(dim=1)
+        found.update(
+            zip(
+                images.tolist(),
+                zip(prompts[place].tolist(), best.tolist(), strict=True),
+                strict=True,
+            )
+        )
+    return found
+
+
+def widest_losses(
+    bank: Sequence[ClassAccuracy], control: Sequence[ClassAccuracy]
+) -> list[ClassDrop]:
+    """Classes on which the bank does worse than a control, the widest loss first."""
+    losses = [
+        ClassDrop(name=ours.name, id=ours.id, images=ours.images, bank=ours.accuracy,
+                  control=theirs.accuracy)
+        for ours, theirs in zip(bank, control, strict=True)
+        if ours.accuracy < theirs.accuracy
+    ]  # fmt: skip
+    return sorted(losses, key=lambda loss: loss.bank - loss.control)[:LONGEST_LIST]

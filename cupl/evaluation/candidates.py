@@ -1,0 +1,131 @@
+"""Who enters an evaluation: banks of the same classes, and the controls that they have to beat."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cupl.bank.labels import ClassLabel
+from cupl.bank.lookup import ClassIndex
+from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.bank.templates import fill_templates
+from cupl.embedding.bank_encoding import TEMPLATE
+from cupl.errors import InputError
+from cupl.evaluation.controls import SEEDED, control_banks
+
+CandidateKind = Literal["bank", "control"]
+CONTROLS = ("photo", "names", "random-words", "shuffled")
+SEEDS = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A bank or a control, before it is judged.
+
+    Attributes:
+        kind: which of the two it is.
+        banks: its prompts; of a control that is drawn at random one bank for each seed.
+        templates: added to the prompts of each class.
+
+    """
+
+    kind: CandidateKind
+    banks: list[PromptBank]
+    templates: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Of the bank or the control."""
+        return self.banks[0].name
+
+
+def make_candidates(
+    banks: Sequence[PromptBank],
+    controls: Sequence[str] = CONTROLS,
+    *,
+    seeds: int = SEEDS,
+    templates: Sequence[str] = (),
+) -> list[Candidate]:
+    """Banks, and the controls that are made of the first.
+
+    Args:
+        banks: see :func:`align`.
+        controls: names, random-words, shuffled, or the name or file of a set of templates.
+        seeds: how often random-words and shuffled are drawn.
+        templates: added to the prompts of every bank, and of the random and shuffled controls.
+
+    Raises:
+        InputError: the banks have different classes, two have one name, or a control cannot be
+            made.
+
+    """
+    aligned, more = align(banks), tuple(templates)
+    candidates = [Candidate("bank", [bank], more) for bank in aligned]
+    for control in controls:
+        try:
+            drawn = control_banks(aligned[0], control, seeds)
+        except InputError as error:
+            raise InputError(f"{error}; or leave out the control {control!r:.100}") from error
+        candidates.append(Candidate("control", drawn, more if control in SEEDED else ()))
+    names = Counter(candidate.name for candidate in candidates)
+    if twice := [name for name, number in names.items() if number > 1]:
+        raise InputError(
+            f"two banks or controls are named {twice[0]!r:.100}: change the name that stands in a "
+            "bank's file"
+        )
+    return candidates
+
+
+def align(banks: Sequence[PromptBank]) -> list[PromptBank]:
+    """The banks with the classes of the first, in its order and by its names.
+
+    What others have beside these is left out.
+
+    Raises:
+        InputError: a bank lacks one of these classes.
+
+    """
+    first = banks[0]
+    aligned = [first]
+    for bank in banks[1:]:
+        index = ClassIndex([entry.label for entry in bank])
+        found = [_same_class(entry.label, index) for entry in first]
+        missing = [entry.label for entry, place in zip(first, found, strict=True) if place is None]
+        if missing:
+            more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+            raise InputError(
+                f"the bank {bank.name!r:.100} has no class {str(missing[0])!r:.100}{more}, which "
+                f"{first.name!r:.100} has: banks are compared on the same classes"
+            )
+        pairs = zip(first, found, strict=True)
+        entries = [_renamed(bank.classes[i], like) for like, i in pairs if i is not None]
+        aligned.append(bank.model_copy(update={"classes": entries}))
+    return aligned
+
+
+def _renamed(entry: ClassPrompts, like: ClassPrompts) -> ClassPrompts:
+    """The prompts of ``entry`` under the names of ``like``; its own name becomes an alias."""
+    names = dict.fromkeys([*like.aliases, entry.name])
+    names.pop(like.name, None)
+    label = {"name": like.name, "id": like.id, "aliases": list(names)}
+    return entry.model_copy(update=label)
+
+
+def _same_class(label: ClassLabel, index: ClassIndex) -> int | None:
+    texts = [label.id, label.name, *label.aliases]
+    places = (index.find(text) for text in texts if text is not None)
+    return next((place for place in places if place is not None), None)
+
+
+def with_templates(bank: PromptBank, templates: Sequence[str]) -> PromptBank:
+    """The bank with hand-written templates among the prompts of each class."""
+    if not templates:
+        return bank
+    filled = fill_templates(templates, [entry.label for entry in bank])
+    entries = [
+        entry.model_copy(update={"prompts": {**entry.prompts, TEMPLATE: texts}})
+        for entry, texts in zip(bank, filled, strict=True)
+    ]
+    return bank.model_copy(update={"classes": entries})

@@ -1,0 +1,1 @@
+"""From class names to a prompt bank: plan, ask, filter, collect."""

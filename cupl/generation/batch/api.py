@@ -1,0 +1,241 @@
+"""The Batch API of OpenAI, through ``files`` and ``batches`` of the ``openai`` package.
+
+https://developers.openai.com/api/docs/guides/batch
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from cupl.errors import CuplError, InputError, ServerError
+from cupl.llm.errors import to_server_error
+from cupl.llm.openai import OpenAIServer, key_for
+from cupl.llm.protocol import RetryableError
+from cupl.llm.redaction import redact, secrets_of
+
+MAX_RESULT = 4 * 10**9
+"""Bytes of the largest result file that is fetched: ten answers to each of 50,000 requests have
+some 10 % of it."""
+_OVER = ("completed", "failed", "expired", "cancelled")
+_MOST_BATCHES = 10_000
+_TIMEOUT = 600.0
+_HASH, _FILE = "cupl_sha256", "cupl_file"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the server says of a batch."""
+
+    id: str
+    status: str
+    completed: int
+    failed: int
+    total: int
+    created: int
+    """Seconds since 1970."""
+    file: str
+    """Name of the file of requests, if cupl submitted it."""
+    sha256: str
+    """Of that file."""
+    output_file: str | None
+    error_file: str | None
+    problems: tuple[str, ...]
+    """Why it failed as a whole."""
+
+    @property
+    def over(self) -> bool:
+        """Nothing more comes."""
+        return self.status in _OVER
+
+    @property
+    def repeatable(self) -> bool:
+        """To submit the same file again pays for nothing twice: this one ended without answers."""
+        return self.over and self.status != "completed" and not self.completed
+
+
+class BatchServer:
+    """A server with the endpoints ``files`` and ``batches``.
+
+    Args:
+        base_url: see :func:`cupl.llm.openai.endpoint_of`.
+
+    Raises:
+        InputError: the address is none.
+        ServerError: OpenAI itself is meant and there is no key.
+
+    """
+
+    def __init__(self, base_url: str | None = None) -> None:
+        import httpx2
+        from openai import OpenAI
+
+        self._server = OpenAIServer(base_url)
+        self.endpoint = self._server.endpoint
+        self._client = OpenAI(
+            api_key=key_for(self.endpoint),
+            base_url=self._server.base_url,
+            max_retries=0,  # a batch that was made unheard would be made and paid for twice
+            timeout=httpx2.Timeout(_TIMEOUT, connect=20.0),
+        )
+
+    def __enter__(self) -> BatchServer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._client.close()
+
+    def batches(self) -> Iterator[Batch]:
+        """Every batch that cupl submitted, the newest first.
+
+        Raises:
+            ServerError: the server does not say.
+
+        """
+        seen: set[str] = set()
+        with self._explained("batches"):
+            for answer in itertools.islice(self._client.batches.list(limit=100), _MOST_BATCHES):
+                batch = _read(answer)
+                if batch.id in seen:
+                    return  # a server without pages gives the first one for ever
+                seen.add(batch.id)
+                if batch.sha256:
+                    yield batch
+
+    def batch(self, id: str) -> Batch:
+        """One batch.
+
+        Raises:
+            InputError: that is no id.
+            ServerError: there is none, or the server does not say.
+
+        """
+        if not id.strip():
+            raise InputError("the id of a batch is not empty")
+        with self._explained(f"batch {id!r}"):
+            return _read(self._client.batches.retrieve(id))
+
+    def submit(self, path: Path, sha256: str, url: str) -> Batch:
+        """Upload a file of requests and have it answered, which costs money.
+
+        Args:
+            path: the file.
+            sha256: of its content, by which the batch is found again.
+            url: of all requests in it.
+
+        Raises:
+            ServerError: the server says no; whether a batch was made is not known if it said
+                nothing.
+
+        """
+        name = f"{path.stem}.jsonl"  # what OpenAI wants it to end with
+        with self._explained("Batch API"), path.open("rb") as file:
+            uploaded = self._client.files.create(file=(name, file), purpose="batch")
+            return _read(
+                self._client.batches.create(
+                    input_file_id=_text(uploaded, "id") or _unreadable(),
+                    endpoint=url,  # type: ignore[arg-type]
+                    completion_window="24h",
+                    metadata={_HASH: sha256, _FILE: path.name[:512]},
+                )
+            )
+
+    def download(self, file_id: str, to: BinaryIO) -> int:
+        """Write the content of a file, piece by piece.
+
+        Returns:
+            Its bytes.
+
+        Raises:
+            ServerError: the server does not give it, or it is not what a result file can be.
+
+        """
+        size = 0
+        with self._explained(f"file {file_id!r}"):
+            answer = self._client.files.with_streaming_response.content(file_id)
+            with answer as content:
+                for chunk in content.iter_bytes(2**16):
+                    size += len(chunk)
+                    if size > MAX_RESULT:
+                        raise ServerError(
+                            f"{self.endpoint} sends more than {MAX_RESULT // 10**9} GB as "
+                            f"{file_id!r}; nothing was kept"
+                        )
+                    to.write(chunk)
+        return size
+
+    @contextlib.contextmanager
+    def _explained(self, asked: str) -> Iterator[None]:
+        """What the SDK raises may hold a key: "from None" keeps it out of tracebacks."""
+        import httpx2
+        from openai import APIError
+
+        try:
+            yield
+        except APIError as error:
+            said = to_server_error(error, self.endpoint, asked, *secrets_of(self._server.base_url))
+            if isinstance(said, RetryableError) and said.limited:
+                said = ServerError(f"{self.endpoint} limits the rate; try again in some minutes")
+            raise said from None
+        except CuplError:
+            raise
+        except httpx2.HTTPError:
+            raise ServerError(f"{self.endpoint} broke off; try again") from None
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            raise ServerError(
+                f"{self.endpoint} did not answer as a Batch API does; is it the right URL?"
+            ) from None
+
+
+def _read(answer: object) -> Batch:
+    """A batch from what the SDK made of the server's answer, which it does not check.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    counts, metadata = getattr(answer, "request_counts", None), getattr(answer, "metadata", None)
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    problems = getattr(getattr(answer, "errors", None), "data", None)
+    return Batch(
+        id=_text(answer, "id") or _unreadable(),
+        status=_text(answer, "status") or _unreadable(),
+        completed=_number(counts, "completed"),
+        failed=_number(counts, "failed"),
+        total=_number(counts, "total"),
+        created=_number(answer, "created_at"),
+        file=str(metadata.get(_FILE) or ""),
+        sha256=str(metadata.get(_HASH) or ""),
+        output_file=_text(answer, "output_file_id"),
+        error_file=_text(answer, "error_file_id"),
+        problems=tuple(map(_problem, problems[:3] if isinstance(problems, list) else ())),
+    )
+
+
+def _problem(error: Any) -> str:
+    line = _number(error, "line")
+    return (f"line {line}: " if line else "") + redact(_text(error, "message") or "no reason given")
+
+
+def _text(answer: object, name: str) -> str | None:
+    value = getattr(answer, name, None)
+    return value if isinstance(value, str) and value else None
+
+
+def _number(answer: object, name: str) -> int:
+    value = getattr(answer, name, None)
+    return value if type(value) is int and 0 <= value < 2**53 else 0
+
+
+def _unreadable() -> str:
+    raise ValueError("not a batch")

@@ -1,0 +1,332 @@
+"""The response cache: one JSON text for each answered sample, on disk the moment it arrives."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, get_args, get_type_hints
+
+import diskcache
+
+from cupl.errors import CuplError, InputError
+from cupl.io.paths import cache_dir
+from cupl.io.sqlite import PlainDisk
+from cupl.llm.protocol import Failure, Response
+
+try:
+    import fcntl
+except ImportError:  # Windows: two runs at once may ask for the same answer
+    fcntl = None  # type: ignore[assignment]
+
+CacheEntry = Response | Failure
+Addition = Literal["new", "same", "different"]
+
+_LOCKS = "cache.db.claims"  # diskcache takes what is named like its database for its own
+_LATEST = 250_000_000_000  # in the year 9892: a date in every time zone
+_TYPES: dict[type, dict[str, tuple[type, ...]]] = {
+    kind: {name: get_args(hint) or (hint,) for name, hint in get_type_hints(kind).items()}
+    for kind in (Response, Failure)
+}
+_SETTINGS = {
+    "eviction_policy": "none",
+    "cull_limit": 0,
+    "disk_min_file_size": 1 << 30,  # no files beside the database: they know no transaction
+    "sqlite_cache_size": 2048,  # pages of 4 kB, so that memory stays flat
+    "sqlite_mmap_size": 0,  # a fault of the disk is an error then, and not the process's end
+    "sqlite_synchronous": 1,  # a power cut may cost the last moments; the database stays whole
+}
+_WAYS_OUT = {
+    "SQLITE_FULL": "free space on the disk, then run the same command again",
+    "SQLITE_IOERR": "see that the disk is sound and has space, then run the same command again",
+    "SQLITE_BUSY": "another process holds it: run the same command again when that has ended",
+    "SQLITE_READONLY": "make it writable, or choose another with --cache",
+    "SQLITE_NOTADB": "restore it from a copy or an export, or choose another with --cache",
+    "SQLITE_CANTOPEN": "make it readable and writable, or choose another with --cache",
+}
+_RESCUE = (
+    "'cupl cache verify' says what is wrong, 'cupl cache export' saves what can be read of it, "
+    "and --cache chooses another"
+)
+
+
+class _TextDisk(PlainDisk):
+    cache, value, value_name = "the response cache", str, "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entry as it lies in the cache."""
+
+    key: str
+    entry: CacheEntry
+    time: int
+    """Seconds since 1970 at which it was stored."""
+
+
+def entry_to_json(entry: CacheEntry, now: int) -> str:
+    """The JSON text, in ASCII, of an entry that is stored at ``now``."""
+    kind = "failure" if isinstance(entry, Failure) else "answer"
+    values = {name: getattr(entry, name) for name in _TYPES[type(entry)]}
+    return json.dumps({kind: values, "stored": now}, separators=(",", ":"))
+
+
+def entry_from_json(key: str, text: str) -> Stored:
+    """An entry from its JSON text.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    try:
+        return entry_from_data(key, json.loads(text))
+    except RecursionError as error:
+        raise ValueError("JSON of too many levels") from error
+
+
+def entry_from_data(key: str, data: object) -> Stored:
+    """An entry from the object that its JSON text stands for.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    with contextlib.suppress(TypeError):
+        match data:
+            case {"answer": dict(fields), "stored": int(stored), **rest}:
+                entry: CacheEntry = Response(**fields)
+            case {"failure": dict(fields), "stored": int(stored), **rest}:
+                entry = Failure(**fields)
+            case _:
+                raise ValueError("no entry of the response cache")
+        dated = not isinstance(stored, bool) and 0 <= stored <= _LATEST
+        if dated and not rest and _has_declared_types(entry):
+            return Stored(key, entry, stored)
+    raise ValueError("an entry of the response cache whose fields are not what they must be")
+
+
+def _has_declared_types(entry: CacheEntry) -> bool:
+    for name, declared in _TYPES[type(entry)].items():
+        if type(getattr(entry, name)) not in declared:  # a bool would be an int for isinstance
+            return False
+    return True
+
+
+def cache_folder(folder: str | os.PathLike[str] | None) -> Path:
+    """Where a cache lies; None for the usual place, ``~`` and ``$VARIABLE`` as in a shell."""
+    if folder is None:
+        return cache_dir() / "responses"
+    # diskcache does the same to what it is given, and the two must not differ.
+    return Path(os.path.expandvars(Path(folder).expanduser()))
+
+
+@contextlib.contextmanager
+def explained(folder: Path) -> Iterator[None]:
+    """Turn what a database and a disk can raise into one sentence with a way out.
+
+    Raises:
+        InputError: in the place of each of those errors.
+
+    """
+    try:
+        yield
+    except CuplError:
+        raise  # some are an OSError too
+    except (OSError, sqlite3.Error, diskcache.Timeout, ValueError, TypeError) as error:
+        cause: BaseException = error
+        # diskcache reports as a Timeout what is none, and fails to roll back what is rolled back.
+        while isinstance(cause.__context__, sqlite3.Error):
+            cause = cause.__context__
+        name = getattr(cause, "sqlite_errorname", "")
+        ways_out = (way for start, way in _WAYS_OUT.items() if name.startswith(start))
+        why, way_out = str(cause), next(ways_out, _RESCUE)
+        if isinstance(cause, OSError):
+            why, way_out = cause.strerror or why, "mend that, or choose another with --cache"
+        raise InputError(
+            f"the response cache {folder} cannot be used ({why}); nothing in it was deleted; "
+            f"{way_out}"
+        ) from error
+
+
+class ResponseCache:
+    """Answers on disk, for any number of processes at once.
+
+    Args:
+        folder: where it lies; made, for its owner's eyes alone, if it is not there.
+        clock: the time now, in seconds since 1970.
+
+    Raises:
+        InputError: the folder cannot be used or is damaged; nothing in it is deleted.
+
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = cache_folder(folder)
+        self._clock = clock
+        self._claimed: set[str] = set()
+        with explained(self.folder), contextlib.ExitStack() as resources:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._locks = resources.enter_context((self.folder / _LOCKS).open("ab"))
+            cache = diskcache.Cache(str(self.folder), disk=_TextDisk, timeout=60, **_SETTINGS)
+            self._cache = resources.enter_context(cache)
+            self._resources = resources.pop_all()
+
+    def __enter__(self) -> ResponseCache:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._resources.close()
+
+    def get(self, key: str) -> CacheEntry | None:
+        """What is known of an answer, or None.
+
+        Raises:
+            InputError: the cache is damaged.
+
+        """
+        with explained(self.folder):
+            stored = self._get(key)
+            return stored.entry if stored else None
+
+    def is_answered(self, key: str) -> bool:
+        """Whether there is an answer, without reading it; several times as fast as :meth:`get`.
+
+        Raises:
+            InputError: the cache is damaged.
+
+        """
+        with explained(self.folder):
+            text = self._cache.get(key)
+            return text is not None and text.startswith('{"answer":')
+
+    def put(self, entries: Mapping[str, CacheEntry]) -> None:
+        """Keep what one request brought: all of it or, if this process is killed, nothing.
+
+        An answer that is there stays, whatever two runs at once bring; a failure gives way.
+
+        Raises:
+            InputError: it cannot be written, for example because the disk is full.
+
+        """
+        now = int(self._clock())
+        texts = {key: entry_to_json(entry, now) for key, entry in entries.items()}
+        with self._transaction():
+            for key, text in texts.items():
+                old = self._get(key)
+                if old is None or isinstance(old.entry, Failure):
+                    self._cache.set(key, text)
+
+    def add(self, entries: Iterable[Stored]) -> Counter[Addition]:
+        """Take over entries of another cache with their times: all of them or none.
+
+        What is there stays, but for a failure where an answer comes.
+
+        Returns:
+            How many were new, the same as what is there, or different from it and left out.
+
+        Raises:
+            InputError: they cannot be written.
+
+        """
+        result: Counter[Addition] = Counter()
+        with self._transaction():
+            for new in entries:
+                old = self._get(new.key)
+                healed = old and isinstance(old.entry, Failure) and isinstance(new.entry, Response)
+                if old is None or healed:
+                    self._cache.set(new.key, entry_to_json(new.entry, new.time))
+                    result["new"] += 1
+                else:
+                    result["same" if old.entry == new.entry else "different"] += 1
+        return result
+
+    def remove(self, keys: Iterable[str], before: int) -> int:
+        """Remove those of the entries that were stored before a time, all of them or none.
+
+        Args:
+            keys: the entries; another run may have replaced some in the meantime.
+            before: seconds since 1970.
+
+        Returns:
+            How many were removed.
+
+        Raises:
+            InputError: the cache is damaged or cannot be written.
+
+        """
+        removed = 0
+        with self._transaction():
+            for key in keys:
+                stored = self._get(key)
+                if stored and stored.time < before:
+                    removed += self._cache.delete(key)
+        return removed
+
+    @contextlib.contextmanager
+    def claim(self, name: str) -> Iterator[bool]:
+        """Say that we ask for something; False where somebody else does at the moment.
+
+        The claim is a lock on one byte of a file, so it ends with the process, however that ends.
+        """
+        mine = self._lock(name)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._unlock(name)
+
+    def __len__(self) -> int:
+        with explained(self.folder):
+            return len(self._cache)
+
+    def _get(self, key: str) -> Stored | None:
+        text = self._cache.get(key)
+        return None if text is None else entry_from_json(key, text)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        # With retry=True diskcache tries for ever also what is not a matter of time.
+        with explained(self.folder), self._cache.transact():
+            yield
+
+    def _lock(self, name: str) -> bool:
+        if name in self._claimed:  # a process does not lock itself out
+            return False
+        if fcntl is not None:
+            try:
+                fcntl.lockf(self._locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
+            except (BlockingIOError, PermissionError):
+                return False
+            except OSError:
+                pass  # a file system without locks: at worst two runs ask for the same
+        self._claimed.add(name)
+        return True
+
+    def _unlock(self, name: str) -> None:
+        self._claimed.remove(name)
+        if fcntl is not None:
+            with contextlib.suppress(OSError):
+                fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, _place(name))
+
+
+def _place(name: str) -> int:
+    """The byte of the lock file that stands for a name."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])

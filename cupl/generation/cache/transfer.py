@@ -1,0 +1,178 @@
+"""Cache entries as a file, a JSON object a line: to keep a copy, to share and to take over."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.generation.cache.reader import KEY, CacheReader, Findings, UnreadableEntry
+from cupl.generation.cache.store import (
+    Addition,
+    ResponseCache,
+    Stored,
+    entry_from_data,
+    entry_to_json,
+)
+from cupl.io.atomic import open_atomically
+from cupl.io.jsonl import MAX_LINE, load_line
+
+_BATCH_LINES = 1000
+_BATCH_BYTES = MAX_LINE
+
+
+@dataclass
+class Exported:
+    """What an export wrote."""
+
+    entries: int = 0
+    unreadable: Findings = field(default_factory=Findings)
+    """What is in the cache and not in the file."""
+
+
+def export_entries(reader: CacheReader, path: Path) -> Exported:
+    """Write the entries of a cache, sorted by key; caches of equal entries give equal bytes.
+
+    Args:
+        reader: the cache.
+        path: a new file; ``.jsonl.gz`` is compressed, ``.jsonl`` is not.
+
+    Raises:
+        MissingFileError: its folder does not exist.
+        InputError: the file exists, lies in the cache, has another name or cannot be written, or
+            nothing can be read of the cache.
+
+    """
+    if not path.name.endswith((".jsonl.gz", ".jsonl")):
+        raise InputError(f"cannot write {path}: name a file that ends in .jsonl.gz or .jsonl")
+    if path.resolve().parent == reader.folder.resolve():
+        raise InputError(f"cannot write {path}: name a file outside the response cache")
+    if path.is_file():  # it may be the last good copy
+        raise InputError(f"cannot write {path}: it exists; name a new file")
+    result = Exported()
+    with open_atomically(path) as raw, _compressed(raw, path) as file:
+        for entry in reader.entries():
+            if isinstance(entry, UnreadableEntry):
+                result.unreadable.add(f"{entry.name}: {entry.why}")
+            else:
+                file.write(_line(entry))
+                result.entries += 1
+    return result
+
+
+@contextlib.contextmanager
+def _compressed(raw: BinaryIO, path: Path) -> Iterator[BinaryIO]:
+    if path.suffix != ".gz":
+        yield raw
+        return
+    # The time and the name that gzip notes would tell equal contents apart.
+    with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
+        yield cast(BinaryIO, file)
+
+
+def _line(stored: Stored) -> bytes:
+    return f'{{"key":"{stored.key}",{entry_to_json(stored.entry, stored.time)[1:]}\n'.encode(
+        "ascii"
+    )
+
+
+@dataclass
+class Imported:
+    """What an import found."""
+
+    entries: Counter[Addition] = field(default_factory=Counter)
+    bad: Findings = field(default_factory=Findings)
+    """Lines that are no entry."""
+    broken_off: str | None = None
+    """Why the file could not be read to its end."""
+
+
+def import_entries(path: Path, cache: ResponseCache) -> Imported:
+    """Take over the entries of a file that :func:`export_entries` wrote, here or elsewhere.
+
+    What is in the cache stays, but for a failure where an answer comes; times are kept. Nobody
+    vouches for the file: lines that are no entry are left out, and reading takes little memory
+    whatever it holds.
+
+    Args:
+        path: compressed or not, which is told by its content.
+        cache: where the entries go.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it cannot be read or no line of it is an entry, or the cache cannot be written.
+
+    """
+    result = Imported()
+    with _opened(path) as file:
+        for batch in _batches(file, result):
+            result.entries += cache.add(batch)
+    if result.bad.total and not result.entries:
+        raise InputError(f"{path} is no export of a response cache: {result.bad.first[0]}")
+    return result
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with path.open("rb") as file:
+            packed = file.peek(2)[:2] == b"\x1f\x8b"
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb")) if packed else file
+    except CuplError:
+        raise  # from the cache; some are an OSError too
+    except FileNotFoundError as error:
+        raise MissingFileError(f"there is no file {path}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _batches(file: BinaryIO, result: Imported) -> Iterator[list[Stored]]:
+    """The entries, as many at once as fit a transaction and the memory."""
+    batch: list[Stored] = []
+    size = 0
+    for number, line in enumerate(_lines(file, result), 1):
+        size += len(line)
+        try:
+            batch.append(_parse(line))
+        except ValueError as error:
+            if line.endswith(b"\n") or len(line) > MAX_LINE:
+                result.bad.add(f"line {number:,}: {error}")
+            else:
+                result.broken_off = f"it ends in the middle of line {number:,}"
+        if len(batch) == _BATCH_LINES or size > _BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    yield batch
+
+
+def _lines(file: BinaryIO, result: Imported) -> Iterator[bytes]:
+    """The lines as far as the file can be read; of one that is too long only the beginning."""
+    try:
+        while line := file.readline(MAX_LINE + 1):
+            yield line
+            while len(line) > MAX_LINE and not line.endswith(b"\n"):
+                line = file.readline(MAX_LINE + 1)
+    except EOFError:
+        result.broken_off = "it ends early, as a download that was cut off"
+    except (gzip.BadGzipFile, zlib.error) as error:
+        result.broken_off = f"it is damaged: {error}"
+
+
+def _parse(line: bytes) -> Stored:
+    """An entry from its line.
+
+    Raises:
+        ValueError: it is none.
+
+    """
+    data = load_line(line)
+    key = data.pop("key", None)
+    if not isinstance(key, str) or not KEY.fullmatch(key):
+        raise ValueError("no entry with a key of 64 hexadecimal digits")
+    return entry_from_data(key, data)

@@ -1,0 +1,237 @@
+"""From the answers in the cache to a bank: what is kept, and what became of the rest."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from cupl.bank.labels import ClassLabel
+from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.bank.wording import same_text
+from cupl.errors import InputError
+from cupl.generation.cache.store import ResponseCache
+from cupl.generation.filters import DEFAULT_FILTERS, Answer, Dropped, Filter, apply_filters
+from cupl.generation.plan import Plan
+from cupl.llm.protocol import Failure, Request, cache_key
+
+MOST_MORE = 2
+"""A class that keeps too few prompts is asked for at most so many times its samples once more."""
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """What is kept of the answers.
+
+    Args:
+        filters: by name, in their order.
+        similarity: two prompts of a class that are alike to so many percent are near-duplicates,
+            and the first stays (rapidfuzz's ratio: 2M/T of matching characters); None for none.
+        drop_shared: drop a sentence that stands under several class names.
+        min_prompts: a class that keeps fewer is asked for more samples, up to a bound.
+
+    Raises:
+        InputError: a value out of range.
+
+    """
+
+    filters: Mapping[str, Filter] = field(default_factory=lambda: DEFAULT_FILTERS)
+    similarity: float | None = 95
+    drop_shared: bool = False
+    min_prompts: int = 1
+
+    def __post_init__(self) -> None:
+        if self.similarity is not None and not 50 <= self.similarity <= 100:
+            raise InputError(f"similarity is a percentage from 50 to 100, not {self.similarity}")
+        if self.min_prompts < 1:
+            raise InputError(f"min_prompts must be at least 1, not {self.min_prompts}")
+
+    def check(self, plan: Plan) -> None:
+        """Find out whether a plan can bring so many prompts.
+
+        Raises:
+            InputError: it cannot.
+
+        """
+        asked = plan.samples * len(plan.questions.questions)
+        if self.min_prompts > asked:
+            raise InputError(
+                f"--min-prompts {self.min_prompts} of a class cannot be kept where {asked} are "
+                "asked for; raise --samples"
+            )
+
+    def names(self) -> list[str]:
+        """The steps by name, as the bank lists them."""
+        near = [] if self.similarity is None else [f"similarity-{self.similarity:g}"]
+        return [*self.filters, *near, *(["not-shared"] if self.drop_shared else [])]
+
+
+@dataclass
+class CollectionReport:
+    """What became of the answers of a run."""
+
+    kept: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    """Answers of no use at every try; they are among the dropped."""
+    shared: list[str] = field(default_factory=list)
+    """Sentences that stand under several class names."""
+    short: dict[str, int] = field(default_factory=dict)
+    """Classes that kept too few prompts, and how many they kept."""
+
+
+@dataclass(frozen=True)
+class CollectedPrompts:
+    """The prompts of every class."""
+
+    plan: Plan
+    filtering: FilterOptions
+    prompts: list[tuple[ClassLabel, dict[str, list[str]]]]
+    report: CollectionReport
+
+    def wanted(self) -> dict[str, int]:
+        """How many samples more than planned each class should have, by its name.
+
+        It depends on nothing but what was gathered, and grows until the class has enough or the
+        bound is reached.
+        """
+        questions = len(self.plan.questions.questions)
+        more = dict(self.plan.more)
+        for name, kept in self.report.short.items():
+            asked = more.get(name, 0)
+            grown = asked + max(asked, -(-(self.filtering.min_prompts - kept) // questions))
+            more[name] = min(grown, MOST_MORE * self.plan.samples)
+        return more
+
+    def bank(self, name: str) -> PromptBank:
+        """The bank.
+
+        Raises:
+            InputError: a class keeps no prompt; the message names it.
+
+        """
+        if bare := [str(label) for label, prompts in self.prompts if not prompts]:
+            raise InputError(_explain_bare(bare, self))
+        classes = [
+            ClassPrompts(name=label.name, id=label.id, aliases=list(label.aliases), prompts=prompts)
+            for label, prompts in self.prompts
+        ]
+        source = self.plan.source(self.filtering.names(), self.filtering.min_prompts)
+        return PromptBank(name=name, source=source, classes=classes)
+
+
+def collect(plan: Plan, cache: ResponseCache, filtering: FilterOptions) -> CollectedPrompts:
+    """Take from the cache what is kept of the answers.
+
+    Raises:
+        InputError: an answer is not there.
+
+    """
+    report = CollectionReport()
+    prompts = []
+    bearers: dict[str, set[str]] = defaultdict(set)
+    for label in plan.labels:
+        kept, said = _prompts_of(label, plan, cache, filtering, report)
+        prompts.append((label, kept))
+        for words in said:
+            bearers[words].add(label.name)
+    shared = {said for said, names in bearers.items() if len(names) > 1}
+    prompts = _settle_shared(prompts, shared, filtering, report)
+    for label, kept in prompts:
+        number = sum(map(len, kept.values()))
+        report.kept += number
+        if number < filtering.min_prompts:
+            report.short[label.name] = number
+    return CollectedPrompts(plan, filtering, prompts, report)
+
+
+def _settle_shared(
+    prompts: list[tuple[ClassLabel, dict[str, list[str]]]],
+    shared: set[str],
+    filtering: FilterOptions,
+    report: CollectionReport,
+) -> list[tuple[ClassLabel, dict[str, list[str]]]]:
+    """Report the sentences under several classes; without them, if they are to be dropped."""
+    if not shared:
+        return prompts
+    settled = []
+    for label, kept in prompts:
+        entry: dict[str, list[str]] = {}
+        for question, texts in kept.items():
+            common = [text for text in texts if same_text(text) in shared]
+            report.shared += common
+            rest = (
+                [text for text in texts if text not in common] if filtering.drop_shared else texts
+            )
+            if filtering.drop_shared and common:
+                report.dropped["under several classes"] += len(common)
+            if rest:
+                entry[question] = rest
+        settled.append((label, entry))
+    report.shared = list({same_text(text): text for text in report.shared}.values())
+    return settled
+
+
+def _prompts_of(
+    label: ClassLabel,
+    plan: Plan,
+    cache: ResponseCache,
+    filtering: FilterOptions,
+    report: CollectionReport,
+) -> tuple[dict[str, list[str]], list[str]]:
+    """The prompts of a class by question, and what identifies each of them."""
+    prompts: dict[str, list[str]] = {}
+    said: list[str] = []
+    steps = list(filtering.filters.values())
+    for request in plan.requests(label):
+        for answer in _answers(request, plan.samples_of(label), cache):
+            if isinstance(answer, Failure):
+                report.dropped[answer.reason] += 1
+                report.failed += 1
+                continue
+            result = apply_filters(answer, steps)
+            words = same_text(result.text) if isinstance(result, Answer) else ""
+            if words and (reason := _repeats(words, said, filtering.similarity)):
+                result = Dropped(reason)
+            if isinstance(result, Dropped):
+                report.dropped[result.reason] += 1
+                continue
+            said.append(words)
+            prompts.setdefault(request.question, []).append(result.text)
+    return prompts, said
+
+
+def _answers(request: Request, samples: int, cache: ResponseCache) -> Iterator[Answer | Failure]:
+    digest, stop = request.digest, request.sampling.stop or ()
+    for sample in range(samples):
+        entry = cache.get(cache_key(digest, sample))
+        if entry is None:
+            raise InputError("an answer vanished from the cache during the run; run it again")
+        if isinstance(entry, Failure):
+            yield entry
+        else:
+            yield Answer(entry.text, request.question, entry.finish_reason, stop)
+
+
+def _repeats(words: str, said: list[str], similarity: float | None) -> str | None:
+    """Whether the class has this prompt, or nearly, already."""
+    from rapidfuzz import fuzz, process
+
+    if words in said:
+        return "duplicate"
+    if similarity is None:
+        return None
+    near = process.extractOne(words, said, scorer=fuzz.ratio, score_cutoff=similarity)
+    return "near-duplicate" if near else None
+
+
+def _explain_bare(bare: list[str], collected: CollectedPrompts) -> str:
+    shown = ", ".join(bare[:5]) + (f" and {len(bare) - 5:,} more" if len(bare) > 5 else "")
+    dropped = collected.report.dropped.most_common(3)
+    reasons = ", ".join(f"{number:,} {reason}" for reason, number in dropped)
+    return (
+        f"no usable answer for {shown} (dropped in all: {reasons}); a model that thinks before it "
+        "answers needs --max-tokens none, another may need "
+        f"--samples {collected.plan.samples * 2}, of which only the new ones are asked, or another "
+        "name for the class"
+    )

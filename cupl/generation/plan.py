@@ -1,0 +1,236 @@
+"""What a run asks: the requests of every class, and which of their answers are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cupl.bank.labels import ClassLabel, check_labels, labels_from_names
+from cupl.bank.model import Source
+from cupl.bank.templates import QuestionSet, fill
+from cupl.errors import InputError
+from cupl.generation.budget import estimate_prompt_tokens
+from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
+from cupl.llm.mini import NAME as MINI
+from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
+from cupl.llm.openai import endpoint_of
+from cupl.llm.protocol import Api, Failure, Request, Sampling, cache_key
+
+DEFAULT_MODEL = "gpt-4.1-mini"
+CHAT_PREAMBLE = (
+    "Answer in one plain sentence about what can be seen, naming the thing. No lists, no markup."
+)
+MAX_TRIES = 3
+"""How often a sample is asked for whose answers are of no use."""
+NEVER, ALWAYS = 0, float("inf")
+"""Numbers of tries for those who take answers of no use as they are, or ask for all again."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides which requests a run consists of."""
+
+    labels: Sequence[ClassLabel]
+    questions: QuestionSet
+    model: str
+    endpoint: str
+    api: Api
+    preamble: str | None
+    sampling: Sampling
+    samples: int
+    more: Mapping[str, int] = field(default_factory=dict)
+    """Samples beyond ``samples``, for classes (by their names) that kept too few prompts."""
+
+    def requests(self, label: ClassLabel) -> Iterator[Request]:
+        """The requests about one class, a question each."""
+        for template in self.questions.questions:
+            question = fill(template, label.name)
+            yield Request(
+                self.endpoint, self.model, self.api, question, self.preamble, self.sampling
+            )
+
+    def samples_of(self, label: ClassLabel) -> int:
+        """How many answers to each question about a class there are to be."""
+        return self.samples + self.more.get(label.name, 0)
+
+    def source(self, filters: Iterable[str], min_prompts: int) -> Source:
+        """What the bank says of where it came from."""
+        return Source(
+            model=self.model,
+            weights=WEIGHTS if self.model == MINI else None,
+            api=self.api,
+            questions=self.questions.name,
+            samples=self.samples,
+            temperature=self.sampling.temperature,
+            top_p=self.sampling.top_p,
+            max_tokens=self.sampling.max_tokens,
+            stop=list(self.sampling.stop) if self.sampling.stop else None,
+            preamble=self.preamble,
+            filters=list(filters),
+            min_prompts=min_prompts if min_prompts > 1 else None,
+        )
+
+
+def usual_sampling(model: str) -> Sampling:
+    """How answers are drawn where nothing else is said."""
+    return SAMPLING if model == MINI else Sampling()
+
+
+def make_plan(
+    classes: Iterable[str | ClassLabel],
+    questions: QuestionSet | str | Path = "base",
+    *,
+    model: str = DEFAULT_MODEL,
+    base_url: str | None = None,
+    api: Api | None = None,
+    samples: int = 10,
+    sampling: Sampling | None = None,
+    preamble: str | None = "",
+) -> Plan:
+    """Settle what a run asks.
+
+    Args:
+        classes: names or labels.
+        questions: a set, or the name or path of one.
+        model: as the server knows it; ``mini`` is the embedded one.
+        base_url: the server; None for ``$OPENAI_BASE_URL`` or else OpenAI itself.
+        api: None for chat, or completions for ``mini``.
+        samples: answers to each question.
+        sampling: None for the model's usual settings.
+        preamble: system message, or for completions the text around the question (``{}``);
+            None for none, "" for the usual one.
+
+    Raises:
+        InputError: labels that cannot be told apart, or a value out of range.
+
+    """
+    if isinstance(classes, str):
+        raise InputError(f"classes is a list of names, such as [{classes!r}]")
+    if api not in (None, "chat", "completions"):
+        raise InputError(f"api is chat or completions, not {api!r}")
+    mini = model == MINI
+    labels = [c if isinstance(c, ClassLabel) else labels_from_names([c])[0] for c in classes]
+    check_labels(labels)
+    if not 1 <= samples <= 10_000:
+        raise InputError(f"samples must be between 1 and 10000, not {samples}")
+    if mini and (base_url or api == "chat"):
+        raise InputError("the mini model has no base URL and answers completions only")
+    api = api or ("completions" if mini else "chat")
+    if preamble == "":
+        preamble = PREAMBLE if mini else CHAT_PREAMBLE if api == "chat" else None
+    return Plan(
+        labels=labels,
+        questions=questions if isinstance(questions, QuestionSet) else QuestionSet.load(questions),
+        model=model,
+        endpoint=MINI_ENDPOINT if mini else endpoint_of(base_url),
+        api=api,
+        preamble=preamble,
+        sampling=sampling or usual_sampling(model),
+        samples=samples,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MissingAnswers:
+    """What is asked for at once: samples of one request that are missing."""
+
+    request: Request
+    digest: str
+    samples: tuple[int, ...]
+
+    def key(self, sample: int) -> str:
+        """Where the answer lies in the cache."""
+        return cache_key(self.digest, sample)
+
+
+def is_missing(entry: CacheEntry | None, tries: float) -> bool:
+    """Whether to ask for an answer (again); see :func:`missing`."""
+    return entry is None or (isinstance(entry, Failure) and entry.tries < tries)
+
+
+def missing_answers(
+    plan: Plan,
+    cache: ResponseCache,
+    *,
+    n: int | None = None,
+    tries: float = MAX_TRIES,
+    beyond: Plan | None = None,
+) -> Iterator[MissingAnswers]:
+    """What a plan still needs, found as it is asked for.
+
+    Classes of one name share their answers. The samples of a unit lie in one of the stretches of
+    ``n`` samples each, so that a run that was killed goes on with the very same requests.
+
+    Args:
+        plan: what is wanted.
+        cache: what is there.
+        n: most answers in one request; None for one.
+        tries: answers of no use are missing until they were asked for so often.
+        beyond: the same plan with fewer samples, which are passed over: they were asked for.
+
+    """
+    size = n or 1
+    for label in {label.name: label for label in plan.labels}.values():
+        first, total = beyond.samples_of(label) if beyond else 0, plan.samples_of(label)
+        for request in plan.requests(label):
+            digest = request.digest
+            for start in range(first - first % size, total, size):
+                samples = tuple(
+                    sample
+                    for sample in range(max(start, first), min(start + size, total))
+                    if not cache.is_answered(key := cache_key(digest, sample))
+                    and is_missing(cache.get(key), tries)
+                )
+                if samples:
+                    yield MissingAnswers(request, digest, samples)
+
+
+def has_answers(plan: Plan, cache: ResponseCache) -> bool:
+    """Whether the model is known to answer: some answer of the plan is there."""
+    return any(
+        cache.is_answered(cache_key(digest, sample))
+        for label in plan.labels
+        for digest in (request.digest for request in plan.requests(label))
+        for sample in range(plan.samples_of(label))
+    )
+
+
+@dataclass
+class PlanSurvey:
+    """What a plan needs, in numbers."""
+
+    answers: int = 0
+    cached: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    """An estimate."""
+    completion_tokens: int | None = 0
+    """The most that the answers can have; None where nothing limits them."""
+    examples: list[str] = field(default_factory=list)
+    """The first few questions with missing answers."""
+
+
+def survey(
+    plan: Plan,
+    cache: ResponseCache,
+    *,
+    n: int | None = None,
+    tries: float = MAX_TRIES,
+    beyond: Plan | None = None,
+) -> PlanSurvey:
+    """Count what :func:`missing` finds."""
+    found = PlanSurvey()
+    length = plan.sampling.max_tokens
+    for unit in missing_answers(plan, cache, n=n, tries=tries, beyond=beyond):
+        found.requests += 1
+        found.answers += len(unit.samples)
+        found.prompt_tokens += estimate_prompt_tokens(unit.request)
+        if len(found.examples) < 4 and unit.request.question not in found.examples:
+            found.examples.append(unit.request.question)
+    names = {label.name: label for label in plan.labels}.values()
+    wanted = sum(map(plan.samples_of, names)) * len(plan.questions.questions)
+    found.cached = wanted - found.answers
+    found.completion_tokens = None if length is None else found.answers * length
+    return found

@@ -1,0 +1,352 @@
+"""Asking for what is missing: at once, at the server's pace, again where that may help."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity.wait import wait_exponential_jitter
+
+from cupl.errors import BudgetError, CuplError, InputError, ServerError
+from cupl.generation.budget import UsageMeter
+from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.generation.filters import why_unusable
+from cupl.generation.plan import ALWAYS, MAX_TRIES, MissingAnswers, is_missing
+from cupl.generation.rate_limit import RateLimiter
+from cupl.llm.protocol import LLM, Failure, Request, Response, RetryableError
+from cupl.progress import Progress, ignore
+
+PATIENCE = 600.0
+"""Seconds without any answer after which a run gives up."""
+TRIES = 10
+"""Tries of one request; a limited rate does not count."""
+FIRST_TRIES = 3
+"""Tries as long as no answer ever came: the address may be wrong."""
+LIMITED_TRIES = 50
+"""Tries of one request that the server turns down because of the rate."""
+USELESS_ANSWERS, USELESS_QUESTIONS = 20, 5
+"""So many answers, to so many questions, and none of any use yet: the run stops."""
+GRACE = 2.0
+"""Seconds that requests under way get to finish when a run has to stop: they are paid for."""
+QUIET = 10.0
+"""Seconds in which the same is not told twice."""
+_BACKOFF = wait_exponential_jitter(initial=1, max=60)
+
+
+@dataclass(frozen=True)
+class RequestOptions:
+    """How a run asks; nothing of it changes the answers.
+
+    Args:
+        concurrency: requests under way at once.
+        n: most answers in one request; None for one, without saying so.
+        retry_failed: ask also for what was given up in an earlier run.
+        progress: told of the answers that have arrived, and of those missing at the start.
+        notice: told in a sentence when the run has to wait.
+        clock: seconds; only their differences count.
+        sleep: waits so many seconds.
+
+    Raises:
+        InputError: ``concurrency`` or ``n`` is below 1.
+
+    """
+
+    concurrency: int = 8
+    n: int | None = 10
+    retry_failed: bool = False
+    progress: Progress = ignore
+    notice: Callable[[str], None] = ignore
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    def __post_init__(self) -> None:
+        if self.concurrency < 1 or (self.n is not None and self.n < 1):
+            raise InputError(
+                f"concurrency ({self.concurrency}) and n ({self.n}) must be at least 1"
+            )
+
+    @property
+    def tries(self) -> float:
+        """Answers of no use are missing until they were asked for so often."""
+        return ALWAYS if self.retry_failed else MAX_TRIES
+
+
+@dataclass
+class _Tries:
+    """What became of the tries of one request."""
+
+    started: float
+    limited: int = 0
+    faults: int = 0
+
+
+async def run_requests(
+    units: Iterable[MissingAnswers],
+    cache: ResponseCache,
+    llm: LLM,
+    *,
+    total: int = 0,
+    proven: bool = False,
+    meter: UsageMeter | None = None,
+    options: RequestOptions | None = None,
+) -> None:
+    """Ask for what is missing; each answer is in the cache the moment it arrives.
+
+    Args:
+        units: from :func:`cupl.generation.plan.missing_answers`, taken one by one.
+        cache: where answers go.
+        llm: who answers; it is closed at the end.
+        total: how many answers are missing, for the progress.
+        proven: the model is known to answer, so that however many answers of no use do not stop
+            the run.
+        meter: counts, and keeps the limits.
+        options: how to ask.
+
+    Raises:
+        ServerError: the model cannot be asked; every answer so far is in the cache.
+        BudgetError: a limit would have been passed; likewise.
+
+    """
+    asker = _Asker(cache, llm, total, proven, meter or UsageMeter(), options or RequestOptions())
+    try:
+        await asker.run(iter(units))
+    except CuplError as error:
+        if not asker.kept:
+            raise
+        safe = f"{asker.kept:,} new answers are in the cache; the same command continues"
+        error.args = (f"{error} ({safe})",)
+        raise
+    finally:
+        await llm.close()
+
+
+class _Asker:
+    """The state that the requests of one run share."""
+
+    def __init__(
+        self,
+        cache: ResponseCache,
+        llm: LLM,
+        total: int,
+        proven: bool,
+        meter: UsageMeter,
+        options: RequestOptions,
+    ) -> None:
+        self.cache = cache
+        self.llm = llm
+        self.meter = meter
+        self.options = options
+        self.limiter = RateLimiter(options.concurrency, options.clock, options.sleep)
+        self.kept = 0
+        self._total = total
+        self._done = 0
+        self._proven = proven
+        self._useless: Counter[str] = Counter()
+        self._useless_questions: set[str] = set()
+        self._last_good = options.clock()
+        self._reached = False
+        self._stopping = False
+        self._under_way: set[asyncio.Task[Any] | None] = set()
+        """The workers that wait for a server."""
+        self._claimed: deque[MissingAnswers] = deque()
+        """What another run on this cache asks for at the moment."""
+        self._told: dict[str, float] = {}
+
+    async def run(self, units: Iterator[MissingAnswers]) -> None:
+        """Work until everything is there, or something cannot go on."""
+        workers = [asyncio.create_task(self._work(units)) for _ in range(self.options.concurrency)]
+        try:
+            ended, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+            self._stopping = True
+            for worker in set(workers) - self._under_way:
+                worker.cancel()
+            # What is under way is paid for; a limit that was kept leaves it all the time it needs.
+            kept_limit = any(isinstance(worker.exception(), BudgetError) for worker in ended)
+            await asyncio.wait(workers, timeout=None if kept_limit else GRACE)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        for worker in (*ended, *workers):  # what ended the run comes first
+            if not worker.cancelled() and (error := worker.exception()):
+                raise error
+
+    async def _work(self, units: Iterator[MissingAnswers]) -> None:
+        for unit in units:
+            if not await self._fulfil(unit):
+                self._claimed.append(unit)
+            if self._stopping:
+                return
+        while self._claimed and not self._stopping:
+            unit = self._claimed.popleft()
+            if not await self._fulfil(unit):
+                self._claimed.append(unit)
+                self._notice("waiting for answers that another run on this cache asks for")
+                await self.options.sleep(0.2)
+
+    async def _fulfil(self, unit: MissingAnswers) -> bool:
+        """Get the answers of a unit; False where another run is about to."""
+        options, size = self.options, self.options.n or 1
+        with ExitStack() as claims:
+            # Each sample by itself: the other run may ask for more or fewer at once.
+            keys = map(unit.key, unit.samples)
+            if not all(claims.enter_context(self.cache.claim(key)) for key in keys):
+                return False
+            # The other run may have been faster.
+            before = {sample: self.cache.get(unit.key(sample)) for sample in unit.samples}
+            wanted = [s for s in unit.samples if is_missing(before[s], options.tries)]
+            tries = {
+                sample: 0 if options.retry_failed or not isinstance(entry, Failure) else entry.tries
+                for sample, entry in before.items()
+            }
+            self._progress(len(unit.samples) - len(wanted))
+            while wanted and not self._stopping:
+                # A server may return fewer answers than asked for: ask again for the rest.
+                responses = await self._request(unit.request, min(len(wanted), size))
+                left = self._keep(unit, wanted, tries, responses)
+                self._progress(len(wanted) - len(left))
+                wanted = left
+        return True
+
+    def _keep(
+        self,
+        unit: MissingAnswers,
+        wanted: list[int],
+        tries: dict[int, int],
+        responses: list[Response],
+    ) -> list[int]:
+        """Put what came into the cache; returns the samples still to be asked for."""
+        entries: dict[str, CacheEntry] = {}
+        left = wanted[len(responses) :]
+        for sample, response in zip(wanted, responses, strict=False):
+            reason = why_unusable(response, unit.request.question)
+            entries[unit.key(sample)] = (
+                response if reason is None else Failure(reason, tries[sample] + 1)
+            )
+            if reason is None:
+                self.kept += 1
+                self._proven = True
+                continue
+            self._useless[reason] += 1
+            if not self._proven:
+                self._useless_questions.add(unit.digest)
+            tries[sample] += 1
+            if tries[sample] < MAX_TRIES:
+                left.append(sample)
+        self.cache.put(entries)
+        answers, questions = self._useless.total(), len(self._useless_questions)
+        if not self._proven and answers >= USELESS_ANSWERS and questions >= USELESS_QUESTIONS:
+            raise ServerError(_explain_useless(self._useless))
+        return sorted(left)
+
+    def _progress(self, number: int) -> None:
+        self._done += number
+        self.options.progress(self._done, self._total)
+
+    async def _request(self, request: Request, n: int) -> list[Response]:
+        tries = _Tries(self.options.clock())
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(RetryableError),
+            stop=self._give_up,
+            wait=self._wait,
+            sleep=self.options.sleep,
+            reraise=True,
+        )
+        try:
+            return await retrying(self._try, request, n, tries)
+        except RetryableError as error:
+            raise ServerError(_last_words(error, tries)) from None
+
+    async def _try(self, request: Request, n: int, tries: _Tries) -> list[Response]:
+        async with self.limiter.turn() as started:
+            reserved = self.meter.start(request, n)
+            self.meter.retried += bool(tries.limited or tries.faults)
+            try:
+                with self._on_its_way():
+                    responses = await self.llm.complete(request, n)
+                if not responses:
+                    raise RetryableError("the model gave no answer", answered=True)
+            except RetryableError as error:
+                self.meter.fail(reserved, charged=not (error.answered or error.unreachable))
+                if error.limited:
+                    tries.limited += 1
+                    self._slow_down(started, error.after)
+                else:
+                    tries.faults += 1
+                raise
+            self.meter.finish(reserved, responses)
+            self.limiter.went_well()
+        self._reached = True
+        self._last_good = self.options.clock()
+        return responses
+
+    @contextmanager
+    def _on_its_way(self) -> Iterator[None]:
+        worker = asyncio.current_task()
+        self._under_way.add(worker)
+        try:
+            yield
+        finally:
+            self._under_way.discard(worker)
+
+    def _slow_down(self, started: float, after: float | None) -> None:
+        if after is not None and after > PATIENCE:
+            return  # the run ends
+        seconds = self.limiter.pause(started, after)
+        if seconds is not None and seconds >= 1:
+            self._notice(f"the server limits the rate: waiting {seconds:.0f} s")
+
+    def _wait(self, state: RetryCallState) -> float:
+        error, _ = _outcome(state)
+        if error.limited:
+            return 0.0  # the pace has everyone wait
+        seconds = error.after if error.after is not None else _BACKOFF(state)
+        self._notice(f"trying again: {error}", "trying again")
+        return seconds
+
+    def _give_up(self, state: RetryCallState) -> bool:
+        error, tries = _outcome(state)
+        # One that had to wait for its turn is not to blame while others are answered.
+        waited = self.options.clock() - max(tries.started, self._last_good)
+        if self._stopping or waited > PATIENCE or (error.after or 0) > PATIENCE:
+            return True
+        if error.limited:
+            return tries.limited >= LIMITED_TRIES
+        return tries.faults >= (TRIES if self._reached or error.answered else FIRST_TRIES)
+
+    def _notice(self, sentence: str, kind: str | None = None) -> None:
+        """Tell it, but not for each of many requests at once; of a kind, only the first."""
+        now, kind = self.options.clock(), kind or sentence
+        if now - self._told.get(kind, -math.inf) >= QUIET:
+            self._told[kind] = now
+            self.options.notice(sentence)
+
+
+def _outcome(state: RetryCallState) -> tuple[RetryableError, _Tries]:
+    error = state.outcome.exception() if state.outcome else None
+    assert isinstance(error, RetryableError)  # noqa: S101 (no other is tried again)
+    tries: _Tries = state.args[-1]
+    return error, tries
+
+
+def _last_words(error: RetryableError, tries: _Tries) -> str:
+    if (error.after or 0) > PATIENCE:
+        return f"{error}; it asks to wait {timedelta(seconds=round(error.after or 0))} (h:mm:ss)"
+    number = tries.limited + tries.faults
+    return f"{error} ({number} tries)" if number > 1 else str(error)
+
+
+def _explain_useless(useless: Counter[str]) -> str:
+    reasons = ", ".join(f"{number} {reason}" for reason, number in useless.most_common())
+    return (
+        f"the first {useless.total()} answers are of no use ({reasons}), so the run stopped: a "
+        "model that thinks before it answers needs --max-tokens none, or some thousands"
+    )

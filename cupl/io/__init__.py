@@ -1,0 +1,1 @@
+"""Reading and writing files and databases; nothing here knows of classes or models."""

@@ -1,0 +1,169 @@
+"""Writing files whole or not at all, and keeping what lay in their place.
+
+One file is written beside its place and renamed; several that belong together are staged in a
+folder and put in place at once.
+"""
+
+import contextlib
+import filecmp
+import itertools
+import os
+import secrets
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from cupl.errors import CuplError, InputError, MissingFileError
+
+
+@contextlib.contextmanager
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
+    """A file to write; at the end, and only then, it takes the place of ``path``.
+
+    A link stays a link and what it points to is replaced; a device or a pipe is written directly.
+
+    Raises:
+        MissingFileError: the folder does not exist.
+        InputError: the file cannot be written (no permission, no space, a folder of that name).
+
+    """
+    if not path.parent.is_dir():
+        raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as file:
+                yield file
+        else:
+            with _replacement(path.resolve()) as file:
+                yield file
+    except CuplError:
+        raise  # from the caller's own work; some are an OSError too
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _replacement(path: Path) -> Iterator[BinaryIO]:
+    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}")
+    try:
+        with temporary.open("xb") as file:
+            if path.is_file():
+                temporary.chmod(path.stat().st_mode & 0o777)
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``data`` so that ``path`` holds either what it held before or all of it.
+
+    Raises:
+        MissingFileError: the folder does not exist.
+        InputError: the file cannot be written.
+
+    """
+    with open_atomically(path) as file:
+        file.write(data)
+
+
+def check_folder(directory: Path) -> None:
+    """Find out before the work that files cannot be written into a folder, or that be made.
+
+    Raises:
+        MissingFileError: the folder that it belongs in does not exist.
+        InputError: it is no folder, or writing is not allowed.
+
+    """
+    # os.path, because Path.is_dir raises for names that cannot be looked up.
+    if not os.path.lexists(directory):
+        place = directory.parent
+        if not os.path.isdir(place):  # noqa: PTH112
+            raise MissingFileError(f"cannot make {directory}: the folder {place} does not exist")
+    elif not os.path.isdir(directory):  # noqa: PTH112
+        raise InputError(f"cannot write into {directory}: it is not a folder")
+    else:
+        place = directory
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise InputError(f"cannot write into {place}: no permission")
+
+
+def keep_old(path: Path, new: bytes) -> Path | None:
+    """Before ``new`` is written over a file that says something else, set that file aside.
+
+    A person may have worked on it for hours.
+
+    Returns:
+        Where the old content is now, or None where nothing had to be kept.
+
+    Raises:
+        InputError: it cannot be kept.
+
+    """
+    try:
+        if not path.is_file() or (old := path.read_bytes()) == new:
+            return None
+        names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
+        aside = next(name for name in names if not name.exists())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be kept ({error.strerror or error})") from error
+    write_atomically(aside, old)
+    return aside
+
+
+@contextlib.contextmanager
+def staging(output: Path) -> Iterator[Path]:
+    """A folder beside ``output`` where files are written that :func:`settle` puts in place.
+
+    Raises:
+        MissingFileError: the folder of ``output`` does not exist.
+        InputError: something cannot be written.
+
+    """
+    if not output.parent.is_dir():
+        raise MissingFileError(f"cannot write {output}: the folder {output.parent} does not exist")
+    try:
+        with tempfile.TemporaryDirectory(prefix=".cupl-", dir=output.parent) as folder:
+            yield Path(folder)
+    except CuplError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {error.strerror or error}") from error
+
+
+def settle(
+    files: Sequence[tuple[Path, Path]], *, stale: Iterable[Path] = ()
+) -> list[tuple[Path, Path]]:
+    """Rename written files to where they belong, each whole.
+
+    First everything old goes out of the way: should this process be killed, old and new files are
+    never seen together.
+
+    Args:
+        files: where each is and where it belongs.
+        stale: files that must not stay beside them.
+
+    Returns:
+        Old and new name of each file that said something else.
+
+    """
+    fresh = [
+        (new, path)
+        for new, path in files
+        if not (path.is_file() and filecmp.cmp(new, path, shallow=False))
+    ]
+    old = [path for _, path in fresh if os.path.lexists(path)] + list(stale)
+    kept = [(path, _set_aside(path)) for path in old]
+    for new, path in fresh:
+        with new.open("rb+") as file:
+            os.fsync(file.fileno())
+        new.replace(path)
+    return kept
+
+
+def _set_aside(path: Path) -> Path:
+    names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
+    return path.rename(next(name for name in names if not os.path.lexists(name)))

@@ -1,0 +1,33 @@
+"""Text files that a person or another program wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cupl.errors import InputError, MissingFileError
+
+MAX_TEXT_BYTES = 100_000_000
+"""A million prompts; parsed, they take some hundred times the memory."""
+
+
+def read_text(path: Path) -> str:
+    """Text of a UTF-8 file, or of a pipe, of bounded size.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it is a folder, unreadable, too large or not UTF-8.
+
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_TEXT_BYTES + 1)
+        if len(data) > MAX_TEXT_BYTES:
+            raise InputError(f"{path}: larger than {MAX_TEXT_BYTES // 1_000_000} MB; split it")
+        return data.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise MissingFileError(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{path}: line {line}: not UTF-8 text; save the file as UTF-8") from error

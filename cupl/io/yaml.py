@@ -1,0 +1,257 @@
+"""YAML files whose texts are texts.
+
+YAML reads ``no``, ``0``, ``null`` and ``2012-01-01`` as something other than the words a person
+wrote, keeps the last of two equal keys without a word, and lets a small file name a huge one
+through aliases. Here each of these is an error that names the file and the line.
+"""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from cupl.errors import InputError
+from cupl.io.text import read_text
+
+MAX_DEPTH = 20
+"""Lists and mappings inside one another; a bank needs five. At 100,000 libyaml crashes."""
+
+MAX_NUMBER = 100
+"""Characters of a number; reading a longer one takes time that grows with the square."""
+
+_TAG = "tag:yaml.org,2002:"
+_COMPLAINTS = {
+    "value_error": "{error}",
+    "model_type": "must be keys with values",
+    "model_attributes_type": "must be keys with values",
+    "dict_type": "must be keys with values",
+    "list_type": "must be a valid list",
+    "tuple_type": "must be a valid list",
+    "int_type": "must be a valid integer",
+    "int_parsing": "must be a valid integer",
+    "int_from_float": "must be a valid integer",
+    "float_type": "must be a valid number",
+    "float_parsing": "must be a valid number",
+    "finite_number": "must be a finite number",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "too_short": "must have at least {min_length}",
+    "too_long": "must have at most {max_length}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+}
+"""What to say of pydantic's errors, by their types."""
+_PLAIN = {_TAG + kind for kind in ("str", "int", "float", "bool", "null")}
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _DepthError(yaml.MarkedYAMLError):
+    """Lists and mappings lie too deeply in one another."""
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The safe loader with a bound on depth."""
+
+    depth = 0
+
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise _DepthError(problem_mark=current_node.start_mark)
+
+    def ascend_resolver(self) -> None:
+        self.depth -= 1
+
+
+class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
+    """The safe dumper without aliases, which :func:`read_yaml` refuses."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: Any, text: str) -> yaml.Node:
+    style = "|" if "\n" in text.strip("\n") else '"' if "\n" in text else None
+    node: yaml.Node = dumper.represent_scalar(_TAG + "str", text, style)
+    return node
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+class NotText:
+    """Stands for a value that is no text, number or list, such as a date; no schema accepts it."""
+
+
+def read_yaml(path: Path, model: type[_Model]) -> _Model:
+    """Read ``path`` as a ``model``.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it is not YAML, has a key twice, uses aliases, or does not fit the model; the
+            message names the line.
+
+    """
+    text = read_text(path)
+    root: Any = None
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+        if root is None:
+            raise InputError("the file is empty")
+        return model.model_validate(_construct(root, set()))
+    except yaml.reader.ReaderError as error:
+        raise InputError(f"{path}: {_explain_character(text)}") from error
+    except yaml.MarkedYAMLError as error:
+        raise InputError(f"{path}:{_explain_syntax(error, text)}") from error
+    except ValidationError as error:
+        raise InputError(f"{path}: {_explain(error, root)}") from error
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def dump_yaml(data: dict[str, Any]) -> bytes:
+    """UTF-8 YAML; equal data gives equal bytes.
+
+    Raises:
+        InputError: a text holds half a surrogate pair, which no file can.
+
+    """
+    try:
+        text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
+        return str(text).encode()
+    except UnicodeEncodeError as error:
+        around = error.object[max(error.start - 20, 0) : error.end + 20]
+        raise InputError(
+            f"{around!r} cannot be written as UTF-8; take the odd character out"
+        ) from error
+
+
+def _construct(node: yaml.Node, seen: set[int]) -> Any:
+    if id(node) in seen:
+        raise InputError(f"line {_line(node)}: YAML aliases (*name) are not allowed; write it out")
+    seen.add(id(node))
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node)
+    if node.tag not in (_TAG + "seq", _TAG + "map"):
+        return NotText()
+    if isinstance(node, yaml.SequenceNode):
+        return [_construct(item, seen) for item in node.value]
+    mapping: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+        if not isinstance(key, str):
+            raise InputError(f"line {_line(key_node)}: {_not_text(key_node)}")
+        if key in mapping:
+            raise InputError(f"line {_line(key_node)}: the key {_short(key)!r} stands here twice")
+        mapping[key] = _construct(value_node, seen)
+    return mapping
+
+
+def _scalar(node: yaml.ScalarNode) -> Any:
+    if node.tag == _TAG + "str":
+        return node.value
+    if node.tag not in _PLAIN or len(node.value) > MAX_NUMBER:
+        return NotText()
+    try:
+        return yaml.SafeLoader("").construct_object(node)
+    except (ValueError, KeyError):  # an explicit tag that does not fit, such as !!int abc
+        return NotText()
+
+
+def _explain_character(text: str) -> str:
+    found = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    where = f"line {text.count(chr(10), 0, found.start()) + 1}: {found[0]!r}" if found else "it"
+    return f"{where} is a character that YAML does not allow; take it out"
+
+
+def _explain_syntax(error: yaml.MarkedYAMLError, text: str) -> str:
+    """Where the YAML breaks off, and in the words of the parser why."""
+    mark = error.problem_mark or error.context_mark
+    line = f" line {mark.line + 1}:" if mark else ""
+    if isinstance(error, _DepthError) or (mark and _is_deep(text[: mark.index])):
+        return f"{line} not valid YAML: nested too deeply (at most {MAX_DEPTH} in one another)"
+    why = error.problem or error.context
+    return f"{line} not valid YAML: {why} (does a text there need 'quotes'?)"
+
+
+def _is_deep(text: str) -> bool:
+    """Whether the parser gave up in brackets that it read ahead, before :data:`MAX_DEPTH` saw them.
+
+    It reads ahead for a key, which stands on one line and has at most 1,024 characters. How deep it
+    goes there, and what it says of it, depends on its version.
+    """
+    depth = 0
+    with contextlib.suppress(yaml.YAMLError):
+        for token in yaml.scan(text[-2048:].rpartition("\n")[2], Loader=yaml.SafeLoader):
+            depth += isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken)
+            depth -= isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken)
+            if depth > MAX_DEPTH:
+                return True
+    return False
+
+
+def _explain(error: ValidationError, root: yaml.Node) -> str:
+    """First complaint of pydantic in the words of somebody who edits the file."""
+    first = error.errors()[0]
+    node, steps = _locate(root, first["loc"])
+    # A complaint about the whole file names what it means; line 1 would mislead.
+    line = f"line {_line(node)}: " if first["loc"] else ""
+    if first["type"] == "missing":
+        return f"{line}{str(first['loc'][-1])!r} is missing here"
+    if first["type"] == "extra_forbidden":
+        return f"{line}unknown key {_short(str(first['loc'][-1]))!r}"
+    if first["type"] == "string_type":
+        return f"{line}{_not_text(node)} ({steps})"
+    complaint = own_words(first)
+    return (
+        f"{line}{complaint}" if first["type"] == "value_error" else f"{line}{complaint} ({steps})"
+    )
+
+
+def own_words(complaint: Mapping[str, Any]) -> str:
+    """What one of pydantic's errors complains of: by its type, as its wording may change."""
+    words = _COMPLAINTS.get(complaint["type"])
+    return words.format(**complaint.get("ctx", {})) if words else str(complaint["msg"])
+
+
+def _not_text(node: yaml.Node) -> str:
+    if not isinstance(node, yaml.ScalarNode):
+        return "must be a text; one with a colon, brackets or braces needs 'quotes'"
+    if not node.value:
+        return "is empty where a text must be"
+    short = _short(node.value)
+    quoted = "'" + short.replace("'", "''") + "'"
+    return f"{short} is not a text to YAML; write {quoted} in quotes"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _locate(node: yaml.Node, loc: tuple[int | str, ...]) -> tuple[yaml.Node, str]:
+    """Deepest node on the way of ``loc``, and that way in words."""
+    steps: list[str] = []
+    for step in loc:
+        found = next(_children(node, step), None)
+        if found is not None:
+            node = found
+            steps.append(f"item {step + 1}" if isinstance(step, int) else _short(step))
+    return node, ", ".join(steps) or "the file"
+
+
+def _children(node: yaml.Node, step: int | str) -> Iterator[yaml.Node]:
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+        yield node.value[step]
+    elif isinstance(node, yaml.MappingNode):
+        yield from (value for key, value in node.value if key.value == step)
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1

@@ -1,0 +1,208 @@
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from cupl.bank.model import ClassPrompts, PromptBank, Source
+from cupl.errors import CuplError, InputError, MissingFileError
+from tests.strategies import banks
+
+
+def bank_with(**changes: Any) -> PromptBank:
+    frog = {"name": "frog", "id": "n1", "aliases": ["hopper"], "prompts": {"q?": ["A.", "B."]}}
+    return PromptBank(name="x", classes=[ClassPrompts.model_validate(frog | changes)])
+
+
+@given(bank=banks)
+def test_what_is_saved_is_loaded(bank: PromptBank, tmp_path_factory: Any) -> None:
+    path = tmp_path_factory.getbasetemp() / "bank.yaml"
+    bank.save(path)
+    loaded = PromptBank.load(path)
+    assert loaded == bank
+    assert [list(entry.prompts) for entry in loaded] == [list(entry.prompts) for entry in bank]
+    assert loaded.digest == bank.digest
+    assert loaded.to_bytes() == path.read_bytes()
+
+
+small_banks = st.builds(
+    bank_with,
+    name=st.sampled_from("ab"),
+    id=st.sampled_from([None, "i"]),
+    prompts=st.dictionaries(
+        st.sampled_from(["", "q"]),
+        st.lists(st.sampled_from("xy"), min_size=1, max_size=2),
+        min_size=1,
+    ),
+)
+
+
+@given(one=small_banks, other=small_banks)
+def test_digests_are_equal_where_the_classes_are(one: PromptBank, other: PromptBank) -> None:
+    def content(bank: PromptBank) -> list[Any]:
+        return [[entry.label, list(entry.prompts.items())] for entry in bank]
+
+    assert (one.digest == other.digest) == (content(one) == content(other))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "toad"},
+        {"id": "n2"},
+        {"id": None},
+        {"aliases": []},
+        {"prompts": {"q?": ["A.", "C."]}},
+        {"prompts": {"q?": ["B.", "A."]}},
+        {"prompts": {"r?": ["A.", "B."]}},
+        {"prompts": {"q?": ["A."], "": ["B."]}},
+    ],
+)
+def test_every_change_changes_the_digest(changes: dict[str, Any]) -> None:
+    assert bank_with(**changes).digest != bank_with().digest
+
+
+def test_where_it_came_from_is_not_in_the_digest() -> None:
+    source = Source(model="m")
+    assert bank_with().model_copy(update={"source": source}).digest == bank_with().digest
+
+
+def test_the_file_is_what_the_documentation_shows(tmp_path: Path) -> None:
+    source = Source(
+        model="gpt-4.1-mini",
+        api="chat",
+        samples=10,
+        temperature=1,
+        stop=["\n"],
+        preamble="One:\n\n{}\n",
+    )
+    bank = PromptBank(
+        name="frogs",
+        source=source,
+        classes=[
+            ClassPrompts(name="tree frog", id="n1", prompts={"What?": ["It is: green.", "- 1"]}),
+            ClassPrompts(name="no", prompts={"": ["plain"]}),
+        ],
+    )
+    bank.save(tmp_path / "frogs.yaml")
+    assert (tmp_path / "frogs.yaml").read_text() == (
+        "format: cupl-bank/1\n"
+        "name: frogs\n"
+        "source:\n"
+        "  model: gpt-4.1-mini\n"
+        "  api: chat\n"
+        "  samples: 10\n"
+        "  temperature: 1.0\n"
+        "  stop:\n"
+        '  - "\\n"\n'
+        "  preamble: |\n"
+        "    One:\n"
+        "\n"
+        "    {}\n"
+        "classes:\n"
+        "- name: tree frog\n"
+        "  id: n1\n"
+        "  prompts:\n"
+        "    What?:\n"
+        "    - 'It is: green.'\n"
+        "    - '- 1'\n"
+        "- name: 'no'\n"
+        "  prompts:\n"
+        "  - plain\n"
+    )
+    assert PromptBank.load(tmp_path / "frogs.yaml") == bank
+
+
+def test_a_bank_is_its_classes() -> None:
+    bank = bank_with(prompts={"q": ["a", "b"], "r": ["c"]})
+    assert len(bank) == 1
+    assert [entry.texts for entry in bank] == [["a", "b", "c"]]
+
+
+HEAD = "name: x\nclasses:\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("- {name: no, prompts: [x]}", "line 3: no is not a text to YAML; write 'no' in quotes"),
+        ("- {name: a, prompts: [2012-01-01]}", "line 3: 2012-01-01 .* '2012-01-01' in quotes"),
+        ("- name: a\n  prompts: []", "line 3: the class 'a' has no prompts"),
+        ("- name: a\n  prompts: {}", "line 3: the class 'a' has no prompts"),
+        ("- name: a\n  prompts: {q: []}", "line 3: the class 'a' has no prompts"),
+        ("- name: a\n  prompts: ['  ']", "line 3: the class 'a' has an empty prompt"),
+        ("- name: a", "line 3: 'prompts' is missing here"),
+        ("- name: a\n  prompts: x", "line 4: prompts must be a list, or questions"),
+        ("- name: a\n  prompts: {q: x}", "line 4: must be a valid list"),
+        ("- name: a\n  prompts: [x]\n  prompt: [y]", "line 5: unknown key 'prompt'"),
+        (
+            "- name: a\n  prompts: [x]\n  prompts: [y]",
+            "line 5: the key 'prompts' stands here twice",
+        ),
+        ("- {name: ' a', prompts: [x]}", "line 3: .*begins or ends with a space"),
+        ('- {name: "a\\nb", prompts: [x]}', "line 3: .*control character"),
+        (
+            "- {name: a, prompts: [x]}\n- {name: a, id: i, prompts: [x]}",
+            "two classes are named 'a'",
+        ),
+        (
+            "- {name: a, id: i, prompts: [x]}\n- {name: b, id: i, prompts: [x]}",
+            "the class id 'i' stands here twice",
+        ),
+        ("  []", "no classes"),
+    ],
+)
+def test_a_file_that_cannot_be_used(tmp_path: Path, content: str, expected: str) -> None:
+    path = tmp_path / "b.yaml"
+    path.write_text(HEAD + content + "\n")
+    with pytest.raises(InputError, match=f"b.yaml: {expected}"):
+        PromptBank.load(path)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{model: 4}",
+        "{samples: '3'}",
+        "{samples: yes}",
+        "{samples: -1}",
+        "{temperature: .nan}",
+        "{x: y}",
+    ],
+)
+def test_a_source_that_makes_no_sense(tmp_path: Path, source: str) -> None:
+    path = tmp_path / "b.yaml"
+    path.write_text(f"source: {source}\nname: x\nclasses: [{{name: a, prompts: [x]}}]\n")
+    with pytest.raises(InputError, match=r"b\.yaml: line 1: "):
+        PromptBank.load(path)
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "b.yaml"
+    path.write_text("format: cupl-bank/2\nname: x\nclasses: [{name: a, prompts: [x]}]\n")
+    with pytest.raises(InputError, match="line 1: must be 'cupl-bank/1'"):
+        PromptBank.load(path)
+
+
+def test_a_missing_bank(tmp_path: Path) -> None:
+    with pytest.raises(MissingFileError, match="no such file"):
+        PromptBank.load(tmp_path / "b.yaml")
+
+
+def test_python_gets_a_value_error() -> None:
+    with pytest.raises(ValidationError, match="has no prompts"):
+        bank_with(prompts={})
+    with pytest.raises(ValidationError, match="no classes"):
+        PromptBank(name="x", classes=[])
+
+
+def test_half_a_character_is_refused_and_the_old_bank_stays(tmp_path: Path) -> None:
+    path = tmp_path / "b.yaml"
+    bank_with().save(path)
+    before = hashlib.sha256(path.read_bytes()).digest()
+    with pytest.raises(CuplError, match="cannot be written"):
+        bank_with(prompts={"q": ["half \ud83d"]}).save(path)
+    assert hashlib.sha256(path.read_bytes()).digest() == before

@@ -1,0 +1,197 @@
+import io
+import logging
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cupl.errors import InputError, ServerError
+from cupl.generation.batch import api
+from cupl.generation.batch.api import BatchServer
+from tests.batch_server import FakeBatches, serve_batches
+
+LINE = b'{"custom_id": "cupl-x", "url": "/v1/chat/completions", "body": {}}\n'
+KEY = "sk-verysecret123"
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBatches]:
+    monkeypatch.setenv("OPENAI_API_KEY", f"{KEY}\n")
+    with serve_batches() as running:
+        yield running
+
+
+@pytest.fixture
+def server(fake: FakeBatches) -> Iterator[BatchServer]:
+    with BatchServer(fake.url) as opened:
+        yield opened
+
+
+def requests_file(tmp_path: Path) -> Path:
+    path = tmp_path / "frogs.jsonl"
+    path.write_bytes(LINE * 3)
+    return path
+
+
+def test_submit(server: BatchServer, fake: FakeBatches, tmp_path: Path) -> None:
+    batch = server.submit(requests_file(tmp_path), "ab" * 32, "/v1/chat/completions")
+    assert (batch.id, batch.status, batch.file) == ("batch_1", "validating", "frogs.jsonl")
+    assert (batch.over, batch.repeatable) == (False, False)
+    assert fake.files == {"file-1": LINE * 3}
+    assert fake.names == {"file-1": "frogs.jsonl"}
+    assert fake.batches[0]["completion_window"] == "24h"
+    assert fake.batches[0]["endpoint"] == "/v1/chat/completions"
+    assert KEY not in str(fake.batches)
+    assert fake.keys == {f"Bearer {KEY}"}
+    assert server.batch("batch_1") == batch
+    assert list(server.batches()) == [batch]
+
+
+def test_a_name_that_openai_takes(server: BatchServer, fake: FakeBatches, tmp_path: Path) -> None:
+    path = tmp_path / "frogs.txt"
+    path.write_bytes(LINE)
+    assert server.submit(path, "ab" * 32, "/v1/chat/completions").file == "frogs.txt"
+    assert fake.names == {"file-1": "frogs.jsonl"}
+
+
+def test_all_pages_and_only_ours(server: BatchServer, fake: FakeBatches) -> None:
+    fake.page = 3
+    for number in range(11):
+        mine = {"cupl_sha256": f"{number:064}", "cupl_file": "x.jsonl"}
+        fake.add_batch(metadata=mine if number % 2 else {"other": "tool"} if number % 3 else None)
+    assert [batch.id for batch in server.batches()] == [
+        f"batch_{number + 1}" for number in (9, 7, 5, 3, 1)
+    ]
+
+
+def test_a_list_without_end(
+    server: BatchServer, fake: FakeBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake.add_batch(metadata={"cupl_sha256": "0" * 64})
+    page = {"object": "list", "data": fake.batches, "has_more": True}
+    monkeypatch.setattr(fake, "_page", lambda query: page)
+    assert len(list(server.batches())) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "completed", "over", "repeatable"),
+    [
+        ("validating", 0, False, False),
+        ("in_progress", 0, False, False),
+        ("finalizing", 9, False, False),
+        ("cancelling", 0, False, False),
+        ("completed", 0, True, False),
+        ("failed", 0, True, True),
+        ("expired", 0, True, True),
+        ("expired", 3, True, False),
+        ("cancelled", 0, True, True),
+        ("cancelled", 1, True, False),
+    ],
+)
+def test_what_may_be_submitted_again(
+    server: BatchServer, fake: FakeBatches, status: str, completed: int, over: bool,
+    repeatable: bool,
+) -> None:  # fmt: skip
+    counts = {"total": 9, "completed": completed, "failed": 0}
+    id = fake.add_batch(status, request_counts=counts)["id"]
+    batch = server.batch(id)
+    assert (batch.completed, batch.total) == (completed, 9)
+    assert (batch.over, batch.repeatable) == (over, repeatable)
+
+
+def test_why_a_batch_failed(server: BatchServer, fake: FakeBatches) -> None:
+    errors = [
+        {"code": "x", "line": 3, "message": f"bad line for {KEY}"},
+        {"code": "token_limit_exceeded", "message": "Enqueued token limit reached"},
+        {"line": None},
+    ]
+    fake.add_batch("failed", errors={"object": "list", "data": errors})
+    assert server.batch("batch_1").problems == (
+        "line 3: bad line for ***",
+        "Enqueued token limit reached",
+        "no reason given",
+    )
+
+
+def test_answers_that_are_half_right(server: BatchServer, fake: FakeBatches) -> None:
+    fake.add_batch(
+        "completed", request_counts=None, created_at="today", metadata=[1], output_file_id=7,
+        errors={"data": {}},
+    )  # fmt: skip
+    batch = server.batch("batch_1")
+    assert (batch.total, batch.created, batch.file, batch.output_file) == (0, 0, "", None)
+
+
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        ((200, "<html>hello</html>"), "as a Batch API does"),
+        ((200, "{}"), "as a Batch API does"),
+        ((200, {}), "as a Batch API does"),
+        ((200, []), "as a Batch API does"),
+        ((200, {"id": 3, "status": None}), "as a Batch API does"),
+        ((401, {"error": {"message": f"Incorrect API key provided: {KEY}"}}), "rejected the key"),
+        ((403, {"error": {"message": f"not for {KEY}"}}), r"does not let this key use batch 'b1'"),
+        ((404, {"error": {"message": "no"}}), "has no batch 'b1'"),
+        ((429, {"error": {"message": "slow down"}}), "limits the rate; try again in some minutes"),
+        ((500, {"error": {"message": f"oops {KEY}"}}), r"answered 500: oops \*\*\*"),
+    ],
+)
+def test_errors_in_one_sentence_without_the_key(
+    server: BatchServer, fake: FakeBatches, reply: object, message: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    fake.refusal = reply  # type: ignore[assignment]
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(ServerError, match=message) as caught:
+        server.batch("b1")
+    shown = "".join(traceback.format_exception(caught.value))
+    assert KEY not in shown + caplog.text
+    assert caught.value.__cause__ is None
+
+
+def test_no_server_there(tmp_path: Path) -> None:
+    with (
+        BatchServer("http://me:hunter22@127.0.0.1:9/v1") as server,
+        pytest.raises(ServerError, match="cannot reach http://127.0.0.1:9/v1"),
+    ):
+        server.batch("b1")
+
+
+def test_openai_wants_a_key() -> None:
+    with pytest.raises(ServerError, match="OPENAI_API_KEY is not set"):
+        BatchServer()
+
+
+def test_an_empty_id(server: BatchServer) -> None:
+    with pytest.raises(InputError, match="empty"):
+        server.batch(" ")
+
+
+def test_download(server: BatchServer, fake: FakeBatches, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytes(range(256)) * 1000
+    id = fake.add_file(data)
+    to = io.BytesIO()
+    assert server.download(id, to) == len(data)
+    assert to.getvalue() == data
+    with pytest.raises(ServerError, match="has no file 'file-9'"):
+        server.download("file-9", io.BytesIO())
+    monkeypatch.setattr(api, "MAX_RESULT", 1000)
+    with pytest.raises(ServerError, match="sends more than"):
+        server.download(id, io.BytesIO())
+
+
+def test_half_a_file_is_none(server: BatchServer, fake: FakeBatches) -> None:
+    id = fake.add_file(LINE * 1000)
+    fake.cut = 10
+    with pytest.raises(ServerError, match="broke off; try again"):
+        server.download(id, io.BytesIO())
+
+
+def test_a_refused_upload_makes_no_batch(
+    server: BatchServer, fake: FakeBatches, tmp_path: Path
+) -> None:
+    with pytest.raises(ServerError, match="URLs of the file are others"):
+        server.submit(requests_file(tmp_path), "ab" * 32, "/v1/completions")
+    assert fake.batches == []

@@ -1,0 +1,376 @@
+import multiprocessing
+import os
+import pickle
+import sqlite3
+import stat
+from collections.abc import Iterator, Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import diskcache
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cupl.errors import InputError
+from cupl.generation.cache.store import (
+    CacheEntry,
+    ResponseCache,
+    Stored,
+    entry_from_json,
+    entry_to_json,
+)
+from cupl.llm.protocol import Failure, Response
+from tests.caches import ANSWER, FAILURE, fill, key, room_for
+
+PROCESSES = multiprocessing.get_context("spawn")
+
+
+def test_an_answer_is_there_for_the_next_run(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "a" / "b") as cache:
+        assert cache.get(key(0)) is None
+        cache.put({key(0): ANSWER, key(1): FAILURE})
+    with ResponseCache(tmp_path / "a" / "b") as cache:
+        assert cache.get(key(0)) == ANSWER
+        assert cache.get(key(1)) == FAILURE
+        assert cache.get(key(2)) is None
+        assert len(cache) == 2
+
+
+def test_the_first_answer_stays(tmp_path: Path) -> None:
+    """Another run may have made its bank of it already."""
+    with ResponseCache(tmp_path) as cache:
+        cache.put({key(0): ANSWER})
+        cache.put({key(0): Response("Too late.")})
+        cache.put({key(0): FAILURE})
+        assert cache.get(key(0)) == ANSWER
+
+
+def test_a_failure_gives_way(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path) as cache:
+        for entry in (FAILURE, Failure("refusal", 3), ANSWER):
+            cache.put({key(0): entry})
+            assert cache.get(key(0)) == entry
+
+
+class Interrupted(Mapping[str, CacheEntry]):
+    """Entries of which only the first comes."""
+
+    def __getitem__(self, name: str) -> CacheEntry:
+        return ANSWER
+
+    def __iter__(self) -> Iterator[str]:
+        yield key(0)
+        raise KeyboardInterrupt
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_all_or_nothing_is_kept(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path) as cache:
+        with pytest.raises(KeyboardInterrupt):
+            cache.put(Interrupted())
+        with pytest.raises(KeyboardInterrupt):
+            cache.add(Stored(name, ANSWER, 0) for name in Interrupted())
+        assert len(cache) == 0
+        cache.put({key(0): ANSWER})
+        assert cache.get(key(0)) == ANSWER
+
+
+def add_one_and_wait(folder: Path, pipe: Connection) -> None:
+    def entries() -> Iterator[Stored]:
+        yield Stored(key(0), ANSWER, 0)
+        pipe.send("one is written, the transaction is open")
+        pipe.recv()
+
+    with ResponseCache(folder) as cache:
+        cache.add(entries())
+
+
+def test_nothing_is_left_of_what_a_killed_process_began(tmp_path: Path) -> None:
+    ours, theirs = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=add_one_and_wait, args=(tmp_path, theirs))
+    process.start()
+    theirs.close()  # so that we hear of its end too
+    ours.recv()
+    process.kill()
+    process.join()
+    with ResponseCache(tmp_path) as cache:
+        assert cache.get(key(0)) is None
+        cache.put({key(0): FAILURE})
+        assert cache.get(key(0)) == FAILURE
+
+
+def test_entries_of_another_cache_are_added(tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    with ResponseCache(tmp_path, clock=lambda: 100) as cache:
+        same = cache.get(key(0))
+        assert same is not None
+        cache.put({key(2): FAILURE, key(3): FAILURE, key(4): FAILURE})
+        found = cache.add(
+            [
+                Stored(key(0), same, 7),
+                Stored(key(1), ANSWER, 7),
+                Stored(key(2), ANSWER, 7),
+                Stored(key(3), Failure("empty", 9), 7),
+                Stored(key(4), FAILURE, 7),
+                Stored(key(5), FAILURE, 7),
+            ]
+        )
+        assert found == {"new": 2, "same": 2, "different": 2}
+        assert cache.get(key(1)) != ANSWER
+        assert cache.get(key(2)) == ANSWER
+        assert cache.get(key(3)) == FAILURE
+        assert cache.remove([key(number) for number in range(9)], 100) == 2
+        assert cache.get(key(2)) is cache.get(key(5)) is None
+
+
+def test_what_is_younger_is_not_removed(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path, clock=lambda: 100) as cache:
+        cache.put({key(0): ANSWER})
+        assert cache.remove([key(0), key(1)], 100) == 0
+        assert cache.get(key(0)) == ANSWER
+        assert cache.remove([key(0)], 101) == 1
+        assert len(cache) == 0
+
+
+def test_everything_lies_in_one_file(tmp_path: Path) -> None:
+    """What lies beside the database takes no part in its transactions."""
+    with ResponseCache(tmp_path) as cache:
+        cache.put({key(0): Response("x" * 100_000)})
+        assert cache.get(key(0)) == Response("x" * 100_000)
+    assert {path.name for path in tmp_path.iterdir()} == {"cache.db", "cache.db.claims"}
+
+
+def test_only_the_owner_may_look(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "cache") as cache:
+        assert stat.S_IMODE(cache.folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_is_named_as_in_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WHERE", "there")
+    with ResponseCache("~/$WHERE") as cache:
+        assert cache.folder == tmp_path / "there"
+    assert len(list((tmp_path / "there").iterdir())) == 2
+
+
+def test_nothing_is_ever_evicted(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path) as cache:
+        assert cache._cache.eviction_policy == "none"
+        assert cache._cache._sql("PRAGMA synchronous").fetchall() == [(1,)]
+
+
+class Bomb:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return (exec, ("raise SystemExit('a pickle was run')",))
+
+
+def change(folder: Path, sql: str, *values: object) -> None:
+    database = sqlite3.connect(folder / "cache.db")
+    with database:
+        database.execute(sql, values)
+    database.close()
+
+
+def test_a_pickle_is_not_run(tmp_path: Path) -> None:
+    pickled = pickle.dumps(Bomb())
+    with ResponseCache(tmp_path) as cache:
+        cache.put({key(0): ANSWER})
+        change(tmp_path, "UPDATE Cache SET mode=?, value=?", diskcache.core.MODE_PICKLE, pickled)
+        with pytest.raises(InputError, match="not text"):
+            cache.get(key(0))
+        change(tmp_path, "UPDATE Cache SET raw = 0, key = ?", pickled)
+        with pytest.raises(ValueError, match="pickled key"):
+            list(cache._cache)
+
+
+def test_a_file_of_somebody_else_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(entry_to_json(Response("secret"), 0))
+    with ResponseCache(tmp_path / "cache") as cache:
+        cache.put({key(0): ANSWER})
+        set_file = "UPDATE Cache SET mode = ?, filename = '../secret', value = NULL"
+        change(tmp_path / "cache", set_file, diskcache.core.MODE_TEXT)
+        with pytest.raises(InputError, match="not text"):
+            cache.get(key(0))
+
+
+texts = st.text(st.characters())  # half a surrogate pair is legal JSON too
+numbers = st.none() | st.integers()
+responses = st.builds(Response, texts, texts, st.none() | texts, numbers, numbers, numbers)
+entries: st.SearchStrategy[CacheEntry] = responses | st.builds(Failure, texts, st.integers())
+
+
+@given(entries, st.integers(0, 250_000_000_000))
+def test_an_entry_survives_its_text(entry: CacheEntry, time: int) -> None:
+    text = entry_to_json(entry, time)
+    assert text.isascii()
+    assert "\n" not in text
+    assert entry_from_json(key(0), text) == Stored(key(0), entry, time)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "no JSON",
+        "[1]",
+        '{"stored":1}',
+        '{"answer":{"text":"a"}}',
+        '{"answer":{"text":"a"},"stored":"1"}',
+        '{"answer":{"text":"a"},"stored":true}',
+        '{"answer":{"text":"a"},"stored":-1}',
+        '{"answer":{"text":"a"},"stored":1e3}',
+        '{"answer":{"text":"a"},"stored":1000000000000}',
+        '{"answer":{"text":1},"stored":1}',
+        '{"answer":{},"stored":1}',
+        '{"answer":{"text":"a","more":1},"stored":1}',
+        '{"answer":{"text":"a","model":0},"stored":1}',
+        '{"answer":{"text":"a","created":false},"stored":1}',
+        '{"answer":{"text":"a"},"failure":{"reason":"a","tries":1},"stored":1}',
+        '{"failure":{"reason":"a"},"stored":1}',
+        '{"failure":{"reason":"a","tries":null},"stored":1}',
+        "[" * 100_000,
+    ],
+)
+def test_a_text_that_is_no_entry(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match="."):
+        entry_from_json(key(0), text)
+    with ResponseCache(tmp_path) as cache:
+        cache._cache.set(key(0), text)
+        with pytest.raises(InputError, match="nothing in it was deleted; 'cupl cache verify'"):
+            cache.get(key(0))
+
+
+def test_a_damaged_cache_is_explained_and_kept(tmp_path: Path) -> None:
+    (tmp_path / "cache.db").write_bytes(b"this is no database" * 1000)
+    with pytest.raises(InputError, match="nothing in it was deleted; restore it.*--cache"):
+        ResponseCache(tmp_path)
+    assert (tmp_path / "cache.db").read_bytes() == b"this is no database" * 1000
+
+
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be used.*File exists.*--cache"):
+        ResponseCache(tmp_path / "file")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_that_may_not_be_written(tmp_path: Path) -> None:
+    fill(tmp_path / "cache", 1)
+    (tmp_path / "cache" / "cache.db").chmod(0o400)
+    with pytest.raises(InputError, match="readonly database.*make it writable"):
+        ResponseCache(tmp_path / "cache")
+    (tmp_path / "folder").mkdir(mode=0o500)
+    with pytest.raises(InputError, match="Permission denied"):
+        ResponseCache(tmp_path / "folder")
+
+
+LARGE = {key(number): Response("x" * 5000) for number in range(1, 200)}
+
+
+def test_a_full_disk_costs_nothing_but_time(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path) as cache:
+        cache.put({key(0): ANSWER})
+        cache._cache._sql("PRAGMA max_page_count = 40")
+        for _ in range(2):
+            with pytest.raises(InputError, match="disk is full.*deleted; free space"):
+                cache.put(LARGE)
+        assert cache.get(key(0)) == ANSWER
+        assert len(cache) == 1
+        cache._cache._sql("PRAGMA max_page_count = 100000")
+        cache.put(LARGE)
+        assert len(cache) == 200
+
+
+def test_a_disk_that_refuses_costs_nothing_but_time(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path) as cache:
+        cache.put({key(0): ANSWER})
+        with room_for(200_000), pytest.raises(InputError, match="disk I/O error.*has space"):
+            cache.put(LARGE)
+        assert len(cache) == 1
+        cache.put(LARGE)
+        assert len(cache) == 200
+
+
+def test_a_cache_that_somebody_holds(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path) as cache:
+        cache._cache._sql("PRAGMA busy_timeout = 1")
+        database = sqlite3.connect(tmp_path / "cache.db", isolation_level=None)
+        database.execute("BEGIN IMMEDIATE")
+        with pytest.raises(InputError, match="locked.*another process holds it"):
+            cache.put({key(0): ANSWER})
+        database.close()
+        cache.put({key(0): ANSWER})
+
+
+def write_many(folder: Path, worker: int) -> None:
+    with ResponseCache(folder) as cache:
+        for number in range(50):
+            mine = key(worker * 50 + number)
+            cache.put({mine: Response(f"{worker} {number}"), key(-number - 1): Response("first")})
+
+
+def test_processes_share_a_cache(tmp_path: Path) -> None:
+    workers = [PROCESSES.Process(target=write_many, args=(tmp_path, i)) for i in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    with ResponseCache(tmp_path) as cache:
+        answers = [cache.get(key(i)) for i in range(150)]
+        assert len(cache) == 200
+    assert answers == [Response(f"{i // 50} {i % 50}") for i in range(150)]
+
+
+def claim_and_wait(folder: Path, pipe: Connection) -> None:
+    with ResponseCache(folder) as cache, cache.claim("this") as mine:
+        pipe.send(mine)
+        pipe.recv()
+
+
+def test_a_claim_ends_with_its_process(tmp_path: Path) -> None:
+    ours, theirs = PROCESSES.Pipe()
+    process = PROCESSES.Process(target=claim_and_wait, args=(tmp_path, theirs))
+    with ResponseCache(tmp_path) as cache:
+        process.start()
+        theirs.close()
+        assert ours.recv() is True
+        with cache.claim("this") as mine, cache.claim("that") as other:
+            assert (mine, other) == (False, True)
+        process.kill()
+        process.join()
+        with cache.claim("this") as mine:
+            assert mine
+
+
+def test_a_claim_holds_for_other_processes_and_ends_with_its_block(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path) as cache:
+        for expected in (False, True):
+            ours, theirs = PROCESSES.Pipe()
+            process = PROCESSES.Process(target=claim_and_wait, args=(tmp_path, theirs))
+            with cache.claim("this" if not expected else "that"):
+                process.start()
+                theirs.close()
+                assert ours.recv() is expected
+                ours.send("go on")
+                process.join()
+
+
+def test_a_claim_holds_within_a_process(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path) as cache:
+        with cache.claim("this") as first, cache.claim("this") as second:
+            assert (first, second) == (True, False)
+        with pytest.raises(KeyboardInterrupt), cache.claim("this"):
+            raise KeyboardInterrupt
+        with cache.claim("this") as again:
+            assert again
+
+
+def test_without_locks_at_worst_two_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no locks here")
+
+    monkeypatch.setattr("fcntl.lockf", refuse)
+    with ResponseCache(tmp_path) as cache, cache.claim("this") as mine:
+        assert mine

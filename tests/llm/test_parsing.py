@@ -1,0 +1,115 @@
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cupl.llm.parsing import MAX_CHOICES, read_completion
+from cupl.llm.protocol import MAX_ANSWER, Response
+from tests.fakes import chat_reply
+from tests.llm.strategies import completions, json_values
+
+
+def only(choice: dict[str, Any], **rest: Any) -> Response:
+    (response,) = read_completion({"choices": [choice]} | rest)
+    return response
+
+
+def test_chat_and_completion_say_the_same() -> None:
+    assert read_completion(chat_reply("a", "b", finish="length")) == [
+        Response("a", "length", "served-model", 7, 9, 1),
+        Response("b", "length", "served-model", 7, 9, 1),
+    ]
+    assert only({"text": "a", "finish_reason": "length"}) == Response("a", "length")
+
+
+def test_what_a_server_leaves_out_is_not_known() -> None:
+    assert only({"message": {"content": "a"}, "finish_reason": None}) == Response("a", "stop")
+
+
+def test_answers_come_in_the_order_of_their_indices() -> None:
+    def texts(*indices: Any) -> list[str]:
+        body = [{"text": str(index), "index": index} for index in indices]
+        return [response.text for response in read_completion({"choices": body})]
+
+    assert texts(2, 0, 1) == ["0", "1", "2"]
+    assert texts(2, None, 1) == ["2", "None", "1"]
+    assert texts(1, False, 0) == ["1", "False", "0"]
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ({"content": None, "reasoning_content": "Let me think."}, ""),
+        ({"reasoning_content": "Let me think."}, ""),
+        ({"content": None, "refusal": "I cannot."}, ""),
+        ({"content": [{"type": "text", "text": "A "}, {"type": "text", "text": "cat."}]}, "A cat."),
+        ({"content": [{"type": "image"}, 3, None, {"text": 3}, {"text": "A cat."}]}, "A cat."),
+        ({"content": []}, ""),
+        ({"content": {"text": "A cat."}}, ""),
+        (None, ""),
+        ({}, ""),
+        ({"content": "half \ud83d pair"}, "half ? pair"),
+    ],
+)
+def test_what_a_message_says(message: object, text: str) -> None:
+    assert only({"message": message}).text == text
+
+
+def test_a_choice_without_words_does_not_cost_the_others() -> None:
+    body = {"choices": [{"message": {"content": "A cat."}}, {"message": None}]}
+    assert [response.text for response in read_completion(body)] == ["A cat.", ""]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        None, 3, "choices", [], [{"choices": []}], {}, {"choices": None}, {"choices": []},
+        {"choices": "ab"}, {"choices": {"a": 1}}, {"choices": [{}]}, {"choices": [None]},
+        {"choices": [{"delta": {"content": "a"}}]}, {"error": {"message": "no"}},
+    ],
+)  # fmt: skip
+def test_no_completion(body: object) -> None:
+    with pytest.raises(ValueError, match="completion"):
+        read_completion(body)
+
+
+def test_nothing_takes_more_room_than_an_answer_may() -> None:
+    long = "x" * (3 * MAX_ANSWER)
+    response = only({"text": long, "finish_reason": long}, model=long)
+    assert len(response.text) == MAX_ANSWER + 1  # one more than an answer has
+    assert len(response.finish_reason) == 200
+    assert len(response.model or "") == 200
+    assert len(read_completion({"choices": [{"text": ""}] * (MAX_CHOICES + 5)})) == MAX_CHOICES
+
+
+@pytest.mark.parametrize("count", [-1, 1.0, True, "7", None, 2**53, float("nan"), [7]])
+def test_a_count_that_is_none(count: Any) -> None:
+    usage = {"prompt_tokens": count, "completion_tokens": count}
+    assert only({"text": "a"}, usage=usage, created=count) == Response("a")
+
+
+@given(json_values | completions)
+def test_any_json_is_read_or_refused(body: Any) -> None:
+    try:
+        responses = read_completion(body)
+    except ValueError:
+        return
+    assert 1 <= len(responses) <= len(body["choices"])
+    for response in responses:
+        for name, value in asdict(response).items():
+            if name in ("text", "finish_reason"):
+                assert isinstance(value, str)
+                value.encode()
+            elif name == "model":
+                assert value is None or value.encode() is not None
+            else:
+                assert value is None or (type(value) is int and 0 <= value < 2**53)
+
+
+@given(st.lists(st.text(), min_size=1, max_size=5), st.randoms())
+def test_texts_survive_in_their_order(texts: list[str], random: Any) -> None:
+    body = chat_reply(*texts)
+    random.shuffle(body["choices"])
+    assert [response.text for response in read_completion(body)] == texts
