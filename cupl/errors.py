@@ -5,9 +5,24 @@ catch either. The command line prints the message as one line and exits with 1; 
 names the thing that is wrong and the way out.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 
 class CuplError(Exception):
-    """Something the user can mend."""
+    """Something the user can mend.
+
+    Args:
+        message: one sentence, in the words of the library.
+        arguments: the arguments that lead out of it, each with a value to give, or ``...`` where
+            any other may do. The command line names its options for them behind the message.
+
+    """
+
+    def __init__(self, message: str = "", *, arguments: Mapping[str, object] | None = None) -> None:
+        super().__init__(message)
+        self.arguments: dict[str, object] = dict(arguments or {})
 
 
 class InputError(CuplError, ValueError):

@@ -56,7 +56,10 @@ def _find(path: Path) -> Path:
         raise InputError(f"{path}: {error.strerror or error}") from error
     shipped = prompts_dir() / "classes" / f"{path}.csv"
     if path.name != str(path) or not shipped.is_file():
-        raise MissingFileError(f"{path}: no such class list; give a file, a folder or -c NAME")
+        raise MissingFileError(
+            f"{path}: no such class list; give a file, a folder or the names themselves",
+            arguments={"name": ...},
+        )
     return shipped
 
 

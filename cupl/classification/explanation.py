@@ -15,8 +15,10 @@ and L is multiplied by the length of the mean of the two vectors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from itertools import accumulate
+from typing import Any
 
 import torch
 
@@ -27,6 +29,9 @@ from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction, un
 from cupl.errors import InputError
 
 PROMPTS_NAMED = 3
+
+
+_NAMES_IN_FILES = {"supporting": "speak_for", "opposing": "speak_against"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,29 @@ class ClassExplanation:
     """Prompts that count more than the score of the other class, the strongest first."""
     opposing: tuple[PromptScore, ...]
     """Prompts that count less than the score of the other class, the weakest first."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON lines have it, where the prompts are called ``speak_for`` and ``speak_against``.
+
+        Files that were written under these names are read by others; attributes may change.
+        """
+        record = asdict(self)
+        prompts = {name: record.pop(attribute) for attribute, name in _NAMES_IN_FILES.items()}
+        return record | {name: list(texts) for name, texts in prompts.items()}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> ClassExplanation:
+        """What :meth:`to_dict` made a record of.
+
+        Raises:
+            TypeError: a key is missing, or none of ours.
+            KeyError: likewise.
+
+        """
+        fields: dict[str, Any] = dict(record)
+        for attribute, name in _NAMES_IN_FILES.items():
+            fields[attribute] = tuple(PromptScore(**one) for one in fields.pop(name))
+        return cls(**fields)
 
 
 @dataclass(frozen=True, slots=True)

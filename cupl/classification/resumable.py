@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.classification.decision import NEAREST_CLASS, DecisionRule
-from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
+from cupl.classification.explanation import ClassExplanation, Explanation
 from cupl.classification.prediction import Prediction, Score
 from cupl.classification.writers import (
     FailedImages,
@@ -177,8 +177,8 @@ def _begun(file: BinaryIO, partial: Path, settings: dict[str, Any], images: Imag
         if number > len(images) or prediction.path != os.fspath(images[number - 1]):
             raise InputError(
                 f"{partial} is of another list of images: its image {number:,} is "
-                f"{prediction.path!r:.200}; give the same images, or leave out --resume to begin "
-                "again"
+                f"{prediction.path!r:.200}; give the same images, or begin again without resume",
+                arguments={"resume": False},
             )
         if number % settings["batch size"] == 0 or number == len(images):
             end, done = file.tell(), number
@@ -193,7 +193,8 @@ def _check_settings(partial: Path, found: Any, settings: dict[str, Any]) -> None
         if found.get(name) != value:
             raise InputError(
                 f"{partial} was made with {name} {str(found.get(name))[:12]!r}, not "
-                f"{str(value)[:12]!r}: give the same, or leave out --resume to begin again"
+                f"{str(value)[:12]!r}: give the same, or begin again without resume",
+                arguments={"resume": False},
             )
 
 
@@ -202,7 +203,9 @@ def _rows(file: BinaryIO, partial: Path) -> Iterator[Prediction]:
     file.readline()
     yield from _whole_rows(file)
     if file.read(1):
-        raise InputError(f"{partial} is damaged; leave out --resume to begin again")
+        raise InputError(
+            f"{partial} is damaged; begin again without resume", arguments={"resume": False}
+        )
 
 
 def _whole_rows(file: BinaryIO) -> Iterator[Prediction]:
@@ -232,13 +235,7 @@ def _explanation(path: str | None, record: Any) -> Explanation | None:
 
 
 def _side(record: Any) -> ClassExplanation | None:
-    if record is None:
-        return None
-    prompts = {
-        name: tuple(PromptScore(**one) for one in record[name])
-        for name in ("speak_for", "speak_against")
-    }
-    return ClassExplanation(**(record | prompts))
+    return None if record is None else ClassExplanation.from_dict(record)
 
 
 def _json(line: bytes) -> Any:

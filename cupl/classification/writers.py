@@ -111,7 +111,7 @@ def _explained(explanation: Explanation | None) -> dict[str, Any] | None:
     if explanation is None:
         return None
     sides = {"winner": explanation.winner, "runner_up": explanation.runner_up}
-    return {name: side and asdict(side) for name, side in sides.items()}
+    return {name: side and side.to_dict() for name, side in sides.items()}
 
 
 def write_parquet(
@@ -231,9 +231,9 @@ def check_format(format: str, path: Path | None) -> None:
     if format not in FORMATS:
         raise InputError(f"no format is called {format!r}: use {', '.join(FORMATS)}")
     if path is None and format not in WRITERS:
-        raise InputError(f"{format} is not for printing; name a file with -o")
+        raise InputError(f"{format} is not for printing; name a file", arguments={"output": ...})
     if path is None and sys.stdout is None:
-        raise InputError("standard output is closed; name a file with -o")
+        raise InputError("standard output is closed; name a file", arguments={"output": ...})
 
 
 def write_predictions(

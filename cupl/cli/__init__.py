@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from cupl.cli import bank, batch, cache, classify, demo, embed, encode, evaluate, generate
+from cupl.cli.flags import way_out
 from cupl.cli.output import say
 from cupl.errors import CuplError
 
@@ -61,12 +62,14 @@ def main() -> None:
         # File names need not be valid text; a terminal need not speak Unicode.
         if stream is not None:  # closed by whoever started us
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    command = typer.main.get_command(app)
+    words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        app([argument for argument in sys.argv[1:] if argument != "--debug"], prog_name="cupl")
+        command(words, prog_name="cupl")
     except CuplError as error:
         if debug:
             raise
-        say(f"error: {error}")
+        say(f"error: {error}{way_out(command, words, error.arguments)}")
         sys.exit(1)
     except OSError as error:  # files bring errors of our own; what is left is standard output
         if debug:

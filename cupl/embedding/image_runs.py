@@ -70,8 +70,9 @@ def check_directory(directory: Path, *, resume: bool) -> None:
     check_folder(directory)
     if not resume and any(shard_numbers(directory, kind) for kind in ("images", "vectors")):
         raise InputError(
-            f"{directory} already holds image vectors: add --resume to go on with them, or name "
-            "another directory"
+            f"{directory} already holds image vectors: go on with them (resume), or name another "
+            "directory",
+            arguments={"resume": True},
         )
 
 
@@ -192,8 +193,8 @@ def _whole_shards(
         metadata, shard = read_shard(directory, number)
         metadata.provenance.check_encoder(encoder)
         made_in = metadata.provenance.precision
-        _check_setting(directory, "--precision", made_in, encoder.precision)
-        _check_setting(directory, "--shard-size", str(metadata.shard_size), str(shard_size))
+        _check_setting(directory, "precision", made_in, encoder.precision)
+        _check_setting(directory, "shard_size", str(metadata.shard_size), str(shard_size))
         present = _part(paths, number, shard_size)
         if shard.paths == present:
             whole.add(number)
@@ -203,11 +204,12 @@ def _whole_shards(
     return whole
 
 
-def _check_setting(directory: Path, option: str, then: str, now: str) -> None:
+def _check_setting(directory: Path, argument: str, then: str, now: str) -> None:
     if then != now:
         raise InputError(
-            f"{directory} was begun with {option} {then:.20}, not {now}: go on with "
-            f"{option} {then:.20}, or name another directory"
+            f"{directory} was begun with {argument}={then:.20}, not {now}: go on with that, or "
+            "name another directory",
+            arguments={argument: f"{then:.20}"},
         )
 
 

@@ -40,7 +40,7 @@ _MAX_TABLE_BYTES = 2**30
 _SCHEMA = pa.schema(
     {"path": pa.string(), "path_bytes": pa.binary(), "row": pa.int32(), "error": pa.string()}
 )
-_AGAIN = "; move both files of this shard away, and cupl embed with --resume makes it again"
+_AGAIN = "; move both files of this shard away, and a run that resumes (cupl embed) makes it again"
 
 
 class ImageProvenance(BaseModel):

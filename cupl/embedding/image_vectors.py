@@ -75,11 +75,11 @@ def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
         raise MissingFileError(f"{directory}: no such directory")
     numbers = shard_numbers(directory, "images")
     if not numbers:
-        raise InputError(f"{directory} holds no image vectors: cupl embed IMAGE... -o makes them")
+        raise InputError(f"{directory} holds no image vectors: cupl embed makes them")
     if numbers[-1] != len(numbers) - 1:
         missing = next(i for i, number in enumerate(numbers) if i != number)
         raise InputError(
-            f"{images_file(directory, missing)} is missing; cupl embed with --resume makes it"
+            f"{images_file(directory, missing)} is missing; a run that resumes makes it"
         )
     metadata, _ = read_shard(directory, 0)
     return Embeddings(directory, metadata.provenance, len(numbers))

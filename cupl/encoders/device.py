@@ -91,8 +91,9 @@ def encode_halving(encode: Callable[[Any], torch.Tensor], batch: Any) -> torch.T
     except torch.OutOfMemoryError:
         if len(batch) < 2:
             raise InputError(
-                "the GPU has too little free memory for this encoder; free some of it, or use "
-                "--device cpu"
+                "the GPU has too little free memory for this encoder; free some of it, or use the "
+                "device cpu",
+                arguments={"device": "cpu"},
             ) from None
     # Outside the handler: the error's traceback would keep the tensors of the failed try.
     if torch.cuda.is_available():

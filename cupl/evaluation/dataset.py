@@ -235,7 +235,9 @@ def _list_folder(root: Path) -> tuple[list[str], int]:
     if folders:
         return folders, loose
     if shard_numbers(root, "vectors"):
-        raise InputError(f"{root}: cupl embed did not finish its first shard; --resume goes on")
+        raise InputError(
+            f"{root}: cupl embed did not finish its first shard; let it go on (resume)"
+        )
     raise InputError(
         f"{root}: an ImageFolder has a folder for each class; this has none"
         + (f", but {_images(loose)}" if loose else "")

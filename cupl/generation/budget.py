@@ -31,8 +31,9 @@ def most_tokens(request: Request, n: int) -> int:
     length = request.sampling.max_tokens
     if length is None:
         raise InputError(
-            "a limit on all tokens needs one on each answer: set --max-tokens, for a model that "
-            "thinks before it answers to some thousands"
+            "a limit on all tokens needs one on each answer: set max_tokens, for a model that "
+            "thinks before it answers to some thousands",
+            arguments={"max_tokens": ...},
         )
     return _bytes(request) + _MOST_OVERHEAD + n * length
 
@@ -99,15 +100,17 @@ class UsageMeter:
 
         """
         if self.max_requests is not None and self.requests >= self.max_requests:
-            raise BudgetError(f"stopped at {self.max_requests:,} requests (--max-requests)")
+            raise BudgetError(
+                f"stopped at {self.max_requests:,} requests", arguments={"max_requests": ...}
+            )
         most = 0
         if self.max_tokens is not None:
             most = most_tokens(request, n)
             spent = self.prompt_tokens + self.completion_tokens + self._reserved
             if spent + most > self.max_tokens:
                 raise BudgetError(
-                    f"stopped before {self.max_tokens:,} tokens could be passed "
-                    "(--max-tokens-total)"
+                    f"stopped before {self.max_tokens:,} tokens could be passed",
+                    arguments={"max_tokens_total": ...},
                 )
         self._reserved += most
         self.requests += 1

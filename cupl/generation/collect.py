@@ -56,8 +56,9 @@ class FilterOptions:
         asked = plan.samples * len(plan.questions.questions)
         if self.min_prompts > asked:
             raise InputError(
-                f"--min-prompts {self.min_prompts} of a class cannot be kept where {asked} are "
-                "asked for; raise --samples"
+                f"min_prompts is {self.min_prompts}, and {asked} answers are asked for about a "
+                "class: ask for more samples",
+                arguments={"samples": ...},
             )
 
     def names(self) -> list[str]:
@@ -111,7 +112,8 @@ class CollectedPrompts:
 
         """
         if bare := [str(label) for label, prompts in self.prompts if not prompts]:
-            raise InputError(_explain_bare(bare, self))
+            more = {"max_tokens": None, "samples": self.plan.samples * 2}
+            raise InputError(_explain_bare(bare, self), arguments=more)
         classes = [
             ClassPrompts(name=label.name, id=label.id, aliases=list(label.aliases), prompts=prompts)
             for label, prompts in self.prompts
@@ -231,7 +233,7 @@ def _explain_bare(bare: list[str], collected: CollectedPrompts) -> str:
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in dropped)
     return (
         f"no usable answer for {shown} (dropped in all: {reasons}); a model that thinks before it "
-        "answers needs --max-tokens none, another may need "
-        f"--samples {collected.plan.samples * 2}, of which only the new ones are asked, or another "
+        "answers needs max_tokens=None, another may need "
+        f"samples={collected.plan.samples * 2}, of which only the new ones are asked, or another "
         "name for the class"
     )

@@ -194,7 +194,8 @@ def check_offline(found: PlanSurvey, offline: bool) -> None:
         shown = "; ".join(found.examples[:3]) + ("; ..." if len(found.examples) > 3 else "")
         raise InputError(
             f"missing from the cache: {found.answers:,} answers, to questions such as {shown} "
-            "(run without --offline to ask for them)"
+            "(to ask for them, do not run offline)",
+            arguments={"offline": False},
         )
 
 

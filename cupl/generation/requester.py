@@ -244,7 +244,7 @@ class _Asker:
         self.cache.put(entries)
         answers, questions = self._useless.total(), len(self._useless_questions)
         if not self._proven and answers >= USELESS_ANSWERS and questions >= USELESS_QUESTIONS:
-            raise ServerError(_explain_useless(self._useless))
+            raise ServerError(_explain_useless(self._useless), arguments={"max_tokens": None})
         return sorted(left)
 
     def _progress(self, number: int) -> None:
@@ -263,7 +263,7 @@ class _Asker:
         try:
             return await retrying(self._try, request, n, tries)
         except RetryableError as error:
-            raise ServerError(_last_words(error, tries)) from None
+            raise ServerError(_last_words(error, tries), arguments=error.arguments) from None
 
     async def _try(self, request: Request, n: int, tries: _Tries) -> list[Response]:
         async with self.limiter.turn() as started:
@@ -348,5 +348,5 @@ def _explain_useless(useless: Counter[str]) -> str:
     reasons = ", ".join(f"{number} {reason}" for reason, number in useless.most_common())
     return (
         f"the first {useless.total()} answers are of no use ({reasons}), so the run stopped: a "
-        "model that thinks before it answers needs --max-tokens none, or some thousands"
+        "model that thinks before it answers needs max_tokens=None, or some thousands"
     )

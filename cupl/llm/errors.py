@@ -16,14 +16,15 @@ from cupl.llm.redaction import api_key, redact
 if TYPE_CHECKING:
     import openai
 
-_FLAGS = {
-    "temperature": "--temperature none",
-    "top_p": "--top-p none",
-    "max_tokens": "--max-tokens none",
-    "max_completion_tokens": "--max-tokens none",
-    "stop": "--stop none",
-    "n": "--n none",
+_ARGUMENTS = {
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "max_tokens": "max_tokens",
+    "max_completion_tokens": "max_tokens",
+    "stop": "stop",
+    "n": "n",
 }
+"""Parameters of a request, and the arguments that leave them out where they are None."""
 _NO_QUOTA = {
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -57,18 +58,22 @@ def to_server_error(error: openai.APIError, where: str, asked: str, *secrets: st
     if status == 402 or _kinds(error) & _NO_QUOTA:
         return ServerError(f"the account at {where} has no quota left ({said})")
     if status == 429:
-        message = f"{where} still limits the rate; try a lower --concurrency ({said})"
-        return RetryableError(message, after=after, limited=True, answered=True)
+        return RetryableError(
+            f"{where} still limits the rate; try a lower concurrency ({said})",
+            after=after, limited=True, answered=True, arguments={"concurrency": ...},
+        )  # fmt: skip
     if status in (408, 409, 425) or status >= 500:
         return RetryableError(f"{where} answered {status}: {said}", after=after, answered=True)
-    flag = _FLAGS.get(_parameter(error) or "")
-    way_out = f"; omit it with {flag}" if flag else ""
+    argument = _ARGUMENTS.get(_parameter(error) or "")
+    omit = f"; {argument}=None omits it" if argument else ""
     refusals = {
         401: _who_are_you(secrets),
         403: f"does not let this key use {asked} ({said})",
         404: f"has no {asked}, or the URL is not whole (does it end in /v1?)",
     }
-    return ServerError(f"{where} {refusals.get(status, f'answered {status}: {said}{way_out}')}")
+    why = refusals.get(status, f"answered {status}: {said}{omit}")
+    named = {argument: None} if argument and status not in refusals else None
+    return ServerError(f"{where} {why}", arguments=named)
 
 
 def _unheard(error: openai.APIConnectionError, where: str, secrets: Sequence[str]) -> ServerError:
@@ -160,7 +165,7 @@ def _parameter(error: openai.APIStatusError) -> str | None:
     # "n" and "stop" are parameters in quotes only, and words without.
     bare = [word for word in re.findall(r"\w+", said) if word not in ("n", "stop")]
     words = [*re.findall(r"['\"`](\w+)['\"`]", said), *bare]
-    return next((word for word in words if word in _FLAGS), None)
+    return next((word for word in words if word in _ARGUMENTS), None)
 
 
 def _message(body: object, depth: int = 5) -> str | None:

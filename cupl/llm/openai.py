@@ -69,8 +69,9 @@ def key_for(endpoint: str) -> str:
     key = api_key()
     if not key and urlsplit(endpoint).hostname == "api.openai.com":
         raise ServerError(
-            "OPENAI_API_KEY is not set; set it, or name a local server with --base-url, "
-            "or use --model mini, which needs neither"
+            "OPENAI_API_KEY is not set; set it, or name a local server (base_url), or use the "
+            "model mini, which needs neither",
+            arguments={"base_url": ..., "model": "mini"},
         )
     return key or "none"
 
@@ -136,12 +137,13 @@ class OpenAIServer:
         except TimeoutError:
             raise RetryableError(
                 f"{where} did not answer within {self.timeout:g} s; "
-                "a slow one needs more (--timeout) or a lower --concurrency"
+                "a slow one needs a longer timeout or a lower concurrency",
+                arguments={"timeout": ..., "concurrency": ...},
             ) from None
         except APIError as error:
             if is_filtered(error):
                 return [Response("", "content_filter")] * n
-            asked = f"{request.model!r} for --api {request.api}"
+            asked = f"{request.model!r} for the API {request.api}"
             raise to_server_error(error, where, asked, *secrets) from None
         except httpx2.HTTPError:
             raise RetryableError(f"{where} broke off in the middle of an answer") from None

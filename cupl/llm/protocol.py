@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -130,6 +131,7 @@ class RetryableError(ServerError):
         limited: requests come too fast, so that all of them have to wait.
         unreachable: there was no connection at all.
         answered: the server said so itself; otherwise it may have worked, and charge for it.
+        arguments: see :class:`~cupl.errors.CuplError`.
 
     """
 
@@ -141,8 +143,9 @@ class RetryableError(ServerError):
         limited: bool = False,
         unreachable: bool = False,
         answered: bool = False,
+        arguments: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, arguments=arguments)
         self.after = after
         self.limited = limited
         self.unreachable = unreachable

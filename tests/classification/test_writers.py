@@ -148,7 +148,7 @@ def test_parquet_in_row_groups(tmp_path: Path) -> None:
 
 
 def test_parquet_is_not_for_printing(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(InputError, match="name a file with -o"):
+    with pytest.raises(InputError, match="name a file"):
         write_predictions([GOOD], 1, "parquet", None)
     assert capsys.readouterr().out == ""
 

@@ -143,7 +143,7 @@ def test_another_endpoint_is_another_answer(cupl: Cupl, fake: FakeBatches) -> No
     export(cupl, "--base-url", "http://localhost:8000/v1")
     outcome = cupl("batch", "submit", "requests.jsonl")
     assert outcome.code == 1
-    assert f"line 1: not exported for --base-url {fake.url}, or changed since" in outcome.err
+    assert f"line 1: not exported for the server {fake.url}, or changed since" in outcome.err
     assert not fake.files
 
 

@@ -76,7 +76,7 @@ def test_a_mistyped_folder_is_not_made(cupl: Cupl, tmp_path: Path, command: list
     outcome = cupl("cache", *command, "--cache", tmp_path / "typo")
     assert outcome.code == 1
     assert outcome.err == (
-        f"error: there is no response cache in {tmp_path / 'typo'}; --cache names another folder\n"
+        f"error: there is no response cache in {tmp_path / 'typo'}; name another folder (--cache)\n"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -303,7 +303,7 @@ def test_a_page_of_many_images_shows_the_first(
             "also",
         ),
         (["photos", "--bank", "bank.yaml", "--resume"], 2, "goes with -o"),
-        (["photos", "--bank", "bank.yaml", "--format", "parquet"], 1, "with -o"),
+        (["photos", "--bank", "bank.yaml", "--format", "parquet"], 1, "(-o)"),
         (["photos", "--vectors", "v", "--explain"], 2, "needs the --bank"),
         (["photos", "--bank", "bank.yaml", "--explain", "-o", "p.csv"], 2, "no place in csv"),
         (["photos", "--bank", "bank.yaml", "--explain", "-o", "p.parquet"], 2, "no place in"),

@@ -311,9 +311,9 @@ def test_another_encoder_precision_or_shard_size_is_refused(
         with pytest.raises(InputError, match=said):
             embed_images(paths, encoder, tmp_path / "v", shard_size=shard_size, resume=True)
 
-    refused("was begun with --shard-size 8, not 9", shard_size=9)
+    refused("was begun with shard_size=8, not 9", shard_size=9)
     encoder.precision = "bfloat16"
-    refused("was begun with --precision float32, not bfloat16")
+    refused("was begun with precision=float32, not bfloat16")
     encoder.fingerprint, encoder.id = "other", "other-model"
     refused("'hand-made' .fingerprint 'hand-made'.*'other-model' .fingerprint 'other'")
     assert contents(tmp_path / "v") == before
@@ -338,7 +338,7 @@ def test_a_directory_with_vectors_needs_resume(
     paths = find_images([photos])
     embed_images(paths, encoder, tmp_path / "v")
     (tmp_path / "v" / "images-00000.parquet").unlink()
-    with pytest.raises(InputError, match="already holds image vectors: add --resume"):
+    with pytest.raises(InputError, match="already holds image vectors: go on with them"):
         embed_images(paths, encoder, tmp_path / "v")
 
 

@@ -121,5 +121,5 @@ def test_a_batch_too_large_is_halved(rows: int, tries: list[int]) -> None:
 
 
 def test_what_does_not_fit_alone_is_said() -> None:
-    with pytest.raises(InputError, match="too little free memory.*--device cpu"):
+    with pytest.raises(InputError, match="too little free memory.*the device cpu"):
         encode_halving(Memory(0).encode, torch.ones(4, 2))

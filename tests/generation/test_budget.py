@@ -40,7 +40,7 @@ def test_the_most_that_an_answer_costs() -> None:
     assert most_tokens(REQUEST, 10) - MOST == 9 * 9
     assert len(REQUEST.question) + 9 <= MOST
     assert most_tokens(replace(REQUEST, preamble="Be plain."), 1) == MOST + 9
-    with pytest.raises(InputError, match="set --max-tokens"):
+    with pytest.raises(InputError, match="set max_tokens"):
         most_tokens(replace(REQUEST, sampling=Sampling(max_tokens=None)), 1)
 
 
@@ -80,7 +80,7 @@ def test_every_try_counts_as_a_request() -> None:
     meter.finish(meter.start(REQUEST, 1), answer(5, 4))
     meter.fail(meter.start(REQUEST, 1), charged=False)
     meter.fail(meter.start(REQUEST, 1), charged=True)
-    with pytest.raises(BudgetError, match=r"stopped at 3 requests \(--max-requests\)"):
+    with pytest.raises(BudgetError, match=r"stopped at 3 requests"):
         meter.start(REQUEST, 1)
     assert meter.requests == 3
     assert meter.uncounted == 1
@@ -89,7 +89,7 @@ def test_every_try_counts_as_a_request() -> None:
 def test_without_a_limit_on_tokens_answers_need_none() -> None:
     meter = UsageMeter()
     assert meter.start(replace(REQUEST, sampling=Sampling(max_tokens=None)), 1) == 0
-    with pytest.raises(InputError, match="set --max-tokens"):
+    with pytest.raises(InputError, match="set max_tokens"):
         UsageMeter(max_tokens=10**9).start(replace(REQUEST, sampling=Sampling(max_tokens=None)), 1)
 
 

@@ -128,7 +128,7 @@ def test_classes_of_one_name_share_sentences_by_right(cache: ResponseCache) -> N
 def test_a_class_without_a_usable_answer_is_named(cache: ResponseCache) -> None:
     plan = plan_of("cat", "dog", samples=1)
     answer(plan, cache, ["A cat is soft.", "I'm sorry."])
-    match = r"no usable answer for dog \(.*1 refusal\).*--samples 2"
+    match = r"no usable answer for dog \(.*1 refusal\).*samples=2"
     with pytest.raises(InputError, match=match):
         collect(plan, cache, FilterOptions()).bank("x")
 
@@ -157,7 +157,7 @@ def test_asking_for_more_comes_to_an_end(cache: ResponseCache) -> None:
 
 
 def test_more_than_is_asked_cannot_be_kept() -> None:
-    with pytest.raises(InputError, match="--min-prompts 5 .* where 4 are asked for"):
+    with pytest.raises(InputError, match="min_prompts is 5, and 4 answers are asked for"):
         FilterOptions(min_prompts=5).check(plan_of("cat", questions=TWO))
 
 

@@ -237,7 +237,7 @@ def test_a_limit_is_kept_and_the_same_call_continues(tmp_path: Path) -> None:
     names = [f"thing {i}" for i in range(6)]
     with fault_server() as server:
         settings: dict[str, Any] = {"samples": 1, "cache": tmp_path, "base_url": server.url}
-        with pytest.raises(BudgetError, match="--max-requests.*4 new answers"):
+        with pytest.raises(BudgetError, match=r"stopped at \d requests \(4 new answers"):
             generate(names, ONE, max_requests=4, **settings)
         assert len(server.received) == 4
         assert len(generate(names, ONE, max_requests=4, **settings)) == 6
@@ -247,7 +247,7 @@ def test_a_limit_is_kept_and_the_same_call_continues(tmp_path: Path) -> None:
 def test_a_limit_on_tokens_needs_one_on_each_answer(tmp_path: Path) -> None:
     from cupl.llm.protocol import Sampling
 
-    with fault_server() as server, pytest.raises(InputError, match="set --max-tokens"):
+    with fault_server() as server, pytest.raises(InputError, match="set max_tokens"):
         generate(
             ["cat"], ONE, sampling=Sampling(max_tokens=None), max_tokens_total=1000,
             cache=tmp_path, base_url=server.url,

@@ -234,7 +234,7 @@ def test_asking_again_for_what_failed_is_bounded_too(cache: ResponseCache) -> No
 def test_a_run_that_brings_nothing_of_use_stops(cache: ResponseCache) -> None:
     plan = plan_of(*(f"thing {i}" for i in range(50)), samples=1)
     llm = QueueLLM([Response("<think>Let me", "length")] * 500)
-    with pytest.raises(ServerError, match="first 20 answers .*20 cut off.*--max-tokens none"):
+    with pytest.raises(ServerError, match="first 20 answers .*20 cut off.*max_tokens=None"):
         ask_all(plan, cache, llm, concurrency=1)
     assert len(llm.asked) == 20
 
@@ -379,7 +379,7 @@ def test_a_rate_that_stays_limited_ends_the_run(cache: ResponseCache) -> None:
     clock = Clock()
     with (
         fault_server(lambda number, body: Fault("429")) as server,
-        pytest.raises(ServerError, match="still limits the rate; try a lower --concurrency"),
+        pytest.raises(ServerError, match="still limits the rate; try a lower concurrency"),
     ):
         over_http(server, cache, "cat", clock=clock)
     # A pause may begin just before the end, and this clock lets the other request begin one more.

@@ -165,7 +165,7 @@ def test_missing_and_unreadable_files(tmp_path: Path, monkeypatch: pytest.Monkey
         read_text(tmp_path / "thing.yaml")
     with pytest.raises(InputError, match="cannot be read"):
         read_text(tmp_path)
-    monkeypatch.setattr(cupl.io.text, "MAX_BYTES", 3)
+    monkeypatch.setattr(cupl.io.text, "MAX_TEXT_BYTES", 3)
     (tmp_path / "big").write_bytes(b"1234")
     with pytest.raises(InputError, match="larger than"):
         read_text(tmp_path / "big")

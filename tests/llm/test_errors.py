@@ -167,33 +167,36 @@ UNSUPPORTED = (
 
 
 @pytest.mark.parametrize(
-    ("body", "flag"),
+    ("body", "argument"),
     [
         (  # OpenAI
             {"error": {"message": UNSUPPORTED, "param": "max_tokens", "code": "unsupported"}},
-            "--max-tokens none",
+            "max_tokens=None",
         ),
-        ({"error": {"message": "Invalid value", "param": "stop"}}, "--stop none"),
-        ({"error": {"message": "Too many", "param": "n", "type": "x"}}, "--n none"),
-        ({"error": {"message": "bad", "param": "body.top_p"}}, "--top-p none"),
+        ({"error": {"message": "Invalid value", "param": "stop"}}, "stop=None"),
+        ({"error": {"message": "Too many", "param": "n", "type": "x"}}, "n=None"),
+        ({"error": {"message": "bad", "param": "body.top_p"}}, "top_p=None"),
         (  # vLLM
             {"object": "error", "message": "top_p must be in (0, 1], got 0.0.", "param": None},
-            "--top-p none",
+            "top_p=None",
         ),
-        ({"error": {"message": "temperature must be non-negative"}}, "--temperature none"),
-        ({"error": {"code": 400, "message": "'n' must be 1"}}, "--n none"),  # llama.cpp
-        ({"error": "invalid options: max_tokens"}, "--max-tokens none"),  # Ollama
+        ({"error": {"message": "temperature must be non-negative"}}, "temperature=None"),
+        ({"error": {"code": 400, "message": "'n' must be 1"}}, "n=None"),  # llama.cpp
+        ({"error": "invalid options: max_tokens"}, "max_tokens=None"),  # Ollama
         (  # FastAPI
             {"detail": [{"loc": ["body", "top_p"], "msg": "Input should be below 1"}]},
-            "--top-p none",
+            "top_p=None",
         ),
-        ({"detail": [{"loc": ["body", "stop", 0], "msg": "not text"}]}, "--stop none"),
-        ([{"error": {"code": 400, "message": "`temperature` is out of range"}}], "--temperature"),
+        ({"detail": [{"loc": ["body", "stop", 0], "msg": "not text"}]}, "stop=None"),
+        (
+            [{"error": {"code": 400, "message": "`temperature` is out of range"}}],
+            "temperature=None",
+        ),
     ],
 )
-def test_a_rejected_parameter_is_named_with_its_flag(body: Any, flag: str) -> None:
+def test_a_rejected_parameter_is_named_with_its_argument(body: Any, argument: str) -> None:
     for status in (400, 422):
-        assert f"; omit it with {flag}" in said(status, body)
+        assert f"; {argument} omits it" in said(status, body)
 
 
 @pytest.mark.parametrize(

@@ -202,18 +202,18 @@ def test_a_limited_rate(key: str) -> None:
     assert error.limited
     assert error.answered
     assert error.after == 7.5
-    assert "try a lower --concurrency (Rate limit reached for requests)" in str(error)
+    assert "try a lower concurrency (Rate limit reached for requests)" in str(error)
 
 
 SAID_NO = {
     "401": "URL rejected the key in OPENAI_API_KEY",
     "echo-key": "URL rejected the key in OPENAI_API_KEY",
-    "403": "URL does not let this key use 'm' for --api chat "
+    "403": "URL does not let this key use 'm' for the API chat "
     "(You are not allowed to sample from this model)",
-    "404": "URL has no 'm' for --api chat, or the URL is not whole (does it end in /v1?)",
+    "404": "URL has no 'm' for the API chat, or the URL is not whole (does it end in /v1?)",
     "quota": "the account at URL has no quota left (You exceeded your current quota)",
     "bad-parameter": "URL answered 400: Unsupported value: 'temperature' does not support 0.99 "
-    "with this model; omit it with --temperature none",
+    "with this model; temperature=None omits it",
     "redirect-loop": "URL redirects without end; is the URL right?",
 }
 
@@ -485,7 +485,7 @@ def test_a_server_that_wants_a_key_says_so() -> None:
 
 
 def test_openai_without_a_key_says_what_to_do() -> None:
-    with pytest.raises(ServerError, match="OPENAI_API_KEY is not set.*--base-url.*--model mini"):
+    with pytest.raises(ServerError, match="OPENAI_API_KEY is not set.*base_url.*model mini"):
         run_requests(DEFAULT_URL)
 
 

@@ -143,7 +143,8 @@ def write_requests(
     if plan.model == MINI:
         raise InputError(
             "the mini model runs inside cupl and reads no request files; name the model that "
-            "is to answer with --model"
+            "is to answer",
+            arguments={"model": ...},
         )
     units = missing_answers(plan, cache, n=n, tries=tries)
     with staging(output) as folder:
@@ -181,7 +182,10 @@ def _lines(unit: MissingAnswers, cache: ResponseCache) -> Iterator[tuple[bytes, 
         }
         data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         if len(data) > MAX_LINE:
-            raise InputError(f"a request has {len(data):,} bytes; give a shorter --preamble")
+            raise InputError(
+                f"a request has {len(data):,} bytes; give a shorter preamble",
+                arguments={"preamble": ...},
+            )
         yield data, len(samples)
 
 
@@ -253,7 +257,9 @@ def check_requests(path: Path, endpoint: str) -> RequestFile:
             if found.requests and (url, model) != (found.url, found.model):
                 raise ValueError("another model or URL than in the lines before")
         except ValueError as error:
-            raise InputError(f"{path}, line {number}: {error}; export it again") from error
+            raise InputError(
+                f"{path}, line {number}: {error}; export it again", arguments={"base_url": ...}
+            ) from error
         names.add(name)
         content.update(line)
         found.url, found.model = url, model
@@ -286,5 +292,5 @@ def _check_line(line: bytes, endpoint: str) -> tuple[str, str, str, int]:
     answers = len(name.samples)
     same = digest_of(endpoint, url.removeprefix("/v1"), single) == name.digest
     if not same or body.get("n", 1) != answers or not url.startswith("/v1/"):
-        raise ValueError(f"not exported for --base-url {endpoint}, or changed since")
+        raise ValueError(f"not exported for the server {endpoint}, or changed since")
     return str(name), url, str(body.get("model")), answers

@@ -70,7 +70,8 @@ class CacheReader:
         with explained(self.folder):
             if not (self.folder / _DATABASE).is_file():
                 raise MissingFileError(
-                    f"there is no response cache in {self.folder}; --cache names another folder"
+                    f"there is no response cache in {self.folder}; name another folder",
+                    arguments={"cache": ...},
                 )
             self._database = sqlite3.connect(
                 _address(self.folder), uri=True, timeout=60, isolation_level=None
@@ -134,7 +135,8 @@ class CacheReader:
         if not keys:
             raise InputError(
                 f"nothing can be read of the response cache {self.folder}; restore it from a copy "
-                "or an export, or choose another with --cache"
+                "or an export, or choose another folder",
+                arguments={"cache": ...},
             )
         for row in range(1, min(max(keys), _MOST_ROWS)):
             try:

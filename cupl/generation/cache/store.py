@@ -48,13 +48,13 @@ _WAYS_OUT = {
     "SQLITE_FULL": "free space on the disk, then run the same command again",
     "SQLITE_IOERR": "see that the disk is sound and has space, then run the same command again",
     "SQLITE_BUSY": "another process holds it: run the same command again when that has ended",
-    "SQLITE_READONLY": "make it writable, or choose another with --cache",
-    "SQLITE_NOTADB": "restore it from a copy or an export, or choose another with --cache",
-    "SQLITE_CANTOPEN": "make it readable and writable, or choose another with --cache",
+    "SQLITE_READONLY": "make it writable, or choose another folder",
+    "SQLITE_NOTADB": "restore it from a copy or an export, or choose another folder",
+    "SQLITE_CANTOPEN": "make it readable and writable, or choose another folder",
 }
 _RESCUE = (
     "'cupl cache verify' says what is wrong, 'cupl cache export' saves what can be read of it, "
-    "and --cache chooses another"
+    "and another folder can be chosen"
 )
 
 
@@ -149,10 +149,11 @@ def explained(folder: Path) -> Iterator[None]:
         ways_out = (way for start, way in _WAYS_OUT.items() if name.startswith(start))
         why, way_out = str(cause), next(ways_out, _RESCUE)
         if isinstance(cause, OSError):
-            why, way_out = cause.strerror or why, "mend that, or choose another with --cache"
+            why, way_out = cause.strerror or why, "mend that, or choose another folder"
         raise InputError(
             f"the response cache {folder} cannot be used ({why}); nothing in it was deleted; "
-            f"{way_out}"
+            f"{way_out}",
+            arguments={"cache": ...} if "folder" in way_out else None,
         ) from error
 
 

@@ -208,7 +208,7 @@ def test_no_file_of_an_earlier_export_stays_among_the_new(
 
 
 def test_the_mini_model_reads_no_files(cache: ResponseCache, output: Path) -> None:
-    with pytest.raises(InputError, match="mini.*--model"):
+    with pytest.raises(InputError, match="mini.*name the model"):
         write_requests(make_plan(["cat"], model="mini"), cache, output)
 
 
@@ -270,7 +270,7 @@ def test_a_changed_line_is_found(
 
 def test_a_file_for_another_server(cache: ResponseCache, output: Path) -> None:
     write_requests(plan_for("cat"), cache, output)
-    with pytest.raises(InputError, match="line 1: not exported for --base-url https://api.openai"):
+    with pytest.raises(InputError, match="line 1: not exported for the server https://api.openai"):
         check_requests(output, "https://api.openai.com/v1")
 
 

@@ -244,14 +244,14 @@ def test_a_text_that_is_no_entry(tmp_path: Path, text: str) -> None:
 
 def test_a_damaged_cache_is_explained_and_kept(tmp_path: Path) -> None:
     (tmp_path / "cache.db").write_bytes(b"this is no database" * 1000)
-    with pytest.raises(InputError, match="nothing in it was deleted; restore it.*--cache"):
+    with pytest.raises(InputError, match="nothing .* deleted; restore it.*another folder"):
         ResponseCache(tmp_path)
     assert (tmp_path / "cache.db").read_bytes() == b"this is no database" * 1000
 
 
 def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot be used.*File exists.*--cache"):
+    with pytest.raises(InputError, match="cannot be used.*File exists.*choose another folder"):
         ResponseCache(tmp_path / "file")
 
 
