@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -28,10 +28,9 @@ from cupl.classification.writers import (
     write_predictions,
 )
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_files import ImagePaths
 from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.progress import Progress, ignore
-
-ImagePaths = Sequence[str | os.PathLike[str]]
 
 
 def classify_to_file(

@@ -19,15 +19,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(demo.demo)
-app.command()(generate.generate)
-app.command()(encode.encode)
-app.command()(embed.embed)
-app.command()(classify.classify)
-app.command()(evaluate.evaluate)
-app.add_typer(bank.app)
-app.add_typer(batch.app)
-app.add_typer(cache.app)
+app.command("demo")(demo.demo_command)
+app.command("generate")(generate.generate_command)
+app.command("encode")(encode.encode_command)
+app.command("embed")(embed.embed_command)
+app.command("classify")(classify.classify_command)
+app.command("evaluate")(evaluate.evaluate_command)
+app.add_typer(bank.bank_app)
+app.add_typer(batch.batch_app)
+app.add_typer(cache.cache_app)
 
 
 def _show_version(wanted: bool) -> None:
@@ -42,7 +42,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def options(
+def shared_options(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show it.")
     ] = False,

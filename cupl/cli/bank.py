@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cupl.cli import encode as encoding
+from cupl.cli import encoder_options
 from cupl.cli.output import check_target, count, progress, say, set_aside
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.terminal import printable
@@ -14,11 +14,13 @@ from cupl.io.terminal import printable
 if TYPE_CHECKING:
     from cupl.embedding.pruning import DroppedPrompt
 
-app = typer.Typer(name="bank", help="Import, check and prune prompt banks.", no_args_is_help=True)
+bank_app = typer.Typer(
+    name="bank", help="Import, check and prune prompt banks.", no_args_is_help=True
+)
 
 
-@app.command("import")
-def import_bank(
+@bank_app.command("import")
+def import_bank_command(
     source: Annotated[
         Path, typer.Argument(help="JSON: an object of class to list of prompts or descriptors.")
     ],
@@ -40,8 +42,8 @@ def import_bank(
     say(f"next: cupl bank check {output}")
 
 
-@app.command()
-def check(
+@bank_app.command("check")
+def check_bank_command(
     bank: Annotated[Path, typer.Argument(help="Prompt bank (.yaml).")],
     show: Annotated[int, typer.Option(min=0, help="Findings to print of each kind.")] = 10,
 ) -> None:
@@ -65,8 +67,8 @@ def check(
     )
 
 
-@app.command()
-def prune(
+@bank_app.command("prune")
+def prune_bank_command(
     bank: Annotated[Path, typer.Argument(help="Prompt bank (.yaml).")],
     by: Annotated[
         Literal["redundancy", "outliers"],
@@ -76,9 +78,9 @@ def prune(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Bank to write (.yaml).")],
-    encoder: encoding.EncoderName = DEFAULT_ENCODER,
-    device: encoding.Device = "auto",
-    precision: encoding.Precision = "auto",
+    encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    device: encoder_options.DeviceOption = "auto",
+    precision: encoder_options.PrecisionOption = "auto",
     threshold: Annotated[
         float | None,
         typer.Option(

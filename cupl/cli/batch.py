@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cupl.generation.batch.requests import Export
     from cupl.generation.batch.results import ImportReport
 
-app = typer.Typer(
+batch_app = typer.Typer(
     name="batch",
     help="Have many requests answered from files: OpenAI's Batch API, vLLM's run-batch.",
     no_args_is_help=True,
@@ -24,25 +24,25 @@ app = typer.Typer(
 Ids = Annotated[list[str], typer.Argument(metavar="BATCH_ID...", help="As submit printed them.")]
 
 
-@app.command()
-def export(
+@batch_app.command("export")
+def export_requests_command(
     output: Annotated[
         Path,
         typer.Option("-o", "--output", help="First file; more are NAME-2.jsonl and so on."),
     ],
-    classes: generate_options.Classes = None,
-    name: generate_options.Names = None,
-    questions: generate_options.Questions = "base",
-    model: generate_options.Model = None,
-    base_url: generate_options.BaseUrl = None,
-    api: generate_options.Api = None,
-    samples: generate_options.Samples = 10,
-    temperature: generate_options.Temperature = None,
-    top_p: generate_options.TopP = None,
-    max_tokens: generate_options.MaxTokens = None,
-    stop: generate_options.Stop = None,
-    n: generate_options.N = None,
-    preamble: generate_options.Preamble = None,
+    classes: generate_options.ClassesOption = None,
+    name: generate_options.NamesOption = None,
+    questions: generate_options.QuestionsOption = "base",
+    model: generate_options.ModelOption = None,
+    base_url: generate_options.BaseUrlOption = None,
+    api: generate_options.ApiOption = None,
+    samples: generate_options.SamplesOption = 10,
+    temperature: generate_options.TemperatureOption = None,
+    top_p: generate_options.TopPOption = None,
+    max_tokens: generate_options.MaxTokensOption = None,
+    stop: generate_options.StopOption = None,
+    n: generate_options.NOption = None,
+    preamble: generate_options.PreambleOption = None,
     per_file: Annotated[
         int,
         typer.Option(min=1, max=50_000, help="Most requests in one file, to run several at once."),
@@ -50,7 +50,7 @@ def export(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
     ] = False,
-    cache: generate_options.Cache = None,
+    cache: generate_options.CacheOption = None,
 ) -> None:
     """Write the requests whose answers are missing, with the options of cupl generate.
 
@@ -94,10 +94,10 @@ def _say_export(written: "Export", output: Path, model: str, endpoint: str, api:
         say("      and then cupl batch import results.jsonl")
 
 
-@app.command("import")
-def import_results(
+@batch_app.command("import")
+def import_results_command(
     results: Annotated[list[Path], typer.Argument(help="Result files, of any number of batches.")],
-    cache: generate_options.Cache = None,
+    cache: generate_options.CacheOption = None,
 ) -> None:
     """Put the answers of result files into the cache; exit code 3 where lines have none."""
     from cupl.generation.batch import results as library
@@ -130,10 +130,10 @@ def _say_import(report: "ImportReport") -> None:
     say("next: cupl generate --offline with the options of the export makes the bank")
 
 
-@app.command()
-def submit(
+@batch_app.command("submit")
+def submit_command(
     files: Annotated[list[Path], typer.Argument(help="Files that cupl batch export wrote.")],
-    base_url: generate_options.BaseUrl = None,
+    base_url: generate_options.BaseUrlOption = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also what was submitted before; that pays again.")
     ] = False,
@@ -164,13 +164,13 @@ def submit(
     say("next: cupl batch status, then cupl batch fetch BATCH_ID...")
 
 
-@app.command()
-def status(
+@batch_app.command("status")
+def status_command(
     ids: Annotated[
         list[str] | None,
         typer.Argument(metavar="[BATCH_ID...]", help="[default: all that cupl submitted]"),
     ] = None,
-    base_url: generate_options.BaseUrl = None,
+    base_url: generate_options.BaseUrlOption = None,
 ) -> None:
     """Show how far batches are: id, status, requests done, failed and in all, time, file."""
     from cupl.generation.batch.api import BatchServer
@@ -192,14 +192,14 @@ def status(
         say(f"next: cupl batch fetch {' '.join(ready)}")
 
 
-@app.command()
-def fetch(
+@batch_app.command("fetch")
+def fetch_command(
     ids: Ids,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="For one batch. [default: BATCH_ID.jsonl]"),
     ] = None,
-    base_url: generate_options.BaseUrl = None,
+    base_url: generate_options.BaseUrlOption = None,
 ) -> None:
     """Download the results of batches; exit code 1 where one is not there yet."""
     from cupl.generation.batch.api import BatchServer

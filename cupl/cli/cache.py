@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cupl.cli.generate_options import Cache
+from cupl.cli.generate_options import CacheOption
 from cupl.cli.output import count, say
 from cupl.errors import InputError, MissingFileError
 from cupl.io.terminal import printable
@@ -17,7 +17,7 @@ from cupl.io.terminal import printable
 if TYPE_CHECKING:
     from cupl.generation.cache.reader import Findings
 
-app = typer.Typer(
+cache_app = typer.Typer(
     name="cache", help="Look after the answers that were paid for.", no_args_is_help=True
 )
 
@@ -32,8 +32,8 @@ def _age(text: str) -> int:
     return int(found[1]) * _SECONDS[found[2]]
 
 
-@app.command()
-def info(cache: Cache = None) -> None:
+@cache_app.command("info")
+def info_command(cache: CacheOption = None) -> None:
     """Say what the cache holds."""
     from cupl.generation.cache.reader import CacheReader, summarize_cache
 
@@ -52,8 +52,8 @@ def info(cache: Cache = None) -> None:
         )
 
 
-@app.command()
-def verify(cache: Cache = None) -> None:
+@cache_app.command("verify")
+def verify_command(cache: CacheOption = None) -> None:
     """Check that all of the cache can be read; exit code 1 if not. Nothing is changed."""
     from cupl.generation.cache.reader import CacheReader, summarize_cache
 
@@ -77,12 +77,12 @@ def verify(cache: Cache = None) -> None:
     say(f"{reader.folder}: {count(good, 'entry', 'entries')}, all of them sound")
 
 
-@app.command()
-def prune(
+@cache_app.command("prune")
+def prune_cache_command(
     older_than: Annotated[
         int, typer.Option(parser=_age, metavar="AGE", help="Such as 12h, 90d or 8w.")
     ],
-    cache: Cache = None,
+    cache: CacheOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say how many, and remove nothing.")
     ] = False,
@@ -108,10 +108,10 @@ def prune(
     )
 
 
-@app.command("export")
-def export_file(
+@cache_app.command("export")
+def export_cache_command(
     file: Annotated[Path, typer.Argument(help="New file (.jsonl.gz, or .jsonl).")],
-    cache: Cache = None,
+    cache: CacheOption = None,
 ) -> None:
     """Write all answers to a file, to keep a copy or to give them to others."""
     from cupl.generation.cache.reader import CacheReader
@@ -125,10 +125,10 @@ def export_file(
         raise typer.Exit(3)
 
 
-@app.command("import")
-def import_file(
+@cache_app.command("import")
+def import_cache_command(
     file: Annotated[Path, typer.Argument(help="What cupl cache export wrote.")],
-    cache: Cache = None,
+    cache: CacheOption = None,
 ) -> None:
     """Take over answers from a file; what is in the cache stays as it is."""
     from cupl.generation.cache.store import ResponseCache

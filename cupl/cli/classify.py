@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cupl.cli import encode as encoding
+from cupl.cli import encoder_options
 from cupl.cli.output import check_target, count, progress, say, say_unreadable
 from cupl.encoders.loading import DEFAULT_ENCODER
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from cupl.encoders.protocol import Encoder
     from cupl.progress import Progress
 
-FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
+_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
-def classify(
+def classify_command(
     images: Annotated[
         list[str], typer.Argument(help="Image files, folders (recursive) or glob patterns.")
     ],
@@ -35,9 +35,9 @@ def classify(
             f"one that made the vectors, or {DEFAULT_ENCODER}]"
         ),
     ] = None,
-    device: encoding.Device = "auto",
-    precision: encoding.Precision = "auto",
-    batch_size: encoding.BatchSize = "auto",
+    device: encoder_options.DeviceOption = "auto",
+    precision: encoder_options.PrecisionOption = "auto",
+    batch_size: encoder_options.BatchSizeOption = "auto",
     top_k: Annotated[int, typer.Option(min=1, help="Classes to name for each image.")] = 5,
     format: Annotated[
         Literal["table", "csv", "jsonl", "parquet"] | None,
@@ -49,10 +49,10 @@ def classify(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where a run with the same -o was stopped.")
     ] = False,
-    pooling: encoding.Pooling = None,
-    templates: encoding.Templates = None,
-    combine: encoding.Combine = None,
-    strict: encoding.Strict = False,
+    pooling: encoder_options.PoolingOption = None,
+    templates: encoder_options.TemplatesOption = None,
+    combine: encoder_options.CombineOption = None,
+    strict: encoder_options.StrictOption = False,
     temperature: Annotated[
         float | None,
         typer.Option(help="Divide the logits by this. [default: what the vectors carry, or 1]"),
@@ -133,7 +133,7 @@ def classify(
         made = made.with_temperature(temperature)
     classifier = ZeroShotClassifier(made, loaded, bank=prompts, reject=reject)
     if classifier.reject is not None:
-        encoding.say_truncated(classifier.reject, loaded)
+        encoder_options.say_truncated(classifier.reject, loaded)
     shown: list[Prediction] = []
     most = 0
     if report is not None:
@@ -168,11 +168,11 @@ def _format(format: str | None, output: Path | None, resume: bool) -> str:
     ending = output.suffix.lower() if output else ""
     if output is None and resume:
         raise typer.BadParameter("--resume goes with -o: what was printed is not kept")
-    if output is not None and format is None and ending not in FORMATS:
+    if output is not None and format is None and ending not in _FORMATS:
         raise typer.BadParameter(
             f"{output} does not say what to write: add --format table, csv, jsonl or parquet"
         )
-    return format or FORMATS.get(ending, "table")
+    return format or _FORMATS.get(ending, "table")
 
 
 def _check_source(bank: Path | None, vectors: Path | None, explain: bool) -> None:
@@ -199,12 +199,12 @@ def _load(
     vectors: Path | None,
     encoder: str | None,
     device: str,
-    precision: encoding.Precision,
+    precision: encoder_options.PrecisionOption,
     batch_size: Any,
     *,
-    pooling: encoding.Pooling,
-    templates: encoding.Templates,
-    combine: encoding.Combine,
+    pooling: encoder_options.PoolingOption,
+    templates: encoder_options.TemplatesOption,
+    combine: encoder_options.CombineOption,
     strict: bool,
 ) -> "tuple[PromptBank | None, ClassVectors, Encoder]":
     from cupl.bank.model import PromptBank
@@ -217,9 +217,9 @@ def _load(
         name = encoder or made.provenance.encoder
         return prompts, made, load_encoder(name, device, precision, batch_size)
     assert prompts is not None  # noqa: S101 (one of the two is given)
-    texts = encoding.templates_of(templates, combine)
+    texts = encoder_options.templates_of(templates, combine)
     loaded = load_encoder(encoder or DEFAULT_ENCODER, device, precision, batch_size)
-    made = encoding.encode_with(prompts, loaded, pooling, texts, combine, strict)
+    made = encoder_options.encode_with(prompts, loaded, pooling, texts, combine, strict)
     return prompts, made, loaded
 
 

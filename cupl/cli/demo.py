@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _SHOWN = 2
 
 
-def demo(
+def demo_command(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")] = Path(
         "cupl-demo"
     ),

@@ -5,20 +5,20 @@ from typing import Annotated
 
 import typer
 
-from cupl.cli import encode as encoding
+from cupl.cli import encoder_options
 from cupl.cli.output import count, progress, say, say_unreadable
 from cupl.encoders.loading import DEFAULT_ENCODER
 
 
-def embed(
+def embed_command(
     images: Annotated[
         list[str], typer.Argument(help="Image files, folders (recursive) or glob patterns.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.")],
-    encoder: encoding.EncoderName = DEFAULT_ENCODER,
-    device: encoding.Device = "auto",
-    precision: encoding.Precision = "auto",
-    batch_size: encoding.BatchSize = "auto",
+    encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    device: encoder_options.DeviceOption = "auto",
+    precision: encoder_options.PrecisionOption = "auto",
+    batch_size: encoder_options.BatchSizeOption = "auto",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what the same command has begun.")
     ] = False,

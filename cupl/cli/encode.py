@@ -1,118 +1,35 @@
 """``cupl encode``: a prompt bank to class vectors."""
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated
 
 import typer
 
-from cupl.cli.output import check_target, count, progress, say
+from cupl.cli import encoder_options
+from cupl.cli.output import check_target, count, say
 from cupl.encoders.loading import DEFAULT_ENCODER
 
-if TYPE_CHECKING:
-    from cupl.bank.model import PromptBank
-    from cupl.embedding.class_vectors import ClassVectors
-    from cupl.encoders.protocol import Encoder
 
-
-def batch_size(text: str) -> Any:
-    """Parser of ``auto`` or a number above 0."""
-    if text != "auto" and not (text.isdecimal() and int(text) > 0):
-        raise typer.BadParameter(f"{text!r} is neither auto nor a number above 0")
-    return text if text == "auto" else int(text)
-
-
-EncoderName = Annotated[
-    str,
-    typer.Option(help="Hub name or local directory of a CLIP or SigLIP model, or mini."),
-]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[
-    Literal["auto", "float32", "bfloat16", "float16"],
-    typer.Option(help="Numbers to compute with; auto is half precision on a GPU."),
-]
-BatchSize = Annotated[
-    Any,
-    typer.Option(parser=batch_size, metavar="N|auto", help="Images to encode at once."),
-]
-Pooling = Annotated[
-    Literal["normalized-mean", "mean", "similarity"] | None,
-    typer.Option(help="How prompts become one vector. [default: normalized-mean]"),
-]
-Templates = Annotated[
-    str | None, typer.Option(help="Add hand-written templates: photo, or a YAML file.")
-]
-Combine = Annotated[
-    Literal["concat", "average"] | None,
-    typer.Option(
-        help="Templates: in one list with the prompts, or averaged with them. [default: concat]"
-    ),
-]
-Strict = Annotated[
-    bool, typer.Option("--strict", help="A prompt too long for the encoder is an error.")
-]
-_SHOWN = 5
-
-
-def encode(
+def encode_command(
     bank: Annotated[Path, typer.Argument(help="Prompt bank.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.safetensors).")],
-    encoder: EncoderName = DEFAULT_ENCODER,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    pooling: Pooling = None,
-    templates: Templates = None,
-    combine: Combine = None,
-    strict: Strict = False,
+    encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    device: encoder_options.DeviceOption = "auto",
+    precision: encoder_options.PrecisionOption = "auto",
+    pooling: encoder_options.PoolingOption = None,
+    templates: encoder_options.TemplatesOption = None,
+    combine: encoder_options.CombineOption = None,
+    strict: encoder_options.StrictOption = False,
 ) -> None:
     """Encode a bank into one vector for each class."""
     from cupl.bank.model import PromptBank
     from cupl.encoders.loading import load_encoder
 
     check_target(output, bank)
-    written, prompts = templates_of(templates, combine), PromptBank.load(bank)
+    written, prompts = encoder_options.templates_of(templates, combine), PromptBank.load(bank)
     loaded = load_encoder(encoder, device, precision)
-    vectors = encode_with(prompts, loaded, pooling, written, combine, strict)
+    vectors = encoder_options.encode_with(prompts, loaded, pooling, written, combine, strict)
     vectors.save(output)
     rows, width = vectors.matrix.shape
     say(f"wrote {output}: {count(rows, 'class vector')} of {width} numbers by {encoder}")
     say(f"next: cupl classify IMAGE... --vectors {output}")
-
-
-def templates_of(templates: Templates, combine: Combine) -> Sequence[str]:
-    """The templates that the options name."""
-    from cupl.bank.templates import TemplateSet
-
-    if combine and not templates:
-        raise typer.BadParameter("--combine says what becomes of --templates; name them too")
-    return TemplateSet.load(templates).templates if templates else ()
-
-
-def encode_with(
-    bank: "PromptBank",
-    encoder: "Encoder",
-    pooling: Pooling,
-    templates: Sequence[str],
-    combine: Combine,
-    strict: Strict,
-) -> "ClassVectors":
-    """Class vectors of a bank; says which prompts the encoder could not read whole."""
-    from cupl.embedding.bank_encoding import encode_bank
-    from cupl.embedding.pooling import DEFAULT_POOLING
-
-    with progress("prompts") as update:
-        vectors = encode_bank(
-            bank, encoder, pooling or DEFAULT_POOLING,
-            templates=templates, combine=combine or "concat", strict=strict, progress=update,
-        )  # fmt: skip
-    say_truncated(vectors, encoder)
-    return vectors
-
-
-def say_truncated(vectors: "ClassVectors", encoder: "Encoder") -> None:
-    """Which prompts the encoder could not read to their end."""
-    truncated = vectors.provenance.truncated
-    if truncated:
-        say(f"{count(len(truncated), 'prompt')} longer than {encoder.max_tokens} tokens, cut:")
-        for name, text in truncated[:_SHOWN]:
-            say(f"  {name}: {text[:80]}...")

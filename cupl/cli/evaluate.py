@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cupl.cli import encode as encoding
+from cupl.cli import encoder_options
 from cupl.cli.output import check_target, count, progress, say, say_unreadable
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import InputError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHOWN = 10
 
 
-def evaluate(
+def evaluate_command(
     data: Annotated[
         Path,
         typer.Argument(
@@ -39,9 +39,9 @@ def evaluate(
         str | None,
         typer.Option(help="As for encode. [default: that of the vectors, else as for encode]"),
     ] = None,
-    device: encoding.Device = "auto",
-    precision: encoding.Precision = "auto",
-    batch_size: encoding.BatchSize = "auto",
+    device: encoder_options.DeviceOption = "auto",
+    precision: encoder_options.PrecisionOption = "auto",
+    batch_size: encoder_options.BatchSizeOption = "auto",
     controls: Annotated[
         str,
         typer.Option(
@@ -52,8 +52,8 @@ def evaluate(
     seeds: Annotated[
         int, typer.Option(min=1, max=100, help="Draws of random-words and of shuffled.")
     ] = 3,
-    templates: encoding.Templates = None,
-    pooling: encoding.Pooling = None,
+    templates: encoder_options.TemplatesOption = None,
+    pooling: encoder_options.PoolingOption = None,
     skip_unmatched: Annotated[
         bool, typer.Option("--skip-unmatched", help="Leave out images whose label means no class.")
     ] = False,
@@ -89,7 +89,7 @@ def evaluate(
             raise InputError(f"cannot write into {output}: it is also what is read")
     if calibrated is not None:
         check_target(calibrated, *bank, data, labels)
-    written, against = encoding.templates_of(templates, None), _split(controls)
+    written, against = encoder_options.templates_of(templates, None), _split(controls)
     banks = _told_apart([PromptBank.load(path) for path in bank], bank)
     candidates = make_candidates(banks, against, seeds=seeds, templates=written)
     names = [entry.label for entry in banks[0]]

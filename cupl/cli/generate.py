@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from cupl.generation.plan import Plan, PlanSurvey
 
 
-def generate(
-    classes: generate_options.Classes = None,
-    name: generate_options.Names = None,
+def generate_command(
+    classes: generate_options.ClassesOption = None,
+    name: generate_options.NamesOption = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Bank to write.")] = None,
-    questions: generate_options.Questions = "base",
-    model: generate_options.Model = None,
-    base_url: generate_options.BaseUrl = None,
-    api: generate_options.Api = None,
-    samples: generate_options.Samples = 10,
-    temperature: generate_options.Temperature = None,
-    top_p: generate_options.TopP = None,
-    max_tokens: generate_options.MaxTokens = None,
-    stop: generate_options.Stop = None,
-    n: generate_options.N = None,
-    preamble: generate_options.Preamble = None,
+    questions: generate_options.QuestionsOption = "base",
+    model: generate_options.ModelOption = None,
+    base_url: generate_options.BaseUrlOption = None,
+    api: generate_options.ApiOption = None,
+    samples: generate_options.SamplesOption = 10,
+    temperature: generate_options.TemperatureOption = None,
+    top_p: generate_options.TopPOption = None,
+    max_tokens: generate_options.MaxTokensOption = None,
+    stop: generate_options.StopOption = None,
+    n: generate_options.NOption = None,
+    preamble: generate_options.PreambleOption = None,
     min_prompts: Annotated[
         int,
         typer.Option(min=1, help="A class that keeps fewer is asked for more samples, bounded."),
@@ -67,7 +67,7 @@ def generate(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
     ] = False,
-    cache: generate_options.Cache = None,
+    cache: generate_options.CacheOption = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask nothing; use the cache.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be asked, and stop.")

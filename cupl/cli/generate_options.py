@@ -13,45 +13,45 @@ if TYPE_CHECKING:
     from cupl.generation.plan import Plan
     from cupl.llm.protocol import Sampling
 
-Classes = Annotated[
+ClassesOption = Annotated[
     str | None,
     typer.Argument(
         help="Text file (a name a line), CSV (id,name), bank, ImageFolder, or 'imagenet'."
     ),
 ]
-Names = Annotated[
+NamesOption = Annotated[
     list[str] | None, typer.Option("-c", "--class", help="A class name; repeat for more.")
 ]
-Questions = Annotated[str, typer.Option(help="base, imagenet, or a YAML file.")]
-Model = Annotated[
+QuestionsOption = Annotated[str, typer.Option(help="base, imagenet, or a YAML file.")]
+ModelOption = Annotated[
     str | None,
     typer.Option(
         help="Model as the server knows it; mini is the embedded one. [default: gpt-4.1-mini]"
     ),
 ]
-BaseUrl = Annotated[
+BaseUrlOption = Annotated[
     str | None, typer.Option(help="Any OpenAI-compatible server. [default: $OPENAI_BASE_URL]")
 ]
-Api = Annotated[
+ApiOption = Annotated[
     Literal["chat", "completions"] | None,
     typer.Option(help="chat or completions. [default: chat]"),
 ]
-Samples = Annotated[int, typer.Option(min=1, help="Answers to each question.")]
-Temperature = Annotated[
+SamplesOption = Annotated[int, typer.Option(min=1, help="Answers to each question.")]
+TemperatureOption = Annotated[
     Any,
     typer.Option(parser=none_or(float), metavar="<number|none>", help="[default: 0.99; mini 0.6]"),
 ]
-TopP = Annotated[
+TopPOption = Annotated[
     Any, typer.Option(parser=none_or(float), metavar="<number|none>", help="[default: none]")
 ]
-MaxTokens = Annotated[
+MaxTokensOption = Annotated[
     Any, typer.Option(parser=none_or(int), metavar="<number|none>", help="[default: 50]")
 ]
-Stop = Annotated[
+StopOption = Annotated[
     list[str] | None,
     typer.Option(help="Text that ends an answer; repeat for more. [default: none]"),
 ]
-N = Annotated[
+NOption = Annotated[
     Any,
     typer.Option(
         parser=none_or(int),
@@ -59,14 +59,14 @@ N = Annotated[
         help="Most answers in one request. [default: 10]",
     ),
 ]
-Preamble = Annotated[
+PreambleOption = Annotated[
     str | None,
     typer.Option(
         help="File with the system message, or for completions the text around the "
         "question ({}); none for none. [default: asks for one plain sentence]"
     ),
 ]
-Cache = Annotated[
+CacheOption = Annotated[
     Path | None, typer.Option(help="Folder of answers. [default: ~/.cache/cupl/responses]")
 ]
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from cupl.embedding.images import FORMAT_ENDINGS, IMAGE_ENDINGS
 from cupl.errors import InputError, MissingFileError
 
+ImagePaths = Sequence[str | os.PathLike[str]]
 
-def find_images(sources: Sequence[str | os.PathLike[str]]) -> list[str]:
+
+def find_images(sources: ImagePaths) -> list[str]:
     """List the image files that files, folders and patterns name.
 
     A folder is searched through all its sub-folders for names with one of

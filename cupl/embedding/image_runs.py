@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
+from cupl.embedding.image_files import ImagePaths
 from cupl.embedding.image_shards import (
     MAX_SHARD_SIZE,
     ImageProvenance,
@@ -32,8 +33,6 @@ from cupl.progress import Progress, ignore
 SHARD_SIZE = 1024
 """Half a minute's work of two cores; a multiple of the usual batches."""
 _EXAMPLES = 5
-
-ImagePaths = Sequence[str | os.PathLike[str]]
 
 
 @dataclass

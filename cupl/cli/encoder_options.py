@@ -1,0 +1,93 @@
+"""The options of the commands that take an encoder, and encoding a bank with them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from cupl.cli.output import count, progress, say
+
+if TYPE_CHECKING:
+    from cupl.bank.model import PromptBank
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.encoders.protocol import Encoder
+
+
+def batch_size(text: str) -> Any:
+    """Parser of ``auto`` or a number above 0."""
+    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+        raise typer.BadParameter(f"{text!r} is neither auto nor a number above 0")
+    return text if text == "auto" else int(text)
+
+
+EncoderOption = Annotated[
+    str,
+    typer.Option(help="Hub name or local directory of a CLIP or SigLIP model, or mini."),
+]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+PrecisionOption = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    typer.Option(help="Numbers to compute with; auto is half precision on a GPU."),
+]
+BatchSizeOption = Annotated[
+    Any,
+    typer.Option(parser=batch_size, metavar="N|auto", help="Images to encode at once."),
+]
+PoolingOption = Annotated[
+    Literal["normalized-mean", "mean", "similarity"] | None,
+    typer.Option(help="How prompts become one vector. [default: normalized-mean]"),
+]
+TemplatesOption = Annotated[
+    str | None, typer.Option(help="Add hand-written templates: photo, or a YAML file.")
+]
+CombineOption = Annotated[
+    Literal["concat", "average"] | None,
+    typer.Option(
+        help="Templates: in one list with the prompts, or averaged with them. [default: concat]"
+    ),
+]
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="A prompt too long for the encoder is an error.")
+]
+_SHOWN = 5
+
+
+def templates_of(templates: TemplatesOption, combine: CombineOption) -> Sequence[str]:
+    """The templates that the options name."""
+    from cupl.bank.templates import TemplateSet
+
+    if combine and not templates:
+        raise typer.BadParameter("--combine says what becomes of --templates; name them too")
+    return TemplateSet.load(templates).templates if templates else ()
+
+
+def encode_with(
+    bank: PromptBank,
+    encoder: Encoder,
+    pooling: PoolingOption,
+    templates: Sequence[str],
+    combine: CombineOption,
+    strict: StrictOption,
+) -> ClassVectors:
+    """Class vectors of a bank; says which prompts the encoder could not read whole."""
+    from cupl.embedding.bank_encoding import encode_bank
+    from cupl.embedding.pooling import DEFAULT_POOLING
+
+    with progress("prompts") as update:
+        vectors = encode_bank(
+            bank, encoder, pooling or DEFAULT_POOLING,
+            templates=templates, combine=combine or "concat", strict=strict, progress=update,
+        )  # fmt: skip
+    say_truncated(vectors, encoder)
+    return vectors
+
+
+def say_truncated(vectors: ClassVectors, encoder: Encoder) -> None:
+    """Which prompts the encoder could not read to their end."""
+    truncated = vectors.provenance.truncated
+    if truncated:
+        say(f"{count(len(truncated), 'prompt')} longer than {encoder.max_tokens} tokens, cut:")
+        for name, text in truncated[:_SHOWN]:
+            say(f"  {name}: {text[:80]}...")
