@@ -41,6 +41,10 @@ class Hub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
 
+# Versions of the client differ in where they ask by name and where by commit.
+_BY_REVISION = ("api/models/org/clip/{}/main", f"api/models/org/clip/{{}}/{COMMIT}")
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: Hub
 
@@ -52,9 +56,11 @@ class _Handler(BaseHTTPRequestHandler):
         resolved = f"org/clip/resolve/{COMMIT}/"
         if path.removeprefix("api/models/").startswith("org/gated"):
             self._answer(403, b"{}", {"X-Error-Code": "GatedRepo"})
-        elif path in ("api/models/org/clip", "api/models/org/clip/revision/main"):
-            self._answer(200, json.dumps({"id": "org/clip", "sha": COMMIT}).encode())
-        elif path == f"api/models/org/clip/tree/{COMMIT}":
+        elif path in ("api/models/org/clip", *(info.format("revision") for info in _BY_REVISION)):
+            files = [{"rfilename": name} for name in self.server.files]
+            model = {"id": "org/clip", "sha": COMMIT, "siblings": files}
+            self._answer(200, json.dumps(model).encode())
+        elif path in (info.format("tree") for info in _BY_REVISION):
             tree = [
                 {"type": "file", "path": name, "size": len(data), "oid": _etag(data)}
                 for name, data in self.server.files.items()
