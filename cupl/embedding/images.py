@@ -78,7 +78,7 @@ def open_image(
         side: what the image will be reduced to, in pixels. A JPEG at least six times as large is
             then decoded at a half, a quarter or an eighth of its size, and still three times as
             large as it has to be. What is reduced from that differs by less than one level of 256
-            in the mean (tests/test_images.py holds it to that).
+            in the mean (tests/embedding/test_images.py holds it to that).
 
     Returns:
         A decoded image in mode ``RGB`` that shares no memory with ``source`` and carries none of
