@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pytest
 from PIL import ExifTags, Image
 
-from cupl.embedding.images import ImageError, open_image
+from cupl.embedding.image_errors import ImageError
+from cupl.embedding.images import open_image
 
 Pixels = npt.NDArray[np.uint8]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
@@ -39,6 +40,17 @@ def quarters() -> Image.Image:
 def textured(width: int = 40, height: int = 30) -> Image.Image:
     y, x = np.mgrid[0:height, 0:width]
     return Image.fromarray(np.stack([x * 6, y * 8, (x * y) % 256], axis=2).astype(np.uint8))
+
+
+def detailed(width: int, height: int, seed: int = 0) -> Image.Image:
+    """Noise of every size, the finest the weakest, as in photographs."""
+    random = np.random.default_rng(seed)
+    total = np.zeros((height, width, 3))
+    for size in (2, 4, 8, 16, 32, 64):
+        grid = random.integers(0, 256, (height // size + 2, width // size + 2, 3), np.uint8)
+        large = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
+        total += np.asarray(large) * float(size)
+    return Image.fromarray((total / total.max() * 255).astype(np.uint8))
 
 
 def png_chunk(kind: bytes, data: bytes) -> bytes:

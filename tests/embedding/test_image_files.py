@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cupl.embedding import image_files
-from cupl.embedding.images import FORMAT_ENDINGS, IMAGE_ENDINGS, ImageError, open_image
+from cupl.embedding.image_errors import ImageError
+from cupl.embedding.images import FORMAT_ENDINGS, IMAGE_ENDINGS, open_image
 from cupl.errors import InputError, MissingFileError
 from tests.models import draw
 

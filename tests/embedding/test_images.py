@@ -6,8 +6,19 @@ import numpy.typing as npt
 import pytest
 from PIL import ExifTags, Image, features
 
-from cupl.embedding.images import ImageError, open_image
-from tests.embedding.pictures import BLUE, GREEN, RED, encoded, pixels, quarters, reason, textured
+from cupl.embedding.image_errors import ImageError
+from cupl.embedding.images import open_image
+from tests.embedding.pictures import (
+    BLUE,
+    GREEN,
+    RED,
+    detailed,
+    encoded,
+    pixels,
+    quarters,
+    reason,
+    textured,
+)
 
 pytestmark = pytest.mark.usefixtures("no_warning_leaks")
 
@@ -31,8 +42,9 @@ def test_lossy_formats_stay_close(image_format: str, feature: str) -> None:
 def test_path_string_bytes_and_image_agree(tmp_path: Path) -> None:
     path = tmp_path / "photo.png"
     textured().save(path)
-    for source in (path, str(path), path.read_bytes(), Image.open(path), np.asarray(textured())):
-        assert np.array_equal(pixels(open_image(source)), pixels(textured()))
+    with Image.open(path) as image:
+        for source in (path, str(path), path.read_bytes(), image, np.asarray(textured())):
+            assert np.array_equal(pixels(open_image(source)), pixels(textured()))
 
 
 def test_the_content_decides_not_the_ending(tmp_path: Path) -> None:
@@ -131,17 +143,6 @@ def test_other_arrays_are_refused(array: npt.NDArray[Any]) -> None:
 
 
 # Images that will be reduced
-
-
-def detailed(width: int, height: int, seed: int = 0) -> Image.Image:
-    """Noise of every size, the finest the weakest, as in photographs."""
-    random = np.random.default_rng(seed)
-    total = np.zeros((height, width, 3))
-    for size in (2, 4, 8, 16, 32, 64):
-        grid = random.integers(0, 256, (height // size + 2, width // size + 2, 3), np.uint8)
-        large = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
-        total += np.asarray(large) * float(size)
-    return Image.fromarray((total / total.max() * 255).astype(np.uint8))
 
 
 @pytest.mark.parametrize(

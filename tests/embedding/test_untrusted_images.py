@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, ImageFile, PngImagePlugin, features
 
-from cupl.embedding.images import ImageError, open_image
+from cupl.embedding.image_errors import ImageError
+from cupl.embedding.images import open_image
 from tests.embedding.pictures import (
     encoded,
     pixels,
