@@ -20,11 +20,11 @@ from cupl.embedding.image_pixels import WHITE, Pixels, upright_rgb
 from cupl.embedding.image_sources import (
     ARRAY_LAYOUT,
     CHANNELS,
-    KINDS,
+    IMAGE_KINDS,
     OPENED_AS_TEXT,
     TENSOR_LAYOUT,
     ImageSource,
-    describe,
+    described,
     is_file,
     is_tensor,
 )
@@ -77,7 +77,7 @@ def _take_bytes(source: Any) -> bytes:
     try:
         return source if isinstance(source, bytes) else bytes(memoryview(source))
     except TypeError as error:
-        raise ImageError(f"an image is {KINDS}, not {describe(source)}") from error
+        raise ImageError(f"an image is {IMAGE_KINDS}, not {described(source)}") from error
 
 
 def _take_array(array: npt.NDArray[Any]) -> Pixels:
@@ -85,24 +85,24 @@ def _take_array(array: npt.NDArray[Any]) -> Pixels:
     known = array.dtype.str[1:] in WHITE
     if array.ndim not in (2, 3) or channels not in CHANNELS or not array.size or not known:
         raise ImageError(
-            f"{describe(array)} is not an image: needed is {ARRAY_LAYOUT} of uint8, uint16, bool, "
+            f"{described(array)} is not an image: needed is {ARRAY_LAYOUT} of uint8, uint16, bool, "
             "or floats in 0..1"
         )
-    return Pixels(np.array(array), describe(array))
+    return Pixels(np.array(array), described(array))
 
 
 def _take_tensor(tensor: torch.Tensor) -> Pixels:
     if tensor.ndim != 3 or tensor.shape[0] not in CHANNELS or not tensor.numel():
-        raise ImageError(f"{describe(tensor)} is not an image: needed is {TENSOR_LAYOUT}")
+        raise ImageError(f"{described(tensor)} is not an image: needed is {TENSOR_LAYOUT}")
     values = tensor.detach().permute(1, 2, 0).cpu()
     if values.is_floating_point():
         values = values.float()  # numpy has no bfloat16
     array = np.array(values.numpy(), order="C")
     if array.dtype.str[1:] not in WHITE:
         raise ImageError(
-            f"{describe(tensor)} is not an image: needed is uint8, uint16, bool, or floats in 0..1"
+            f"{described(tensor)} is not an image: needed is uint8, uint16, bool, or floats in 0..1"
         )
-    return Pixels(array, describe(tensor))
+    return Pixels(array, described(tensor))
 
 
 _one_at_a_time = threading.RLock()

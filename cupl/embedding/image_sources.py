@@ -25,7 +25,7 @@ ImageSource: TypeAlias = (
 a numpy array ``[height, width]`` or ``[height, width, 1, 3 or 4]`` of uint8, uint16, bool, or
 floats in 0..1; a torch tensor ``[1, 3 or 4, height, width]`` of the same."""
 
-KINDS = (
+IMAGE_KINDS = (
     "a path, the bytes of an image file, a binary file object, a Pillow image, a numpy array or a "
     "torch tensor"
 )
@@ -65,7 +65,7 @@ def one_or_many(images: ImageSource | Iterable[ImageSource]) -> tuple[bool, Iter
         return False, iter(images)
     except TypeError as error:
         raise InputError(
-            f"{describe(images)} is no image, nor an iterable of images; an image is {KINDS}"
+            f"{described(images)} is no image, nor an iterable of images; an image is {IMAGE_KINDS}"
         ) from error
 
 
@@ -80,7 +80,7 @@ def is_file(thing: object) -> TypeGuard[IO[Any]]:
     return callable(getattr(thing, "read", None))
 
 
-def describe(thing: object) -> str:
+def described(thing: object) -> str:
     """What was given, for an error: ``a dict``, ``an array of shape (3,) and type uint8``."""
     if isinstance(thing, np.ndarray) or is_tensor(thing):
         kind, dtype = "a tensor" if is_tensor(thing) else "an array", str(thing.dtype)
@@ -104,21 +104,21 @@ def _one_or_many_arrays(array: Any) -> tuple[bool, Iterator[ImageSource]]:
         return True, iter((array,))
     if many:
         return False, (array[row] for row in range(shape[0]))
-    raise InputError(f"{describe(array)} is no image, {layout}, and no batch of them, {batch}")
+    raise InputError(f"{described(array)} is no image, {layout}, and no batch of them, {batch}")
 
 
 def _not_images(thing: object) -> str | None:
     """What to say of a thing that could be iterated and still is no row of images."""
     if isinstance(thing, Mapping):
-        return f"{describe(thing)} is no list of images: give its values"
+        return f"{described(thing)} is no list of images: give its values"
     if isinstance(thing, set | frozenset):
-        return f"{describe(thing)} has no order to answer in: give a list"
+        return f"{described(thing)} has no order to answer in: give a list"
     if isinstance(thing, io.TextIOBase):
         return OPENED_AS_TEXT
     shape = getattr(thing, "shape", None)  # of a table, or an array of another library
     if isinstance(shape, Sized) and len(shape) != 1:
         way = "one of its columns" if hasattr(thing, "columns") else "numpy.asarray() of it"
-        return f"{describe(thing)} is no array of numpy or torch: give {way}"
+        return f"{described(thing)} is no array of numpy or torch: give {way}"
     return None
 
 

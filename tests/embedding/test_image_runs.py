@@ -2,8 +2,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.embedding import image_shards
@@ -50,6 +52,31 @@ def test_the_vectors_classify(encoder: HandMadeEncoder, photos: Path, tmp_path: 
     }
     direct = classifier.predict(paths)
     assert told == {image.path: image.top for image in direct if image.error is None}
+
+
+@pytest.mark.parametrize("kind", [str, Path, "pattern", "generator", "array"])
+def test_images_are_named_in_any_way(
+    kind: Any, encoder: HandMadeEncoder, photos: Path, tmp_path: Path
+) -> None:
+    """One folder or pattern is searched as on the command line; others are paths, one by one."""
+    found = find_images([photos])
+    named: Any = {
+        str: str(photos),
+        Path: photos,
+        "pattern": f"{photos}/*.png",
+        "generator": iter(found),
+        "array": np.array(found),
+    }[kind]
+    embed_images(named, encoder, tmp_path / "v", shard_size=8)
+    paths = [path for shard in load_embeddings(tmp_path / "v") for path in shard.paths]
+    assert paths == found
+
+
+@pytest.mark.parametrize("given", [b"photos", [Image.new("RGB", (2, 2))], ["a.png", 5], [None]])
+def test_what_is_no_path_is_called_so(given: Any, encoder: HandMadeEncoder, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="images are embedded from paths, not"):
+        embed_images(given, encoder, tmp_path / "v")
+    assert not (tmp_path / "v").exists()
 
 
 @pytest.mark.parametrize("shard_size", [1, 3, 4, 8, 20, 1024])
