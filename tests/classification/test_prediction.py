@@ -89,9 +89,10 @@ def test_a_table_in_one_line() -> None:
     pandas = pytest.importorskip("pandas")
     table = pandas.DataFrame(one.to_dict() for one in [GOOD, BAD, REJECTED])
     assert list(table.columns) == KEYS
-    assert table["label"].tolist() == ["tree frog", None, None]
-    assert table["score"].dropna().tolist() == [0.31, 0.31]
-    assert table["error"].tolist() == [None, BAD.error, None]
+    assert table["label"].dropna().to_dict() == {0: "tree frog"}
+    assert table["score"].dropna().to_dict() == {0: 0.31, 2: 0.31}
+    assert table["error"].dropna().to_dict() == {1: BAD.error}
+    assert table["rejected"].dropna().to_dict() == {2: REJECTED.rejected}
     side = ClassExplanation("toad", None, 0.2, 0.25, (), ())
     explained = pandas.json_normalize([Explanation("a.jpg", side).to_dict()])
     assert explained["winner.label"].tolist() == ["toad"]
