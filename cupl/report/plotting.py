@@ -69,12 +69,7 @@ def plot(image: ImageSource, prediction: Prediction, *, dark: bool = False) -> F
     rows = max(4, min(len(_named(prediction)), MOST_BARS + 1))
     height = max(height, _BAR * rows)
     with themed(theme):
-        figure = PredictionFigure((_WIDTH, _TITLE + height + _LINE * len(lines)), _DPI)
-        figure.set_layout_engine("constrained", wspace=0.04)
-        heights = [_TITLE + height, max(_LINE * len(lines), 1e-3)]
-        grid = figure.add_gridspec(2, 1, height_ratios=heights)
-        upper = grid[0].subgridspec(1, 2, width_ratios=[width, _WIDTH - width])
-        photo, bars = figure.add_subplot(upper[0]), figure.add_subplot(upper[1])
+        figure, photo, bars, below = _sheet(width, height, len(lines))
         _draw_photo(photo, pixels, "" if problem == prediction.error else problem, theme)
         name = short_path(prediction.path) if prediction.path is not None else ""
         name = short(name, int(_LETTERS * width))
@@ -83,9 +78,20 @@ def plot(image: ImageSource, prediction: Prediction, *, dark: bool = False) -> F
             _say(bars, f"No prediction: {prediction.error}")
         else:
             _draw_bars(bars, prediction, max(rows, height / _TALLEST_BAR), theme)
-        if lines:
-            _draw_lines(figure.add_subplot(grid[1]), lines, theme)
+        _draw_lines(below, lines, theme)
     return figure
+
+
+def _sheet(width: float, height: float, lines: int) -> tuple[Figure, Axes, Axes, Axes]:
+    """A figure with places for the photo, the bars and so many lines of text."""
+    figure = PredictionFigure((_WIDTH, _TITLE + height + _LINE * lines), _DPI)
+    figure.set_layout_engine("constrained", wspace=0.04)
+    heights = [_TITLE + height, max(_LINE * lines, 1e-3)]
+    grid = figure.add_gridspec(2, 1, height_ratios=heights)
+    upper = grid[0].subgridspec(1, 2, width_ratios=[width, _WIDTH - width])
+    photo, bars, below = (figure.add_subplot(place) for place in (upper[0], upper[1], grid[1]))
+    below.set_visible(lines > 0)
+    return figure, photo, bars, below
 
 
 def _read(image: ImageSource) -> tuple[Pixels | None, str]:
@@ -176,7 +182,7 @@ def _prompt_lines(explanation: Explanation | None) -> Iterator[tuple[str, str, s
 
 def _draw_lines(axes: Axes, lines: Sequence[tuple[str, str, str]], theme: Theme) -> None:
     _empty(axes)
-    axes.set(xlim=(0, 1), ylim=(len(lines), 0))
+    axes.set(xlim=(0, 1), ylim=(max(len(lines), 1), 0))
     for place, (kind, cosine, text) in enumerate(lines):
         if not kind:
             axes.text(0, place + 0.5, text, va="center", weight="bold", fontsize=8, clip_on=True)

@@ -40,7 +40,7 @@ def test_a_photo_beside_its_bars() -> None:
     figure = plot(PHOTO, GOOD)
     written = texts(figure)
     assert {"tree frog", "75.1 %", "toad", "24.9 %", "pond/a.jpg"} == set(written)
-    photo, bars = figure.axes
+    photo, bars, _ = figure.axes
     shown = photo.images[0].get_array()
     assert shown is not None
     assert shown.shape == (40, 60, 3)
