@@ -18,8 +18,6 @@ of two classes that both are there.
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +29,7 @@ from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
-from cupl.io.text import read_text
+from cupl.io.csv import read_rows
 
 HALF = 0.5
 
@@ -202,19 +200,18 @@ def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
         InputError: it is no such table; the message names the line.
 
     """
-    rows = csv.DictReader(io.StringIO(read_text(Path(path)), newline=""), strict=True)
+    rows = read_rows(
+        Path(path),
+        lambda columns: {"class", "cosine"} <= set(columns),
+        "must name the columns: class,cosine",
+    )
     found: dict[str, float] = {}
-    try:
-        if not {"class", "cosine"} <= set(rows.fieldnames or ()):
-            raise InputError(f"{path}: line 1: must name the columns: class,cosine")
-        for row in rows:
-            name, cosine = row["class"], _number(row["cosine"])
-            if not name or cosine is None or name in found:
-                why = "stands here twice" if name in found else "needs a cosine from -1 to 1"
-                raise InputError(f"{path}: line {rows.line_num}: the class {name!r:.100} {why}")
-            found[name] = cosine
-    except csv.Error as error:
-        raise InputError(f"{path}: line {rows.line_num}: not valid CSV ({error})") from error
+    for where, row in rows:
+        name, cosine = row["class"], _number(row["cosine"])
+        if not name or cosine is None or name in found:
+            why = "stands here twice" if name in found else "needs a cosine from -1 to 1"
+            raise InputError(f"{where}: the class {name!r:.100} {why}")
+        found[name] = cosine
     return found
 
 
