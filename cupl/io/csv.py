@@ -14,7 +14,6 @@ import io
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
 from cupl.errors import InputError
 from cupl.io.text import read_text
@@ -25,7 +24,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
-def csv_lines(rows: Iterable[Sequence[Cell]], end: Literal["\n", "\r\n"] = "\n") -> Iterator[str]:
+def csv_lines(rows: Iterable[Sequence[Cell]], end: str = "\n") -> Iterator[str]:
     """Rows as lines of a CSV file, each made when it is asked for.
 
     Args:
