@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, field_validator
 
-from cupl.bank.labels import ClassLabel
+from cupl.bank.labels import MAX_NAME, ClassLabel
 from cupl.errors import InputError, MissingFileError
 from cupl.io.paths import prompts_dir
 from cupl.io.yaml import read_yaml
@@ -42,7 +42,8 @@ def with_article(name: str) -> str:
     if name.lower().startswith(_ARTICLES):
         return name
     # inflect decides by English letters: spell out a leading number, drop accents.
-    spoken = re.sub(r"^\d{1,9}", lambda found: _inflect().number_to_words(found[0]), name)
+    spoken = name[:MAX_NAME]  # the sound is that of the first word, and a descriptor may be long
+    spoken = re.sub(r"^\d{1,9}", lambda found: _inflect().number_to_words(found[0]), spoken)
     spoken = unicodedata.normalize("NFKD", spoken).encode("ascii", "ignore").decode().strip()
     article = "an" if spoken and _inflect().a(spoken).startswith("an ") else "a"
     return f"{article} {name}"
