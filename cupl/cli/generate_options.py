@@ -10,6 +10,7 @@ from cupl.cli.output import none_or
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
+    from cupl.generation.collect import FilterOptions
     from cupl.generation.plan import Plan
     from cupl.llm.protocol import Sampling
 
@@ -66,6 +67,35 @@ PreambleOption = Annotated[
         "question ({}); none for none. [default: asks for one plain sentence]"
     ),
 ]
+MinPromptsOption = Annotated[
+    int, typer.Option(min=1, help="A class that keeps fewer is asked for more samples, bounded.")
+]
+SimilarityOption = Annotated[
+    Any,
+    typer.Option(
+        parser=none_or(float),
+        metavar="<number|none>",
+        help="Prompts of a class alike to so many percent are near-duplicates. [default: 95]",
+    ),
+]
+DropSharedOption = Annotated[
+    bool, typer.Option("--drop-shared", help="Drop a sentence under several classes.")
+]
+FiltersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="NAME",
+        help="Run this filter of answers, and only those named so, in this order; repeat for "
+        "more. cupl generate --list-filters names them.",
+    ),
+]
+NoFiltersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--no-filter", metavar="NAME", help="Leave out this filter of answers; repeat for more."
+    ),
+]
 CacheOption = Annotated[
     Path | None, typer.Option(help="Folder of answers. [default: ~/.cache/cupl/responses]")
 ]
@@ -98,6 +128,25 @@ def plan_of(
         samples=samples,
         sampling=_sampling(model, temperature, top_p, max_tokens, stop),
         preamble=_preamble(preamble),
+    )
+
+
+def filtering_of(
+    filters: list[str] | None,
+    without: list[str] | None,
+    min_prompts: int,
+    similarity: Any,
+    drop_shared: bool,
+) -> "FilterOptions":
+    """What is kept of the answers, as the options say."""
+    from cupl.generation.collect import FilterOptions
+    from cupl.generation.filters import choose_filters
+
+    return FilterOptions(
+        filters=choose_filters(filters or None, without=without or ()),
+        similarity=95.0 if similarity is None else None if similarity == "none" else similarity,
+        drop_shared=drop_shared,
+        min_prompts=min_prompts,
     )
 
 
