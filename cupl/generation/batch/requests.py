@@ -16,6 +16,7 @@ import hashlib
 import itertools
 import json
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,9 +244,11 @@ def check_requests(path: Path, endpoint: str) -> RequestFile:
 
     Raises:
         MissingFileError: it is not there.
-        InputError: it breaks a limit of the Batch API, was changed, or is for another server.
+        InputError: it breaks a limit of the Batch API, was changed, or is for another server, or is
+            a pipe.
 
     """
+    _refuse_pipe(path)
     found = RequestFile(path)
     content = hashlib.sha256()
     names: set[str] = set()
@@ -274,6 +277,15 @@ def check_requests(path: Path, endpoint: str) -> RequestFile:
         raise InputError(f"{path} is empty")
     found.sha256 = content.hexdigest()
     return found
+
+
+def _refuse_pipe(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise InputError(
+                f"{path} is read twice, to check it and to send it: write it into a file first"
+            )
 
 
 def _check_line(line: bytes, endpoint: str) -> tuple[str, str, str, int]:
