@@ -52,6 +52,14 @@ StopOption = Annotated[
     list[str] | None,
     typer.Option(help="Text that ends an answer; repeat for more. [default: none]"),
 ]
+SeedOption = Annotated[
+    Any,
+    typer.Option(
+        parser=none_or(int),
+        metavar="<number|none>",
+        help="Where chance starts, on servers that take a seed. [default: none]",
+    ),
+]
 NOption = Annotated[
     Any,
     typer.Option(
@@ -113,6 +121,7 @@ def plan_of(
     top_p: Any,
     max_tokens: Any,
     stop: list[str] | None,
+    seed: Any,
     preamble: str | None,
 ) -> "Plan":
     """The plan that the options describe."""
@@ -126,7 +135,7 @@ def plan_of(
         base_url=base_url,
         api=api,
         samples=samples,
-        sampling=_sampling(model, temperature, top_p, max_tokens, stop),
+        sampling=_sampling(model, temperature, top_p, max_tokens, stop, seed),
         preamble=_preamble(preamble),
     )
 
@@ -171,12 +180,19 @@ def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
 
 
 def _sampling(
-    model: str, temperature: Any, top_p: Any, max_tokens: Any, stop: list[str] | None
+    model: str,
+    temperature: Any,
+    top_p: Any,
+    max_tokens: Any,
+    stop: list[str] | None,
+    seed: Any,
 ) -> "Sampling":
     """The model's usual settings with those that were given in their place."""
     from cupl.generation.plan import usual_sampling
 
-    given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
+    given = {
+        "temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed,
+    }  # fmt: skip
     changes: dict[str, Any] = {
         option: None if value == "none" else value
         for option, value in given.items()
