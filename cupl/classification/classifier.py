@@ -25,6 +25,7 @@ from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.embedding.image_stream import encode_sources
 from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction
 from cupl.embedding.pooling import DEFAULT_POOLING
+from cupl.embedding.text_cache import TextCache
 from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
@@ -50,6 +51,7 @@ class ZeroShotClassifier:
         *,
         bank: PromptBank | str | os.PathLike[str] | None = None,
         reject: PromptBank | str | os.PathLike[str] | None = None,
+        text_cache: TextCache = None,
     ) -> None:
         """Join ``vectors`` with the encoder that made them.
 
@@ -59,6 +61,7 @@ class ZeroShotClassifier:
             bank: what the vectors were made of, or its file.
             reject: descriptions of what is none of the classes, a bank or its file: an image that
                 is closest to one of its classes is rejected.
+            text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
 
         Raises:
             InputError: another encoder or another bank made the vectors, or the reject bank has a
@@ -68,13 +71,14 @@ class ZeroShotClassifier:
         vectors.check_encoder(encoder)
         self.vectors = vectors
         self.encoder = encoder
+        self._text_cache: TextCache = text_cache
         self.bank = None if bank is None else _loaded(bank)
         if self.bank is not None:
             _check_bank(self.bank, vectors)
         self._reject_bank = None if reject is None else _loaded(reject)
         self.reject: ClassVectors | None = None
         if self._reject_bank is not None:
-            self.reject = _encode_reject(self._reject_bank, vectors, encoder)
+            self.reject = _encode_reject(self._reject_bank, vectors, encoder, text_cache)
         self._embeddings: torch.Tensor | None = None
 
     @classmethod
@@ -129,7 +133,8 @@ class ZeroShotClassifier:
 
         Args:
             vectors: class vectors or their file.
-            encoder: an encoder or its name; by default the one that the vectors name.
+            encoder: an encoder or its name; by default the one that the vectors name, which is
+                not downloaded for that: see :meth:`ClassVectors.load_encoder`.
             device: where an encoder given by name is loaded.
             bank: what the vectors were made of, for explanations, or its file.
             reject: a bank of what is none of the classes, or its file; see :meth:`__init__`.
@@ -141,7 +146,7 @@ class ZeroShotClassifier:
         if not isinstance(vectors, ClassVectors):
             vectors = ClassVectors.load(vectors)
         if encoder is None:
-            encoder = vectors.provenance.encoder
+            encoder = vectors.load_encoder(device)
         if isinstance(encoder, str | os.PathLike):
             encoder = load_encoder(encoder, device)
         return cls(vectors, encoder, bank=bank, reject=reject)
@@ -338,7 +343,9 @@ class ZeroShotClassifier:
         bank = PromptBank(name=self.bank.name, classes=self.bank.classes + more)
         if self._embeddings is None:
             templates = self.vectors.provenance.templates
-            self._embeddings = bank_embeddings(bank, self.encoder, templates)
+            self._embeddings = bank_embeddings(
+                bank, self.encoder, templates, text_cache=self._text_cache
+            )
         return bank, self._embeddings
 
     def _explain(self, vectors: torch.Tensor, most: int) -> Sequence[Explanation | None]:
@@ -415,7 +422,9 @@ def _check_bank(bank: PromptBank, vectors: ClassVectors) -> None:
         )
 
 
-def _encode_reject(bank: PromptBank, vectors: ClassVectors, encoder: Encoder) -> ClassVectors:
+def _encode_reject(
+    bank: PromptBank, vectors: ClassVectors, encoder: Encoder, text_cache: TextCache
+) -> ClassVectors:
     """Vectors that can be compared with ``vectors``: made in the same way."""
     try:
         check_labels([*vectors.labels, *(entry.label for entry in bank)])
@@ -428,4 +437,5 @@ def _encode_reject(bank: PromptBank, vectors: ClassVectors, encoder: Encoder) ->
         made_by.pooling,
         templates=made_by.templates,
         combine=made_by.combine or "concat",
+        text_cache=text_cache,
     )
