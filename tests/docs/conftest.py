@@ -1,0 +1,3 @@
+"""The command line for the examples."""
+
+from tests.cli.conftest import cupl as cupl

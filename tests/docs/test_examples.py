@@ -1,0 +1,130 @@
+"""The pages' commands and Python run, from the top of each page to its end, as a reader would."""
+
+import glob
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sybil.document import Document
+from sybil.example import Example
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+from tests.batch_server import FakeBatches, serve_batches
+from tests.cli.conftest import Cupl, Outcome
+from tests.models import bank_of, draw, save_clip
+from tests.docs.pages import PAGES, ROOT, Line, lines_of
+
+OTHER_NETWORKS = re.compile(r"http://localhost:\d+/v1")
+"""Servers of the reader's own."""
+SLOW = ("mini", "demo")
+"""What is tried elsewhere: the mini models take a minute."""
+PHOTOS = 24
+
+
+@dataclass
+class Shell:
+    """Runs the lines of a block that begin with ``cupl``, in this process."""
+
+    cupl: Cupl
+    server: FakeBatches
+    monkeypatch: pytest.MonkeyPatch
+
+    def run(self, line: Line) -> Outcome:
+        """A command line with patterns and ``$(cat FILE)`` filled in."""
+        words = [filled for word in line.words for filled in self._fill(word)]
+        outcome = self.cupl(*words[1:])
+        if target := re.search(r" > (\S+)", line.text):
+            Path(target[1]).write_text(outcome.out)
+        self.server.run()  # batches are answered between two commands
+        return outcome
+
+    def _fill(self, word: str) -> list[str]:
+        if found := re.fullmatch(r"\$\(cat (\S+)\)", word):
+            return Path(found[1]).read_text().split()
+        if "*" in word:
+            return sorted(glob.glob(word))
+        return [OTHER_NETWORKS.sub(self.server.url, word)]
+
+    def commands(self, code: str) -> Iterator[Line]:
+        # What the shell fills in is one word to us.
+        code = re.sub(r"(\$\(cat \S+\))", r"'\1'", code)
+        for line in lines_of(code):
+            if line.words and not set(line.words) & set(SLOW):
+                yield line
+
+    def sh(self, example: Example) -> None:
+        for line in self.commands(example.parsed):
+            outcome = self.run(line)
+            assert outcome.code == 0, f"{line.text}\n{outcome.out}{outcome.err}"
+
+    def console(self, example: Example) -> None:
+        """Lines after ``$``, each followed by what it prints to one who begins with it."""
+        self.monkeypatch.setenv("CUPL_CACHE", "new-cache")
+        for block in example.parsed.split("$ ")[1:]:
+            command, _, printed = block.partition("\n")
+            (line,) = lines_of(command)
+            outcome = self.run(line)
+            assert outcome.err + outcome.out == printed, command
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader has: photos, labels, files of prompts, and a model on disk."""
+    folder = tmp_path_factory.mktemp("world")
+    save_clip(folder / "openai" / "clip-vit-base-patch32")
+    (folder / "classes.txt").write_text("tree frog\nnewt\n")
+    (folder / "thousands.txt").write_text("red panda\nmoor frog\nheron\n")
+    (folder / "photos").mkdir()
+    rows = ["path,label"]
+    for number in range(PHOTOS):
+        label = ("tree frog", "newt")[number % 2]
+        (folder / "labelled" / label).mkdir(parents=True, exist_ok=True)
+        image = draw(64, 48, seed=number)
+        image.save(folder / "photos" / f"{number:02}.jpg")
+        image.save(folder / "labelled" / label / f"{number:02}.jpg")
+        rows.append(f"photos/{number:02}.jpg,{label}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
+    draw(90, 60).save(folder / "pond.jpg")
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8 no image")
+    prompts = {
+        "tree frog": ["a small tree frog.", "a tree frog with large toes.", "a frog."],
+        "newt": ["a newt has a tail.", "the small newt.", "a newt with a large tail."],
+    }
+    for name in ("bank", "old", "new"):
+        bank_of(prompts, name).save(folder / f"{name}.yaml")
+    bank_of({"wall": ["a wall.", "a photo of a wall."]}, "walls").save(folder / "walls.yaml")
+    (folder / "prompts.json").write_text('{"newt": ["A newt has a tail."], "frog": ["A frog."]}')
+    return folder
+
+
+@pytest.fixture
+def shell(cupl: Cupl, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    with serve_batches() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "a-key")
+        yield Shell(cupl, server, monkeypatch)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page(
+    page: str, shell: Shell, world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in world.iterdir():
+        (tmp_path / path.name).symlink_to(path, target_is_directory=path.is_dir())
+    for path in tmp_path.glob("*.yaml"):  # commands write over banks
+        path.unlink()
+        path.write_bytes((world / path.name).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    parsers = (
+        PythonCodeBlockParser(),
+        CodeBlockParser("sh", shell.sh),
+        CodeBlockParser("console", shell.console),
+        SkipParser(),
+    )
+    for example in Document.parse(str(ROOT / page), *parsers).examples():
+        try:
+            example.evaluate()
+        except pytest.skip.Exception:
+            pass
