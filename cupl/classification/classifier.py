@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL.Image import Image
 
 from cupl.bank.labels import ClassLabel, check_labels
 from cupl.bank.model import PromptBank
@@ -22,8 +21,8 @@ from cupl.classification.explanation import PROMPTS_NAMED, Explanation, explain_
 from cupl.classification.prediction import Prediction, Score
 from cupl.embedding.bank_encoding import bank_embeddings, encode_bank
 from cupl.embedding.class_vectors import ClassVectors, Combine
+from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.embedding.image_stream import encode_sources
-from cupl.embedding.images import ImageSource
 from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction
 from cupl.embedding.pooling import DEFAULT_POOLING
 from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder
@@ -185,7 +184,8 @@ class ZeroShotClassifier:
         """Classify images, reading them as the predictions are asked for.
 
         Args:
-            images: one image or any number of them: paths, bytes, arrays, Pillow images.
+            images: one image or any number of them; see
+                :func:`~cupl.embedding.image_sources.one_or_many`.
             top_k: classes to name for each image; all of them where there are fewer.
             threshold: see :class:`~cupl.classification.decision.DecisionRule`, as for the next two.
             multi_label: give each image all labels that apply.
@@ -204,7 +204,7 @@ class ZeroShotClassifier:
         """
         rule = DecisionRule(threshold, multi_label, class_thresholds)
         self._check(top_k, rule, explain)
-        return self._predict_all(_sources(images), top_k, rule, explain)
+        return self._predict_all(one_or_many(images)[1], top_k, rule, explain)
 
     def predict_vectors(
         self,
@@ -428,10 +428,4 @@ def _encode_reject(bank: PromptBank, vectors: ClassVectors, encoder: Encoder) ->
         made_by.pooling,
         templates=made_by.templates,
         combine=made_by.combine or "concat",
-    )
-
-
-def _sources(images: ImageSource | Iterable[ImageSource]) -> Iterable[ImageSource]:
-    return (
-        [images] if isinstance(images, str | os.PathLike | bytes | np.ndarray | Image) else images
     )

@@ -16,7 +16,7 @@ from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.classification.prediction import Prediction
 from cupl.embedding.class_vectors import ClassVectors
-from cupl.embedding.images import ImageSource
+from cupl.embedding.image_sources import ImageSource
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import CuplError, InputError, MissingFileError
