@@ -1,3 +1,5 @@
-"""The command line for the examples."""
+"""The command line, for the examples."""
 
-from tests.cli.conftest import cupl as cupl
+from tests.cli.conftest import cupl
+
+__all__ = ["cupl"]

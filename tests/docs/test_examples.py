@@ -1,10 +1,11 @@
 """The pages' commands and Python run, from the top of each page to its end, as a reader would."""
 
-import glob
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import SkipTest
 
 import pytest
 from sybil.document import Document
@@ -13,8 +14,8 @@ from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipP
 
 from tests.batch_server import FakeBatches, serve_batches
 from tests.cli.conftest import Cupl, Outcome
-from tests.models import bank_of, draw, save_clip
 from tests.docs.pages import PAGES, ROOT, Line, lines_of
+from tests.models import bank_of, draw, save_clip
 
 OTHER_NETWORKS = re.compile(r"http://localhost:\d+/v1")
 """Servers of the reader's own."""
@@ -44,7 +45,7 @@ class Shell:
         if found := re.fullmatch(r"\$\(cat (\S+)\)", word):
             return Path(found[1]).read_text().split()
         if "*" in word:
-            return sorted(glob.glob(word))
+            return sorted(map(str, Path().glob(word)))
         return [OTHER_NETWORKS.sub(self.server.url, word)]
 
     def commands(self, code: str) -> Iterator[Line]:
@@ -124,7 +125,5 @@ def test_a_page(
         SkipParser(),
     )
     for example in Document.parse(str(ROOT / page), *parsers).examples():
-        try:
+        with suppress(SkipTest):
             example.evaluate()
-        except pytest.skip.Exception:
-            pass
