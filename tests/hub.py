@@ -64,8 +64,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif kind in ("", "revision"):
             # Versions of the client differ in where they read the names of the files.
             files = [{"rfilename": name} for name in self.server.commits[commit]]
-            model = {"id": "org/clip", "sha": commit, "siblings": files}
-            self._answer(200, json.dumps(model).encode())
+            info = {"id": "org/clip", "sha": commit, "siblings": files}
+            self._answer(200, json.dumps(info).encode())
         elif kind == "tree":
             tree = [
                 {"type": "file", "path": name, "size": len(data), "oid": _etag(data)}

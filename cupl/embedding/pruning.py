@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +15,7 @@ from cupl.embedding.bank_encoding import bank_embeddings
 from cupl.embedding.normalize import unit
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.io.csv import csv_lines
 from cupl.progress import Progress, ignore
 
 PruneBy = Literal["redundancy", "outliers"]
@@ -288,11 +287,7 @@ def _without(bank: PromptBank, gone: torch.Tensor) -> PromptBank:
 
 def to_csv(dropped: Iterable[DroppedPrompt]) -> bytes:
     """A row for each prompt that was dropped."""
-    text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow(["class", "id", "question", "prompt", "score", "cosine", "nearest", "reason"])
-    for drop in dropped:
-        label, numbers = drop.label, (f"{drop.score:.6f}", f"{drop.cosine:.6f}")
-        texts = (drop.nearest, drop.reason)
-        rows.writerow([label.name, label.id or "", drop.question, drop.prompt, *numbers, *texts])
-    return text.getvalue().encode("utf-8", "backslashreplace")
+    header = ["class", "id", "question", "prompt", "score", "cosine", "nearest", "reason"]
+    rows = ([drop.label.name, drop.label.id, drop.question, drop.prompt, f"{drop.score:.6f}",
+             f"{drop.cosine:.6f}", drop.nearest, drop.reason] for drop in dropped)  # fmt: skip
+    return "".join(csv_lines([header, *rows], "\r\n")).encode("utf-8", "backslashreplace")

@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -78,11 +79,20 @@ class Drawing:
     def render(self, kind: Literal["svg", "png"], theme: Theme = LIGHT) -> bytes:
         """The file; the same evaluation and matplotlib give the same bytes."""
         buffer = io.BytesIO()
-        with matplotlib.style.context(["default", _STYLE, _colours(theme)]), _no_warnings():
+        with themed(theme):
             figure = self.paint(theme)
             metadata = {"Date": None} if kind == "svg" else None
             figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
         return buffer.getvalue()
+
+
+@contextmanager
+def themed(theme: Theme) -> Iterator[None]:
+    """Draw in these colours, whatever settings the user of matplotlib has."""
+    # A box stands for a glyph that matplotlib's fonts do not have; it would warn of each.
+    quiet = warnings.catch_warnings(action="ignore", category=UserWarning)
+    with matplotlib.style.context(["default", _STYLE, _colours(theme)]), quiet:
+        yield
 
 
 def _colours(theme: Theme) -> dict[str, str]:
@@ -94,11 +104,6 @@ def _colours(theme: Theme) -> dict[str, str]:
         "grid.color": theme.grid,
     }
     return {key: colour for keys, colour in names.items() for key in keys.split()}
-
-
-def _no_warnings() -> warnings.catch_warnings[None]:
-    """For glyphs that matplotlib's fonts do not have; a box stands for them."""
-    return warnings.catch_warnings(action="ignore", category=UserWarning)
 
 
 def accuracy(evaluation: Evaluation) -> Drawing | None:

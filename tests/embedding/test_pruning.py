@@ -1,6 +1,5 @@
-import csv
-import io
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +11,7 @@ from cupl.embedding.pruning import PruneBy, outlying, prune, redundant, spare, t
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.io.csv import read_rows
 from tests.models import HandMadeEncoder, bank_of, save_clip
 
 sizes = st.lists(st.integers(1, 6), min_size=2, max_size=6)
@@ -275,12 +275,13 @@ def test_one_class_has_no_outliers() -> None:
     assert not prune(bank_of({"frog": [FROG]}), HandMadeEncoder(VECTORS), by="redundancy").dropped
 
 
-def test_the_list_survives_csv() -> None:
-    hostile = 'a "quoted",\r\nline, and\nanother\r'
+@pytest.mark.parametrize("sign", ["", "=", "'-"])
+def test_the_list_survives_csv(sign: str, tmp_path: Path) -> None:
+    hostile = f'{sign}a "quoted",\r\nline, and\nanother\r'
     encoder = HandMadeEncoder({FROG: [1.0, 0.0], hostile: [1.0, 0.0]})
     pruned = prune(bank_of({"a,b": [FROG, hostile]}), encoder, by="redundancy", keep=1)
-    text = to_csv(pruned.dropped).decode()
-    (row,) = csv.DictReader(io.StringIO(text, newline=""))
+    (tmp_path / "dropped.csv").write_bytes(to_csv(pruned.dropped))
+    [(_, row)] = read_rows(tmp_path / "dropped.csv", lambda columns: True, "")
     assert row == {
         "class": "a,b",
         "id": "",
