@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, field_validator
 
 from cupl.bank.articles import indefinite_article
-from cupl.bank.labels import ClassLabel
+from cupl.bank.labels import MAX_NAME, ClassLabel
 from cupl.errors import InputError, MissingFileError
 from cupl.io.paths import prompts_dir
 from cupl.io.yaml import read_yaml
@@ -22,7 +22,8 @@ def with_article(name: str) -> str:
     """The name with "a" or "an" before it; one that brings its article ("the moon") as it is."""
     if name.lower().startswith(_ARTICLES):
         return name
-    return f"{indefinite_article(name)} {name}"
+    # The sound is that of the first word, and a descriptor may be long.
+    return f"{indefinite_article(name[:MAX_NAME])} {name}"
 
 
 def fill(template: str, name: str) -> str:
