@@ -34,7 +34,7 @@ def text_of(page: str) -> str:
 def lines_of(code: str) -> Iterator[Line]:
     """The command lines of a block, in a shell's ways: comments, continued lines, ``&&``."""
     for line in code.replace("\\\n", " ").splitlines():
-        words = shlex.split(line.removeprefix("$ "), comments=True)
+        words = shlex.split(line, comments=True)
         if "cupl" not in words:
             yield Line(line, [])
             continue
@@ -46,8 +46,10 @@ def lines_of(code: str) -> Iterator[Line]:
 def commands_in(page: str) -> Iterator[list[str]]:
     """Every command line of a page's blocks that runs cupl."""
     text = text_of(page)
-    blocks = [found["code"] for found in _FENCED.finditer(text) if found["language"] != "yaml"]
-    blocks = [code for code in blocks if re.search(r"^(\$ )?cupl |&& cupl ", code, re.MULTILINE)]
+    blocks = [found["code"] for found in _FENCED.finditer(text) if found["language"] == "sh"]
+    for found in _FENCED.finditer(text):
+        if found["language"] == "console":
+            blocks.append("\n".join(re.findall(r"^\$ (.+)$", found["code"], re.MULTILINE)))
     prose = _FENCED.sub("", text)
     blocks += [found[0] for found in _INDENTED.finditer(prose) if "cupl " in found[0]]
     for code in blocks:
