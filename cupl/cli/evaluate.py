@@ -39,6 +39,7 @@ def evaluate_command(
         str | None,
         typer.Option(help="As for encode. [default: that of the vectors, else as for encode]"),
     ] = None,
+    revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
     batch_size: encoder_options.BatchSizeOption = "auto",
@@ -54,6 +55,7 @@ def evaluate_command(
     ] = 3,
     templates: encoder_options.TemplatesOption = None,
     pooling: encoder_options.PoolingOption = None,
+    text_cache: encoder_options.TextCacheOption = None,
     skip_unmatched: Annotated[
         bool, typer.Option("--skip-unmatched", help="Leave out images whose label means no class.")
     ] = False,
@@ -74,7 +76,7 @@ def evaluate_command(
     """
     from cupl.bank.model import PromptBank
     from cupl.embedding.pooling import DEFAULT_POOLING
-    from cupl.encoders.loading import load_encoder
+    from cupl.encoders.loading import load_encoder, load_recorded_encoder
     from cupl.evaluation.candidates import make_candidates
     from cupl.evaluation.dataset import encode_labelled, read_labelled
     from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE
@@ -102,17 +104,27 @@ def evaluate_command(
             f"a temperature is fitted on half of at least {FEWEST_TO_CALIBRATE} images, and there "
             f"are {len(found.paths)}: leave out --calibrated"
         )
-    name = found.provenance.encoder if found.provenance else DEFAULT_ENCODER
-    loaded = load_encoder(encoder or name, device, precision, batch_size)
+    made_by = found.provenance
+    if made_by is not None and encoder is None and revision is None:
+        loaded = load_recorded_encoder(
+            made_by.encoder, made_by.revision, device, precision, batch_size
+        )
+    else:
+        loaded = load_encoder(
+            encoder or (made_by.encoder if made_by else DEFAULT_ENCODER),
+            device, precision, batch_size,
+            revision=revision, download=encoder is not None or made_by is None,
+        )  # fmt: skip
     with progress("images") as update:
         images = encode_labelled(found, loaded, update)
     with progress("prompts") as update:
         outcome = judge(
-            images, candidates, loaded, pooling=pooling or DEFAULT_POOLING, progress=update
-        )
+            images, candidates, loaded, pooling=pooling or DEFAULT_POOLING, text_cache=text_cache,
+            progress=update,
+        )  # fmt: skip
     typer.echo(summarize_evaluation(outcome.evaluation), nl=False)
     if output is not None:
-        write_evaluation(outcome, loaded, output)
+        write_evaluation(outcome, loaded, output, text_cache=text_cache)
         say(f"wrote {output}: open {output / 'report.html'}")
     if calibrated is not None:
         temperature = save_calibrated(outcome, calibrated)

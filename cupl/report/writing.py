@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cupl.classification.classifier import ZeroShotClassifier
+from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE, halves
@@ -26,8 +27,16 @@ _EXAMPLES = 12
 _TOP, _PROMPTS = 5, 3
 
 
-def write_evaluation(outcome: EvaluationRun, encoder: Encoder, directory: Path) -> None:
+def write_evaluation(
+    outcome: EvaluationRun, encoder: Encoder, directory: Path, *, text_cache: TextCache = None
+) -> None:
     """Write ``report.html``, figures, numbers and ``predictions.csv`` into a directory.
+
+    Args:
+        outcome: what was found out.
+        encoder: that of the evaluation.
+        directory: made where it is missing.
+        text_cache: that of the evaluation.
 
     Raises:
         InputError: a file cannot be written.
@@ -35,7 +44,7 @@ def write_evaluation(outcome: EvaluationRun, encoder: Encoder, directory: Path) 
     """
     from cupl.report.files import write_report  # matplotlib takes half a second
 
-    write_report(outcome.evaluation, examples(outcome, encoder), directory)
+    write_report(outcome.evaluation, examples(outcome, encoder, text_cache), directory)
     _write_predictions(outcome, directory / "predictions.csv")
 
 
@@ -54,7 +63,9 @@ def save_calibrated(outcome: EvaluationRun, path: Path) -> float:
     return temperature
 
 
-def examples(outcome: EvaluationRun, encoder: Encoder) -> list[Example]:
+def examples(
+    outcome: EvaluationRun, encoder: Encoder, text_cache: TextCache = None
+) -> list[Example]:
     """Images that the first bank has wrong, the surest first, and some that it has right."""
     entry, data = outcome.entries[0], outcome.data
     run = entry.runs[0]
@@ -66,7 +77,9 @@ def examples(outcome: EvaluationRun, encoder: Encoder) -> list[Example]:
         return []
     from cupl.report.examples import Example
 
-    classifier = ZeroShotClassifier(entry.vectors, encoder, bank=outcome.bank)
+    classifier = ZeroShotClassifier(
+        entry.vectors, encoder, bank=outcome.bank, text_cache=text_cache
+    )
     labels = _labels(outcome)
     predictions = classifier.predict_vectors(data.vectors[chosen], _TOP, explain=_PROMPTS)
     return [
