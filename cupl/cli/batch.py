@@ -59,7 +59,7 @@ def export_requests_command(
     """
     from cupl.generation.batch.requests import write_requests
     from cupl.generation.cache.store import ResponseCache
-    from cupl.generation.plan import ALWAYS, MAX_TRIES
+    from cupl.generation.retry import RetryPolicy
 
     check_target(output)
     plan = generate_options.plan_of(
@@ -69,7 +69,7 @@ def export_requests_command(
     with ResponseCache(cache) as responses:
         written = write_requests(
             plan, responses, output, n=generate_options.most_at_once(n), per_file=per_file,
-            tries=ALWAYS if retry_failed else MAX_TRIES,
+            tries=RetryPolicy().missing_below(retry_failed=retry_failed),
         )  # fmt: skip
     _say_export(written, output, plan.model, plan.endpoint, plan.api)
 

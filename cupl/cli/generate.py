@@ -85,7 +85,7 @@ def generate_command(
     from cupl.generation.budget import UsageMeter
     from cupl.generation.cache.store import ResponseCache
     from cupl.generation.collect import FilterOptions
-    from cupl.generation.plan import NEVER, survey
+    from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
     from cupl.io.atomic import write_atomically
 
@@ -106,7 +106,7 @@ def generate_command(
             concurrency=concurrency, n=generate_options.most_at_once(n), retry_failed=retry_failed,
             progress=update, notice=say,
         )  # fmt: skip
-        found = survey(plan, responses, n=options.n, tries=NEVER if offline else options.tries)
+        found = survey(plan, responses, n=options.n, tries=options.missing_below(offline))
         _say_plan(plan, found, prices)
         if dry_run:
             return

@@ -19,7 +19,6 @@ from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
 from cupl.generation.plan import (
     DEFAULT_MODEL,
-    NEVER,
     Plan,
     PlanSurvey,
     has_answers,
@@ -115,7 +114,7 @@ def generate(
     )
     meter = UsageMeter(max_requests, max_tokens_total)
     with ResponseCache(cache) as responses:
-        found = survey(plan, responses, n=n, tries=NEVER if offline else options.tries)
+        found = survey(plan, responses, n=n, tries=options.missing_below(offline))
         collected = generate_answers(
             plan, found, responses, llm or connect(plan, base_url, timeout, api_key_env),
             filtering=filtering, options=options, meter=meter, offline=offline,
@@ -157,7 +156,9 @@ def generate_answers(
     asked = None
     while True:
         if found.answers:
-            units = missing_answers(plan, cache, n=options.n, tries=options.tries, beyond=asked)
+            units = missing_answers(
+                plan, cache, n=options.n, tries=options.missing_below(), beyond=asked
+            )
             proven = found.cached > 0 and has_answers(plan, cache)
             run(
                 run_requests(
@@ -170,7 +171,7 @@ def generate_answers(
         if more == plan.more:
             return collected
         asked, plan = plan, replace(plan, more=more)
-        tries = NEVER if offline else options.tries
+        tries = options.missing_below(offline)
         found = survey(plan, cache, n=options.n, tries=tries, beyond=asked)
         if offline and found.answers:  # nobody asked for more, so the class stays short
             return collected

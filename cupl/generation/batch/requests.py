@@ -23,7 +23,8 @@ from typing import NamedTuple
 
 from cupl.errors import InputError
 from cupl.generation.cache.store import ResponseCache
-from cupl.generation.plan import MAX_TRIES, MissingAnswers, Plan, missing_answers
+from cupl.generation.plan import MissingAnswers, Plan, missing_answers
+from cupl.generation.retry import RetryPolicy
 from cupl.io.atomic import settle, staging
 from cupl.io.jsonl import MAX_LINE, load_line, numbered_lines
 from cupl.llm.mini import NAME as MINI
@@ -118,7 +119,7 @@ def write_requests(
     output: Path,
     *,
     n: int | None = 10,
-    tries: float = MAX_TRIES,
+    tries: float = RetryPolicy.answer_tries,
     per_file: int = MAX_REQUESTS,
 ) -> Export:
     """Write what a plan still needs: all of it or nothing, and nothing where nothing is missing.
