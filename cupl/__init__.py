@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cupl.embedding.class_vectors import ClassVectors as ClassVectors
     from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.errors import CuplError as CuplError
+    from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
 
 _HOME = {
@@ -26,6 +27,7 @@ _HOME = {
     "Prediction": "classification.prediction",
     "PromptBank": "bank.model",
     "ZeroShotClassifier": "classification.classifier",
+    "agenerate": "generation.pipeline",
     "generate": "generation.pipeline",
     "load_encoder": "encoders.loading",
     "read_classes": "bank.class_lists",
@@ -39,6 +41,7 @@ __all__ = [
     "Prediction",
     "PromptBank",
     "ZeroShotClassifier",
+    "agenerate",
     "generate",
     "load_encoder",
     "read_classes",

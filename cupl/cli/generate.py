@@ -85,6 +85,7 @@ def generate_command(
     from cupl.generation.budget import UsageMeter
     from cupl.generation.cache.store import ResponseCache
     from cupl.generation.collect import FilterOptions
+    from cupl.generation.event_loop import run
     from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
     from cupl.io.atomic import write_atomically
@@ -112,9 +113,11 @@ def generate_command(
             return
         with _accounted(meter, prices, began):
             server = pipeline.connect(plan, base_url, timeout, api_key_env, say_warning)
-            collected = pipeline.generate_answers(
-                plan, found, responses, server,
-                filtering=filtering, options=options, meter=meter, offline=offline,
+            collected = run(
+                pipeline.generate_answers(
+                    plan, found, responses, server,
+                    filtering=filtering, options=options, meter=meter, offline=offline,
+                )
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)
     bank = collected.bank(output.stem).to_bytes()

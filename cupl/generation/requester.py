@@ -82,7 +82,7 @@ async def run_requests(
     Args:
         units: from :func:`cupl.generation.plan.missing_answers`, taken one by one.
         cache: where answers go.
-        llm: who answers; it is closed at the end.
+        llm: who answers; it stays open.
         total: how many answers are missing, for the progress.
         proven: the model is known to answer, so that however many answers of no use do not stop
             the run.
@@ -103,8 +103,6 @@ async def run_requests(
         safe = f"{asker.kept:,} new answers are in the cache; the same command continues"
         error.args = (f"{error} ({safe})",)
         raise
-    finally:
-        await llm.close()
 
 
 class _Asker:
