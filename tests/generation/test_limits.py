@@ -12,7 +12,7 @@ from cupl.generation.requester import RequestOptions, run_requests
 from cupl.llm.protocol import Request, Response, RetryableError, Sampling
 from tests.fakes import Echo, QueueLLM
 from tests.faults import Fault, fault_server
-from tests.generation.asking import ask_all, over_http
+from tests.generation.runs import ask_all, over_http
 from tests.generation.test_plan import plan_of
 
 

@@ -13,7 +13,7 @@ from cupl.generation.plan import missing_answers, survey
 from cupl.generation.requester import RequestOptions, run_requests
 from cupl.llm.protocol import Request, Response
 from tests.fakes import Echo, QueueLLM
-from tests.generation.asking import Clock, ask_all
+from tests.generation.runs import Clock, ask_all
 from tests.generation.test_plan import plan_of
 
 

@@ -17,7 +17,7 @@ from cupl.generation.retry import RequestTries, RetryPolicy, failure_of
 from cupl.llm.protocol import Request, Response, RetryableError
 from tests.fakes import Echo, QueueLLM
 from tests.faults import FATAL, HEALING, SLOW, Fault, fault_server
-from tests.generation.asking import Clock, ask_all, bank_over, over_http
+from tests.generation.runs import Clock, ask_all, bank_over, over_http
 from tests.generation.test_plan import plan_of
 
 

@@ -11,7 +11,7 @@ from cupl.generation.plan import missing_answers
 from cupl.generation.requester import run_requests
 from cupl.llm.protocol import Failure, Request, Response
 from tests.fakes import Echo, QueueLLM
-from tests.generation.asking import ask_all
+from tests.generation.runs import ask_all
 from tests.generation.test_plan import ALWAYS, TWO, plan_of
 
 USELESS: list[Response] = [
