@@ -22,8 +22,8 @@ from cupl.evaluation.dataset import read_labelled
 from cupl.evaluation.labelled import (
     LabelledImages,
     check_matched,
-    images_in_words,
     encode_labelled,
+    images_in_words,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair
 from cupl.evaluation.pipeline import EvaluationRun, count_prompts, judge_candidates
