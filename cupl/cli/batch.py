@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, progress, say
+from cupl.cli.output import check_target, count, progress, say, say_warning
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def export_requests_command(
 
 
 def _say_export(written: "Export", output: Path, model: str, endpoint: str, api: str) -> None:
-    from cupl.llm.openai import DEFAULT_URL
+    from cupl.llm.address import DEFAULT_URL
 
     _say_kept(written.kept)
     for file in written.files:
@@ -143,6 +143,7 @@ def _say_import(report: "ImportReport") -> None:
 def submit_command(
     files: Annotated[list[Path], typer.Argument(help="Files that cupl batch export wrote.")],
     base_url: generate_options.BaseUrlOption = None,
+    api_key_env: generate_options.ApiKeyEnvOption = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also what was submitted before; that pays again.")
     ] = False,
@@ -150,14 +151,15 @@ def submit_command(
     """Upload request files to the Batch API and print the id of each batch.
 
     This costs money. A file that was submitted before is not submitted again, so the same command
-    can be repeated. The key comes from $OPENAI_API_KEY.
+    can be repeated. The key comes from $OPENAI_API_KEY, which goes to OpenAI only, or from
+    where --api-key-env says.
     """
     from cupl.generation.batch.api import BatchServer
     from cupl.generation.batch.requests import check_requests
-    from cupl.llm.openai import endpoint_of
+    from cupl.llm.address import endpoint_of
 
     checked = [check_requests(path, endpoint_of(base_url)) for path in files]
-    with BatchServer(base_url) as server:
+    with BatchServer(base_url, api_key_env=api_key_env, notice=say_warning) as server:
         earlier = {} if again else {batch.sha256: batch for batch in server.batches()
                                     if not batch.repeatable}  # fmt: skip
         for file in checked:
@@ -180,11 +182,12 @@ def status_command(
         typer.Argument(metavar="[BATCH_ID...]", help="[default: all that cupl submitted]"),
     ] = None,
     base_url: generate_options.BaseUrlOption = None,
+    api_key_env: generate_options.ApiKeyEnvOption = None,
 ) -> None:
     """Show how far batches are: id, status, requests done, failed and in all, time, file."""
     from cupl.generation.batch.api import BatchServer
 
-    with BatchServer(base_url) as server:
+    with BatchServer(base_url, api_key_env=api_key_env, notice=say_warning) as server:
         batches = [server.batch(id) for id in ids] if ids else list(server.batches())
     for batch in batches:
         cells = [
@@ -209,6 +212,7 @@ def fetch_command(
         typer.Option("-o", "--output", help="For one batch. [default: BATCH_ID.jsonl]"),
     ] = None,
     base_url: generate_options.BaseUrlOption = None,
+    api_key_env: generate_options.ApiKeyEnvOption = None,
 ) -> None:
     """Download the results of batches; exit code 1 where one is not there yet."""
     from cupl.generation.batch.api import BatchServer
@@ -221,7 +225,7 @@ def fetch_command(
         raise typer.BadParameter(f"{odd[0]!r} is no file name; name the results with -o")
     written: list[Path] = []
     waiting = False
-    with BatchServer(base_url) as server:
+    with BatchServer(base_url, api_key_env=api_key_env, notice=say_warning) as server:
         for id in ids:
             paths = _fetch(server, server.batch(id), output or Path(f"{id}.jsonl"))
             written += paths

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, progress, say, set_aside
+from cupl.cli.output import check_target, count, progress, say, say_warning, set_aside
 
 if TYPE_CHECKING:
     from cupl.generation.budget import Prices, UsageMeter
@@ -35,6 +35,7 @@ def generate_command(
     questions: generate_options.QuestionsOption = "base",
     model: generate_options.ModelOption = None,
     base_url: generate_options.BaseUrlOption = None,
+    api_key_env: generate_options.ApiKeyEnvOption = None,
     api: generate_options.ApiOption = None,
     samples: generate_options.SamplesOption = 10,
     temperature: generate_options.TemperatureOption = None,
@@ -84,7 +85,8 @@ def generate_command(
 
     Every answer is cached the moment it arrives: after an interruption the same command
     continues, and nothing is asked, or paid for, twice. Each sampling option takes "none",
-    which leaves it to the server. The key comes from $OPENAI_API_KEY.
+    which leaves it to the server. The key comes from $OPENAI_API_KEY and goes to OpenAI only;
+    another server's is named by --api-key-env.
     """
     from cupl.generation import pipeline
     from cupl.generation.budget import UsageMeter
@@ -116,8 +118,9 @@ def generate_command(
         if dry_run:
             return
         with _accounted(meter, prices, began):
+            server = pipeline.connect(plan, base_url, timeout, api_key_env, say_warning)
             collected = pipeline.generate_answers(
-                plan, found, responses, pipeline.connect(plan, base_url, timeout),
+                plan, found, responses, server,
                 filtering=filtering, options=options, meter=meter, offline=offline,
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)

@@ -33,6 +33,14 @@ ModelOption = Annotated[
 BaseUrlOption = Annotated[
     str | None, typer.Option(help="Any OpenAI-compatible server. [default: $OPENAI_BASE_URL]")
 ]
+ApiKeyEnvOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Environment variable that holds the server's key. [default: OPENAI_API_KEY for "
+        "OpenAI itself; another server gets no key]",
+    ),
+]
 ApiOption = Annotated[
     Literal["chat", "completions"] | None,
     typer.Option(help="chat or completions. [default: chat]"),

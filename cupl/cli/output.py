@@ -16,6 +16,11 @@ def say(text: str) -> None:
     print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
 
 
+def say_warning(text: str) -> None:
+    """What could do harm and stops nothing."""
+    say(f"warning: {text}")
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 prompt``, ``1,200 prompts``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from cupl.generation.plan import (
     survey,
 )
 from cupl.generation.requester import RequestOptions, run_requests
+from cupl.llm.access import warn
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import MiniServer
 from cupl.llm.openai import TIMEOUT, OpenAIServer
@@ -46,6 +47,7 @@ def generate(
     name: str = "bank",
     model: str = DEFAULT_MODEL,
     base_url: str | None = None,
+    api_key_env: str | None = None,
     api: Api | None = None,
     samples: int = 10,
     sampling: Sampling | None = None,
@@ -73,8 +75,10 @@ def generate(
         classes: names or labels.
         questions: a set, or the name or path of one.
         name: the bank's name.
-        model: see :func:`cupl.generation.plan.make_plan`, as for the next five.
-        base_url: the server.
+        model: see :func:`cupl.generation.plan.make_plan`, as for the settings up to ``preamble``.
+        base_url: the server; None for ``$OPENAI_BASE_URL`` or else OpenAI itself.
+        api_key_env: the environment variable that holds the server's key. None for
+            ``OPENAI_API_KEY`` where the server is OpenAI's, and for no key where it is another.
         api: chat or completions.
         samples: answers to each question.
         sampling: how they are drawn.
@@ -120,7 +124,7 @@ def generate(
     with ResponseCache(cache) as responses:
         found = survey(plan, responses, n=n, tries=NEVER if offline else options.tries)
         collected = generate_answers(
-            plan, found, responses, llm or connect(plan, base_url, timeout),
+            plan, found, responses, llm or connect(plan, base_url, timeout, api_key_env),
             filtering=filtering, options=options, meter=meter, offline=offline,
         )  # fmt: skip
     return collected.bank(name)
@@ -186,9 +190,34 @@ def generate_answers(
             options.notice(f"{short}: asking for {found.answers:,} more answers")
 
 
-def connect(plan: Plan, base_url: str | None, timeout: float = TIMEOUT) -> LLM:
-    """The server a plan is for; nothing is sent or started yet."""
-    return MiniServer() if plan.model == MINI else OpenAIServer(base_url, timeout)
+def connect(
+    plan: Plan,
+    base_url: str | None,
+    timeout: float = TIMEOUT,
+    api_key_env: str | None = None,
+    notice: Callable[[str], None] = warn,
+) -> OpenAIServer:
+    """The server a plan is for; nothing is sent or started before it is entered.
+
+    Args:
+        plan: names the model.
+        base_url: see :meth:`cupl.llm.address.ServerAddress.parse`.
+        timeout: seconds that one request may take.
+        api_key_env: see :func:`cupl.llm.access.access_to`.
+        notice: told where a key could be read on its way.
+
+    Raises:
+        InputError: the address is none, or the model is the embedded one and has no key.
+
+    """
+    if plan.model != MINI:
+        return OpenAIServer(base_url, timeout, api_key_env=api_key_env, notice=notice)
+    if api_key_env is not None:
+        raise InputError(
+            "the mini model runs inside cupl and wants no key; leave api_key_env out",
+            arguments={"api_key_env": False},
+        )
+    return MiniServer()
 
 
 def check_offline(found: PlanSurvey, offline: bool) -> None:

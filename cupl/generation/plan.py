@@ -12,10 +12,10 @@ from cupl.bank.templates import QuestionSet, fill
 from cupl.errors import InputError
 from cupl.generation.budget import estimate_prompt_tokens
 from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.llm.address import DEFAULT_URL, endpoint_of
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
-from cupl.llm.openai import DEFAULT_URL, endpoint_of
 from cupl.llm.protocol import SEEDS, Api, Failure, Request, Sampling, cache_key
 
 DEFAULT_MODEL = "gpt-4.1-mini"

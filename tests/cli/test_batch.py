@@ -257,7 +257,40 @@ def test_the_same_results_twice(cupl: Cupl, fake: FakeBatches) -> None:
 def test_an_upload_that_is_refused(cupl: Cupl, fake: FakeBatches) -> None:
     export(cupl)
     fake.refusal = (401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
-    outcome = cupl("batch", "submit", "requests.jsonl", "--again")
+    with_key = ("--api-key-env", "OPENAI_API_KEY")
+    outcome = cupl("batch", "submit", "requests.jsonl", "--again", *with_key)
     assert outcome.code == 1
     assert "rejected the key in OPENAI_API_KEY" in outcome.err
     assert KEY not in outcome.err
+
+
+COMMANDS: list[tuple[str, ...]] = [
+    ("submit", "requests.jsonl"),
+    ("status",),
+    ("fetch", "batch_1"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_another_server_gets_the_key_that_is_named(
+    cupl: Cupl, fake: FakeBatches, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_KEY", "gw-0123456789abcdef")
+    export(cupl)
+    fake.add_batch()
+    cupl("batch", *command)
+    cupl("batch", *command, "--base-url", fake.url)
+    assert fake.keys == {"Bearer none"}, "the key is for OpenAI"
+    fake.keys.clear()
+    cupl("batch", *command, "--api-key-env", "GATEWAY_KEY")
+    assert fake.keys == {"Bearer gw-0123456789abcdef"}
+    fake.keys.clear()
+    outcome = cupl("batch", *command, "--api-key-env", "NOWHERE")
+    assert outcome.code == 1
+    assert "error: the environment variable NOWHERE that api_key_env names" in outcome.err
+    assert "(--api-key-env)" in outcome.err
+    assert not fake.keys
+    fake.refusal = (401, {})
+    outcome = cupl("batch", *command)
+    assert "wants a key: name the environment variable that holds it" in outcome.err
+    assert "(--api-key-env)" in outcome.err

@@ -66,11 +66,16 @@ def ask_all(
 
 
 def over_http(
-    server: FaultServer, cache: ResponseCache, *names: str, samples: int = 2, **more: Any
+    server: FaultServer,
+    cache: ResponseCache,
+    *names: str,
+    samples: int = 2,
+    api_key_env: str | None = None,
+    **more: Any,
 ) -> Plan:
     """Ask a server, whose every hanging request is given up soon."""
     plan = plan_of(*names, samples=samples, base_url=server.url, questions=TWO)
-    ask_all(plan, cache, OpenAIServer(server.url, timeout=0.3), **more)
+    ask_all(plan, cache, OpenAIServer(server.url, timeout=0.3, api_key_env=api_key_env), **more)
     return plan
 
 
@@ -348,7 +353,10 @@ def test_what_will_not_heal_stops_the_run_at_once(
         fault_server([None, *[Fault(kind)] * 50]) as server,
         pytest.raises(ServerError, match="2 new answers are in the cache; the same") as caught,
     ):
-        over_http(server, cache, *(f"thing {i}" for i in range(40)), concurrency=1)
+        over_http(
+            server, cache, *(f"thing {i}" for i in range(40)), concurrency=1,
+            api_key_env="OPENAI_API_KEY",
+        )  # fmt: skip
     assert "secret" not in str(caught.value)
     assert len(server.received) == 2
 

@@ -23,6 +23,7 @@ from cupl.generation.batch.requests import CustomId
 from cupl.generation.cache.store import CacheEntry, ResponseCache
 from cupl.generation.filters import why_unusable
 from cupl.io.jsonl import load_line, numbered_lines
+from cupl.llm.access import openai_secrets
 from cupl.llm.parsing import read_completion
 from cupl.llm.protocol import Failure, Response, cache_key
 from cupl.llm.redaction import redact
@@ -168,7 +169,7 @@ def read_result(line: bytes) -> tuple[CustomId, list[Response]]:
         raise LineError("a request, not a result")
     body = _body(data)
     try:
-        responses = read_completion(body)
+        responses = read_completion(body, *openai_secrets())
     except CuplError:
         raise  # the key in the environment is none
     except (ValueError, RecursionError) as error:
@@ -193,7 +194,7 @@ def _body(data: dict[str, Any]) -> object:
     code, message = next(_faults(error, body), ("", ""))
     known = type(status) is int and 100 <= status < 600 and status != 200
     what = f"status {status}" if known else "failed" if error else "no response"
-    raise LineError(f"{what} ({code})" if code else what, redact(message))
+    raise LineError(f"{what} ({code})" if code else what, redact(message, *openai_secrets()))
 
 
 def _faults(*places: object) -> Iterator[tuple[str, str]]:
