@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.encoders.protocol import Encoder as Encoder
     from cupl.errors import CuplError as CuplError
+    from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
     from cupl.llm.protocol import LLM as LLM
     from cupl.llm.protocol import Sampling as Sampling
@@ -51,6 +52,7 @@ _HOME = {
     "Sampling": "llm.protocol",
     "TemplateSet": "bank.templates",
     "ZeroShotClassifier": "classification.classifier",
+    "agenerate": "generation.pipeline",
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
     "evaluate": "report.evaluating",
@@ -74,6 +76,7 @@ __all__ = [
     "Sampling",
     "TemplateSet",
     "ZeroShotClassifier",
+    "agenerate",
     "embed_images",
     "encode_bank",
     "evaluate",

@@ -66,7 +66,7 @@ def export_requests_command(
     """
     from cupl.generation.batch.requests import write_requests
     from cupl.generation.cache.store import ResponseCache
-    from cupl.generation.plan import ALWAYS, MAX_TRIES
+    from cupl.generation.retry import RetryPolicy
 
     check_target(output)
     plan = generate_options.plan_of(
@@ -79,7 +79,8 @@ def export_requests_command(
     with ResponseCache(cache) as responses:
         written = write_requests(
             plan, responses, output, filtering=filtering, n=generate_options.most_at_once(n),
-            tries=ALWAYS if retry_failed else MAX_TRIES, per_file=per_file, notice=say,
+            tries=RetryPolicy().missing_below(retry_failed=retry_failed), per_file=per_file,
+            notice=say,
         )  # fmt: skip
     _say_export(written, output, plan.model, plan.endpoint, plan.api)
 

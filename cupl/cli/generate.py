@@ -91,7 +91,8 @@ def generate_command(
     from cupl.generation import pipeline
     from cupl.generation.budget import UsageMeter
     from cupl.generation.cache.store import ResponseCache
-    from cupl.generation.plan import NEVER, survey
+    from cupl.generation.event_loop import run
+    from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
     from cupl.io.atomic import write_atomically
 
@@ -113,15 +114,17 @@ def generate_command(
             concurrency=concurrency, n=generate_options.most_at_once(n), retry_failed=retry_failed,
             progress=update, notice=say,
         )  # fmt: skip
-        found = survey(plan, responses, n=options.n, tries=NEVER if offline else options.tries)
+        found = survey(plan, responses, n=options.n, tries=options.missing_below(offline))
         _say_plan(plan, found, prices)
         if dry_run:
             return
         with _accounted(meter, prices, began):
             server = pipeline.connect(plan, base_url, timeout, api_key_env, say_warning)
-            collected = pipeline.generate_answers(
-                plan, found, responses, server,
-                filtering=filtering, options=options, meter=meter, offline=offline,
+            collected = run(
+                pipeline.generate_answers(
+                    plan, found, responses, server,
+                    filtering=filtering, options=options, meter=meter, offline=offline,
+                )
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)
     bank = collected.bank(output.stem).to_bytes()

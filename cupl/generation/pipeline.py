@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,11 +18,10 @@ from cupl.errors import InputError
 from cupl.generation.budget import UsageMeter
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
+from cupl.generation.event_loop import blocking
 from cupl.generation.filters import Filter, choose_filters
 from cupl.generation.plan import (
     DEFAULT_MODEL,
-    MAX_TRIES,
-    NEVER,
     Plan,
     PlanSurvey,
     has_answers,
@@ -40,7 +40,7 @@ from cupl.progress import Progress, ignore
 _Result = TypeVar("_Result")
 
 
-def generate(
+async def agenerate(
     classes: Iterable[str | ClassLabel],
     questions: QuestionSet | str | Path = "base",
     *,
@@ -69,7 +69,9 @@ def generate(
 ) -> PromptBank:
     """Ask a language model to describe classes, and make a prompt bank of its answers.
 
-    :func:`cupl.generation.plan.make_plan` says what is asked.
+    ``generate`` waits for the bank, in a notebook too. ``await agenerate`` is the same for code
+    that runs in an event loop: to cancel it cancels the requests under way, and every answer that
+    has arrived is in the cache. :func:`cupl.generation.plan.make_plan` says what is asked.
 
     Args:
         classes: names or labels.
@@ -97,7 +99,8 @@ def generate(
         retry_failed: ask again also for what was given up in an earlier run.
         cache: folder of answers; None for the usual one.
         offline: ask nothing, use what is cached.
-        llm: who answers, where it is not the server that ``model`` and ``base_url`` name.
+        llm: who answers, where it is not the server that ``model`` and ``base_url`` name; it is
+            not closed.
         progress: told how many of the missing answers have arrived.
 
     Returns:
@@ -122,19 +125,24 @@ def generate(
     )
     meter = UsageMeter(max_requests, max_tokens_total)
     with ResponseCache(cache) as responses:
-        found = survey(plan, responses, n=n, tries=NEVER if offline else options.tries)
-        collected = generate_answers(
-            plan, found, responses, llm or connect(plan, base_url, timeout, api_key_env),
+        tries = options.missing_below(offline)
+        found = await _aside(responses, partial(survey, plan, responses, n=n, tries=tries))
+        theirs = None if llm is None else nullcontext(llm)
+        collected = await generate_answers(
+            plan, found, responses, theirs or connect(plan, base_url, timeout, api_key_env),
             filtering=filtering, options=options, meter=meter, offline=offline,
         )  # fmt: skip
     return collected.bank(name)
 
 
-def generate_answers(
+generate = blocking(agenerate, "generate")
+
+
+async def generate_answers(
     plan: Plan,
     found: PlanSurvey,
     cache: ResponseCache,
-    llm: LLM,
+    connection: AbstractAsyncContextManager[LLM],
     *,
     filtering: FilterOptions,
     options: RequestOptions,
@@ -147,47 +155,66 @@ def generate_answers(
         plan: what is wanted.
         found: what of it is missing.
         cache: what is there.
-        llm: who answers.
+        connection: gives who answers, and closes what it opened; entered once, and only where
+            something is to be asked.
         filtering: what is kept.
         options: how to ask.
         meter: counts, and keeps the limits.
         offline: ask nothing.
 
     Raises:
-        InputError: answers are missing offline, or ``filtering`` does not fit the plan.
+        InputError: answers are missing offline, ``filtering`` does not fit the plan, or there is
+            no such key.
         ServerError: the model cannot be asked.
         BudgetError: a limit would have been passed.
 
     """
     filtering.check(plan)
     check_offline(found, offline)
-    asked, tries = None, options.tries
-    while True:
-        if found.answers:
-            units = missing_answers(plan, cache, n=options.n, tries=tries, beyond=asked)
-            proven = found.cached > 0 and has_answers(plan, cache)
-            run(
-                run_requests(
+    n, tries = options.n, options.missing_below(offline)
+    asked: Plan | None = None
+    llm: LLM | None = None
+    async with AsyncExitStack() as connected:
+        while True:
+            if found.answers:
+                if llm is None:
+                    llm = await connected.enter_async_context(connection)
+                units = missing_answers(plan, cache, n=n, tries=tries, beyond=asked)
+                proven = found.cached > 0 and has_answers(plan, cache)
+                await run_requests(
                     units, cache, llm,
                     total=found.answers, proven=proven, meter=meter, options=options,
-                )
-            )  # fmt: skip
-        collected = collect(plan, cache, filtering)
-        if collected.report.withdrawn and not offline:
-            tries = MAX_TRIES  # the other failures were asked for
-            found = survey(plan, cache, n=options.n, tries=tries, beyond=asked)
-            continue
-        more = collected.wanted()
-        if more == plan.more:
-            return collected
-        asked, plan = plan, replace(plan, more=more)
-        tries = NEVER if offline else options.tries
-        found = survey(plan, cache, n=options.n, tries=tries, beyond=asked)
-        if offline and found.answers:  # nobody asked for more, so the class stays short
-            return collected
-        if found.answers:
-            short = collected.report.shortage(len(plan.labels))
-            options.notice(f"{short}: asking for {found.answers:,} more answers")
+                )  # fmt: skip
+            collected = await _aside(cache, partial(collect, plan, cache, filtering))
+            if collected.report.withdrawn and not offline:
+                tries = options.retry.answer_tries  # what was given up before was asked for
+                again = partial(survey, plan, cache, n=n, tries=tries, beyond=asked)
+                found = await _aside(cache, again)
+                continue
+            more = collected.wanted()
+            if more == plan.more:
+                return collected
+            asked, plan = plan, replace(plan, more=more)
+            tries = options.missing_below(offline)
+            again = partial(survey, plan, cache, n=n, tries=tries, beyond=asked)
+            found = await _aside(cache, again)
+            if offline and found.answers:  # nobody asked for more, so the class stays short
+                return collected
+            if found.answers:
+                short = collected.report.shortage(len(plan.labels))
+                options.notice(f"{short}: asking for {found.answers:,} more answers")
+
+
+async def _aside(cache: ResponseCache, read: Callable[[], _Result]) -> _Result:
+    """Read much of a cache in a thread, so that the event loop goes on."""
+
+    def read_and_release() -> _Result:
+        try:
+            return read()
+        finally:
+            cache.release()
+
+    return await asyncio.to_thread(read_and_release)
 
 
 def connect(
@@ -234,28 +261,3 @@ def check_offline(found: PlanSurvey, offline: bool) -> None:
             "(to ask for them, do not run offline)",
             arguments={"offline": False},
         )
-
-
-def run(coroutine: Coroutine[None, None, _Result]) -> _Result:
-    """Run a coroutine to its end, also where a loop is running already (a notebook).
-
-    An interrupt cancels it in both cases.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[_Result] | None]] = Future()
-
-    async def cancellable() -> _Result:
-        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
-        return await coroutine
-
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            return pool.submit(asyncio.run, cancellable()).result()
-        except KeyboardInterrupt:
-            loop, task = started.result()
-            if task is not None:
-                loop.call_soon_threadsafe(task.cancel)
-            raise

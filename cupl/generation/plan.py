@@ -12,6 +12,7 @@ from cupl.bank.templates import QuestionSet, fill
 from cupl.errors import InputError
 from cupl.generation.budget import estimate_prompt_tokens
 from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.generation.retry import RetryPolicy
 from cupl.llm.address import DEFAULT_URL, endpoint_of
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
@@ -22,10 +23,6 @@ DEFAULT_MODEL = "gpt-4.1-mini"
 CHAT_PREAMBLE = (
     "Answer in one plain sentence about what can be seen, naming the thing. No lists, no markup."
 )
-MAX_TRIES = 3
-"""How often a sample is asked for whose answers are of no use."""
-NEVER, ALWAYS = 0, float("inf")
-"""Numbers of tries for those who take answers of no use as they are, or ask for all again."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,7 @@ def move_seed(seed: int, sample: int, tries: int, *, back: bool = False) -> int:
 
 
 def is_missing(entry: CacheEntry | None, tries: float) -> bool:
-    """Whether to ask for an answer (again); see :func:`missing`."""
+    """Whether to ask for an answer (again); see :func:`missing_answers`."""
     return entry is None or (isinstance(entry, Failure) and entry.tries < tries)
 
 
@@ -175,7 +172,7 @@ def missing_answers(
     cache: ResponseCache,
     *,
     n: int | None = None,
-    tries: float = MAX_TRIES,
+    tries: float = RetryPolicy.answer_tries,
     beyond: Plan | None = None,
 ) -> Iterator[MissingAnswers]:
     """What a plan still needs, found as it is asked for.
@@ -187,7 +184,8 @@ def missing_answers(
         plan: what is wanted.
         cache: what is there.
         n: most answers in one request; None for one.
-        tries: answers of no use are missing until they were asked for so often.
+        tries: answers of no use are missing until they were asked for so often; see
+            :meth:`cupl.generation.retry.RetryPolicy.missing_below`.
         beyond: the same plan with fewer samples, which are passed over: they were asked for.
 
     """
@@ -237,10 +235,10 @@ def survey(
     cache: ResponseCache,
     *,
     n: int | None = None,
-    tries: float = MAX_TRIES,
+    tries: float = RetryPolicy.answer_tries,
     beyond: Plan | None = None,
 ) -> PlanSurvey:
-    """Count what :func:`missing` finds."""
+    """Count what :func:`missing_answers` finds."""
     found = PlanSurvey()
     length = plan.sampling.max_tokens
     for unit in missing_answers(plan, cache, n=n, tries=tries, beyond=beyond):

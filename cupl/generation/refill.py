@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import FilterOptions, collect
-from cupl.generation.plan import MAX_TRIES, MissingAnswers, Plan, missing_answers
+from cupl.generation.plan import MissingAnswers, Plan, missing_answers
+from cupl.generation.retry import RetryPolicy
 from cupl.progress import ignore
 
 
@@ -17,7 +18,7 @@ def next_answers(
     filtering: FilterOptions,
     *,
     n: int | None = None,
-    tries: float = MAX_TRIES,
+    tries: float = RetryPolicy.answer_tries,
     notice: Callable[[str], None] = ignore,
 ) -> Iterator[MissingAnswers]:
     """What a run would ask next: what the plan lacks, then more for classes that kept too few.

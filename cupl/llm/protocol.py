@@ -165,7 +165,7 @@ class RetryableError(ServerError):
 
 
 class LLM(Protocol):
-    """Something that answers requests."""
+    """Something that answers requests; whoever made it closes it."""
 
     async def complete(self, request: Request, n: int) -> list[Response]:
         """Up to ``n`` answers, at least one, from one try; the caller tries again.
@@ -175,6 +175,3 @@ class LLM(Protocol):
             ServerError: there is no answer to be had; the message says why and what to do.
 
         """
-
-    async def close(self) -> None:
-        """Let go of connections."""

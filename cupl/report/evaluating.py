@@ -17,13 +17,13 @@ from cupl.embedding.text_cache import TextCache
 from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder, load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.evaluation.candidates import CONTROLS, SEEDS, load_banks, make_candidates
+from cupl.evaluation.candidates import CONTROLS, DRAWS, load_banks, make_candidates
 from cupl.evaluation.dataset import read_labelled
 from cupl.evaluation.labelled import (
     LabelledImages,
     check_matched,
-    count_images,
     encode_labelled,
+    images_in_words,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair
 from cupl.evaluation.pipeline import EvaluationRun, count_prompts, judge_candidates
@@ -76,7 +76,7 @@ class EvaluationResult(Evaluation):
         """A sentence on each kind of thing in the data that was passed over."""
         data = self._run.data
         number = data.unmatched.total()
-        left = f"{count_images(number)} left out: the label means no class"
+        left = f"{images_in_words(number)} left out: the label means no class"
         return [*data.notes, *([left] if number else [])]
 
     def to_records(self) -> list[Record]:
@@ -123,7 +123,7 @@ def evaluate(
     *,
     encoder: Encoder | str | os.PathLike[str] | None = None,
     controls: str | Sequence[str] = CONTROLS,
-    seeds: int = SEEDS,
+    seeds: int = DRAWS,
     templates: str | os.PathLike[str] | Sequence[str] = (),
     pooling: str = DEFAULT_POOLING,
     labels: str | os.PathLike[str] | None = None,

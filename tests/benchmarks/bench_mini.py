@@ -39,11 +39,15 @@ class _Server(MiniServer):
 def answers_per_second(swa_full: bool, classes: int) -> float:
     """Measured over one answer to each base question about the first ``classes`` of ImageNet."""
     plan = make_plan(read_classes("imagenet")[:classes], model="mini", samples=1)
-    llm = _Server(swa_full)
+
+    async def ask() -> None:
+        async with _Server(swa_full) as llm:
+            await run_requests(missing_answers(plan, cache), cache, llm)
+
     with TemporaryDirectory() as folder, ResponseCache(Path(folder)) as cache:
         answers = survey(plan, cache).answers
         start = time.perf_counter()
-        asyncio.run(run_requests(missing_answers(plan, cache), cache, llm))
+        asyncio.run(ask())
         return answers / (time.perf_counter() - start)
 
 

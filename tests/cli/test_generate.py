@@ -233,6 +233,7 @@ def test_a_variable_without_a_key_is_an_error_before_anything_is_asked(
     assert outcome.code == 1
     assert "error: the environment variable GATEWAY_KEY that api_key_env names" in outcome.err
     assert "(--api-key-env)" in outcome.err
+    assert "asked:" not in outcome.err
     assert not server.requests
     generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml")
     outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", *named, "--offline")

@@ -1,6 +1,4 @@
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,6 @@ from cupl.bank.templates import QuestionSet
 from cupl.errors import CuplError, InputError
 from cupl.generation.cache.store import CacheEntry, ResponseCache
 from cupl.generation.plan import (
-    ALWAYS,
-    MAX_TRIES,
-    NEVER,
     Plan,
     has_answers,
     make_plan,
@@ -22,17 +17,16 @@ from cupl.generation.plan import (
     survey,
     usual_sampling,
 )
+from cupl.generation.retry import RetryPolicy
 from cupl.llm.mini import ENDPOINT, SAMPLING
 from cupl.llm.protocol import Failure, Response, Sampling
 
+MAX_TRIES = RetryPolicy.answer_tries
+NEVER = RetryPolicy().missing_below(offline=True)
+ALWAYS = RetryPolicy().missing_below(retry_failed=True)
+
 ONE = QuestionSet(name="one", questions=("What does {a} look like?",))
 TWO = QuestionSet(name="two", questions=("Describe {a}:", "What does {a} look like?"))
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[ResponseCache]:
-    with ResponseCache(tmp_path / "cache") as opened:
-        yield opened
 
 
 def plan_of(*names: str, questions: QuestionSet = ONE, samples: int = 2, **more: Any) -> Plan:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.llm.asking import KEY
+from tests.llm.one_request import KEY
 
 
 @pytest.fixture

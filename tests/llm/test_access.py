@@ -15,7 +15,7 @@ from cupl.llm.access import access_to, api_key
 from cupl.llm.address import DEFAULT_URL, ServerAddress
 from cupl.llm.openai import OpenAIServer
 from tests.fakes import FakeServer, chat_reply, listen, serve
-from tests.llm.asking import KEY, PASSWORD, once, refused, run_requests, with_key
+from tests.llm.one_request import KEY, PASSWORD, once, refused, run_requests, with_key
 
 
 def authorizations(server: FakeServer) -> list[str | None]:

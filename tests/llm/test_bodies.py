@@ -10,7 +10,7 @@ import pytest
 from cupl.errors import InputError, ServerError
 from cupl.llm.protocol import Response, RetryableError
 from tests.fakes import chat_reply, serve
-from tests.llm.asking import met, refused, replying, run_requests
+from tests.llm.one_request import met, refused, replying, run_requests
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from cupl.llm.openai import OpenAIServer
 from cupl.llm.protocol import Request, Response, RetryableError
 from tests.fakes import chat_reply, serve
 from tests.faults import Fault, fault_server
-from tests.llm.asking import (
+from tests.llm.one_request import (
     PASSWORD,
     QUESTION,
     refused,

@@ -9,7 +9,7 @@ from cupl.llm.openai import OpenAIServer
 from cupl.llm.protocol import MAX_ANSWER, Response, RetryableError, Sampling
 from tests.fakes import chat_reply, serve
 from tests.faults import FATAL, HEALING, KINDS, SLOW, Fault, fault_server, sentences
-from tests.llm.asking import QUESTION, met, refused, run_requests, with_key
+from tests.llm.one_request import QUESTION, met, refused, run_requests, with_key
 
 
 def test_answers_come_with_all_the_server_said() -> None:

@@ -25,8 +25,9 @@ from typing import NamedTuple
 from cupl.errors import InputError
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import FilterOptions
-from cupl.generation.plan import MAX_TRIES, MissingAnswers, Plan, missing_answers, move_seed
+from cupl.generation.plan import MissingAnswers, Plan, missing_answers, move_seed
 from cupl.generation.refill import next_answers
+from cupl.generation.retry import RetryPolicy
 from cupl.io.atomic import settle, staging
 from cupl.io.jsonl import MAX_LINE, load_line, numbered_lines
 from cupl.llm.mini import NAME as MINI
@@ -123,7 +124,7 @@ def write_requests(
     *,
     filtering: FilterOptions | None = None,
     n: int | None = 10,
-    tries: float = MAX_TRIES,
+    tries: float = RetryPolicy.answer_tries,
     per_file: int = MAX_REQUESTS,
     notice: Callable[[str], None] = ignore,
 ) -> Export:

@@ -291,6 +291,10 @@ class ResponseCache:
         """
         return self._claims.claim(name)
 
+    def release(self) -> None:
+        """Let go of what this thread has open; for threads that only use the cache for a while."""
+        self._cache.close()
+
     def __len__(self) -> int:
         with explained(self.folder):
             return len(self._cache)

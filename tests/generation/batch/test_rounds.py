@@ -16,7 +16,8 @@ from cupl.generation.batch.results import import_results
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import FilterOptions, collect
 from cupl.generation.pipeline import generate
-from cupl.generation.plan import ALWAYS, MAX_TRIES, Plan, make_plan, missing_answers
+from cupl.generation.plan import Plan, make_plan, missing_answers
+from cupl.generation.retry import RetryPolicy
 from cupl.llm.protocol import Failure, Request, Response, Sampling, cache_key
 from tests.batch_server import openai_line
 from tests.fakes import QueueLLM, chat_reply
@@ -196,10 +197,13 @@ def test_what_was_given_up_in_all_rounds_comes_together_and_before_anything_new(
         keys = [cache_key(request.digest, sample) for sample in range(3)]
         cache.put({keys[1]: Response("A cat is soft.")})
         cache.put({keys[0]: Failure("empty", 3), keys[2]: Failure("empty", 3)})
-        assert asked(ALWAYS) == [0, 2]
-        assert asked(MAX_TRIES) == [3]
+        assert asked(RetryPolicy().missing_below(retry_failed=True)) == [0, 2]
+        assert asked(RetryPolicy.answer_tries) == [3]
         cache.put({keys[0]: Response(request.question), echoed: Failure("empty", 3)})
-        assert asked(ALWAYS) == [0, 2]  # each once, also what turns out to be given up
+        assert asked(RetryPolicy().missing_below(retry_failed=True)) == [
+            0,
+            2,
+        ]  # each once, also what turns out to be given up
 
 
 def echo(question: str, sample: int, tries: int) -> str:
