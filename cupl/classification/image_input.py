@@ -18,6 +18,10 @@ from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.images import ImageSource
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.io.terminal import printable
+
+_TO_THE_CALLER = 6
+"""Frames from a warning here to the line that asked for the matrix (``predict_proba``)."""
 
 
 def is_one_image(images: Any) -> bool:
@@ -87,6 +91,6 @@ def encoded_rows(
     if failed:
         warnings.warn(
             f"{failed:,} of {number:,} images could not be read and are rows of NaN, the first "
-            f"{first}",
-            stacklevel=2,
+            f"{printable(first):.300}",
+            stacklevel=_TO_THE_CALLER,
         )
