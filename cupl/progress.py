@@ -6,7 +6,7 @@ from typing import TypeVar
 _T = TypeVar("_T")
 
 Progress = Callable[[int, int], None]
-"""Called with how much is done and how much there is in all."""
+"""Called with how much is done and how much there is in all; 0 where that is not known."""
 
 
 def ignore(*what: object) -> None:

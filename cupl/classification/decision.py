@@ -18,10 +18,10 @@ of two classes that both are there.
 
 from __future__ import annotations
 
-import csv
-import io
+import contextlib
+import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from cupl.bank.lookup import ClassIndex
 from cupl.classification.ranking import best_first
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
-from cupl.io.text import read_text
+from cupl.io.csv import read_rows
 
 HALF = 0.5
 
@@ -188,27 +188,55 @@ def _thresholds(given: Mapping[str, float], labels: Sequence[ClassLabel]) -> tor
     return torch.tensor([found[index] for index in range(len(labels))])
 
 
-def find_classes(named: Sequence[str | int], labels: Sequence[ClassLabel]) -> list[int]:
+def find_classes(named: Iterable[object], labels: Sequence[ClassLabel]) -> list[int]:
     """Index of each class that is named, by its index or as :class:`ClassIndex` finds it.
 
+    Args:
+        named: names, ids or whole numbers; those of NumPy and torch too.
+        labels: the classes.
+
     Raises:
-        InputError: there is no such class, or several have that name.
+        InputError: there is no such class, several have that name, or something is neither a name
+            nor a whole number.
 
     """
+    if isinstance(named, str):
+        raise InputError(f"labels are a list of names or whole numbers, not {named!r:.100}")
     index = ClassIndex(labels)
 
-    def find(one: str | int) -> int:
-        if not isinstance(one, str):
-            if not 0 <= one < len(labels):
-                raise InputError(f"there is no class {one}: they are 0 to {len(labels) - 1}")
-            return int(one)
-        place = index.find(one)
+    def find(one: object) -> int:
+        label = name_or_number(one)
+        if isinstance(label, int):
+            if not 0 <= label < len(labels):
+                raise InputError(f"there is no class {label}: they are 0 to {len(labels) - 1}")
+            return label
+        place = index.find(label)
         if place is None:
-            hint = index.hint(one)
-            raise InputError(f"{one!r:.100} means no class" + (f": {hint}" if hint else ""))
+            hint = index.hint(label)
+            raise InputError(f"{label!r:.100} means no class" + (f": {hint}" if hint else ""))
         return place
 
     return [find(one) for one in named]
+
+
+def name_or_number(label: object) -> str | int:
+    """A label as plain text or a plain whole number.
+
+    Raises:
+        InputError: it is neither. A float is none even where it is whole, such as 1.0: a column of
+            numbers becomes one of floats where a label is missing.
+
+    """
+    if isinstance(label, str):
+        return str(label)
+    is_bool = isinstance(label, bool) or "bool" in str(getattr(label, "dtype", ""))
+    if not is_bool and hasattr(label, "__index__"):
+        with contextlib.suppress(TypeError):  # arrays and floats of NumPy and torch
+            return operator.index(label)
+    raise InputError(
+        f"a label is a name or a whole number that counts the classes from 0, not {label!r:.100} "
+        f"({type(label).__name__})"
+    )
 
 
 def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
@@ -222,19 +250,18 @@ def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
         InputError: it is no such table; the message names the line.
 
     """
-    rows = csv.DictReader(io.StringIO(read_text(Path(path)), newline=""), strict=True)
+    rows = read_rows(
+        Path(path),
+        lambda columns: {"class", "cosine"} <= set(columns),
+        "must name the columns: class,cosine",
+    )
     found: dict[str, float] = {}
-    try:
-        if not {"class", "cosine"} <= set(rows.fieldnames or ()):
-            raise InputError(f"{path}: line 1: must name the columns: class,cosine")
-        for row in rows:
-            name, cosine = row["class"], _number(row["cosine"])
-            if not name or cosine is None or name in found:
-                why = "stands here twice" if name in found else "needs a cosine from -1 to 1"
-                raise InputError(f"{path}: line {rows.line_num}: the class {name!r:.100} {why}")
-            found[name] = cosine
-    except csv.Error as error:
-        raise InputError(f"{path}: line {rows.line_num}: not valid CSV ({error})") from error
+    for where, row in rows:
+        name, cosine = row["class"], _number(row["cosine"])
+        if not name or cosine is None or name in found:
+            why = "stands here twice" if name in found else "needs a cosine from -1 to 1"
+            raise InputError(f"{where}: the class {name!r:.100} {why}")
+        found[name] = cosine
     return found
 
 

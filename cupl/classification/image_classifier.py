@@ -17,7 +17,6 @@ from cupl.classification.image_input import (
     encoded_rows,
     image_sources,
     is_image_vectors,
-    is_one_image,
 )
 from cupl.classification.prediction import Prediction
 from cupl.classification.scoring import at_paths
@@ -27,8 +26,8 @@ from cupl.classification.vector_classifier import (
     VectorClassifier,
 )
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.image_stream import Encoded
-from cupl.embedding.images import ImageSource
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.progress import Progress, counted, ignore
@@ -125,9 +124,9 @@ class ImageClassifier(VectorClassifier):
 
         """
         judge = self._judge(top_k, DecisionRule(threshold, multi_label, class_thresholds), explain)
-        sources, total = image_sources(images)
+        one, sources, total = image_sources(images)
         predictions = _predict_all(sources, self.encoder, judge, progress, total)
-        if not is_one_image(images):
+        if not one:
             return predictions
         [prediction] = predictions
         return prediction
@@ -167,7 +166,7 @@ class ImageClassifier(VectorClassifier):
         if most < 1:
             raise InputError(f"most is {most}; at least one prompt must be named")
         found: Any = self.predict(images, 1, explain=most)
-        if is_one_image(images):
+        if isinstance(found, Prediction):
             return _explanation(found)
         return (_explanation(prediction) for prediction in found)
 
@@ -175,7 +174,7 @@ class ImageClassifier(VectorClassifier):
         """Image vectors as they are, images encoded."""
         if is_image_vectors(images):
             return super()._rows(images)
-        sources, total = image_sources(images)
+        _, sources, total = image_sources(images)
         return encoded_rows(sources, self.encoder), total
 
 

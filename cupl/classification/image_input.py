@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Generator, Iterable, Sized
+from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import closing
 from itertools import islice
 from typing import Any
 
 import numpy as np
 import torch
-from PIL.Image import Image
 
+from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.embedding.image_vectors import Embeddings
-from cupl.embedding.images import ImageSource
 from cupl.encoders.protocol import Encoder
-from cupl.errors import InputError
 from cupl.io.terminal import printable
 
 _TO_THE_CALLER = 6
 """Frames from a warning here to the line that asked for the matrix (``predict_proba``)."""
-
-
-def is_one_image(images: Any) -> bool:
-    """Whether this is an image and not a number of them."""
-    if isinstance(images, np.ndarray):
-        return images.ndim <= 3 and images.dtype.kind not in "OSU"  # paths come in arrays, too
-    if isinstance(images, torch.Tensor):
-        return images.ndim <= 3
-    single = (str, os.PathLike, bytes, bytearray, memoryview, Image)
-    return isinstance(images, single) or hasattr(images, "read")
 
 
 def is_image_vectors(images: object) -> bool:
@@ -43,21 +30,15 @@ def is_image_vectors(images: object) -> bool:
     return isinstance(images, Embeddings)
 
 
-def image_sources(images: Any) -> tuple[Iterable[ImageSource], int]:
-    """One image or many as an iterable, and how many; 0 where that is not known.
+def image_sources(images: Any) -> tuple[bool, Iterator[ImageSource], int]:
+    """Whether this is one image, an iterator over it or them, and how many (0: not known).
 
     Raises:
-        InputError: they are neither.
+        InputError: they are no images.
 
     """
-    if is_one_image(images):
-        return [images], 1
-    if not isinstance(images, Iterable):
-        raise InputError(
-            "images are paths, bytes, arrays or Pillow images, one or an iterable of them, not "
-            f"{type(images).__name__}"
-        )
-    return images, len(images) if isinstance(images, Sized) else 0
+    one, sources = one_or_many(images)
+    return one, sources, 1 if one else len(images) if isinstance(images, Sized) else 0
 
 
 def encoded_batches(

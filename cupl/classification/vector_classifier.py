@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +29,13 @@ from cupl.classification.scoring import (
 )
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_shards import Shard
+from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.image_vectors import Embeddings
-from cupl.embedding.images import ImageSource
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.errors import InputError
 from cupl.progress import Progress, counted, ignore
 
-Scorable = ImageVectors | Embeddings | ImageSource | Iterable[ImageSource]
+Scorable: TypeAlias = "ImageVectors | Embeddings | ImageSource | Iterable[ImageSource]"
 """What :meth:`VectorClassifier.predict_proba` takes."""
 Judge = Callable[[torch.Tensor], list[Prediction]]
 """Image vectors, float32 ``[images, dim]``, to a prediction a row."""

@@ -41,6 +41,7 @@ def export_requests_command(
     top_p: generate_options.TopPOption = None,
     max_tokens: generate_options.MaxTokensOption = None,
     stop: generate_options.StopOption = None,
+    seed: generate_options.SeedOption = None,
     n: generate_options.NOption = None,
     preamble: generate_options.PreambleOption = None,
     per_file: Annotated[
@@ -64,7 +65,7 @@ def export_requests_command(
     check_target(output)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
-        stop, preamble,
+        stop, seed, preamble,
     )  # fmt: skip
     with ResponseCache(cache) as responses:
         written = write_requests(

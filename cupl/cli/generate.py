@@ -5,17 +5,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, none_or, progress, say, set_aside
+from cupl.cli.output import check_target, count, progress, say, set_aside
 
 if TYPE_CHECKING:
     from cupl.generation.budget import Prices, UsageMeter
     from cupl.generation.collect import CollectedPrompts
     from cupl.generation.plan import Plan, PlanSurvey
+
+
+def _list_filters(wanted: bool) -> None:
+    if wanted:
+        from cupl.generation.filters import DEFAULT_FILTERS, FILTERS
+
+        for name, filter in FILTERS.items():
+            runs = "default" if name in DEFAULT_FILTERS else "optional"
+            typer.echo(f"{name:<16} {runs:<9} {(filter.__doc__ or '').splitlines()[0]}")
+        raise typer.Exit
 
 
 def generate_command(
@@ -31,23 +41,14 @@ def generate_command(
     top_p: generate_options.TopPOption = None,
     max_tokens: generate_options.MaxTokensOption = None,
     stop: generate_options.StopOption = None,
+    seed: generate_options.SeedOption = None,
     n: generate_options.NOption = None,
     preamble: generate_options.PreambleOption = None,
-    min_prompts: Annotated[
-        int,
-        typer.Option(min=1, help="A class that keeps fewer is asked for more samples, bounded."),
-    ] = 1,
-    similarity: Annotated[
-        Any,
-        typer.Option(
-            parser=none_or(float),
-            metavar="<number|none>",
-            help="Prompts of a class alike to so many percent are near-duplicates. [default: 95]",
-        ),
-    ] = None,
-    drop_shared: Annotated[
-        bool, typer.Option("--drop-shared", help="Drop a sentence under several classes.")
-    ] = False,
+    filters: generate_options.FiltersOption = None,
+    no_filters: generate_options.NoFiltersOption = None,
+    min_prompts: generate_options.MinPromptsOption = 1,
+    similarity: generate_options.SimilarityOption = None,
+    drop_shared: generate_options.DropSharedOption = False,
     concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Requests at once.")] = 8,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that one request may take.")
@@ -72,6 +73,12 @@ def generate_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be asked, and stop.")
     ] = False,
+    list_filters: Annotated[
+        bool,
+        typer.Option(
+            "--list-filters", callback=_list_filters, is_eager=True, help="Name them, and stop."
+        ),
+    ] = False,
 ) -> None:
     """Ask a language model to describe classes and write the prompt bank.
 
@@ -82,7 +89,6 @@ def generate_command(
     from cupl.generation import pipeline
     from cupl.generation.budget import UsageMeter
     from cupl.generation.cache.store import ResponseCache
-    from cupl.generation.collect import FilterOptions
     from cupl.generation.plan import NEVER, survey
     from cupl.generation.requester import RequestOptions
     from cupl.io.atomic import write_atomically
@@ -94,10 +100,11 @@ def generate_command(
     prices = _prices(price_in, price_out)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
-        stop, preamble,
+        stop, seed, preamble,
     )  # fmt: skip
-    near = 95.0 if similarity is None else None if similarity == "none" else similarity
-    filtering = FilterOptions(min_prompts=min_prompts, similarity=near, drop_shared=drop_shared)
+    filtering = generate_options.filtering_of(
+        filters, no_filters, min_prompts, similarity, drop_shared
+    )
     meter, began = UsageMeter(max_requests, max_tokens_total), time.monotonic()
     with ResponseCache(cache) as responses, progress("answers") as update:
         options = RequestOptions(

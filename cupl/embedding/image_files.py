@@ -13,8 +13,8 @@ from cupl.errors import InputError, MissingFileError
 ImagePaths = Sequence[str | os.PathLike[str]]
 
 
-def find_images(sources: ImagePaths) -> list[str]:
-    """List the image files that files, folders and patterns name.
+def find_images(sources: ImagePaths | str | os.PathLike[str]) -> list[str]:
+    """List the image files that files, folders and patterns name, or a single one of these.
 
     A folder is searched through all its sub-folders for names with one of
     :data:`IMAGE_ENDINGS`; links to folders are followed, each folder is searched once, and hidden
@@ -33,7 +33,7 @@ def find_images(sources: ImagePaths) -> list[str]:
 
     """
     found: list[str] = []
-    for source in sources:
+    for source in [sources] if isinstance(sources, str | os.PathLike) else sources:
         # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
         if os.path.isdir(source):  # noqa: PTH112
             found += _folder_images(source)

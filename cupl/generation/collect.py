@@ -24,7 +24,7 @@ class FilterOptions:
     """What is kept of the answers.
 
     Args:
-        filters: by name, in their order.
+        filters: by name, in their order; see :func:`cupl.generation.filters.choose_filters`.
         similarity: two prompts of a class that are alike to so many percent are near-duplicates,
             and the first stays (rapidfuzz's ratio: 2M/T of matching characters); None for none.
         drop_shared: drop a sentence that stands under several class names.
@@ -192,6 +192,8 @@ def _prompts_of(
                 report.failed += 1
                 continue
             result = apply_filters(answer, steps)
+            if isinstance(result, Answer) and not result.text.strip():
+                result = Dropped("empty")
             words = same_text(result.text) if isinstance(result, Answer) else ""
             if words and (reason := _repeats(words, said, filtering.similarity)):
                 result = Dropped(reason)

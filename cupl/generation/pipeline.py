@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from cupl.errors import InputError
 from cupl.generation.budget import UsageMeter
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
+from cupl.generation.filters import Filter, choose_filters
 from cupl.generation.plan import (
     DEFAULT_MODEL,
     NEVER,
@@ -48,6 +49,7 @@ def generate(
     samples: int = 10,
     sampling: Sampling | None = None,
     preamble: str | None = "",
+    filters: Mapping[str, Filter] | Iterable[str | Filter] | None = None,
     min_prompts: int = 1,
     similarity: float | None = 95,
     drop_shared: bool = False,
@@ -76,6 +78,9 @@ def generate(
         samples: answers to each question.
         sampling: how they are drawn.
         preamble: what goes before a question.
+        filters: what is kept of an answer: names, functions or both, in the order in which they
+            run, or a mapping of names to functions; None for the default ones. See
+            :func:`cupl.generation.filters.choose_filters`.
         min_prompts: see :class:`cupl.generation.collect.FilterOptions`, as for the next two.
         similarity: from where on two prompts of a class are near-duplicates.
         drop_shared: whether a sentence under several classes is dropped.
@@ -104,8 +109,9 @@ def generate(
         sampling=sampling, preamble=preamble,
     )  # fmt: skip
     filtering = FilterOptions(
-        min_prompts=min_prompts, similarity=similarity, drop_shared=drop_shared
-    )
+        filters=choose_filters(filters), min_prompts=min_prompts, similarity=similarity,
+        drop_shared=drop_shared,
+    )  # fmt: skip
     options = RequestOptions(
         concurrency=concurrency, n=n, retry_failed=retry_failed, progress=progress
     )

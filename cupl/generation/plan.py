@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cupl.bank.labels import ClassLabel, check_labels, labels_from_names
@@ -15,8 +15,8 @@ from cupl.generation.cache.store import CacheEntry, ResponseCache
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
-from cupl.llm.openai import endpoint_of
-from cupl.llm.protocol import Api, Failure, Request, Sampling, cache_key
+from cupl.llm.openai import DEFAULT_URL, endpoint_of
+from cupl.llm.protocol import SEEDS, Api, Failure, Request, Sampling, cache_key
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 CHAT_PREAMBLE = (
@@ -60,6 +60,7 @@ class Plan:
         return Source(
             model=self.model,
             weights=WEIGHTS if self.model == MINI else None,
+            server=None if self.endpoint in (DEFAULT_URL, MINI_ENDPOINT) else self.endpoint,
             api=self.api,
             questions=self.questions.name,
             samples=self.samples,
@@ -67,6 +68,7 @@ class Plan:
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,
             stop=list(self.sampling.stop) if self.sampling.stop else None,
+            seed=self.sampling.seed,
             preamble=self.preamble,
             filters=list(filters),
             min_prompts=min_prompts if min_prompts > 1 else None,
@@ -143,6 +145,24 @@ class MissingAnswers:
     def key(self, sample: int) -> str:
         """Where the answer lies in the cache."""
         return cache_key(self.digest, sample)
+
+    def ask(self, samples: Sequence[int], tries: int = 0) -> Request:
+        """The request as it is sent for some of the samples, which were asked for so often.
+
+        A seed is another one for each first sample and try: with one and the same, all requests
+        would bring the same answers.
+        """
+        sampling = self.request.sampling
+        if sampling.seed is None:
+            return self.request
+        seed = move_seed(sampling.seed, samples[0], tries)
+        return replace(self.request, sampling=replace(sampling, seed=seed))
+
+
+def move_seed(seed: int, sample: int, tries: int, *, back: bool = False) -> int:
+    """The seed of a sample that was asked for so often before; ``back`` from that to the first."""
+    distance = sample + 100_000 * tries
+    return (seed - distance if back else seed + distance) % SEEDS
 
 
 def is_missing(entry: CacheEntry | None, tries: float) -> bool:

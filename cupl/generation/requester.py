@@ -210,7 +210,11 @@ class _Asker:
             self._progress(len(unit.samples) - len(wanted))
             while wanted and not self._stopping:
                 # A server may return fewer answers than asked for: ask again for the rest.
-                responses = await self._request(unit.request, min(len(wanted), size))
+                entry, asked = before[wanted[0]], tries[wanted[0]]
+                if options.retry_failed and isinstance(entry, Failure):
+                    asked += entry.tries
+                request = unit.ask(wanted, asked)
+                responses = await self._request(request, min(len(wanted), size))
                 left = self._keep(unit, wanted, tries, responses)
                 self._progress(len(wanted) - len(left))
                 wanted = left

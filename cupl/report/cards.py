@@ -11,7 +11,7 @@ from markupsafe import Markup
 from cupl.bank.labels import ClassLabel
 from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
 from cupl.classification.prediction import Prediction, Score
-from cupl.embedding.images import ImageError
+from cupl.embedding.image_errors import ImageError
 from cupl.report.photos import thumbnail
 
 MOST_PROMPTS = 3

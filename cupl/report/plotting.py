@@ -16,7 +16,9 @@ from matplotlib.figure import Figure
 from cupl.bank.labels import ClassLabel
 from cupl.classification.explanation import Explanation
 from cupl.classification.prediction import Prediction, Score
-from cupl.embedding.images import ImageError, ImageSource, open_image
+from cupl.embedding.image_errors import ImageError
+from cupl.embedding.image_sources import ImageSource
+from cupl.embedding.images import open_image
 from cupl.evaluation.text import percent, short
 from cupl.report.cards import MOST_PROMPTS, labels_in_words, short_path
 from cupl.report.figures import DARK, LIGHT, Theme, themed

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Sequence
 
 from cupl.evaluation.schema import CandidateResult, Evaluation, Interval
-
-Cell = str | int | float | None
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+from cupl.io.csv import Cell, csv_lines
 
 
 def summary_sheet(evaluation: Evaluation) -> bytes:
@@ -50,28 +45,5 @@ def classes_sheet(evaluation: Evaluation) -> bytes:
 
 
 def _sheet(header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> bytes:
-    cells = ([_cell(cell) for cell in row] for row in rows)
-    text = "".join(map(_line, [header, *cells]))
-    return text.encode("utf-8", "surrogateescape")  # file names may be no valid text
-
-
-def _line(row: Sequence[Cell]) -> str:
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer).writerow(row)  # its CR LF makes it quote a name with either
-    return buffer.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _cell(cell: Cell) -> Cell:
-    """A cell that no spreadsheet takes for a formula.
-
-    Class names and bank names come from others, and a spreadsheet runs a text that begins with
-    one of ``= + - @``, a tab or a carriage return. Such a text gets an apostrophe in front, which
-    a program that reads the file has to take off again; a text that is a number does not.
-    """
-    if not isinstance(cell, str) or not cell.startswith(_FORMULA):
-        return cell
-    try:
-        float(cell)
-    except ValueError:
-        return f"'{cell}"
-    return cell
+    # File names may be no valid text.
+    return "".join(csv_lines([header, *rows])).encode("utf-8", "surrogateescape")

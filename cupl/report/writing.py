@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from cupl.errors import InputError
 from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE, halves
 from cupl.evaluation.pipeline import EvaluationRun
 from cupl.io.atomic import open_atomically
+from cupl.io.csv import Cell, csv_lines
 
 if TYPE_CHECKING:
     from cupl.report.examples import Example
@@ -76,44 +77,34 @@ def examples(outcome: EvaluationRun, encoder: Encoder) -> list[Example]:
 
 def _write_predictions(outcome: EvaluationRun, file: Path) -> None:
     """A row for each image, contender and draw: all that the figures are made of."""
-    fitted, labels = halves(len(outcome.data.targets)), _labels(outcome)
-    truths = [labels[number] for number in outcome.data.targets]
-    columns = (
+    with open_atomically(file) as binary:
+        text = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
+        text.writelines(csv_lines(_rows(outcome), "\r\n"))
+        text.flush()
+        text.detach()
+
+
+def _rows(outcome: EvaluationRun) -> Iterator[Sequence[Cell]]:
+    """The header of ``predictions.csv``, then its rows."""
+    yield (
         "path", "label", "contender", "draw", "predicted", "rank", "probability", "calibrated",
         "part",
     )  # fmt: skip
-    with open_atomically(file) as binary:
-        text = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
-        rows = csv.writer(text)
-        rows.writerow(columns)
-        for entry in outcome.entries:
-            for draw, run in enumerate(entry.runs):
-                calibrated = entry.calibrated if draw == 0 else None
-                rows.writerows(
-                    (
-                        path,
-                        target,
-                        entry.name,
-                        draw,
-                        predicted,
-                        rank,
-                        repr(confidence),
-                        "" if calibrated is None else repr(float(calibrated[image])),
-                        "" if calibrated is None else ("fit" if fitted[image] else "measure"),
-                    )
-                    for image, (path, target, predicted, rank, confidence) in enumerate(
-                        zip(
-                            outcome.data.paths,
-                            truths,
-                            [labels[number] for number in run.predicted.tolist()],
-                            run.ranks.tolist(),
-                            run.confidence.tolist(),
-                            strict=True,
-                        )
-                    )
-                )
-        text.flush()
-        text.detach()
+    fitted, labels, data = halves(len(outcome.data.targets)), _labels(outcome), outcome.data
+    for entry in outcome.entries:
+        for draw, run in enumerate(entry.runs):
+            calibrated = entry.calibrated.tolist() if entry.calibrated is not None else []
+            ranked = zip(
+                run.predicted.tolist(), run.ranks.tolist(), run.confidence.tolist(), strict=True
+            )
+            for image, (predicted, rank, confidence) in enumerate(ranked):
+                more: list[Cell] = ["", ""]
+                if calibrated and draw == 0:
+                    more = [calibrated[image], "fit" if fitted[image] else "measure"]
+                yield (
+                    data.paths[image], labels[data.targets[image]], entry.name, draw,
+                    labels[predicted], rank, confidence, *more,
+                )  # fmt: skip
 
 
 def _labels(outcome: EvaluationRun) -> list[str]:

@@ -143,5 +143,5 @@ def test_progress(classifier: ZeroShotClassifier, monkeypatch: pytest.MonkeyPatc
 def test_what_is_no_image_at_all(classifier: ZeroShotClassifier, given_images: Any) -> None:
     kind = type(given_images).__name__
     for use in (classifier.predict_proba, classifier.scores, classifier.predict):
-        with pytest.raises(InputError, match=f"one or an iterable of them, not {kind}"):
+        with pytest.raises(InputError, match=rf"\({kind}\) is no image, nor an iterable"):
             use(given_images)

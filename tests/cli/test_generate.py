@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from cupl.bank.model import PromptBank
+from cupl.generation.filters import DEFAULT_FILTERS, FILTERS
 from tests.cli.conftest import Cupl, Outcome
 from tests.fakes import FakeServer, Reply, chat_reply, serve
 from tests.faults import sentences
@@ -159,3 +160,44 @@ def test_without_a_key_nothing_is_lost_and_the_way_out_is_said(cupl: Cupl, tmp_p
     assert outcome.code == 1
     assert "OPENAI_API_KEY is not set" in outcome.err
     assert not (tmp_path / "b.yaml").exists()
+
+
+def test_filters_are_listed_without_anything_else(cupl: Cupl) -> None:
+    outcome = cupl("generate", "--list-filters")
+    assert outcome.code == 0
+    lines = {line.split()[0]: line.split(maxsplit=2)[1:] for line in outcome.out.splitlines()}
+    assert list(lines) == list(FILTERS)
+    assert {name for name, (runs, _) in lines.items() if runs == "default"} == set(DEFAULT_FILTERS)
+    assert lines["plain-text"][1] == (
+        "Drop an answer with an address, HTML, Markdown or JSON in it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "filters"),
+    [
+        (["--filter", "not-empty", "--filter", "clean"], ["not-empty", "clean"]),
+        (["--no-filter", "not-refusal", "--no-filter", "clean"],
+         ["not-empty", "not-non-answer", "plain-text", "whole-sentences"]),
+        (["--filter", "first-sentence", "--filter", "clean", "--no-filter", "clean"],
+         ["first-sentence"]),
+    ],
+)  # fmt: skip
+def test_filters_are_chosen(
+    cupl: Cupl, server: FakeServer, tmp_path: Path, options: list[str], filters: list[str]
+) -> None:
+    path = tmp_path / "bank.yaml"
+    outcome = generate(cupl, server, "-c", "cat", "-o", path, *options)
+    assert outcome.code == 0
+    source = PromptBank.load(path).source
+    assert source is not None
+    assert source.filters == [*filters, "similarity-95"]
+    assert ("refusal" in outcome.err) == ("not-refusal" in filters)
+
+
+@pytest.mark.parametrize("option", ["--filter", "--no-filter"])
+def test_a_filter_that_is_none(cupl: Cupl, server: FakeServer, tmp_path: Path, option: str) -> None:
+    outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", option, "tidy")
+    assert outcome.code == 1
+    assert "error: no filter is called 'tidy': use clean, not-empty, " in outcome.err
+    assert not server.requests

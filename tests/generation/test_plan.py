@@ -176,3 +176,27 @@ def test_the_mini_model_has_its_own_settings() -> None:
     source = plan.source(["clean"], 1)
     assert source.weights is not None
     assert "sha256" in source.weights
+
+
+@pytest.mark.parametrize(
+    ("base_url", "server"),
+    [
+        (None, None),
+        ("https://api.openai.com/v1/", None),
+        ("http://localhost:8000/v1", "http://localhost:8000/v1"),
+        ("https://me:secret@Host.example:8443/v1/", "https://host.example:8443/v1"),
+    ],
+)
+def test_the_server_is_named_where_the_model_alone_does_not_say_who_answered(
+    base_url: str | None, server: str | None
+) -> None:
+    assert make_plan(["cat"], base_url=base_url).source([], 1).server == server
+
+
+def test_the_server_of_the_environment_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:9/v1")
+    assert make_plan(["cat"]).source([], 1).server == "http://localhost:9/v1"
+
+
+def test_the_embedded_model_is_known_by_its_weights() -> None:
+    assert make_plan(["cat"], model="mini").source([], 1).server is None

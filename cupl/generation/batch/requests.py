@@ -16,6 +16,7 @@ import hashlib
 import itertools
 import json
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import NamedTuple
 
 from cupl.errors import InputError
 from cupl.generation.cache.store import ResponseCache
-from cupl.generation.plan import MAX_TRIES, MissingAnswers, Plan, missing_answers
+from cupl.generation.plan import MAX_TRIES, MissingAnswers, Plan, missing_answers, move_seed
 from cupl.io.atomic import settle, staging
 from cupl.io.jsonl import MAX_LINE, load_line, numbered_lines
 from cupl.llm.mini import NAME as MINI
@@ -169,7 +170,8 @@ def _lines(unit: MissingAnswers, cache: ResponseCache) -> Iterator[tuple[bytes, 
     parts = [unit.samples]
     while parts:
         samples = parts.pop()
-        name = str(CustomId(unit.digest, samples, _attempt(unit, samples, cache)))
+        attempt = _attempt(unit, samples, cache)
+        name = str(CustomId(unit.digest, samples, attempt))
         if len(name) > MAX_ID:
             half = len(samples) // 2
             parts += [samples[half:], samples[:half]]
@@ -178,7 +180,7 @@ def _lines(unit: MissingAnswers, cache: ResponseCache) -> Iterator[tuple[bytes, 
             "custom_id": name,
             "method": "POST",
             "url": f"/v1{unit.request.path}",
-            "body": unit.request.body(len(samples)),
+            "body": unit.ask(samples, attempt - 1).body(len(samples)),
         }
         data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         if len(data) > MAX_LINE:
@@ -243,9 +245,11 @@ def check_requests(path: Path, endpoint: str) -> RequestFile:
 
     Raises:
         MissingFileError: it is not there.
-        InputError: it breaks a limit of the Batch API, was changed, or is for another server.
+        InputError: it breaks a limit of the Batch API, was changed, or is for another server, or is
+            a pipe.
 
     """
+    _refuse_pipe(path)
     found = RequestFile(path)
     content = hashlib.sha256()
     names: set[str] = set()
@@ -276,6 +280,15 @@ def check_requests(path: Path, endpoint: str) -> RequestFile:
     return found
 
 
+def _refuse_pipe(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise InputError(
+                f"{path} is read twice, to check it and to send it: write it into a file first"
+            )
+
+
 def _check_line(line: bytes, endpoint: str) -> tuple[str, str, str, int]:
     """Name, URL, model and number of answers of a line.
 
@@ -288,7 +301,10 @@ def _check_line(line: bytes, endpoint: str) -> tuple[str, str, str, int]:
     url, body = data.get("url"), data.get("body")
     if not isinstance(url, str) or not isinstance(body, dict) or data.get("method") != "POST":
         raise ValueError("no request")
-    single = {name: value for name, value in body.items() if name != "n"}
+    single = {key: value for key, value in body.items() if key != "n"}
+    if type(single.get("seed")) is int:
+        first, tries = name.samples[0], name.attempt - 1
+        single["seed"] = move_seed(single["seed"], first, tries, back=True)
     answers = len(name.samples)
     same = digest_of(endpoint, url.removeprefix("/v1"), single) == name.digest
     if not same or body.get("n", 1) != answers or not url.startswith("/v1/"):
