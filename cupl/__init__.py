@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cupl.generation.pipeline import generate as generate
     from cupl.llm.protocol import LLM as LLM
     from cupl.llm.protocol import Sampling as Sampling
+    from cupl.report.evaluating import evaluate as evaluate
 
     __version__: str
 
@@ -52,6 +53,7 @@ _HOME = {
     "ZeroShotClassifier": "classification.classifier",
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
+    "evaluate": "report.evaluating",
     "generate": "generation.pipeline",
     "load_embeddings": "embedding.image_vectors",
     "load_encoder": "encoders.loading",
@@ -74,6 +76,7 @@ __all__ = [
     "ZeroShotClassifier",
     "embed_images",
     "encode_bank",
+    "evaluate",
     "generate",
     "load_embeddings",
     "load_encoder",

@@ -55,9 +55,20 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True, symlinks=True)
         python = str(Path(folder) / ("Scripts" if os.name == "nt" else "bin") / "python")
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted, *TOOLS], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-qq", *wanted, *TOOLS], check=True)
         print(f"installed in {time.monotonic() - began:.0f} s", flush=True)
-        tests = [python, "-m", "pytest", "-p", "no:cacheprovider", "-n", "2", *WITHOUT, *TESTS]
+        tests = [
+            python,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "--disable-warnings",
+            "-n",
+            "2",
+            *WITHOUT,
+            *TESTS,
+        ]
         here = os.environ | {"PYTHONPATH": str(ROOT)}
         code = subprocess.run(tests, check=False, cwd=ROOT, env=here).returncode
     print(f"lower bounds: exit code {code} after {time.monotonic() - began:.0f} s", flush=True)

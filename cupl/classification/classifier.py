@@ -13,12 +13,15 @@ from cupl.classification.loading import (
     encode_reject,
     loaded_bank,
     loaded_encoder,
+    recorded_encoder,
 )
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors, Combine
 from cupl.embedding.pooling import DEFAULT_POOLING
+from cupl.embedding.text_cache import TextCache
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError
 from cupl.progress import Progress, ignore
 
 
@@ -43,6 +46,7 @@ class ZeroShotClassifier(ImageClassifier):
         *,
         bank: PromptBank | str | os.PathLike[str] | None = None,
         reject: PromptBank | str | os.PathLike[str] | None = None,
+        text_cache: TextCache = None,
         progress: Progress = ignore,
     ) -> None:
         """Join ``vectors`` with the encoder that made them.
@@ -53,6 +57,7 @@ class ZeroShotClassifier(ImageClassifier):
             bank: what the vectors were made of, or its file.
             reject: descriptions of what is none of the classes, a bank or its file: an image that
                 is closest to one of its classes is rejected.
+            text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
             progress: told how many different prompts of ``reject`` are encoded, and of how many.
 
         Raises:
@@ -66,9 +71,9 @@ class ZeroShotClassifier(ImageClassifier):
             check_made_of(self.bank, vectors)
         others = None if reject is None else loaded_bank(reject)
         if others is not None:
-            self.reject = encode_reject(others, vectors, self.encoder, progress)
+            self.reject = encode_reject(others, vectors, self.encoder, text_cache, progress)
         if self.bank is not None:
-            self.explainer = Explainer(self.bank, others, self.encoder)
+            self.explainer = Explainer(self.bank, others, self.encoder, text_cache)
 
     @classmethod
     def from_bank(
@@ -79,11 +84,13 @@ class ZeroShotClassifier(ImageClassifier):
         *,
         precision: str = "auto",
         batch_size: int | str = "auto",
+        revision: str | None = None,
         pooling: str = DEFAULT_POOLING,
         templates: str | os.PathLike[str] | Sequence[str] = (),
         combine: Combine = "concat",
         strict: bool = False,
         reject: PromptBank | str | os.PathLike[str] | None = None,
+        text_cache: TextCache = None,
         progress: Progress = ignore,
     ) -> ZeroShotClassifier:
         """Encode a prompt bank and classify with it.
@@ -91,16 +98,18 @@ class ZeroShotClassifier(ImageClassifier):
         Args:
             bank: a bank or its file.
             encoder: an encoder or its name.
-            device: see :func:`~cupl.encoders.loading.load_encoder`, as for the next two; for an
+            device: see :func:`~cupl.encoders.loading.load_encoder`, as for the next three; for an
                 encoder given by name.
             precision: type of number to compute with.
             batch_size: images to encode at once.
+            revision: commit, branch or tag of the model hub.
             pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`, as for all that follow.
             templates: hand-written prompts for every class, with ``{}`` for its name, or the name
                 or file of a set of them, such as ``photo``.
             combine: ``concat`` or ``average``.
             strict: refuse a prompt of the bank longer than the encoder reads.
             reject: a bank of what is none of the classes, or its file; see :meth:`__init__`.
+            text_cache: where embeddings of prompts are kept, or False for nowhere.
             progress: told how many different prompts are encoded, and of how many; first of
                 ``bank``, then of ``reject``.
 
@@ -109,12 +118,15 @@ class ZeroShotClassifier(ImageClassifier):
 
         """
         bank = loaded_bank(bank)
-        encoder = loaded_encoder(encoder, device, precision, batch_size)
+        encoder = loaded_encoder(encoder, device, precision, batch_size, revision)
         vectors = encode_bank(
             bank, encoder, pooling,
-            templates=templates, combine=combine, strict=strict, progress=progress,
+            templates=templates, combine=combine, strict=strict, text_cache=text_cache,
+            progress=progress,
         )  # fmt: skip
-        return cls(vectors, encoder, bank=bank, reject=reject, progress=progress)
+        return cls(
+            vectors, encoder, bank=bank, reject=reject, text_cache=text_cache, progress=progress
+        )
 
     @classmethod
     def from_vectors(
@@ -125,22 +137,27 @@ class ZeroShotClassifier(ImageClassifier):
         *,
         precision: str = "auto",
         batch_size: int | str = "auto",
+        revision: str | None = None,
         bank: PromptBank | str | os.PathLike[str] | None = None,
         reject: PromptBank | str | os.PathLike[str] | None = None,
+        text_cache: TextCache = None,
         progress: Progress = ignore,
     ) -> ZeroShotClassifier:
         """Classify with class vectors made earlier.
 
         Args:
             vectors: class vectors or their file.
-            encoder: an encoder or its name; by default the one that the vectors name. For none at
+            encoder: an encoder or its name; by default the one that the vectors name, which is
+                loaded from this machine and not downloaded because a file says so. For none at
                 all, ``ZeroShotClassifier(ClassVectors.load(file))``.
-            device: as for :meth:`from_bank`, as the next two.
-            precision: see there.
-            batch_size: see there.
+            device: as for :meth:`from_bank`, as the next three.
+            precision: type of number to compute with.
+            batch_size: images to encode at once.
+            revision: of an encoder given by name.
             bank: what the vectors were made of, for explanations, or its file.
             reject: a bank of what is none of the classes, or its file; see :meth:`__init__`.
-            progress: as for :meth:`__init__`.
+            text_cache: where embeddings of prompts are kept, or False for nowhere.
+            progress: told how many prompts of ``reject`` are encoded, and of how many.
 
         Raises:
             CuplError: the vectors or the encoder cannot be loaded, or do not belong together.
@@ -148,9 +165,16 @@ class ZeroShotClassifier(ImageClassifier):
         """
         if not isinstance(vectors, ClassVectors):
             vectors = ClassVectors.load(vectors)
-        name = vectors.provenance.encoder if encoder is None else encoder
-        encoder = loaded_encoder(name, device, precision, batch_size)
-        return cls(vectors, encoder, bank=bank, reject=reject, progress=progress)
+        if encoder is None and revision is not None:
+            raise InputError("a revision is of an encoder that is named: give its name too")
+        found = (
+            recorded_encoder(vectors, device, precision, batch_size)
+            if encoder is None
+            else loaded_encoder(encoder, device, precision, batch_size, revision)
+        )
+        return cls(
+            vectors, found, bank=bank, reject=reject, text_cache=text_cache, progress=progress
+        )
 
     @classmethod
     def load(
@@ -161,12 +185,14 @@ class ZeroShotClassifier(ImageClassifier):
         *,
         precision: str = "auto",
         batch_size: int | str = "auto",
+        revision: str | None = None,
         bank: PromptBank | str | os.PathLike[str] | None = None,
         reject: PromptBank | str | os.PathLike[str] | None = None,
+        text_cache: TextCache = None,
         progress: Progress = ignore,
     ) -> ZeroShotClassifier:
         """Read what :meth:`save` wrote; see :meth:`from_vectors`."""
         return cls.from_vectors(
-            path, encoder, device, precision=precision, batch_size=batch_size,
-            bank=bank, reject=reject, progress=progress,
+            path, encoder, device, precision=precision, batch_size=batch_size, revision=revision,
+            bank=bank, reject=reject, text_cache=text_cache, progress=progress,
         )  # fmt: skip

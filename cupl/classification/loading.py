@@ -8,6 +8,7 @@ from cupl.bank.labels import check_labels
 from cupl.bank.model import PromptBank
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.text_cache import TextCache
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
@@ -15,12 +16,32 @@ from cupl.progress import Progress
 
 
 def loaded_encoder(
-    encoder: Encoder | str | os.PathLike[str], device: str, precision: str, batch_size: int | str
+    encoder: Encoder | str | os.PathLike[str],
+    device: str,
+    precision: str,
+    batch_size: int | str,
+    revision: str | None,
 ) -> Encoder:
     """An encoder, loaded where only its name is given; else the settings are its own."""
     if not isinstance(encoder, str | os.PathLike):
         return encoder
-    return load_encoder(encoder, device, precision, batch_size)
+    return load_encoder(encoder, device, precision, batch_size, revision=revision)
+
+
+def recorded_encoder(
+    vectors: ClassVectors, device: str, precision: str, batch_size: int | str
+) -> Encoder | None:
+    """The encoder that the vectors name, if it is on this machine.
+
+    None for vectors of embeddings made elsewhere, which can classify such embeddings without one.
+
+    Raises:
+        CuplError: it is not here, or cannot be loaded.
+
+    """
+    if vectors.provenance.made_elsewhere:
+        return None
+    return vectors.load_encoder(device, precision, batch_size)
 
 
 def loaded_bank(bank: PromptBank | str | os.PathLike[str]) -> PromptBank:
@@ -45,7 +66,11 @@ def check_made_of(bank: PromptBank, vectors: ClassVectors) -> None:
 
 
 def encode_reject(
-    bank: PromptBank, vectors: ClassVectors, encoder: Encoder, progress: Progress
+    bank: PromptBank,
+    vectors: ClassVectors,
+    encoder: Encoder,
+    text_cache: TextCache,
+    progress: Progress,
 ) -> ClassVectors:
     """Vectors of a reject bank that can be compared with ``vectors``: made in the same way.
 
@@ -64,5 +89,6 @@ def encode_reject(
         made_by.pooling,
         templates=made_by.templates,
         combine=made_by.combine or "concat",
+        text_cache=text_cache,
         progress=progress,
     )

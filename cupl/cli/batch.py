@@ -44,6 +44,11 @@ def export_requests_command(
     seed: generate_options.SeedOption = None,
     n: generate_options.NOption = None,
     preamble: generate_options.PreambleOption = None,
+    filters: generate_options.FiltersOption = None,
+    no_filters: generate_options.NoFiltersOption = None,
+    min_prompts: generate_options.MinPromptsOption = 1,
+    similarity: generate_options.SimilarityOption = None,
+    drop_shared: generate_options.DropSharedOption = False,
     per_file: Annotated[
         int,
         typer.Option(min=1, max=50_000, help="Most requests in one file, to run several at once."),
@@ -55,8 +60,9 @@ def export_requests_command(
 ) -> None:
     """Write the requests whose answers are missing, with the options of cupl generate.
 
-    Nothing is asked. The model and --base-url are part of what answers are filed under: give the
-    same to cupl generate.
+    Nothing is asked. Once all answers are imported, the same command writes the requests for
+    classes that kept too few prompts. The model and --base-url are part of what answers are
+    filed under: give the same to cupl generate.
     """
     from cupl.generation.batch.requests import write_requests
     from cupl.generation.cache.store import ResponseCache
@@ -67,10 +73,13 @@ def export_requests_command(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
         stop, seed, preamble,
     )  # fmt: skip
+    filtering = generate_options.filtering_of(
+        filters, no_filters, min_prompts, similarity, drop_shared
+    )
     with ResponseCache(cache) as responses:
         written = write_requests(
-            plan, responses, output, n=generate_options.most_at_once(n), per_file=per_file,
-            tries=ALWAYS if retry_failed else MAX_TRIES,
+            plan, responses, output, filtering=filtering, n=generate_options.most_at_once(n),
+            tries=ALWAYS if retry_failed else MAX_TRIES, per_file=per_file, notice=say,
         )  # fmt: skip
     _say_export(written, output, plan.model, plan.endpoint, plan.api)
 
@@ -126,8 +135,7 @@ def _say_import(report: "ImportReport") -> None:
         say(f"no answers in {count(report.bad.total(), 'line')}:")
         for reason, number in report.bad.most_common():
             say(f"  {number:,}: {reason}")
-    if report.unusable or report.absent or report.bad:
-        say("next: cupl batch export writes what is still missing; or")
+    say("next: cupl batch export writes what is still missing; or")
     say("next: cupl generate --offline with the options of the export makes the bank")
 
 

@@ -30,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from cupl.embedding.revisions import another_revision
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
@@ -76,11 +77,15 @@ class ImageProvenance(BaseModel):
             InputError: the fingerprints differ, or the width in a file made by hand.
 
         """
-        if (encoder.fingerprint, encoder.dim) != (self.fingerprint, self.dim):
-            raise InputError(
-                f"these image vectors were made by {self}, not by {ImageProvenance.of(encoder)}: "
-                "use that encoder, or embed the images again into another directory"
-            )
+        if (encoder.fingerprint, encoder.dim) == (self.fingerprint, self.dim):
+            return
+        again = "embed the images again into another directory"
+        raise another_revision(
+            "image vectors", self.encoder, self.revision, encoder, again
+        ) or InputError(
+            f"these image vectors were made by {self}, not by {ImageProvenance.of(encoder)}: "
+            f"use that encoder, or {again}"
+        )
 
     def __str__(self) -> str:
         """The encoder, as an error names it; what a file says is cut short."""

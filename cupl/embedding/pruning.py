@@ -14,6 +14,7 @@ from cupl.bank.labels import ClassLabel
 from cupl.bank.model import PromptBank, PruningFacts, Source
 from cupl.embedding.bank_encoding import bank_embeddings
 from cupl.embedding.normalize import unit
+from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.csv import csv_lines
@@ -214,6 +215,7 @@ def prune(
     by: PruneBy,
     threshold: float | None = None,
     keep: int = KEEP,
+    text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> PruningResult:
     """Drop prompts by their embeddings.
@@ -224,6 +226,7 @@ def prune(
         by: ``redundancy``, see :func:`redundant`; or ``outliers``, see :func:`outlying`.
         threshold: None for the usual one of the rule.
         keep: prompts that every class keeps where it has as many, the least bad ones.
+        text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
         progress: told how many different prompts are embedded, and of how many.
 
     Raises:
@@ -237,7 +240,7 @@ def prune(
     threshold = rule.threshold if threshold is None else threshold
     _check(bank, by, threshold, keep)
     sizes = [len(entry.texts) for entry in bank]
-    vectors = bank_embeddings(bank, encoder, progress=progress)
+    vectors = bank_embeddings(bank, encoder, text_cache=text_cache, progress=progress)
     verdicts = rule.judge(vectors, sizes, threshold)
     gone = spare(verdicts.unwanted, rule.sign * verdicts.score, sizes, keep)
     spared = int(verdicts.unwanted.sum() - gone.sum())

@@ -20,6 +20,7 @@ from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
 from cupl.generation.filters import Filter, choose_filters
 from cupl.generation.plan import (
     DEFAULT_MODEL,
+    MAX_TRIES,
     NEVER,
     Plan,
     PlanSurvey,
@@ -156,10 +157,10 @@ def generate_answers(
     """
     filtering.check(plan)
     check_offline(found, offline)
-    asked = None
+    asked, tries = None, options.tries
     while True:
         if found.answers:
-            units = missing_answers(plan, cache, n=options.n, tries=options.tries, beyond=asked)
+            units = missing_answers(plan, cache, n=options.n, tries=tries, beyond=asked)
             proven = found.cached > 0 and has_answers(plan, cache)
             run(
                 run_requests(
@@ -168,6 +169,10 @@ def generate_answers(
                 )
             )  # fmt: skip
         collected = collect(plan, cache, filtering)
+        if collected.report.withdrawn and not offline:
+            tries = MAX_TRIES  # the other failures were asked for
+            found = survey(plan, cache, n=options.n, tries=tries, beyond=asked)
+            continue
         more = collected.wanted()
         if more == plan.more:
             return collected
@@ -177,11 +182,8 @@ def generate_answers(
         if offline and found.answers:  # nobody asked for more, so the class stays short
             return collected
         if found.answers:
-            short = len(collected.report.short)
-            options.notice(
-                f"too few prompts in {short:,} of {len(plan.labels):,} classes: asking for "
-                f"{found.answers:,} more answers"
-            )
+            short = collected.report.shortage(len(plan.labels))
+            options.notice(f"{short}: asking for {found.answers:,} more answers")
 
 
 def connect(plan: Plan, base_url: str | None, timeout: float = TIMEOUT) -> LLM:

@@ -19,9 +19,9 @@ from cupl.classification.prediction import Prediction, Score
 from cupl.embedding.image_errors import ImageError
 from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.images import open_image
-from cupl.evaluation.text import percent, short
+from cupl.evaluation.numbers import percent, short
 from cupl.report.cards import MOST_PROMPTS, labels_in_words, short_path
-from cupl.report.figures import DARK, LIGHT, Theme, themed
+from cupl.report.figures.drawing import DARK, LIGHT, Theme, themed
 
 MOST_BARS = 10
 """Classes that get a bar; of the others there is the number."""

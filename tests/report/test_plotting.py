@@ -12,7 +12,7 @@ from PIL import Image
 
 from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
 from cupl.classification.prediction import Prediction, Score
-from cupl.report.figures import DARK, LIGHT
+from cupl.report.figures.drawing import DARK, LIGHT
 from cupl.report.plotting import MOST_BARS, PredictionFigure, plot
 from tests.report.evaluations import HOSTILE
 

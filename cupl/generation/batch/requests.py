@@ -17,18 +17,21 @@ import itertools
 import json
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from cupl.errors import InputError
 from cupl.generation.cache.store import ResponseCache
+from cupl.generation.collect import FilterOptions
 from cupl.generation.plan import MAX_TRIES, MissingAnswers, Plan, missing_answers, move_seed
+from cupl.generation.refill import next_answers
 from cupl.io.atomic import settle, staging
 from cupl.io.jsonl import MAX_LINE, load_line, numbered_lines
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.protocol import Failure, digest_of
+from cupl.progress import ignore
 
 MAX_REQUESTS = 50_000
 MAX_BATCH_BYTES = 200_000_000
@@ -118,9 +121,11 @@ def write_requests(
     cache: ResponseCache,
     output: Path,
     *,
+    filtering: FilterOptions | None = None,
     n: int | None = 10,
     tries: float = MAX_TRIES,
     per_file: int = MAX_REQUESTS,
+    notice: Callable[[str], None] = ignore,
 ) -> Export:
     """Write what a plan still needs: all of it or nothing, and nothing where nothing is missing.
 
@@ -132,12 +137,16 @@ def write_requests(
         plan: what is wanted.
         cache: what is there.
         output: the first file.
+        filtering: what is to be kept of the answers: once those of the plan are there, classes that
+            kept too few get more. None for no more than the plan.
         n: most answers in one request; None for one.
         tries: see :func:`cupl.generation.plan.missing_answers`.
         per_file: most requests in one file.
+        notice: told in a sentence which classes get more.
 
     Raises:
-        InputError: the model is the embedded one, or a file cannot be written.
+        InputError: the model is the embedded one, a file cannot be written, or ``filtering`` does
+            not fit the plan.
         MissingFileError: the folder does not exist.
 
     """
@@ -147,7 +156,10 @@ def write_requests(
             "is to answer",
             arguments={"model": ...},
         )
-    units = missing_answers(plan, cache, n=n, tries=tries)
+    if filtering is None:
+        units = missing_answers(plan, cache, n=n, tries=tries)
+    else:
+        units = next_answers(plan, cache, filtering, n=n, tries=tries, notice=notice)
     with staging(output) as folder:
         files = _split((line for unit in units for line in _lines(unit, cache)), folder, per_file)
         if not files:

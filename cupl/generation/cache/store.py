@@ -218,10 +218,13 @@ class ResponseCache:
             text = self._cache.get(key)
             return text is not None and text.startswith('{"answer":')
 
-    def put(self, entries: Mapping[str, CacheEntry]) -> None:
+    def put(
+        self, entries: Mapping[str, CacheEntry], instead_of: Mapping[str, CacheEntry] | None = None
+    ) -> None:
         """Keep what one request brought: all of it or, if this process is killed, nothing.
 
-        An answer that is there stays, whatever two runs at once bring; a failure gives way.
+        An answer that is there stays, whatever two runs at once bring; a failure gives way, and so
+        does what ``instead_of`` has for the key, if that is what is there.
 
         Raises:
             InputError: it cannot be written, for example because the disk is full.
@@ -232,7 +235,11 @@ class ResponseCache:
         with self._transaction():
             for key, text in texts.items():
                 old = self._get(key)
-                if old is None or isinstance(old.entry, Failure):
+                if (
+                    old is None
+                    or isinstance(old.entry, Failure)
+                    or old.entry == (instead_of or {}).get(key)
+                ):
                     self._cache.set(key, text)
 
     def add(self, entries: Iterable[Stored]) -> Counter[Addition]:
