@@ -1,5 +1,12 @@
 """cupl: class names in, zero-shot image classifier out.
 
+A language model describes each class, the descriptions become one text vector a class, and an image
+gets the class whose vector it is closest to::
+
+    bank = cupl.generate(["tree frog", "newt"], model="gpt-4.1-mini")
+    classifier = cupl.ZeroShotClassifier.from_bank(bank, encoder="openai/clip-vit-base-patch32")
+    classifier.predict("pond.jpg").label
+
 Names are imported at first use, so that ``import cupl`` costs nothing.
 """
 
@@ -11,43 +18,87 @@ if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel as ClassLabel
     from cupl.bank.model import ClassPrompts as ClassPrompts
     from cupl.bank.model import PromptBank as PromptBank
+    from cupl.bank.templates import QuestionSet as QuestionSet
+    from cupl.bank.templates import TemplateSet as TemplateSet
     from cupl.classification.classifier import ZeroShotClassifier as ZeroShotClassifier
+    from cupl.classification.explanation import Explanation as Explanation
     from cupl.classification.prediction import Prediction as Prediction
+    from cupl.embedding.bank_encoding import encode_bank as encode_bank
     from cupl.embedding.class_vectors import ClassVectors as ClassVectors
+    from cupl.embedding.image_runs import embed_images as embed_images
+    from cupl.embedding.image_vectors import load_embeddings as load_embeddings
     from cupl.encoders.loading import load_encoder as load_encoder
+    from cupl.encoders.protocol import Encoder as Encoder
     from cupl.errors import CuplError as CuplError
+    from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
+    from cupl.llm.protocol import LLM as LLM
+    from cupl.llm.protocol import Sampling as Sampling
+    from cupl.report.evaluating import evaluate as evaluate
+
+    __version__: str
 
 _HOME = {
     "ClassLabel": "bank.labels",
     "ClassPrompts": "bank.model",
     "ClassVectors": "embedding.class_vectors",
     "CuplError": "errors",
+    "Encoder": "encoders.protocol",
+    "Explanation": "classification.explanation",
+    "LLM": "llm.protocol",
     "Prediction": "classification.prediction",
     "PromptBank": "bank.model",
+    "QuestionSet": "bank.templates",
+    "Sampling": "llm.protocol",
+    "TemplateSet": "bank.templates",
     "ZeroShotClassifier": "classification.classifier",
+    "agenerate": "generation.pipeline",
+    "embed_images": "embedding.image_runs",
+    "encode_bank": "embedding.bank_encoding",
+    "evaluate": "report.evaluating",
     "generate": "generation.pipeline",
+    "load_embeddings": "embedding.image_vectors",
     "load_encoder": "encoders.loading",
     "read_classes": "bank.class_lists",
 }
 
 __all__ = [
+    "LLM",
     "ClassLabel",
     "ClassPrompts",
     "ClassVectors",
     "CuplError",
+    "Encoder",
+    "Explanation",
     "Prediction",
     "PromptBank",
+    "QuestionSet",
+    "Sampling",
+    "TemplateSet",
     "ZeroShotClassifier",
+    "agenerate",
+    "embed_images",
+    "encode_bank",
+    "evaluate",
     "generate",
+    "load_embeddings",
     "load_encoder",
     "read_classes",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name == "__version__":
+        from cupl.io.version import cupl_version
+
+        value: Any = cupl_version()
+    elif name in _HOME:
+        value = getattr(import_module(f"cupl.{_HOME[name]}"), name)
+    else:
         raise AttributeError(f"module 'cupl' has no attribute {name!r}")
-    value = getattr(import_module(f"cupl.{_HOME[name]}"), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -62,7 +62,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif commit is None:
             self._answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         elif kind in ("", "revision"):
-            self._answer(200, json.dumps({"id": "org/clip", "sha": commit}).encode())
+            # Versions of the client differ in where they read the names of the files.
+            files = [{"rfilename": name} for name in self.server.commits[commit]]
+            info = {"id": "org/clip", "sha": commit, "siblings": files}
+            self._answer(200, json.dumps(info).encode())
         elif kind == "tree":
             tree = [
                 {"type": "file", "path": name, "size": len(data), "oid": _etag(data)}

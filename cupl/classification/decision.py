@@ -18,10 +18,10 @@ of two classes that both are there.
 
 from __future__ import annotations
 
-import csv
-import io
+import contextlib
+import operator
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +29,10 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
+from cupl.classification.ranking import best_first
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
-from cupl.io.text import read_text
+from cupl.io.csv import read_rows
 
 HALF = 0.5
 
@@ -80,21 +81,28 @@ class Decisions:
     """Images judged by a rule.
 
     Attributes:
-        order: int64 ``[images, classes]``, the best class first; equal ones as the classes are.
-        probabilities: ``[images, classes]``.
+        order: int64 ``[images, named]``, the best class first; equal ones as the classes are.
+            As many as were asked for, or as the image with the most labels has.
+        scores: cosines of these classes.
+        probabilities: of these classes.
         accepted: how many classes of the order are labels of each image.
         rejected: why an image has no label, or None.
 
     """
 
     order: torch.Tensor
+    scores: torch.Tensor
     probabilities: torch.Tensor
     accepted: list[int]
     rejected: list[str | None]
 
 
 def decide(
-    scores: torch.Tensor, vectors: ClassVectors, reject: ClassVectors | None, rule: DecisionRule
+    scores: torch.Tensor,
+    vectors: ClassVectors,
+    reject: ClassVectors | None,
+    rule: DecisionRule,
+    top_k: int,
 ) -> Decisions:
     """Turn the scores of images into labels.
 
@@ -103,41 +111,53 @@ def decide(
         vectors: the classes.
         reject: those of the reject bank, where there is one.
         rule: what decides.
+        top_k: classes to name for each image; all of them where there are fewer.
 
     Raises:
         InputError: several labels are asked for, and there is nothing to judge a class alone by.
 
     """
-    number = len(vectors.labels)
-    known, others = scores[:, :number], scores[:, number:]
-    if rule.multi_label:
-        leads = known - _references(others, vectors, rule)
-        made_by = vectors.provenance
-        probabilities = (leads * made_by.logit_scale / made_by.temperature).sigmoid()
-    else:
-        leads, probabilities = known, vectors.provenance.probabilities(scores)[:, :number]
-    order = leads.sort(dim=1, descending=True, stable=True).indices
+    known, others = scores.tensor_split([len(vectors.labels)], dim=1)
+    leads, probabilities = _judged(scores, vectors, rule)
     threshold = rule.threshold if rule.threshold is not None else HALF if rule.multi_label else 0.0
     enough = (probabilities >= threshold).sum(dim=1)
     if not rule.multi_label:
         enough = enough.clamp(max=1)
     none_of_these: list[str | None] = [None] * len(scores)
     if reject is not None:
-        beaten = others.max(dim=1).values > known.max(dim=1).values
+        beaten = others.amax(dim=1) > known.amax(dim=1)
         if not rule.multi_label:
             enough[beaten] = 0
-        nearest = others.argmax(dim=1).tolist()
-        none_of_these = [
-            f"none of these: {reject.labels[index].name}" if is_beaten else None
-            for index, is_beaten in zip(nearest, beaten.tolist(), strict=True)
-        ]
-    names = [vectors.labels[index].name for index in order[:, 0].tolist()]
+        none_of_these = _nearest(others, beaten, reject)
     accepted = enough.tolist()
+    order = best_first(leads, max(top_k, *accepted, 0))
+    names = [vectors.labels[index].name for index in order[:, 0].tolist()]
     reasons = [
         None if labels else none or f"below the threshold {threshold:g}: {name}"
         for labels, none, name in zip(accepted, none_of_these, names, strict=True)
     ]
-    return Decisions(order, probabilities, accepted, reasons)
+    best_scores, best_probabilities = known.gather(1, order), probabilities.gather(1, order)
+    return Decisions(order, best_scores, best_probabilities, accepted, reasons)
+
+
+def _judged(
+    scores: torch.Tensor, vectors: ClassVectors, rule: DecisionRule
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the classes are ordered by, and their probabilities, both ``[images, classes]``."""
+    made_by = vectors.provenance
+    known, others = scores.tensor_split([len(vectors.labels)], dim=1)
+    if not rule.multi_label:
+        return known, made_by.probabilities(scores)[:, : len(vectors.labels)]
+    leads = known - _references(others, vectors, rule)
+    return leads, (leads * made_by.logit_scale / made_by.temperature).sigmoid()
+
+
+def _nearest(others: torch.Tensor, beaten: torch.Tensor, reject: ClassVectors) -> list[str | None]:
+    """For images that are closest to a class of the reject bank, which one that is."""
+    return [
+        f"none of these: {reject.labels[index].name}" if is_beaten else None
+        for index, is_beaten in zip(others.argmax(dim=1).tolist(), beaten.tolist(), strict=True)
+    ]
 
 
 def _references(others: torch.Tensor, vectors: ClassVectors, rule: DecisionRule) -> torch.Tensor:
@@ -168,27 +188,55 @@ def _thresholds(given: Mapping[str, float], labels: Sequence[ClassLabel]) -> tor
     return torch.tensor([found[index] for index in range(len(labels))])
 
 
-def find_classes(named: Sequence[str | int], labels: Sequence[ClassLabel]) -> list[int]:
+def find_classes(named: Iterable[object], labels: Sequence[ClassLabel]) -> list[int]:
     """Index of each class that is named, by its index or as :class:`ClassIndex` finds it.
 
+    Args:
+        named: names, ids or whole numbers; those of NumPy and torch too.
+        labels: the classes.
+
     Raises:
-        InputError: there is no such class, or several have that name.
+        InputError: there is no such class, several have that name, or something is neither a name
+            nor a whole number.
 
     """
+    if isinstance(named, str):
+        raise InputError(f"labels are a list of names or whole numbers, not {named!r:.100}")
     index = ClassIndex(labels)
 
-    def find(one: str | int) -> int:
-        if not isinstance(one, str):
-            if not 0 <= one < len(labels):
-                raise InputError(f"there is no class {one}: they are 0 to {len(labels) - 1}")
-            return int(one)
-        place = index.find(one)
+    def find(one: object) -> int:
+        label = name_or_number(one)
+        if isinstance(label, int):
+            if not 0 <= label < len(labels):
+                raise InputError(f"there is no class {label}: they are 0 to {len(labels) - 1}")
+            return label
+        place = index.find(label)
         if place is None:
-            hint = index.hint(one)
-            raise InputError(f"{one!r:.100} means no class" + (f": {hint}" if hint else ""))
+            hint = index.hint(label)
+            raise InputError(f"{label!r:.100} means no class" + (f": {hint}" if hint else ""))
         return place
 
     return [find(one) for one in named]
+
+
+def name_or_number(label: object) -> str | int:
+    """A label as plain text or a plain whole number.
+
+    Raises:
+        InputError: it is neither. A float is none even where it is whole, such as 1.0: a column of
+            numbers becomes one of floats where a label is missing.
+
+    """
+    if isinstance(label, str):
+        return str(label)
+    is_bool = isinstance(label, bool) or "bool" in str(getattr(label, "dtype", ""))
+    if not is_bool and hasattr(label, "__index__"):
+        with contextlib.suppress(TypeError):  # arrays and floats of NumPy and torch
+            return operator.index(label)
+    raise InputError(
+        f"a label is a name or a whole number that counts the classes from 0, not {label!r:.100} "
+        f"({type(label).__name__})"
+    )
 
 
 def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
@@ -202,19 +250,18 @@ def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
         InputError: it is no such table; the message names the line.
 
     """
-    rows = csv.DictReader(io.StringIO(read_text(Path(path)), newline=""), strict=True)
+    rows = read_rows(
+        Path(path),
+        lambda columns: {"class", "cosine"} <= set(columns),
+        "must name the columns: class,cosine",
+    )
     found: dict[str, float] = {}
-    try:
-        if not {"class", "cosine"} <= set(rows.fieldnames or ()):
-            raise InputError(f"{path}: line 1: must name the columns: class,cosine")
-        for row in rows:
-            name, cosine = row["class"], _number(row["cosine"])
-            if not name or cosine is None or name in found:
-                why = "stands here twice" if name in found else "needs a cosine from -1 to 1"
-                raise InputError(f"{path}: line {rows.line_num}: the class {name!r:.100} {why}")
-            found[name] = cosine
-    except csv.Error as error:
-        raise InputError(f"{path}: line {rows.line_num}: not valid CSV ({error})") from error
+    for where, row in rows:
+        name, cosine = row["class"], _number(row["cosine"])
+        if not name or cosine is None or name in found:
+            why = "stands here twice" if name in found else "needs a cosine from -1 to 1"
+            raise InputError(f"{where}: the class {name!r:.100} {why}")
+        found[name] = cosine
     return found
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cupl.errors import InputError
 from cupl.io.atomic import open_atomically
+from cupl.io.csv import csv_lines
 from cupl.io.terminal import printable, rendered
 
 if TYPE_CHECKING:
-    from cupl.classification.explanation import Explanation
     from cupl.classification.prediction import Prediction
 
 TABLE_ROWS = 100
@@ -51,16 +49,20 @@ def csv_rows(
     predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
 ) -> Iterator[str]:
     """A row an image; the second best and further classes in numbered columns."""
+    yield from csv_lines(_cells(predictions, top_k, more))
+
+
+def _cells(
+    predictions: Iterable[Prediction], top_k: int, more: Collection[str]
+) -> Iterator[list[str]]:
+    """The header, then the cells of each row."""
     further = [
         f"{column}_{rank}"
         for rank in range(2, top_k + 1)
         for column in ("label", "id", "score", "probability")
     ]
-    buffer = io.StringIO(newline="")
-    rows = csv.writer(buffer)  # its CR LF makes it quote a name with either
     last = [name for name in (REJECTED, LABELS) if name in more]
-    rows.writerow(["path", "label", "id", "score", "probability", "error", *further, *last])
-    yield _drain(buffer)
+    yield ["path", "label", "id", "score", "probability", "error", *further, *last]
     for prediction in predictions:
         cells = [
             [score.label, score.id or "", f"{score.score:.6f}", f"{score.probability:.6f}"]
@@ -72,8 +74,7 @@ def csv_rows(
         row = [prediction.path or "", *first, prediction.error or ""]
         row += [cell for score in rest for cell in score]
         texts = {REJECTED: prediction.rejected or "", LABELS: _joined(prediction)}
-        rows.writerow(row + [texts[name] for name in last])
-        yield _drain(buffer)
+        yield row + [texts[name] for name in last]
 
 
 def _joined(prediction: Prediction) -> str:
@@ -89,29 +90,8 @@ def json_lines(
 
 
 def _record(prediction: Prediction, more: Collection[str]) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "path": prediction.path,
-        "label": prediction.label,
-        "id": prediction.id,
-        "score": prediction.score,
-        "probability": prediction.probability,
-        "error": prediction.error,
-        "top": [asdict(score) for score in prediction.top],
-    }
-    if REJECTED in more:
-        record[REJECTED] = prediction.rejected
-    if LABELS in more:
-        record[LABELS] = [asdict(score) for score in prediction.labels]
-    if EXPLANATION in more:
-        record[EXPLANATION] = _explained(prediction.explanation)
-    return record
-
-
-def _explained(explanation: Explanation | None) -> dict[str, Any] | None:
-    if explanation is None:
-        return None
-    sides = {"winner": explanation.winner, "runner_up": explanation.runner_up}
-    return {name: side and side.to_dict() for name, side in sides.items()}
+    left_out = {REJECTED, LABELS, EXPLANATION}.difference(more)
+    return {name: value for name, value in prediction.to_dict().items() if name not in left_out}
 
 
 def write_parquet(
@@ -275,10 +255,3 @@ def write_predictions(
         else:
             write_parquet(watched, file, more)
     return failures
-
-
-def _drain(buffer: io.StringIO) -> str:
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return text.removesuffix("\r\n") + "\n"

@@ -1,7 +1,8 @@
 """``cupl evaluate``: banks and controls on labelled images."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,13 +10,11 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.output import check_target, count, progress, say, say_unreadable
-from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import InputError
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
-    from cupl.bank.model import PromptBank
-    from cupl.evaluation.dataset import LabelledImages
+    from cupl.evaluation.labelled import LabelledImages
 
 _SHOWN = 10
 
@@ -74,16 +73,12 @@ def evaluate_command(
 
     Exit code 3 where some images could not be read; the figures are over the others.
     """
-    from cupl.bank.model import PromptBank
     from cupl.embedding.pooling import DEFAULT_POOLING
-    from cupl.encoders.loading import load_encoder, load_recorded_encoder
-    from cupl.evaluation.candidates import make_candidates
-    from cupl.evaluation.dataset import encode_labelled, read_labelled
-    from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE
-    from cupl.evaluation.pipeline import evaluate as judge
-    from cupl.evaluation.text import summarize_evaluation
+    from cupl.evaluation.calibration_error import FEWEST_TO_CALIBRATE
+    from cupl.evaluation.candidates import load_banks, make_candidates
+    from cupl.evaluation.dataset import read_labelled
     from cupl.io.atomic import check_folder
-    from cupl.report.writing import save_calibrated, write_evaluation
+    from cupl.report.evaluating import evaluate
 
     if output is not None:
         check_folder(output)
@@ -92,8 +87,8 @@ def evaluate_command(
     if calibrated is not None:
         check_target(calibrated, *bank, data, labels)
     written, against = encoder_options.templates_of(templates, None), _split(controls)
-    banks = _told_apart([PromptBank.load(path) for path in bank], bank)
-    candidates = make_candidates(banks, against, seeds=seeds, templates=written)
+    banks = load_banks(bank)
+    make_candidates(banks, against, seeds=seeds, templates=written)  # before a long list is read
     names = [entry.label for entry in banks[0]]
     found = read_labelled(data, names, labels)
     for note in found.notes:
@@ -104,36 +99,45 @@ def evaluate_command(
             f"a temperature is fitted on half of at least {FEWEST_TO_CALIBRATE} images, and there "
             f"are {len(found.paths)}: leave out --calibrated"
         )
-    made_by = found.provenance
-    if made_by is not None and encoder is None and revision is None:
-        loaded = load_recorded_encoder(
-            made_by.encoder, made_by.revision, device, precision, batch_size
-        )
-    else:
-        loaded = load_encoder(
-            encoder or (made_by.encoder if made_by else DEFAULT_ENCODER),
-            device, precision, batch_size,
-            revision=revision, download=encoder is not None or made_by is None,
-        )  # fmt: skip
-    with progress("images") as update:
-        images = encode_labelled(found, loaded, update)
-    with progress("prompts") as update:
-        outcome = judge(
-            images, candidates, loaded, pooling=pooling or DEFAULT_POOLING, text_cache=text_cache,
+    images = len(found.paths) if found.vectors is None else 0
+    with _progress(images) as update:
+        result = evaluate(
+            found, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
+            pooling=pooling or DEFAULT_POOLING, skip_unmatched=True, revision=revision,
+            device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
             progress=update,
         )  # fmt: skip
-    typer.echo(summarize_evaluation(outcome.evaluation), nl=False)
+    typer.echo(str(result), nl=False)
     if output is not None:
-        write_evaluation(outcome, loaded, output, text_cache=text_cache)
+        result.save_report(output)
         say(f"wrote {output}: open {output / 'report.html'}")
     if calibrated is not None:
-        temperature = save_calibrated(outcome, calibrated)
+        temperature = result.save_calibrated(calibrated)
         say(f"wrote {calibrated}: class vectors of {banks[0].name}, temperature {temperature:.3g}")
-    if images.unreadable:
-        total = len(images.paths) + len(images.unreadable)
+    if result.unreadable:
+        total = result.images + len(result.unreadable)
         rest = "  and {} more" + ("; evaluation.json says why" if output else "")
-        say_unreadable(len(images.unreadable), total, images.unreadable[:_SHOWN], rest)
+        examples = [(one.path, one.error) for one in result.unreadable[:_SHOWN]]
+        say_unreadable(len(result.unreadable), total, examples, rest)
         raise typer.Exit(3)
+
+
+@contextmanager
+def _progress(images: int) -> Iterator[Callable[[int, int], None]]:
+    """One after the other a bar of the images and one of the prompts, which come after them."""
+    with ExitStack() as shown:
+        label, bar = "", None
+
+        def update(done: int, total: int) -> None:
+            nonlocal label, bar
+            kind = "images" if done <= images else "prompts"
+            if bar is None or kind != label:
+                shown.close()
+                label, bar = kind, shown.enter_context(progress(kind))
+            before = 0 if kind == "images" else images
+            bar(done - before, images if kind == "images" else total - before)
+
+        yield update
 
 
 def _split(controls: str) -> list[str]:
@@ -141,16 +145,8 @@ def _split(controls: str) -> list[str]:
     return [] if list(names) == ["none"] else list(names)
 
 
-def _told_apart(banks: "list[PromptBank]", files: Sequence[Path]) -> "list[PromptBank]":
-    """Banks of one name, as before and after an edit, are called by their files."""
-    if len({bank.name for bank in banks}) == len(banks):
-        return banks
-    pairs = zip(banks, files, strict=True)
-    return [bank.model_copy(update={"name": file.stem}) for bank, file in pairs]
-
-
 def _report_unmatched(found: "LabelledImages", names: Sequence["ClassLabel"], skip: bool) -> None:
-    from cupl.evaluation.dataset import explain_unmatched
+    from cupl.evaluation.labelled import explain_unmatched
 
     number = len(found.unmatched)
     if not number:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch.nn.functional import normalize
 
 from cupl.bank.labels import ClassLabel
-from cupl.bank.model import PromptBank
+from cupl.bank.model import PromptBank, PruningFacts, Source
 from cupl.embedding.bank_encoding import bank_embeddings
 from cupl.embedding.normalize import unit
 from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.io.csv import csv_lines
 from cupl.progress import Progress, ignore
 
 PruneBy = Literal["redundancy", "outliers"]
@@ -171,7 +171,7 @@ class PruningResult:
     """A bank without the prompts that were dropped.
 
     Attributes:
-        bank: the same classes, and the prompts that are left, in their order.
+        bank: the same classes, and the prompts that are left, in their order; its source says so.
         dropped: the others, in the order of the bank.
         spared: prompts that the rule would drop too, kept because their class has no more.
         threshold: that was used.
@@ -245,7 +245,17 @@ def prune(
     gone = spare(verdicts.unwanted, rule.sign * verdicts.score, sizes, keep)
     spared = int(verdicts.unwanted.sum() - gone.sum())
     dropped = list(_explained(bank, by, verdicts, gone))
-    return PruningResult(_without(bank, gone), dropped, spared, threshold)
+    if not dropped:
+        return PruningResult(bank, dropped, spared, threshold)
+    model = Path(encoder.id)  # of a folder its name alone: a bank holds no paths of a machine
+    facts = PruningFacts(
+        by=by,
+        threshold=threshold,
+        keep=keep,
+        encoder=model.name if model.is_absolute() else encoder.id,
+        dropped=len(dropped),
+    )
+    return PruningResult(_without(bank, gone, facts), dropped, spared, threshold)
 
 
 def _check(bank: PromptBank, by: PruneBy, threshold: float, keep: int) -> None:
@@ -275,7 +285,7 @@ def _explained(
         yield DroppedPrompt(entry.label, question, text, score, cosine, nearest, reason)
 
 
-def _without(bank: PromptBank, gone: torch.Tensor) -> PromptBank:
+def _without(bank: PromptBank, gone: torch.Tensor, facts: PruningFacts) -> PromptBank:
     """The bank without some of its prompts, nor questions that have none left."""
     leaves = iter(gone.tolist())
     classes = []
@@ -286,16 +296,14 @@ def _without(bank: PromptBank, gone: torch.Tensor) -> PromptBank:
         }
         prompts = {question: texts for question, texts in left.items() if texts}
         classes.append(entry.model_copy(update={"prompts": prompts}))
-    return bank.model_copy(update={"classes": classes})
+    before = bank.current_source or Source()
+    source = before.model_copy(update={"pruned": [*(before.pruned or []), facts]})
+    return PromptBank(name=bank.name, source=source, classes=classes)
 
 
 def to_csv(dropped: Iterable[DroppedPrompt]) -> bytes:
     """A row for each prompt that was dropped."""
-    text = io.StringIO(newline="")
-    rows = csv.writer(text)
-    rows.writerow(["class", "id", "question", "prompt", "score", "cosine", "nearest", "reason"])
-    for drop in dropped:
-        label, numbers = drop.label, (f"{drop.score:.6f}", f"{drop.cosine:.6f}")
-        texts = (drop.nearest, drop.reason)
-        rows.writerow([label.name, label.id or "", drop.question, drop.prompt, *numbers, *texts])
-    return text.getvalue().encode("utf-8", "backslashreplace")
+    header = ["class", "id", "question", "prompt", "score", "cosine", "nearest", "reason"]
+    rows = ([drop.label.name, drop.label.id, drop.question, drop.prompt, f"{drop.score:.6f}",
+             f"{drop.cosine:.6f}", drop.nearest, drop.reason] for drop in dropped)  # fmt: skip
+    return "".join(csv_lines([header, *rows], "\r\n")).encode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""What in a bank did it: its questions, how many prompts it needs, which prompts mislead."""
+"""Parts of a bank: what each question is worth, how many prompts it needs, which ones mislead."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.embedding.class_vectors import Provenance
 from cupl.embedding.normalize import unit
 from cupl.embedding.pooling import POOLINGS
-from cupl.evaluation.metrics import LONGEST_LIST, Booleans, ImageRanks, intervals, mcnemar
+from cupl.evaluation.bootstrap import Statistic, intervals
+from cupl.evaluation.ranking import LONGEST_LIST, Booleans, ImageRanks
 from cupl.evaluation.schema import (
     ClassAccuracy,
     ClassDrop,
@@ -24,6 +25,7 @@ from cupl.evaluation.schema import (
     MisleadingPrompt,
     QuestionEffect,
 )
+from cupl.evaluation.significance import holm, paired_test
 
 _DRAWS = 3
 
@@ -63,14 +65,16 @@ class Described:
             for question in [without_name(asked, entry)] * len(texts)
         ]
 
-    def right(self, kept: torch.Tensor) -> Booleans:
-        """Which images the prompts have right that a mask ``[prompts]`` keeps, one a class or more.
+    def correct(self, kept: torch.Tensor) -> Booleans:
+        """Which images some of the prompts have right, ``[images]``.
 
-        ``[images]``.
+        Args:
+            kept: bool ``[prompts]``, one of each class or more.
+
         """
         pooled = POOLINGS[self.provenance.pooling](self.prompts[kept], self.class_of[kept])
-        right: Booleans = ((self.images @ pooled.T).argmax(dim=1) == self.targets).numpy()
-        return right
+        correct: Booleans = ((self.images @ pooled.T).argmax(dim=1) == self.targets).numpy()
+        return correct
 
 
 def without_name(question: str, entry: ClassPrompts) -> str:
@@ -85,7 +89,8 @@ def question_effects(described: Described, whole: Booleans) -> list[QuestionEffe
     """Leave one question out: most helpful first, none where there is one question only.
 
     A class all of whose prompts answer the question keeps them. Of many questions, as where each
-    class has its own, these are the ``LONGEST_LIST`` with the most prompts.
+    class has its own, these are the ``LONGEST_LIST`` with the most prompts. The p values are
+    corrected for the number of these.
 
     Args:
         described: the bank.
@@ -96,25 +101,32 @@ def question_effects(described: Described, whole: Booleans) -> list[QuestionEffe
     if len(set(described.questions)) < 2:
         return []
     different = [question for question, _ in Counter(described.questions).most_common(LONGEST_LIST)]
-    targets, rights, masks = described.targets.numpy(), [], []
-    for question in different:
-        asked = torch.from_numpy(questions == question)
-        left = torch.bincount(described.class_of[~asked], minlength=len(described.bank))
-        rights.append(described.right(~asked | (left == 0)[described.class_of]))
-        masks.append(asked)
-    rows = np.stack([whole.astype(float) - right for right in rights])
-    gains = intervals(rows, targets, [False] * len(rows))
-    effects = []
-    for question, asked, right, gain in zip(different, masks, rights, gains, strict=True):
-        won, lost, p = mcnemar(whole, right)
-        effects.append(QuestionEffect(
+    masks = [torch.from_numpy(questions == question) for question in different]
+    without = [_without(described, asked) for asked in masks]
+    gains = intervals(
+        [Statistic(whole[None], rest[None]) for rest in without], described.targets.numpy()
+    )
+    tests = [paired_test(whole[None], rest[None]) for rest in without]
+    corrected = holm([test.p for test in tests])
+    effects = [
+        QuestionEffect(
             question=question, prompts=int(asked.sum()),
-            classes=len(set(described.class_of[asked].tolist())), top1_without=float(right.mean()),
+            classes=len(set(described.class_of[asked].tolist())), top1_without=float(rest.mean()),
             comparison=Comparison(
-                to="the bank without it", difference=gain, won=won, lost=lost, p=p
+                to="the bank without it", difference=gain, won=test.won, lost=test.lost, p=test.p,
+                p_holm=p_holm,
             ),
-        ))  # fmt: skip
+        )
+        for question, asked, rest, gain, test, p_holm
+        in zip(different, masks, without, gains, tests, corrected, strict=True)
+    ]  # fmt: skip
     return sorted(effects, key=lambda effect: -effect.comparison.difference.value)
+
+
+def _without(described: Described, asked: torch.Tensor) -> Booleans:
+    """Which images are right without the prompts of one question, where a class has others."""
+    left = torch.bincount(described.class_of[~asked], minlength=len(described.bank))
+    return described.correct(~asked | (left == 0)[described.class_of])
 
 
 def accuracy_curve(described: Described, whole: Booleans) -> list[CurvePoint]:
@@ -136,7 +148,7 @@ def accuracy_curve(described: Described, whole: Booleans) -> list[CurvePoint]:
             place = torch.arange(len(order)) - starts[described.class_of[order]]
             kept = torch.zeros(len(order), dtype=torch.bool)
             kept[order[place < number]] = True
-            values.append(float(described.right(kept).mean()))
+            values.append(float(described.correct(kept).mean()))
         mean = sum(values) / len(values)
         points.append(CurvePoint(prompts=number, value=mean, low=min(values), high=max(values)))
     all_of_them = float(whole.mean())
@@ -170,30 +182,30 @@ def _closest(
     described: Described, directions: torch.Tensor, classes: torch.Tensor, which: torch.Tensor
 ) -> dict[int, tuple[int, float]]:
     """For some images the closest prompt of a class of each, and its cosine."""
-    found: dict[int, tuple[int, float]] = {}
+    closest: dict[int, tuple[int, float]] = {}
     for number in sorted(set(classes[which].tolist())):
         images = (which & (classes == number)).nonzero()[:, 0]
         prompts = (described.class_of == number).nonzero()[:, 0]
         cosines = described.images[images] @ directions[prompts].T
         best, place = cosines.max(dim=1)
-        found.update(
+        closest.update(
             zip(
                 images.tolist(),
                 zip(prompts[place].tolist(), best.tolist(), strict=True),
                 strict=True,
             )
         )
-    return found
+    return closest
 
 
-def widest_losses(
+def widest_drops(
     bank: Sequence[ClassAccuracy], control: Sequence[ClassAccuracy]
 ) -> list[ClassDrop]:
-    """Classes on which the bank does worse than a control, the widest loss first."""
-    losses = [
+    """Classes on which the bank does worse than a control, the widest drop first."""
+    drops = [
         ClassDrop(name=ours.name, id=ours.id, images=ours.images, bank=ours.accuracy,
                   control=theirs.accuracy)
         for ours, theirs in zip(bank, control, strict=True)
         if ours.accuracy < theirs.accuracy
     ]  # fmt: skip
-    return sorted(losses, key=lambda loss: loss.bank - loss.control)[:LONGEST_LIST]
+    return sorted(drops, key=lambda drop: drop.bank - drop.control)[:LONGEST_LIST]

@@ -1,10 +1,12 @@
-"""Who enters an evaluation: banks of the same classes, and the controls that they have to beat."""
+"""What is compared: banks of the same classes, and the controls that they have to beat."""
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from cupl.bank.labels import ClassLabel
@@ -17,7 +19,7 @@ from cupl.evaluation.controls import SEEDED, control_banks
 
 CandidateKind = Literal["bank", "control"]
 CONTROLS = ("photo", "names", "random-words", "shuffled")
-SEEDS = 3
+DRAWS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +43,42 @@ class Candidate:
         return self.banks[0].name
 
 
+def load_banks(
+    banks: PromptBank | str | os.PathLike[str] | Sequence[PromptBank | str | os.PathLike[str]],
+) -> list[PromptBank]:
+    """One or several banks, or their files.
+
+    Banks of one name, as before and after an edit, are called by their files where all have one.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: a file is no bank, or there is none at all.
+
+    """
+    given = [banks] if isinstance(banks, PromptBank | str | os.PathLike) else list(banks)
+    if not given:
+        raise InputError("name at least one bank")
+    loaded = [one if isinstance(one, PromptBank) else PromptBank.load(one) for one in given]
+    if len({bank.name for bank in loaded}) == len(loaded):
+        return loaded
+    files = [Path(one) for one in given if not isinstance(one, PromptBank)]
+    if len(files) < len(loaded):
+        return loaded
+    pairs = zip(loaded, files, strict=True)
+    return [bank.model_copy(update={"name": file.stem}) for bank, file in pairs]
+
+
 def make_candidates(
     banks: Sequence[PromptBank],
     controls: Sequence[str] = CONTROLS,
     *,
-    seeds: int = SEEDS,
+    seeds: int = DRAWS,
     templates: Sequence[str] = (),
 ) -> list[Candidate]:
     """Banks, and the controls that are made of the first.
 
     Args:
-        banks: see :func:`align`.
+        banks: one at least; they are put in the order of the first by :func:`align`.
         controls: names, random-words, shuffled, or the name or file of a set of templates.
         seeds: how often random-words and shuffled are drawn.
         templates: added to the prompts of every bank, and of the random and shuffled controls.
@@ -91,15 +118,15 @@ def align(banks: Sequence[PromptBank]) -> list[PromptBank]:
     aligned = [first]
     for bank in banks[1:]:
         index = ClassIndex([entry.label for entry in bank])
-        found = [_same_class(entry.label, index) for entry in first]
-        missing = [entry.label for entry, place in zip(first, found, strict=True) if place is None]
+        places = [_same_class(entry.label, index) for entry in first]
+        missing = [entry.label for entry, place in zip(first, places, strict=True) if place is None]
         if missing:
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
             raise InputError(
                 f"the bank {bank.name!r:.100} has no class {str(missing[0])!r:.100}{more}, which "
                 f"{first.name!r:.100} has: banks are compared on the same classes"
             )
-        pairs = zip(first, found, strict=True)
+        pairs = zip(first, places, strict=True)
         entries = [_renamed(bank.classes[i], like) for like, i in pairs if i is not None]
         aligned.append(bank.model_copy(update={"classes": entries}))
     return aligned

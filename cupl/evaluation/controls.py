@@ -13,6 +13,7 @@ from cupl.bank.model import BY_HAND, ClassPrompts, PromptBank
 from cupl.bank.templates import TemplateSet, fill, fill_templates, with_article
 from cupl.errors import InputError, MissingFileError
 
+RANDOM_WORDS = "random-words"
 FRAME = "A photo of {a}, which has "
 """What stands before a random descriptor, as in WaffleCLIP."""
 _WORD = re.compile(r"[^\W\d_]+")
@@ -55,7 +56,7 @@ def random_words_bank(bank: PromptBank, seed: int) -> PromptBank:
         {BY_HAND: [f"{fill(FRAME, entry.name)}{text}." for text in descriptors[: _size(entry)]]}
         for entry in bank
     )
-    return _with_prompts("random-words", bank, prompts)
+    return _with_prompts(RANDOM_WORDS, bank, prompts)
 
 
 def _random_descriptors(bank: PromptBank, rng: np.random.Generator) -> list[str]:
@@ -146,7 +147,7 @@ def _with_prompts(
 
 
 SEEDED: dict[str, Callable[[PromptBank, int], PromptBank]] = {
-    "random-words": random_words_bank,
+    RANDOM_WORDS: random_words_bank,
     "shuffled": shuffled_bank,
 }
 """Controls that are drawn at random."""

@@ -1,12 +1,10 @@
-"""Labelled images: an ImageFolder, a CSV of path and label, or vectors from ``cupl embed``."""
+"""Labelled images on disk: an ImageFolder, a CSV of path and label, a run of ``cupl embed``."""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,41 +13,14 @@ import torch
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
 from cupl.embedding.image_files import find_images
-from cupl.embedding.image_shards import ImageProvenance, shard_numbers
-from cupl.embedding.image_stream import encode_sources
+from cupl.embedding.image_shards import shard_numbers
 from cupl.embedding.image_vectors import load_embeddings
 from cupl.embedding.images import IMAGE_ENDINGS
-from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, MissingFileError
+from cupl.evaluation.labelled import ImageMatcher, LabelledImages, file_identity, images_in_words
 from cupl.io.csv import read_rows
-from cupl.progress import Progress, ignore
 
 _SHOWN = 5
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledImages:
-    """Images and the class of each, before anything is encoded.
-
-    Attributes:
-        paths: the images that have a class, each once.
-        targets: its number.
-        vectors: float32 ``[images, dim]`` where the images were encoded before.
-        provenance: of these vectors.
-        unmatched: labels that mean no class, and the images of each; they are not in ``paths``. The
-            label of an image that has none is empty.
-        unreadable: path and error of images that could not be read.
-        notes: a sentence on each kind of thing that was passed over.
-
-    """
-
-    paths: list[str]
-    targets: list[int]
-    vectors: torch.Tensor | None = None
-    provenance: ImageProvenance | None = None
-    unmatched: Counter[str] = field(default_factory=Counter)
-    unreadable: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def read_labelled(
@@ -94,112 +65,9 @@ def read_labelled(
     return found
 
 
-def explain_unmatched(
-    found: LabelledImages, labels: Sequence[ClassLabel], most: int | None = None
-) -> list[str]:
-    """A line for each label that means no class, the most frequent first.
-
-    Args:
-        found: its ``unmatched``.
-        labels: the classes, to suggest one that may be meant.
-        most: lines.
-
-    """
-    index, lines = ClassIndex(labels), []
-    for label, number in found.unmatched.most_common(most):
-        hint = index.hint(label) if label else None
-        name = f"{label!r:.80}" if label else "no label"
-        more = f", {hint}" if hint else ""
-        lines.append(f"{name}{more} ({_images(number)})")
-    return lines
-
-
-def encode_labelled(
-    data: LabelledImages, encoder: Encoder, progress: Progress = ignore
-) -> LabelledImages:
-    """The same with a vector for each image; those that cannot be read go to ``unreadable``.
-
-    Raises:
-        InputError: the vectors are another encoder's, or no image can be read.
-
-    """
-    if data.provenance is not None:
-        data.provenance.check_encoder(encoder)
-        return data
-    paths, targets, unreadable = list[str](), list[int](), list(data.unreadable)
-    vectors = torch.empty(len(data.paths), encoder.dim)
-    with closing(encode_sources(data.paths, encoder)) as images:
-        for number, image in enumerate(images):
-            if image.vector is None:
-                unreadable.append((data.paths[number], str(image.error)))
-            else:
-                vectors[len(paths)] = image.vector
-                paths.append(data.paths[number])
-                targets.append(data.targets[number])
-            progress(number + 1, len(data.paths))
-    if not paths:
-        path, error = unreadable[0]
-        raise InputError(f"no image could be read; the first was {path}: {error}")
-    return replace(
-        data, paths=paths, targets=targets, vectors=vectors[: len(paths)], unreadable=unreadable
-    )
-
-
-class _Matcher:
-    """Collects images with their classes, each once."""
-
-    def __init__(self, index: ClassIndex) -> None:
-        self.found = LabelledImages([], [])
-        self.repeated = 0
-        self._find = cache(index.find)
-        self._labels: dict[tuple[str, str], str] = {}
-        self._identity = _identity()
-
-    def add(self, path: str, label: str) -> bool:
-        """Whether the image is one more that has a class."""
-        identity = self._identity(path)
-        if (before := self._labels.get(identity)) is not None:
-            if before != label:
-                raise InputError(f"{path} has two labels, {before!r:.80} and {label!r:.80}")
-            self.repeated += 1
-            return False
-        self._labels[identity] = label
-        number = self._find(label) if label else None
-        if number is None:
-            self.found.unmatched[label] += 1
-            return False
-        self.found.paths.append(path)
-        self.found.targets.append(number)
-        return True
-
-    def done(self) -> LabelledImages:
-        """What was found, with a note on images that came several times."""
-        if self.repeated:
-            repeated = _images(self.repeated, "repeated ")
-            self.found.notes.append(f"{repeated} left out: each counts once")
-        return self.found
-
-
-def _identity() -> Callable[[str], tuple[str, str]]:
-    """A function from a path to a folder and a name that other ways to the same file share.
-
-    Links to folders are followed, links to files are not: in some stores equal files are one.
-    """
-    real = cache(os.path.realpath)
-
-    def identify(path: str) -> tuple[str, str]:
-        folder, name = os.path.split(path)
-        try:
-            return real(folder), name
-        except ValueError:  # no name that a folder can have
-            return folder, name
-
-    return identify
-
-
 def _from_folder(root: Path, index: ClassIndex) -> LabelledImages:
     folders, loose = _list_folder(root)
-    matcher, empty = _Matcher(index), list[str]()
+    matcher, empty = ImageMatcher(index), list[str]()
     for name in folders:
         try:
             paths = find_images([root / name])
@@ -214,7 +82,9 @@ def _from_folder(root: Path, index: ClassIndex) -> LabelledImages:
         raise InputError(f"{root}: none of its {len(folders)} folders holds an image")
     found = matcher.done()
     if loose:
-        found.notes.append(f"{_images(loose)} in {root} itself, in no class folder: left out")
+        found.notes.append(
+            f"{images_in_words(loose)} in {root} itself, in no class folder: left out"
+        )
     if empty:
         names = ", ".join(f"{name!r:.80}" for name in empty[:_SHOWN])
         more = f" and {len(empty) - _SHOWN:,} more" * (len(empty) > _SHOWN)
@@ -240,13 +110,9 @@ def _list_folder(root: Path) -> tuple[list[str], int]:
         )
     raise InputError(
         f"{root}: an ImageFolder has a folder for each class; this has none"
-        + (f", but {_images(loose)}" if loose else "")
+        + (f", but {images_in_words(loose)}" if loose else "")
         + " (a CSV of path and label works too)"
     )
-
-
-def _images(number: int, kind: str = "") -> str:
-    return f"{number:,} {kind}image{'s' * (number != 1)}"
 
 
 def _from_csv(file: Path, index: ClassIndex) -> LabelledImages:
@@ -255,7 +121,7 @@ def _from_csv(file: Path, index: ClassIndex) -> LabelledImages:
             f"{file} is an image; labelled images are a folder with a folder for each class, or a "
             "CSV of path and label"
         )
-    matcher = _Matcher(index)
+    matcher = ImageMatcher(index)
     folder = os.fspath(file.parent)
     for path, label in _csv_rows(file):
         matcher.add(os.path.join(folder, path), label)  # noqa: PTH118 (ten times faster)
@@ -294,7 +160,7 @@ def _from_embeddings(
     labels = [label_of(path) for path in paths]
     if label_file is not None and paths and not any(labels):
         raise InputError(f"{label_file} names no image of {directory}, such as {paths[0]!r:.200}")
-    matcher = _Matcher(index)
+    matcher = ImageMatcher(index)
     rows = [row for row, pair in enumerate(zip(paths, labels, strict=True)) if matcher.add(*pair)]
     vectors = torch.cat([shard.vectors for shard in shards])
     return replace(
@@ -310,7 +176,7 @@ def _from_embeddings(
 
 def _given_label(file: Path) -> Callable[[str], str]:
     """The label that a CSV gives to a path; empty where it does not."""
-    identify, there, written = _identity(), dict[tuple[str, str], str](), dict[str, str]()
+    identify, there, written = file_identity(), dict[tuple[str, str], str](), dict[str, str]()
     folder = os.fspath(file.parent)
     for path, label in _csv_rows(file):
         identity = identify(os.path.join(folder, path))  # noqa: PTH118

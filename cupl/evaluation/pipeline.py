@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from cupl.bank.labels import ClassLabel
@@ -24,18 +22,19 @@ from cupl.evaluation.ablation import (
     accuracy_curve,
     misleading_prompts,
     question_effects,
-    widest_losses,
+    widest_drops,
 )
+from cupl.evaluation.bootstrap import Statistic, intervals
+from cupl.evaluation.calibration_error import measure_calibration
 from cupl.evaluation.candidates import Candidate, CandidateKind, with_templates
-from cupl.evaluation.dataset import LabelledImages
-from cupl.evaluation.metrics import (
+from cupl.evaluation.labelled import LabelledImages
+from cupl.evaluation.ranking import (
+    Booleans,
     Floats,
     ImageRanks,
-    calibrate,
+    Integers,
     class_accuracies,
     confusions,
-    intervals,
-    mcnemar,
     rank_images,
 )
 from cupl.evaluation.schema import (
@@ -47,22 +46,27 @@ from cupl.evaluation.schema import (
     Interval,
     UnreadableImage,
 )
+from cupl.evaluation.significance import holm, paired_test
 from cupl.io.version import cupl_version
 from cupl.progress import Progress, ignore
+
+FEWEST_FOR_TOP5 = 6
+"""Classes; of five the true one is always among the best five."""
 
 
 @dataclass(frozen=True, eq=False)
 class JudgedCandidate:
-    """A bank or a control with all that was found out about it, raw.
+    """A bank or a control, and what it says about every image.
 
     Attributes:
         name: of the bank or control.
         kind: which of the two it is.
-        banks: the prompts with the templates among them; of several seeds several.
-        vectors: class vectors of the first seed.
-        runs: what each seed says.
-        calibration: of the first seed.
+        banks: the prompts with the templates among them; of several draws several.
+        vectors: class vectors of the first draw.
+        runs: what each draw says.
+        calibration: of the first draw.
         calibrated: its probabilities at the fitted temperature, float64 ``[images]``.
+        uncalibrated: why there is no calibration.
 
     """
 
@@ -71,23 +75,19 @@ class JudgedCandidate:
     banks: list[PromptBank]
     vectors: ClassVectors
     runs: list[ImageRanks]
-    calibration: Calibration | None = None
-    calibrated: Floats | None = None
+    calibration: Calibration | None
+    calibrated: Floats | None
+    uncalibrated: str | None
 
     @property
-    def right(self) -> Floats:
-        """Share of the seeds that have each image right."""
-        return _mean([run.right for run in self.runs])
+    def correct(self) -> Booleans:
+        """Which images each draw has right, ``[draws, images]``."""
+        return np.stack([run.correct for run in self.runs])
 
     @property
-    def right_in_five(self) -> Floats:
-        """Share of the seeds that have the true class of each image among their five best."""
-        return _mean([run.ranks <= 5 for run in self.runs])
-
-
-def _mean(rows: Sequence[npt.NDArray[Any]]) -> Floats:
-    mean: Floats = np.stack(rows).mean(axis=0, dtype=np.float64)
-    return mean
+    def in_five(self) -> Booleans:
+        """For which images the true class is among each draw's five best, ``[draws, images]``."""
+        return np.stack([run.ranks <= 5 for run in self.runs])
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ class EvaluationRun:
     bank: PromptBank
 
 
-def evaluate(
+def judge_candidates(
     data: LabelledImages,
     candidates: Sequence[Candidate],
     encoder: Encoder,
@@ -120,7 +120,7 @@ def evaluate(
     """Judge banks and controls on labelled images.
 
     Args:
-        data: encoded images; see :func:`~cupl.evaluation.dataset.encode_labelled`. Their targets
+        data: encoded images; see :func:`~cupl.evaluation.labelled.encode_labelled`. Their targets
             count in the classes of the first bank.
         candidates: see :func:`~cupl.evaluation.candidates.make_candidates`.
         encoder: embeds the prompts, none that is cached.
@@ -137,7 +137,7 @@ def evaluate(
     labels = [entry.label for entry in candidates[0].banks[0]]
     images, targets = unit(data.vectors), torch.tensor(data.targets)
 
-    everything = sum(bank.size for candidate in candidates for bank in candidate.banks)
+    everything = count_prompts(candidates)
     done = 0
 
     def encode(bank: PromptBank, templates: Sequence[str]) -> ClassVectors:
@@ -150,12 +150,12 @@ def evaluate(
         progress(done, everything)
         return vectors
 
-    entries = [_entry(candidate, encode, images, targets) for candidate in candidates]
-    contenders = _contenders(entries, data, labels)
-    reference = next((one for one in contenders if one.kind == "control"), None)
+    entries = [_judged(candidate, encode, images, targets) for candidate in candidates]
+    results = _results(entries, targets.numpy(), labels)
+    reference = next((one for one in results if one.kind == "control"), None)
     analyses = [
-        _analysis(entry, contender, reference, images, targets, encoder, text_cache)
-        for entry, contender in zip(entries, contenders, strict=True)
+        _analysis(entry, result, reference, images, targets, encoder, text_cache)
+        for entry, result in zip(entries, results, strict=True)
         if entry.kind == "bank"
     ]
     evaluation = Evaluation(
@@ -167,85 +167,120 @@ def evaluate(
         classes=len(labels),
         classes_with_images=len(set(data.targets)),
         reference=reference.name if reference else None,
-        contenders=contenders,
+        candidates=results,
         analyses=analyses,
     )
     return EvaluationRun(evaluation, entries, data, candidates[0].banks[0])
 
 
-def _entry(
+def count_prompts(candidates: Sequence[Candidate]) -> int:
+    """Prompts of all candidates, without templates."""
+    return sum(bank.size for candidate in candidates for bank in candidate.banks)
+
+
+def _judged(
     candidate: Candidate,
     encode: Callable[[PromptBank, Sequence[str]], ClassVectors],
     images: torch.Tensor,
     targets: torch.Tensor,
 ) -> JudgedCandidate:
-    runs, first, calibration = [], None, None
+    runs, first = list[ImageRanks](), None
+    calibration, calibrated, uncalibrated = None, None, None
     for bank in candidate.banks:
         vectors = encode(bank, candidate.templates)
         scores = images @ vectors.matrix.T
         runs.append(rank_images(scores, targets, vectors.provenance))
         if first is None:
             first = vectors
-            calibration = calibrate(scores, targets, vectors.provenance, runs[0])
+            try:
+                calibration, calibrated = measure_calibration(
+                    scores, targets, vectors.provenance, runs[0]
+                )
+            except InputError as error:
+                uncalibrated = str(error)
     assert first is not None  # noqa: S101 (there is one bank at least)
-    found, calibrated = calibration or (None, None)
     whole = [with_templates(bank, candidate.templates) for bank in candidate.banks]
-    return JudgedCandidate(candidate.name, candidate.kind, whole, first, runs, found, calibrated)
+    return JudgedCandidate(
+        candidate.name, candidate.kind, whole, first, runs, calibration, calibrated, uncalibrated
+    )
 
 
-def _contenders(
-    entries: list[JudgedCandidate], data: LabelledImages, labels: list[ClassLabel]
+def _results(
+    entries: list[JudgedCandidate], targets: Integers, labels: list[ClassLabel]
 ) -> list[CandidateResult]:
-    targets = np.asarray(data.targets)
-    right = np.stack([entry.right for entry in entries])
-    reference = next((i for i, entry in enumerate(entries) if entry.kind == "control"), None)
-    against = right - (right[reference] if reference is not None else 0)
-    rows = np.concatenate([right, [entry.right_in_five for entry in entries], right, against])
-    number = len(entries)
-    wide = [False] * number * 2 + [True] * number + [False] * number
-    found = intervals(rows, targets, wide)
-    contenders = []
-    for i, entry in enumerate(entries):
-        comparison = None
-        if reference is not None and i != reference:
-            won, lost, p = mcnemar(entry.runs[0].right, entries[reference].runs[0].right)
-            comparison = Comparison(
-                to=entries[reference].name, difference=found[3 * number + i], won=won, lost=lost,
-                p=p,
-            )  # fmt: skip
-        contenders.append(
-            _contender(entry, found[i : 3 * number : number], comparison, targets, labels)
-        )
-    return contenders
+    statistics = [Statistic(entry.correct) for entry in entries]
+    statistics += [Statistic(entry.correct, per_class=True) for entry in entries]
+    if len(labels) >= FEWEST_FOR_TOP5:
+        statistics += [Statistic(entry.in_five) for entry in entries]
+    alone, number = len(statistics), len(entries)
+    controls = [entry for entry in entries if entry.kind == "control"]
+    pairs = [(entry, control) for entry in entries if entry.kind == "bank" for control in controls]
+    tested = len(pairs)
+    pairs += [(control, controls[0]) for control in controls[1:]]
+    statistics += [Statistic(one.correct, other.correct) for one, other in pairs]
+    figures = intervals(statistics, targets)
+    comparisons = _comparisons(pairs, figures[alone:], tested)
+    return [
+        _result(entry, figures[i:alone:number], comparisons.get(entry.name, []), targets,
+            labels)
+        for i, entry in enumerate(entries)
+    ]  # fmt: skip
 
 
-def _contender(
+def _comparisons(
+    pairs: Sequence[tuple[JudgedCandidate, JudgedCandidate]],
+    differences: Sequence[Interval],
+    tested: int,
+) -> dict[str, list[Comparison]]:
+    """By the name of the first of each pair.
+
+    Corrected are the p of all banks against all controls together, the first ``tested`` pairs: what
+    is said of any of the banks is one statement of the evaluation. Each further bank makes every
+    single one a little harder to show.
+    """
+    tests = [paired_test(one.correct, other.correct) for one, other in pairs]
+    corrected = [*holm([test.p for test in tests[:tested]]), *[None] * (len(pairs) - tested)]
+    found: dict[str, list[Comparison]] = {}
+    for (one, other), difference, test, p_holm in zip(
+        pairs, differences, tests, corrected, strict=True
+    ):
+        comparison = Comparison(
+            to=other.name, difference=difference, won=test.won, lost=test.lost, p=test.p,
+            p_holm=p_holm,
+        )  # fmt: skip
+        found.setdefault(one.name, []).append(comparison)
+    return found
+
+
+def _result(
     entry: JudgedCandidate,
-    found: list[Interval],
-    comparison: Comparison | None,
-    targets: npt.NDArray[np.int64],
+    figures: list[Interval],
+    comparisons: list[Comparison],
+    targets: Integers,
     labels: list[ClassLabel],
 ) -> CandidateResult:
-    top1, top5, per_class = found
+    top1, per_class, *top5 = figures
     return CandidateResult(
         name=entry.name,
         kind=entry.kind,
         seeds=len(entry.runs),
         prompts=sum(bank.size for bank in entry.banks) / len(entry.banks) / len(labels),
         top1=top1,
-        top5=top5,
+        top5=top5[0] if top5 else None,
         per_class=per_class,
-        top1_of_seeds=[float(run.right.mean()) for run in entry.runs],
-        comparison=comparison,
+        top1_of_seeds=[float(run.correct.mean()) for run in entry.runs],
+        comparison=comparisons[0] if comparisons else None,
         calibration=entry.calibration,
         confusions=confusions(entry.runs[0], targets, labels),
-        classes=class_accuracies(entry.right, targets, labels),
+        classes=class_accuracies(entry.correct.mean(axis=0), targets, labels),
+        comparisons=comparisons if entry.kind == "bank" else [],
+        uncalibrated=entry.uncalibrated,
     )
 
 
 def _analysis(
     entry: JudgedCandidate,
-    contender: CandidateResult,
+    result: CandidateResult,
     reference: CandidateResult | None,
     images: torch.Tensor,
     targets: torch.Tensor,
@@ -257,8 +292,8 @@ def _analysis(
     described = Described(bank, prompts, images, targets, entry.vectors.provenance)
     return Analysis(
         bank=entry.name,
-        questions=question_effects(described, entry.runs[0].right),
-        curve=accuracy_curve(described, entry.runs[0].right),
-        pulls=misleading_prompts(described, entry.runs[0]),
-        losses=widest_losses(contender.classes, reference.classes) if reference else [],
+        questions=question_effects(described, entry.runs[0].correct),
+        curve=accuracy_curve(described, entry.runs[0].correct),
+        misleading=misleading_prompts(described, entry.runs[0]),
+        drops=widest_drops(result.classes, reference.classes) if reference else [],
     )

@@ -1,18 +1,40 @@
-"""What an evaluation finds, as it stands in ``evaluation.json``."""
+"""What an evaluation finds, as it stands in ``evaluation.json``.
+
+In that file keys are only ever added, at the end of what they belong to. What a file of an earlier
+version does not have is None or empty here, and is not written again. Three keys of the file have
+another name here: ``contenders`` is ``candidates``, ``pulls`` is ``misleading``, ``losses`` is
+``drops``.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+LEVEL = 0.05
+"""A p below it is no chance; see :attr:`Comparison.outcome`."""
+Outcome = Literal["better", "worse", "open"]
 
 
 class _Result(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
+
+
+def _added(default: Any) -> Any:
+    """A key that earlier versions did not write; left out of the file where it says nothing."""
+    return Field(default=default, exclude_if=lambda value: value is None or value == [])
+
+
+def _named_in_the_file(key: str, name: str) -> Any:
+    return Field(validation_alias=AliasChoices(key, name), serialization_alias=key)
 
 
 class Interval(_Result):
-    """A figure and its 95 % bootstrap interval over the images."""
+    """A figure and its 95 % bootstrap interval over the images, and the draws where there are some.
+
+    See :func:`cupl.evaluation.bootstrap.intervals`.
+    """
 
     value: float
     low: float
@@ -20,16 +42,31 @@ class Interval(_Result):
 
 
 class Comparison(_Result):
-    """A contender less another, on the same images: the paired difference of top-1 accuracy."""
+    """A candidate less another, on the same images: the paired difference of top-1 accuracy."""
 
     to: str
+    """Name of the other."""
     difference: Interval
     won: int
-    """Images that only this one has right; of several seeds the first."""
+    """Images that this one has right in a larger share of its draws than the other in its own."""
     lost: int
-    """Images that only the other has right."""
+    """Images that the other has right in a larger share of its draws."""
     p: float
-    """Of McNemar's exact test: how likely so uneven a split is where neither is better."""
+    """See :func:`cupl.evaluation.significance.paired_test`; where neither was drawn at random, of
+    McNemar's exact test."""
+    p_holm: float | None = _added(None)
+    """p corrected by Holm's method: of a bank against a control for all such pairs of the
+    evaluation, of a question for all of the bank's. None between two controls."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """``open`` unless the interval leaves out zero and the corrected p is below 5 %."""
+        p = self.p if self.p_holm is None else self.p_holm
+        if p < LEVEL and self.difference.low > 0:
+            return "better"
+        if p < LEVEL and self.difference.high < 0:
+            return "worse"
+        return "open"
 
 
 class CalibrationBin(_Result):
@@ -75,15 +112,17 @@ class ClassAccuracy(_Result):
 
 
 class CandidateResult(_Result):
-    """A bank or a control, and how well it classifies. Figures of several seeds are means."""
+    """A bank or a control, and how well it classifies. Figures of several draws are means."""
 
     name: str
     kind: Literal["bank", "control"]
     seeds: int
+    """How often it was drawn at random; 1 for what was not."""
     prompts: float
     """Mean number of prompts per class."""
     top1: Interval
-    top5: Interval
+    top5: Interval | None
+    """None where there are fewer than six classes, of which five say nothing."""
     per_class: Interval
     """Mean over the classes of the top-1 accuracy on each.
 
@@ -91,14 +130,25 @@ class CandidateResult(_Result):
     others of the class would differ.
     """
     top1_of_seeds: list[float]
+    """Top-1 accuracy of each draw."""
     comparison: Comparison | None
     """With the first control; None for itself, or where there is no control."""
     calibration: Calibration | None
-    """Of the first seed; None where there are too few images to fit and to measure."""
+    """Of the first draw; None where no temperature could be fitted."""
     confusions: list[Confusion]
-    """The most frequent ones of the first seed, most first."""
+    """The most frequent ones of the first draw, most first."""
     classes: list[ClassAccuracy]
     """Of the classes that have images, in the order of the bank."""
+    comparisons: list[Comparison] = _added([])
+    """Of a bank: with every control, in their order."""
+    uncalibrated: str | None = _added(None)
+    """Why no temperature could be fitted."""
+
+    @property
+    def against(self) -> list[Comparison]:
+        """With every control that it was compared with; of a control, with the first."""
+        first = [] if self.comparison is None else [self.comparison]
+        return self.comparisons or first
 
 
 class QuestionEffect(_Result):
@@ -147,15 +197,17 @@ class ClassDrop(_Result):
 
 
 class Analysis(_Result):
-    """What in a bank did it."""
+    """Which questions, prompts and classes make a bank better or worse."""
 
     bank: str
     questions: list[QuestionEffect]
     """Most helpful first, of the 20 with the most prompts; empty where the bank has one only."""
     curve: list[CurvePoint]
-    pulls: list[MisleadingPrompt]
-    losses: list[ClassDrop]
-    """Widest loss first."""
+    """By the number of prompts, the smallest first."""
+    misleading: list[MisleadingPrompt] = _named_in_the_file("pulls", "misleading")
+    """The most images first."""
+    drops: list[ClassDrop] = _named_in_the_file("losses", "drops")
+    """The widest first."""
 
 
 class UnreadableImage(_Result):
@@ -166,7 +218,10 @@ class UnreadableImage(_Result):
 
 
 class Evaluation(_Result):
-    """Everything; the raw predictions stand in ``predictions.csv``."""
+    """Banks and controls on the same labelled images, and what can be said of the banks.
+
+    The raw predictions stand in ``predictions.csv``.
+    """
 
     format: Literal["cupl-evaluation/1"] = "cupl-evaluation/1"
     cupl: str
@@ -180,17 +235,17 @@ class Evaluation(_Result):
     classes_with_images: int
     reference: str | None
     """Name of the first control."""
-    contenders: list[CandidateResult]
+    candidates: list[CandidateResult] = _named_in_the_file("contenders", "candidates")
     """Banks, then controls, each in the order given."""
     analyses: list[Analysis]
     """One for each bank."""
 
     @property
     def banks(self) -> list[CandidateResult]:
-        """The contenders that are banks."""
-        return [one for one in self.contenders if one.kind == "bank"]
+        """The candidates that are banks."""
+        return [one for one in self.candidates if one.kind == "bank"]
 
     @property
     def control(self) -> CandidateResult | None:
         """The first control, that ``reference`` names."""
-        return next((one for one in self.contenders if one.name == self.reference), None)
+        return next((one for one in self.candidates if one.name == self.reference), None)

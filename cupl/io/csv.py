@@ -1,15 +1,54 @@
-"""Reading the rows of a CSV file that a person wrote."""
+"""Reading and writing CSV files, safe to open in a spreadsheet.
+
+A spreadsheet runs a cell that begins with one of ``= + - @``, a tab or a line break as a formula,
+and class names, paths and prompts come from others. Every CSV file that cupl writes has an
+apostrophe in front of such a text (not of a number), and :func:`read_rows` takes it off again. A
+text that itself is an apostrophe before such a sign gets another one, so that all come back as
+they were.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from cupl.errors import InputError
 from cupl.io.text import read_text
+
+Cell = str | int | float | None
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+def csv_lines(rows: Iterable[Sequence[Cell]], end: str = "\n") -> Iterator[str]:
+    """Rows as lines of a CSV file, each made when it is asked for.
+
+    Args:
+        rows: the header is one of them.
+        end: of a line.
+
+    """
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer)  # its CR LF makes it quote a text with either
+    for row in rows:
+        writer.writerow([_guarded(cell) if isinstance(cell, str) else cell for cell in row])
+        yield buffer.getvalue().removesuffix("\r\n") + end
+        buffer.seek(0)
+        buffer.truncate()
+
+
+def _guarded(text: str) -> str:
+    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+        return f"'{text}"
+    return text
+
+
+def _unguarded(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def read_rows(
@@ -39,6 +78,10 @@ def read_rows(
             raise InputError(f"{file}: line 1: {why}")
         rows.fieldnames = columns
         for row in rows:
-            yield f"{file}: line {rows.line_num}", row
+            cells = {
+                name: _unguarded(cell) if isinstance(cell, str) else cell
+                for name, cell in row.items()
+            }
+            yield f"{file}: line {rows.line_num}", cells
     except csv.Error as error:
         raise InputError(f"{file}: line {rows.line_num}: not valid CSV ({error})") from error

@@ -54,7 +54,7 @@ class Card:
     """Why there is no photo, or no prediction."""
     truth: str | None
     """None where it is not known."""
-    right: bool
+    correct: bool
     said: str | None
     """What the bars do not say: that there is no label, or that there are several."""
     bars: tuple[Bar, ...]
@@ -65,13 +65,15 @@ def card(
     number: int,
     prediction: Prediction,
     truth: str | None = None,
+    name: str | None = None,
 ) -> Card:
     """What is shown of an image; reads it.
 
     Args:
-        number: counted from 1; stands for the name of an image that has no path.
+        number: counted from 1; stands for the name of an image that has neither path nor name.
         prediction: its classes or its error, and the prompts that decided, where it has them.
         truth: its class, as ``str`` of its label.
+        name: of an image that has no path.
 
     """
     photo, path, problem = None, prediction.path, prediction.error
@@ -82,22 +84,28 @@ def card(
             problem = f"The photo cannot be shown: {error}."
     bars = tuple(Bar(score, _label(score) == truth) for score in prediction.top)
     return Card(
-        name="/".join(PurePath(path).parts[-2:]) if path is not None else f"image {number}",
+        name=short_path(path) if path is not None else name or f"image {number}",
         photo=photo,
         problem=problem,
         truth=truth,
-        right=bool(bars) and bars[0].true and prediction.rejected is None,
-        said=_said(prediction),
+        correct=bool(bars) and bars[0].true and prediction.rejected is None,
+        said=labels_in_words(prediction),
         bars=bars,
         sides=tuple(_sides(prediction.explanation)) if prediction.explanation else (),
     )
+
+
+def short_path(path: str) -> str:
+    """The name of an image and that of its folder."""
+    return "/".join(PurePath(path).parts[-2:])
 
 
 def _label(score: Score) -> str:
     return str(ClassLabel(score.label, score.id))
 
 
-def _said(prediction: Prediction) -> str | None:
+def labels_in_words(prediction: Prediction) -> str | None:
+    """What the bars do not say: that there is no label, and why, or that there are several."""
     if prediction.rejected is not None:
         return f"No label: {prediction.rejected}"
     if prediction.labels:

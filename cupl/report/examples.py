@@ -17,3 +17,5 @@ class Example:
     """With the path, and the explanation."""
     truth: str
     """Its class, as ``str`` of a class label: name, and id if it has one."""
+    name: str | None = None
+    """What an image is called that has no path."""

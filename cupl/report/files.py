@@ -10,12 +10,18 @@ from cupl.classification.prediction import Prediction
 from cupl.errors import InputError
 from cupl.evaluation.schema import Evaluation
 from cupl.io.atomic import write_atomically
-from cupl.report import figures
 from cupl.report.examples import Example
-from cupl.report.figures import DARK, Drawing
+from cupl.report.figures.accuracy import accuracy_figure
+from cupl.report.figures.calibration import calibration_figure
+from cupl.report.figures.confusions import confusion_figure
+from cupl.report.figures.drawing import DARK, Drawing
+from cupl.report.figures.prompts import prompts_figure
 from cupl.report.page import Figure, predictions_page, report_page
 from cupl.report.photos import data_uri
-from cupl.report.sheets import classes_sheet, summary_sheet
+from cupl.report.sheets import classes_sheet, comparisons_sheet, summary_sheet
+
+MOST_MATRICES = 4
+"""Banks that get a confusion matrix."""
 
 
 def write_report(
@@ -50,6 +56,7 @@ def write_report(
         "evaluation.json": _json(evaluation),
         "summary.csv": summary_sheet(evaluation),
         "classes.csv": classes_sheet(evaluation),
+        "comparisons.csv": comparisons_sheet(evaluation),
     }
     paths = [Path(directory) / name for name in files]
     for path, data in zip(paths, files.values(), strict=True):
@@ -63,12 +70,12 @@ def write_report(
 
 def _drawings(evaluation: Evaluation) -> list[Drawing]:
     drawn = [
-        figures.accuracy(evaluation),
-        figures.prompts(evaluation),
-        figures.reliability(evaluation),
+        accuracy_figure(evaluation),
+        prompts_figure(evaluation),
+        calibration_figure(evaluation),
         *(
-            figures.confusion(bank, f"confusions-{number}")
-            for number, bank in enumerate(evaluation.banks[: figures.MOST_MATRICES], 1)
+            confusion_figure(bank, f"confusions-{number}")
+            for number, bank in enumerate(evaluation.banks[:MOST_MATRICES], 1)
         ),
     ]
     return [drawing for drawing in drawn if drawing is not None]

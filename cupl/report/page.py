@@ -13,8 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from cupl.classification.prediction import Prediction
+from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.schema import ClassAccuracy, Evaluation
-from cupl.evaluation.text import chance, percent, points, short, verdicts
+from cupl.evaluation.verdict import explain_uncalibrated, verdicts
 from cupl.report.cards import card
 from cupl.report.examples import Example
 
@@ -35,7 +36,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class ClassRow:
-    """A class, and its accuracy with each contender that has it."""
+    """A class, and its accuracy with each candidate that has it."""
 
     name: str
     id: str | None
@@ -55,7 +56,7 @@ def report_page(
 
     """
     cards = [
-        card(number, one.prediction, one.truth)
+        card(number, one.prediction, one.truth, one.name)
         for number, one in enumerate(examples[:MOST_IMAGES], 1)
     ]
     return _page(
@@ -64,23 +65,26 @@ def report_page(
         evaluation=evaluation,
         banks=evaluation.banks,
         verdicts=verdicts(evaluation),
+        with_top5=any(one.top5 for one in evaluation.candidates),
+        compared=[(bank.name, one) for bank in evaluation.banks for one in bank.against],
         figures=figures,
+        uncalibrated=explain_uncalibrated(evaluation),
         class_rows=_class_rows(evaluation),
-        wrong=[one for one in cards if one.bars and not one.right],
-        right=[one for one in cards if one.right],
+        wrong=[one for one in cards if one.bars and not one.correct],
+        correct=[one for one in cards if one.correct],
         unread=[one for one in cards if not one.bars],
         left_out=len(examples) - len(cards),
     )
 
 
 def _class_rows(evaluation: Evaluation) -> list[ClassRow]:
-    """One for each class that has images, in the order of the first contender that has it."""
+    """One for each class that has images, in the order of the first candidate that has it."""
     first: dict[tuple[str, str | None], ClassAccuracy] = {}
     columns: list[dict[tuple[str, str | None], float]] = []
-    for contender in evaluation.contenders:
-        for one in contender.classes:
+    for candidate in evaluation.candidates:
+        for one in candidate.classes:
             first.setdefault((one.name, one.id), one)
-        columns.append({(one.name, one.id): one.accuracy for one in contender.classes})
+        columns.append({(one.name, one.id): one.accuracy for one in candidate.classes})
     return [
         ClassRow(one.name, one.id, one.images, tuple(column.get(key) for column in columns))
         for key, one in first.items()

@@ -1,12 +1,10 @@
-"""An evaluation on disk: the report, the raw predictions, calibrated class vectors."""
+"""What an evaluation leaves on disk: the report, the raw predictions, calibrated class vectors."""
 
 from __future__ import annotations
 
-import csv
 import io
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,12 +12,11 @@ from cupl.classification.classifier import ZeroShotClassifier
 from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.evaluation.metrics import FEWEST_TO_CALIBRATE, halves
 from cupl.evaluation.pipeline import EvaluationRun
+from cupl.evaluation.records import PREDICTION_COLUMNS, prediction_records
 from cupl.io.atomic import open_atomically
-
-if TYPE_CHECKING:
-    from cupl.report.examples import Example
+from cupl.report.examples import Example
+from cupl.report.sheets import sheet_lines
 
 _EXAMPLES = 12
 """Wrong and right images in the gallery, of each."""
@@ -27,12 +24,12 @@ _TOP, _PROMPTS = 5, 3
 
 
 def write_evaluation(
-    outcome: EvaluationRun, encoder: Encoder, directory: Path, *, text_cache: TextCache = None
+    run: EvaluationRun, encoder: Encoder, directory: Path, text_cache: TextCache = None
 ) -> None:
     """Write ``report.html``, figures, numbers and ``predictions.csv`` into a directory.
 
     Args:
-        outcome: what was found out.
+        run: what was found out.
         encoder: that of the evaluation.
         directory: made where it is missing.
         text_cache: that of the evaluation.
@@ -43,92 +40,48 @@ def write_evaluation(
     """
     from cupl.report.files import write_report  # matplotlib takes half a second
 
-    write_report(outcome.evaluation, examples(outcome, encoder, text_cache), directory)
-    _write_predictions(outcome, directory / "predictions.csv")
+    write_report(run.evaluation, choose_examples(run, encoder, text_cache), directory)
+    with open_atomically(directory / "predictions.csv") as binary:
+        text = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
+        text.writelines(sheet_lines(prediction_records(run), PREDICTION_COLUMNS, "\r\n"))
+        text.flush()
+        text.detach()
 
 
-def save_calibrated(outcome: EvaluationRun, path: Path) -> float:
+def save_calibrated(run: EvaluationRun, path: Path) -> float:
     """Save the first bank's class vectors with its temperature, and return that.
 
     Raises:
-        InputError: there were too few images to fit one, or the file cannot be written.
+        InputError: none could be fitted, or the file cannot be written.
 
     """
-    entry = outcome.entries[0]
+    entry = run.entries[0]
     if entry.calibration is None:
-        raise InputError(f"too few images to fit a temperature: {FEWEST_TO_CALIBRATE} are needed")
+        raise InputError(f"{entry.name!r:.100} has no temperature: {entry.uncalibrated}")
     temperature = entry.calibration.temperature
     entry.vectors.with_temperature(temperature).save(path)
     return temperature
 
 
-def examples(
-    outcome: EvaluationRun, encoder: Encoder, text_cache: TextCache = None
+def choose_examples(
+    run: EvaluationRun, encoder: Encoder, text_cache: TextCache = None
 ) -> list[Example]:
     """Images that the first bank has wrong, the surest first, and some that it has right."""
-    entry, data = outcome.entries[0], outcome.data
-    run = entry.runs[0]
-    wrong = np.flatnonzero(run.ranks != 1)
-    wrong = wrong[np.argsort(-run.confidence[wrong], kind="stable")][:_EXAMPLES]
-    right = np.random.default_rng(0).permutation(np.flatnonzero(run.ranks == 1))[:_EXAMPLES]
+    entry, data = run.entries[0], run.data
+    ranked = entry.runs[0]
+    wrong = np.flatnonzero(~ranked.correct)
+    wrong = wrong[np.argsort(-ranked.confidence[wrong], kind="stable")][:_EXAMPLES]
+    right = np.random.default_rng(0).permutation(np.flatnonzero(ranked.correct))[:_EXAMPLES]
     chosen = [*wrong.tolist(), *sorted(right.tolist())]
     if not chosen or data.vectors is None:
         return []
-    from cupl.report.examples import Example
-
-    classifier = ZeroShotClassifier(
-        entry.vectors, encoder, bank=outcome.bank, text_cache=text_cache
-    )
-    labels = _labels(outcome)
+    classifier = ZeroShotClassifier(entry.vectors, encoder, bank=run.bank, text_cache=text_cache)
     predictions = classifier.predict_vectors(data.vectors[chosen], _TOP, explain=_PROMPTS)
     return [
-        Example(replace(one, path=data.paths[i]), labels[data.targets[i]])
+        Example(
+            replace(one, path=data.paths[i] if data.has_files else None),
+            str(run.bank.classes[data.targets[i]].label),
+            data.paths[i],
+        )
         for i, one in zip(chosen, predictions, strict=True)
     ]
-
-
-def _write_predictions(outcome: EvaluationRun, file: Path) -> None:
-    """A row for each image, contender and draw: all that the figures are made of."""
-    fitted, labels = halves(len(outcome.data.targets)), _labels(outcome)
-    truths = [labels[number] for number in outcome.data.targets]
-    columns = (
-        "path", "label", "contender", "draw", "predicted", "rank", "probability", "calibrated",
-        "part",
-    )  # fmt: skip
-    with open_atomically(file) as binary:
-        text = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
-        rows = csv.writer(text)
-        rows.writerow(columns)
-        for entry in outcome.entries:
-            for draw, run in enumerate(entry.runs):
-                calibrated = entry.calibrated if draw == 0 else None
-                rows.writerows(
-                    (
-                        path,
-                        target,
-                        entry.name,
-                        draw,
-                        predicted,
-                        rank,
-                        repr(confidence),
-                        "" if calibrated is None else repr(float(calibrated[image])),
-                        "" if calibrated is None else ("fit" if fitted[image] else "measure"),
-                    )
-                    for image, (path, target, predicted, rank, confidence) in enumerate(
-                        zip(
-                            outcome.data.paths,
-                            truths,
-                            [labels[number] for number in run.predicted.tolist()],
-                            run.ranks.tolist(),
-                            run.confidence.tolist(),
-                            strict=True,
-                        )
-                    )
-                )
-        text.flush()
-        text.detach()
-
-
-def _labels(outcome: EvaluationRun) -> list[str]:
-    """What each class is called."""
-    return [str(entry.label) for entry in outcome.bank]

@@ -15,8 +15,8 @@ import torch
 
 from cupl.bank.model import PromptBank
 from cupl.evaluation.candidates import make_candidates
-from cupl.evaluation.dataset import LabelledImages
-from cupl.evaluation.pipeline import evaluate
+from cupl.evaluation.labelled import LabelledImages
+from cupl.evaluation.pipeline import judge_candidates
 from tests.benchmarks.bench_encoding import own_cache
 from tests.evaluation.planted import PlantedEncoder, planted_bank
 
@@ -58,7 +58,7 @@ def main() -> None:
     with own_cache():
         for _ in range(2):
             began = time.perf_counter()
-            found = evaluate(data, make_candidates([bank]), encoder).evaluation
+            found = judge_candidates(data, make_candidates([bank]), encoder).evaluation
             took.append(time.perf_counter() - began)
     assert data.vectors is not None
     began = time.perf_counter()
@@ -67,7 +67,7 @@ def main() -> None:
     products = time.perf_counter() - began
     print(json.dumps({
         "images": IMAGES, "classes": CLASSES, "first_s": took[0], "again_s": took[1],
-        "products_s": products, "top1": {one.name: one.top1.value for one in found.contenders},
+        "products_s": products, "top1": {one.name: one.top1.value for one in found.candidates},
     }))  # fmt: skip
 
 

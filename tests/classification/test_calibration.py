@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cupl.classification.calibration import fit_temperature
+from cupl.classification.calibration import FEWEST_TO_FIT, fit_temperature
 from cupl.embedding.class_vectors import Provenance
 from cupl.errors import InputError
 
@@ -47,11 +47,65 @@ def test_a_temperature_from_before_is_left_out() -> None:
     assert fit_temperature(scores, targets, at(SOFTMAX, 5.0)) == found
 
 
-def test_all_right_and_all_wrong_stay_within_the_bounds() -> None:
-    scores = torch.eye(3)
-    assert fit_temperature(scores, torch.arange(3), SOFTMAX) >= 0.01
-    assert fit_temperature(scores, torch.tensor([1, 2, 0]), SOFTMAX) <= 100
-    assert fit_temperature(scores, torch.tensor([1, 2, 0]), SOFTMAX) > 90
+def planted(images: int, seed: int = 0, right: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cosines of three classes and targets, that share of them the class of the best cosine."""
+    random = torch.Generator().manual_seed(seed)
+    scores = 0.2 + 0.05 * torch.randn(images, 3, generator=random)
+    targets = scores.argmax(dim=1)
+    wrong = round((1 - right) * images)
+    targets[:wrong] = scores[:wrong].argmin(dim=1)
+    return scores, targets
+
+
+@pytest.mark.parametrize("provenance", [SOFTMAX, SIGMOID])
+def test_where_every_image_is_right_no_temperature_is_low_enough(provenance: Provenance) -> None:
+    scores = torch.full((30, 3), -0.5)
+    targets = torch.arange(30) % 3
+    scores[range(30), targets] = 0.5
+    with pytest.raises(InputError, match=r"at the lower end of its range, 0\.01: every image is"):
+        fit_temperature(scores, targets, provenance)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_all_right_by_little_is_at_the_edge_too(seed: int) -> None:
+    """The loss is flat long before the edge, so that a minimum is found anywhere on the way."""
+    with pytest.raises(InputError, match="lower end"):
+        fit_temperature(*planted(40, seed), SOFTMAX)
+
+
+@pytest.mark.parametrize("provenance", [SOFTMAX, SIGMOID])
+def test_where_cosines_say_the_opposite_no_temperature_is_high_enough(
+    provenance: Provenance,
+) -> None:
+    with pytest.raises(InputError, match=r"at the upper end of its range, 100: .* true class"):
+        fit_temperature(*planted(40, right=0.0), provenance)
+
+
+@pytest.mark.parametrize(
+    "scores", [torch.rand(40, 1), torch.full((40, 3), 0.25), torch.rand(40, 1).expand(40, 3)]
+)
+def test_cosines_that_tell_no_classes_apart_fit_any_temperature(scores: torch.Tensor) -> None:
+    with pytest.raises(InputError, match="tell no classes apart"):
+        fit_temperature(scores, torch.zeros(40, dtype=torch.int64), SOFTMAX)
+
+
+def test_a_few_images_say_little_of_a_temperature() -> None:
+    scores, targets = planted(FEWEST_TO_FIT, right=0.7)
+    assert 0.01 < fit_temperature(scores, targets, SOFTMAX) < 100
+    with pytest.raises(InputError, match="needs at least 20 labelled images, and there are 19"):
+        fit_temperature(scores[1:], targets[1:], SOFTMAX)
+
+
+def test_so_few_images_are_enough_for_a_factor_of_two() -> None:
+    """Why it is 20: nine fits in ten are between half the temperature and twice."""
+    random = torch.Generator().manual_seed(0)
+    scores = 0.2 + 0.03 * torch.randn(200 * FEWEST_TO_FIT, 8, generator=random)
+    targets = SOFTMAX.probabilities(scores).multinomial(1, generator=random).flatten()
+    found = [
+        fit_temperature(scores[start:][:FEWEST_TO_FIT], targets[start:][:FEWEST_TO_FIT], SOFTMAX)
+        for start in range(0, len(scores), FEWEST_TO_FIT)
+    ]
+    assert sum(0.5 < one < 2 for one in found) >= 0.9 * len(found)
 
 
 @pytest.mark.parametrize(("images", "labels"), [(0, 0), (2, 3)])

@@ -301,13 +301,16 @@ def test_thresholds_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text('class,cosine,note\n"toad, brown",0.25,\nfrog,-0.1,x\n')
     assert read_class_thresholds(file) == {"toad, brown": 0.25, "frog": -0.1}
+    file.write_text(" Class ,cosine\n'=toad,0.25\n")  # as a spreadsheet is kept from running it
+    assert read_class_thresholds(file) == {"=toad": 0.25}
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "line 1: must name the columns: class,cosine"),
-        ("class;cosine\nfrog;1\n", "line 1: must name the columns"),
+        ("class;cosine\nfrog;1\n", "line 1: the columns are separated by ';'; use commas"),
+        ("name,cosine\nfrog,1\n", "line 1: must name the columns: class,cosine"),
         ("class,cosine\nfrog,0.2\nfrog,0.3\n", "line 3: the class 'frog' stands here twice"),
         ("class,cosine\nfrog,2\n", "line 2: the class 'frog' needs a cosine from -1 to 1"),
         ("class,cosine\nfrog,nan\n", "line 2: the class 'frog' needs a cosine"),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 
 from cupl.bank.model import ClassPrompts, PromptBank
-from cupl.evaluation.dataset import LabelledImages
+from cupl.evaluation.labelled import LabelledImages
 from tests.models import HandMadeEncoder
 
 

@@ -13,12 +13,13 @@ from cupl.evaluation.ablation import (
     accuracy_curve,
     misleading_prompts,
     question_effects,
-    widest_losses,
+    widest_drops,
     without_name,
 )
-from cupl.evaluation.dataset import LabelledImages
-from cupl.evaluation.metrics import Booleans, ImageRanks, rank_images
+from cupl.evaluation.labelled import LabelledImages
+from cupl.evaluation.ranking import Booleans, ImageRanks, rank_images
 from cupl.evaluation.schema import ClassAccuracy
+from cupl.evaluation.significance import holm
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
 
 
@@ -39,7 +40,7 @@ def described(
 
 
 def whole(world: Described) -> Booleans:
-    return world.right(torch.ones(len(world.prompts), dtype=torch.bool))
+    return world.correct(torch.ones(len(world.prompts), dtype=torch.bool))
 
 
 def run(world: Described) -> ImageRanks:
@@ -66,11 +67,15 @@ def test_a_useless_and_a_harmful_question_are_found(pooling: str) -> None:
     effects = {effect.question: effect for effect in question_effects(world, right)}
     assert list(effects) == ["What is {}?", "What is useless about {}?", "Tell me of {}."]
     assert effects["What is useless about {}?"].comparison.difference.value == 0
+    assert effects["What is useless about {}?"].comparison.outcome == "open"
     harm = effects["Tell me of {}."]
     assert harm.comparison.difference.value == pytest.approx(-2 / 6)
     assert (harm.comparison.won, harm.comparison.lost) == (0, 20)
     assert harm.comparison.difference.high < 0
     assert harm.comparison.p < 1e-5
+    assert harm.comparison.outcome == "worse"
+    ps = [effect.comparison.p for effect in effects.values()]
+    assert [effect.comparison.p_holm for effect in effects.values()] == holm(ps)
     assert harm.top1_without == 1
     assert (harm.prompts, harm.classes) == (36, 6)
 
@@ -151,9 +156,9 @@ def test_a_curve_draws_so_many_of_each_class(sizes: list[int]) -> None:
     drawn: list[list[int]] = []
 
     class Watched(Described):
-        def right(self, kept: torch.Tensor) -> Booleans:
+        def correct(self, kept: torch.Tensor) -> Booleans:
             drawn.append(torch.bincount(self.class_of[kept], minlength=len(sizes)).tolist())
-            return super().right(kept)
+            return super().correct(kept)
 
     watched = Watched(bank, world.prompts, world.images, world.targets, world.provenance)
     points = accuracy_curve(watched, whole(world))
@@ -180,16 +185,16 @@ def test_the_prompt_that_draws_other_classes_is_named() -> None:
     world = described(
         bank.model_copy(update={"classes": classes}), images_at([(0, 0)] * 5 + [(2, 2)] * 5, 3)
     )
-    found = run(world)
-    assert found.predicted.tolist() == [1] * 5 + [2] * 5
-    (pull,) = misleading_prompts(world, found)
-    assert pull.name == "class 1"
-    assert pull.prompt.startswith("swap 1 0 class 1")
-    assert pull.question == "What is class 1?"
-    assert pull.images == 5
+    ranked = run(world)
+    assert ranked.predicted.tolist() == [1] * 5 + [2] * 5
+    (prompt,) = misleading_prompts(world, ranked)
+    assert prompt.name == "class 1"
+    assert prompt.prompt.startswith("swap 1 0 class 1")
+    assert prompt.question == "What is class 1?"
+    assert prompt.images == 5
     directions = world.prompts / world.prompts.norm(dim=1, keepdim=True)
     cosines = world.images[0] @ directions.T
-    assert pull.margin == pytest.approx(float(cosines[2:5].max() - cosines[:2].max()), abs=1e-6)
+    assert prompt.margin == pytest.approx(float(cosines[2:5].max() - cosines[:2].max()), abs=1e-6)
 
 
 def test_nothing_misleads_where_all_is_right() -> None:
@@ -197,16 +202,16 @@ def test_nothing_misleads_where_all_is_right() -> None:
     assert misleading_prompts(world, run(world)) == []
 
 
-def test_the_widest_losses_come_first() -> None:
+def test_the_widest_drops_come_first() -> None:
     def accuracies(*values: float) -> list[ClassAccuracy]:
         return [
             ClassAccuracy(name=f"c{i}", id=None, images=10, accuracy=value)
             for i, value in enumerate(values)
         ]
 
-    losses = widest_losses(accuracies(0.5, 0.9, 0.1, 0.7), accuracies(0.6, 0.9, 0.9, 0.6))
-    assert [(loss.name, loss.bank, loss.control) for loss in losses] == [
+    drops = widest_drops(accuracies(0.5, 0.9, 0.1, 0.7), accuracies(0.6, 0.9, 0.9, 0.6))
+    assert [(drop.name, drop.bank, drop.control) for drop in drops] == [
         ("c2", 0.1, 0.9),
         ("c0", 0.5, 0.6),
     ]
-    assert len(widest_losses(accuracies(*np.zeros(50)), accuracies(*np.ones(50)))) == 20
+    assert len(widest_drops(accuracies(*np.zeros(50)), accuracies(*np.ones(50)))) == 20

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 import torch
 
-from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.bank.model import PromptBank
 from cupl.embedding.bank_encoding import TEMPLATE
 from cupl.errors import InputError
-from cupl.evaluation.candidates import align, make_candidates, with_templates
-from cupl.evaluation.dataset import LabelledImages
-from cupl.evaluation.pipeline import evaluate
+from cupl.evaluation.candidates import make_candidates, with_templates
+from cupl.evaluation.labelled import LabelledImages
+from cupl.evaluation.pipeline import judge_candidates
 from cupl.evaluation.schema import CandidateResult, Evaluation
+from cupl.evaluation.significance import holm
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
 
 CLASSES = 6
@@ -25,17 +26,18 @@ def images(right: int, wrong: int) -> LabelledImages:
 
 
 def judged(data: LabelledImages, *banks: PromptBank, controls: tuple[str, ...] = ()) -> Evaluation:
-    return evaluate(data, make_candidates(banks, controls), PlantedEncoder(CLASSES)).evaluation
+    candidates = make_candidates(banks, controls)
+    return judge_candidates(data, candidates, PlantedEncoder(CLASSES)).evaluation
 
 
 def named(evaluation: Evaluation, name: str) -> CandidateResult:
-    return next(one for one in evaluation.contenders if one.name == name)
+    return next(one for one in evaluation.candidates if one.name == name)
 
 
 def test_planted_accuracies_are_found() -> None:
     good, poor = planted_bank(CLASSES, GOOD), planted_bank(CLASSES, POOR, "poor")
     found = judged(images(right=15, wrong=5), good, poor, controls=("photo",))
-    assert [(one.name, one.kind) for one in found.contenders] == [
+    assert [(one.name, one.kind) for one in found.candidates] == [
         ("planted", "bank"),
         ("poor", "bank"),
         ("photo", "control"),
@@ -55,12 +57,12 @@ def test_planted_accuracies_are_found() -> None:
     assert same.p == 1
     assert named(found, "photo").comparison is None
     assert found.reference == "photo"
-    losses = found.analyses[1].losses
-    assert [(loss.name, loss.bank, loss.control) for loss in losses] == [
+    drops = found.analyses[1].drops
+    assert [(drop.name, drop.bank, drop.control) for drop in drops] == [
         ("class 1", 0, 0.75),
         ("class 0", 0.25, 0.75),
     ]
-    assert found.analyses[0].losses == []
+    assert found.analyses[0].drops == []
     pair = named(found, "poor").confusions[0]
     assert (pair.truth, pair.predicted, pair.images) == ("class 0", "class 1", 15)
 
@@ -71,9 +73,9 @@ def test_random_words_and_shuffled_do_as_well_where_only_the_name_counts() -> No
         planted_bank(CLASSES, GOOD),
         controls=("names", "random-words", "shuffled"),
     )
-    assert [one.top1.value for one in found.contenders] == pytest.approx([10 / 12] * 4)
-    assert [one.seeds for one in found.contenders] == [1, 1, 3, 3]
-    assert [one.prompts for one in found.contenders] == [2, 1, 2, 2]
+    assert [one.top1.value for one in found.candidates] == pytest.approx([10 / 12] * 4)
+    assert [one.seeds for one in found.candidates] == [1, 1, 3, 3]
+    assert [one.prompts for one in found.candidates] == [2, 1, 2, 2]
     assert named(found, "random-words").top1_of_seeds == [10 / 12] * 3
 
 
@@ -82,8 +84,8 @@ def test_the_first_control_is_the_reference() -> None:
     assert judged(images(2, 1), good, controls=("names", "photo")).reference == "names"
     alone = judged(images(2, 1), good)
     assert alone.reference is None
-    assert alone.contenders[0].comparison is None
-    assert alone.analyses[0].losses == []
+    assert alone.candidates[0].comparison is None
+    assert alone.analyses[0].drops == []
 
 
 def test_templates_are_prompts_of_banks_and_of_drawn_controls() -> None:
@@ -91,48 +93,16 @@ def test_templates_are_prompts_of_banks_and_of_drawn_controls() -> None:
     added = with_templates(good, ["a photo of {a}.", "my {}."])
     assert added.classes[3].prompts[TEMPLATE] == ["a photo of a class 3.", "my class 3."]
     assert with_templates(good, []) is good
-    found = evaluate(
+    found = judge_candidates(
         images(2, 1),
         make_candidates(
             [good], ["photo", "names", "shuffled"], templates=["a photo of {a}.", "my {}."]
         ),
         PlantedEncoder(CLASSES),
     ).evaluation
-    assert [one.prompts for one in found.contenders] == [4, 1, 1, 4]
+    assert [one.prompts for one in found.candidates] == [4, 1, 1, 4]
     questions = {effect.question for effect in found.analyses[0].questions}
     assert questions == {"What is {}?", TEMPLATE}
-
-
-def test_banks_are_compared_class_by_class_whatever_their_order_and_names() -> None:
-    first = PromptBank(name="first", classes=[
-        ClassPrompts(name="missile", id="n1", prompts={"": ["class 0"]}),
-        ClassPrompts(name="missile", id="n2", aliases=["rocket"], prompts={"": ["class 1"]}),
-        ClassPrompts(name="tree frog", id="n3", prompts={"": ["class 2"]}),
-    ])  # fmt: skip
-    other = PromptBank(name="other", classes=[
-        ClassPrompts(name="bird", prompts={"": ["class 5"]}),
-        ClassPrompts(name="Tree_frog", prompts={"": ["class 3"]}),
-        ClassPrompts(name="missile", prompts={"": ["class 4"]}),
-    ])  # fmt: skip
-    _, second = align([first, other])
-    assert [entry.label for entry in second] == [
-        entry.label for entry in (*first.classes[:2], second.classes[2])
-    ]
-    assert second.classes[2].label.aliases == ("Tree_frog",)
-    assert [entry.texts for entry in second] == [["class 4"], ["class 4"], ["class 3"]]
-    evaluate(images_at([(0, 0)], 6), make_candidates([first, second], []), PlantedEncoder(6))
-    with pytest.raises(
-        InputError, match=r"'first' has no class 'bird' and 1 more, which 'other' has"
-    ):
-        align([other, first])
-
-
-def test_two_of_one_name_are_refused() -> None:
-    good = planted_bank(CLASSES, GOOD)
-    with pytest.raises(InputError, match="two banks or controls are named 'planted'"):
-        judged(images(1, 0), good, good)
-    with pytest.raises(InputError, match="two banks or controls are named 'photo'"):
-        judged(images(1, 0), planted_bank(CLASSES, GOOD, "photo"), controls=("photo",))
 
 
 def test_images_must_be_encoded_before() -> None:
@@ -142,12 +112,54 @@ def test_images_must_be_encoded_before() -> None:
 
 def test_one_image_and_one_class_make_correct_tables() -> None:
     found = judged(images_at([(0, 0)], CLASSES), planted_bank(1, GOOD), controls=("photo", "names"))
-    (top1,) = {one.top1.value for one in found.contenders}
+    (top1,) = {one.top1.value for one in found.candidates}
     assert top1 == 1
-    assert found.contenders[0].calibration is None
-    assert found.contenders[0].confusions == []
+    assert {one.top5 for one in found.candidates} == {None}
+    assert {one.calibration for one in found.candidates} == {None}
+    assert found.candidates[0].uncalibrated == (
+        "a temperature is fitted on half of at least 40 images, and there are 1"
+    )
+    assert found.candidates[0].confusions == []
     with pytest.raises(InputError, match="shuffled"):
         judged(images_at([(0, 0)], CLASSES), planted_bank(1, GOOD), controls=("shuffled",))
+
+
+def test_a_bank_is_compared_with_every_control_and_all_are_corrected_together() -> None:
+    good, poor = planted_bank(CLASSES, GOOD), planted_bank(CLASSES, POOR, "poor")
+    controls = ("photo", "names", "random-words")
+    found = judged(images(right=15, wrong=5), good, poor, controls=controls)
+    banks = found.banks
+    for bank in banks:
+        assert [one.to for one in bank.comparisons] == list(controls)
+        assert bank.comparison == bank.comparisons[0]
+    every = [one for bank in banks for one in bank.comparisons]
+    assert [one.p_holm for one in every] == holm([one.p for one in every])
+    assert [one.outcome for one in every] == ["open"] * 3 + ["worse"] * 3
+    words = named(found, "random-words")
+    assert words.comparisons == []
+    assert words.comparison is not None
+    assert (words.comparison.to, words.comparison.p_holm) == ("photo", None)
+    # The difference is to the mean of the draws.
+    gap = banks[1].comparisons[2].difference.value
+    assert gap == pytest.approx(banks[1].top1.value - words.top1.value)
+
+
+@pytest.mark.parametrize(("classes", "has_top5"), [(5, False), (6, True)])
+def test_of_five_classes_the_true_one_is_always_among_the_best_five(
+    classes: int, has_top5: bool
+) -> None:
+    data = images_at([(i % classes, i % classes) for i in range(20)], classes)
+    candidates = make_candidates([planted_bank(classes, GOOD)], ["photo"])
+    found = judge_candidates(data, candidates, PlantedEncoder(classes)).evaluation
+    assert [one.top5 is not None for one in found.candidates] == [has_top5] * 2
+
+
+def test_where_no_temperature_fits_the_evaluation_goes_on_and_says_why() -> None:
+    found = judged(images(right=10, wrong=0), planted_bank(CLASSES, GOOD), controls=("photo",))
+    for one in found.candidates:
+        assert one.calibration is None
+        assert one.uncalibrated is not None
+        assert "lower end of its range, 0.01: every image is right" in one.uncalibrated
 
 
 def test_an_evaluation_is_the_same_again() -> None:
@@ -163,13 +175,13 @@ def test_images_at_odd_lengths_are_judged_by_direction() -> None:
     assert data.vectors is not None
     lengths = np.random.default_rng(0).random(len(data.paths)) * 100 + 0.1
     data.vectors.mul_(torch.from_numpy(lengths)[:, None])
-    assert judged(data, good).contenders == judged(images(5, 3), good).contenders
+    assert judged(data, good).candidates == judged(images(5, 3), good).candidates
 
 
 def test_progress_counts_all_prompts() -> None:
     seen: list[tuple[int, int]] = []
     candidates = make_candidates([planted_bank(CLASSES, GOOD)], ("photo", "shuffled"), seeds=2)
-    evaluate(
+    judge_candidates(
         images(1, 0), candidates, PlantedEncoder(CLASSES), progress=lambda *now: seen.append(now)
     )
     assert seen == sorted(seen)

@@ -9,12 +9,12 @@ from tests.report.evaluations import bare_evaluation, evaluation, hostile_evalua
 def test_the_table_and_the_words() -> None:
     found = evaluation()
     text = summarize_evaluation(found)
-    first = found.contenders[0]
+    first = found.candidates[0]
     assert f"{found.images:,} images" in text
-    assert all(one.name in text for one in found.contenders)
+    assert all(one.name in text for one in found.candidates)
     assert f"{100 * first.top1.value:.1f}" in text
     assert f"{100 * first.top1.low:.1f}–{100 * first.top1.high:.1f}" in text
-    assert found.analyses[0].pulls[0].prompt[:30] in text
+    assert found.analyses[0].misleading[0].prompt[:30] in text
     assert "There is no control to compare it with" in summarize_evaluation(bare_evaluation())
 
 

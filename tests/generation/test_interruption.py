@@ -26,7 +26,7 @@ CONCURRENCY = 3
 
 # Forked from a process that has imported everything, a run starts in milliseconds.
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["cupl.generation.pipeline", "openai", "inflect", "rapidfuzz"])
+_context.set_forkserver_preload(["cupl.generation.pipeline", "openai", "rapidfuzz"])
 
 
 def run_once(url: str, cache: Path, bank: Path, **more: Any) -> None:

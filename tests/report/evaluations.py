@@ -48,8 +48,11 @@ def interval(value: float, width: float = 0.03) -> Interval:
     return Interval(value=value, low=value - width, high=value + width)
 
 
-def compared(difference: float, width: float = 0.02, to: str = "template") -> Comparison:
-    return Comparison(to=to, difference=interval(difference, width), won=41, lost=17, p=0.0021)
+def compared(
+    difference: float, width: float = 0.02, to: str = "template", p_holm: float | None = None
+) -> Comparison:
+    gain = interval(difference, width)
+    return Comparison(to=to, difference=gain, won=41, lost=17, p=0.0021, p_holm=p_holm)
 
 
 def calibration(seed: int = 0) -> Calibration:
@@ -78,13 +81,14 @@ def calibration(seed: int = 0) -> Calibration:
     )
 
 
-def contender(
+def candidate(
     name: str,
     classes: Sequence[str],
     *,
     top1: float = 0.7421,
     kind: str = "bank",
     comparison: Comparison | None = None,
+    comparisons: Sequence[Comparison] = (),
     seeds: int = 1,
     with_calibration: bool = True,
     confusions: int = 12,
@@ -118,6 +122,8 @@ def contender(
             ClassAccuracy(name=name, id=None, images=20 + place % 7, accuracy=float(accuracy))
             for place, (name, accuracy) in enumerate(zip(classes, accuracies, strict=True))
         ],
+        comparisons=list(comparisons),
+        uncalibrated=None if with_calibration else "there are too few images",
     )
 
 
@@ -130,7 +136,7 @@ def analysis(bank: str, classes: Sequence[str], questions: Sequence[str]) -> Ana
                 prompts=150 - place,
                 classes=len(classes),
                 top1_without=0.73 + 0.005 * place,
-                comparison=compared(0.012 - 0.005 * place, 0.008, f"without {place}"),
+                comparison=compared(0.012 - 0.005 * place, 0.008, f"without {place}", 0.0084),
             )
             for place, question in enumerate(questions)
         ],
@@ -138,7 +144,7 @@ def analysis(bank: str, classes: Sequence[str], questions: Sequence[str]) -> Ana
             CurvePoint(prompts=number, value=value, low=value - 0.02, high=value + 0.015)
             for number, value in ((1, 0.66), (2, 0.69), (5, 0.72), (10, 0.735), (25, 0.742))
         ],
-        pulls=[
+        misleading=[
             MisleadingPrompt(
                 prompt=f"A {name} is a thing that can be found in nearly every photo.",
                 question=questions[0] if questions else "",
@@ -148,7 +154,7 @@ def analysis(bank: str, classes: Sequence[str], questions: Sequence[str]) -> Ana
             )
             for place, name in enumerate(classes[:8])
         ],
-        losses=[
+        drops=[
             ClassDrop(name=name, id=None, images=20, bank=0.4, control=0.75 - 0.05 * place)
             for place, name in enumerate(classes[:6])
         ],
@@ -165,14 +171,20 @@ def evaluation(
     unreadable: Sequence[UnreadableImage] = (),
 ) -> Evaluation:
     """One bank, its analysis and, if named, two controls."""
-    comparison = compared(difference, to=control) if control is not None else None
-    contenders = [contender(bank, classes, comparison=comparison)]
+    against = []
+    if control is not None:
+        against = [
+            compared(difference, to=control, p_holm=0.0042),
+            compared(difference + 0.011, to="random-words", p_holm=0.0042),
+        ]
+    comparison = against[0] if against else None
+    candidates = [candidate(bank, classes, comparison=comparison, comparisons=against)]
     if control is not None:
         worse = 0.7421 - difference
-        contenders += [
-            contender(control, classes, top1=worse, kind="control", seed=1),
-            contender(
-                "random words",
+        candidates += [
+            candidate(control, classes, top1=worse, kind="control", seed=1),
+            candidate(
+                "random-words",
                 classes,
                 top1=0.7,
                 kind="control",
@@ -191,7 +203,7 @@ def evaluation(
         classes=len(classes),
         classes_with_images=len(classes),
         reference=control,
-        contenders=contenders,
+        candidates=candidates,
         analyses=[analysis(bank, classes, questions)],
     )
 
@@ -210,9 +222,15 @@ def hostile_evaluation() -> Evaluation:
 def bare_evaluation() -> Evaluation:
     """A bank and nothing else: no control, no calibration, nothing found in it."""
     full = evaluation(control=None)
-    bank = full.contenders[0].model_copy(update={"calibration": None, "confusions": []})
-    empty = Analysis(bank=bank.name, questions=[], curve=[], pulls=[], losses=[])
-    return full.model_copy(update={"contenders": [bank], "analyses": [empty]})
+    bank = full.candidates[0].model_copy(
+        update={
+            "calibration": None,
+            "confusions": [],
+            "uncalibrated": "there are too few images",
+        }
+    )
+    empty = Analysis(bank=bank.name, questions=[], curve=[], misleading=[], drops=[])
+    return full.model_copy(update={"candidates": [bank], "analyses": [empty]})
 
 
 def prediction(path: Path | str | None, labels: Sequence[str]) -> Prediction:

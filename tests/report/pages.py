@@ -1,8 +1,12 @@
 """A page as a parser sees it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
+
+from cupl.evaluation.schema import Evaluation
+from cupl.report.examples import Example
+from cupl.report.page import report_page
 
 VOID = {"meta", "link", "img", "source", "br", "rect"}
 
@@ -65,6 +69,11 @@ def parse(html: bytes) -> Element:
     tree.close()
     assert len(tree.open) == 1
     return tree.open[0]
+
+
+def page_of(found: Evaluation, examples: Sequence[Example] = ()) -> Element:
+    """The report without figures."""
+    return parse(report_page(found, examples))
 
 
 def rows(table: Element) -> list[list[Element]]:

@@ -9,13 +9,21 @@ import pytest
 from PIL import Image
 
 from cupl.evaluation.schema import ClassAccuracy, Confusion, Evaluation
-from cupl.report import figures
-from cupl.report.figures import DARK, LIGHT, MOST_CLASSES, Drawing, Theme
+from cupl.report.figures.accuracy import accuracy_figure
+from cupl.report.figures.calibration import calibration_figure
+from cupl.report.figures.confusions import (
+    MOST_CLASSES,
+    confused_classes,
+    confusion_figure,
+    confusion_shares,
+)
+from cupl.report.figures.drawing import DARK, LIGHT, Drawing, Theme
+from cupl.report.figures.prompts import prompts_figure
 from tests.report.evaluations import (
     GREEK,
     HOSTILE,
     bare_evaluation,
-    contender,
+    candidate,
     evaluation,
     hostile_evaluation,
 )
@@ -23,10 +31,10 @@ from tests.report.evaluations import (
 
 def drawings(found: Evaluation) -> list[Drawing]:
     drawn = [
-        figures.accuracy(found),
-        figures.reliability(found),
-        figures.confusion(found.contenders[0], "confusions"),
-        figures.prompts(found),
+        accuracy_figure(found),
+        calibration_figure(found),
+        confusion_figure(found.candidates[0], "confusions"),
+        prompts_figure(found),
     ]
     return [one for one in drawn if one is not None]
 
@@ -61,7 +69,7 @@ def test_a_user_s_settings_change_nothing() -> None:
 
 
 def test_the_numbers_of_the_bars() -> None:
-    shown = figures.accuracy(evaluation())
+    shown = accuracy_figure(evaluation())
     assert shown
     written = texts(shown.render("svg"))
     assert {"74.2", "73.0", "71.1", "my bank", "template (control)"} <= set(written)
@@ -73,8 +81,8 @@ def test_texts_are_no_formulas_and_break_no_file() -> None:
             ET.fromstring(drawing.render("svg", theme))  # noqa: S314
         with Image.open(io.BytesIO(drawing.render("png"))) as image:
             image.load()
-    few = contender("$x_1$ \\frac{1}{0} $", HOSTILE[4:6], confusions=2)
-    matrix = figures.confusion(few, "confusions")
+    few = candidate("$x_1$ \\frac{1}{0} $", HOSTILE[4:6], confusions=2)
+    matrix = confusion_figure(few, "confusions")
     assert matrix
     written = texts(matrix.render("svg"))
     assert "$x_1$ \\frac{1}{0} $" in written
@@ -111,27 +119,27 @@ def test_every_colour_stands_out(theme: Theme) -> None:
 
 def test_nothing_to_draw() -> None:
     bare = bare_evaluation()
-    assert figures.reliability(bare) is None
-    assert figures.prompts(bare) is None
-    assert figures.confusion(bare.contenders[0], "confusions") is None
-    assert figures.accuracy(bare.model_copy(update={"contenders": []})) is None
+    assert calibration_figure(bare) is None
+    assert prompts_figure(bare) is None
+    assert confusion_figure(bare.candidates[0], "confusions") is None
+    assert accuracy_figure(bare.model_copy(update={"candidates": []})) is None
 
 
 def test_a_matrix_of_many_classes_keeps_the_most_frequent() -> None:
     names = [f"class {number}" for number in range(1000)]
-    one = contender("bank", names)
+    one = candidate("bank", names)
     pairs = [
         Confusion(truth=names[2 * n], predicted=names[2 * n + 1], images=99 - n, share=0.5)
         for n in range(40, 0, -1)
     ]
     one = one.model_copy(update={"confusions": pairs})
-    chosen = figures.confused_classes(one)
+    chosen = confused_classes(one)
     assert len(chosen) == MOST_CLASSES
     assert chosen == [names[n] for n in range(62, 82)]
 
 
 def test_the_cells_of_a_matrix() -> None:
-    one = contender("bank", GREEK).model_copy(
+    one = candidate("bank", GREEK).model_copy(
         update={
             "classes": [
                 ClassAccuracy(name="missile", id="a", images=30, accuracy=0.5),
@@ -144,15 +152,15 @@ def test_the_cells_of_a_matrix() -> None:
             ],
         }
     )
-    classes = figures.confused_classes(one)
+    classes = confused_classes(one)
     assert classes == ["missile (a)", "missile (b)", "rocket (c)", "ghost (d)"]
-    assert figures.confusion_shares(one, classes).tolist() == [
+    assert confusion_shares(one, classes).tolist() == [
         [0.5, 0, 0, 0.025],
         [0, 1, 0, 0],
         [0, 0.5, 0.25, 0],
         [0, 0, 0, 0],
     ]
-    matrix = figures.confusion(one, "confusions")
+    matrix = confusion_figure(one, "confusions")
     assert matrix
     written = texts(matrix.render("svg"))
     assert {"missile (a)", "missile (b)", "rocket", "ghost (d)"} <= set(written)
@@ -164,7 +172,7 @@ def test_labels_of_the_axis_do_not_touch(numbers: list[int]) -> None:
     [one] = found.analyses
     points = [one.curve[0].model_copy(update={"prompts": number}) for number in numbers]
     found = found.model_copy(update={"analyses": [one.model_copy(update={"curve": points})]})
-    drawing = figures.prompts(found)
+    drawing = prompts_figure(found)
     assert drawing
     ticks = [int(text) for text in texts(drawing.render("svg")) if text.isdigit()]
     shown = [number for number in ticks if number in numbers and number <= 50]

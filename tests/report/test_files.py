@@ -34,10 +34,11 @@ def test_what_is_written(tmp_path: Path) -> None:
         "evaluation.json",
         "summary.csv",
         "classes.csv",
+        "comparisons.csv",
     ]
     there = sorted(path for path in (tmp_path / "new").rglob("*") if path.is_file())
     assert there == sorted(paths)
-    assert Evaluation.model_validate_json(paths[-3].read_bytes()) == found
+    assert Evaluation.model_validate_json(paths[-4].read_bytes()) == found
 
 
 def test_written_again_it_is_the_same_and_leaves_other_files(tmp_path: Path) -> None:

@@ -1,46 +1,32 @@
 import base64
 import hashlib
-import io
-from collections.abc import Sequence
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-from PIL import Image
-
-from cupl.classification.prediction import Prediction, Score
-from cupl.evaluation.schema import Evaluation
-from cupl.report.examples import Example
-from cupl.report.page import MOST_IMAGES, predictions_page, report_page
-from cupl.report.photos import SIDE
+from cupl.report.page import report_page
 from tests.models import draw
 from tests.report.evaluations import (
     GREEK,
     HOSTILE,
     analysis,
     bare_evaluation,
+    candidate,
     compared,
-    contender,
     evaluation,
     example,
-    explained,
     hostile_evaluation,
-    prediction,
 )
-from tests.report.pages import Element, parse, rows
-
-
-def page_of(found: Evaluation, examples: Sequence[Example] = ()) -> Element:
-    return parse(report_page(found, examples))
+from tests.report.pages import page_of, parse, rows
 
 
 def test_numbers_of_the_page_are_those_of_the_evaluation() -> None:
     found = evaluation()
     page = page_of(found)
-    [summary] = page.section("accuracy").all("table")
-    for cells, one in zip(rows(summary), found.contenders, strict=True):
+    summary, _ = page.section("accuracy").all("table")
+    for cells, one in zip(rows(summary), found.candidates, strict=True):
         assert cells[0].text == one.name
         values = [cell["data-value"] for cell in cells[2:]]
+        assert one.top5 is not None
         compared = one.comparison
         assert values == [
             str(number)
@@ -56,23 +42,24 @@ def test_numbers_of_the_page_are_those_of_the_evaluation() -> None:
                 ),
             )
         ]
-    questions, pulls, losses = page.section("bank").all("table")
+    questions, prompts, drops = page.section("bank").all("table")
     [analysed] = found.analyses
     for cells, effect in zip(rows(questions), analysed.questions, strict=True):
         assert cells[0].text == effect.question
         assert float(cells[3]["data-value"]) == effect.top1_without
         assert float(cells[4]["data-value"]) == effect.comparison.difference.value
-    for cells, pull in zip(rows(pulls), analysed.pulls, strict=True):
-        assert (cells[0].text, cells[1].text) == (pull.prompt, pull.name)
-        assert (int(cells[2].text), float(cells[3]["data-value"])) == (pull.images, pull.margin)
-    for cells, loss in zip(rows(losses), analysed.losses, strict=True):
-        assert [float(cell["data-value"]) for cell in cells[1:4]] == [20, loss.bank, loss.control]
+        assert float(cells[7]["data-value"]) == effect.comparison.p_holm
+    for cells, prompt in zip(rows(prompts), analysed.misleading, strict=True):
+        assert (cells[0].text, cells[1].text) == (prompt.prompt, prompt.name)
+        assert (int(cells[2].text), float(cells[3]["data-value"])) == (prompt.images, prompt.margin)
+    for cells, drop in zip(rows(drops), analysed.drops, strict=True):
+        assert [float(cell["data-value"]) for cell in cells[1:4]] == [20, drop.bank, drop.control]
     [classes] = page.section("classes").all("table")
     for place, cells in enumerate(rows(classes)):
-        expected = [one.classes[place].accuracy for one in found.contenders]
+        expected = [one.classes[place].accuracy for one in found.candidates]
         assert [float(cell["data-value"]) for cell in cells[2:]] == expected
     [confusions] = page.section("confusions").all("table")
-    for cells, confused in zip(rows(confusions), found.contenders[0].confusions, strict=True):
+    for cells, confused in zip(rows(confusions), found.candidates[0].confusions, strict=True):
         assert [cell.text for cell in cells[:3]] == [
             confused.truth,
             confused.predicted,
@@ -80,22 +67,49 @@ def test_numbers_of_the_page_are_those_of_the_evaluation() -> None:
         ]
 
 
+def test_every_bank_stands_against_every_control() -> None:
+    found = evaluation()
+    _, comparisons = page_of(found).section("accuracy").all("table")
+    for cells, one in zip(rows(comparisons), found.candidates[0].comparisons, strict=True):
+        assert [cell.text for cell in cells[:2]] == ["my bank", one.to]
+        assert float(cells[2]["data-value"]) == one.difference.value
+        assert [cell["data-value"] for cell in cells[4:6]] == [str(one.p), str(one.p_holm)]
+        assert cells[6].text == one.outcome
+
+
 def test_how_numbers_are_written() -> None:
     page = page_of(evaluation())
-    [summary] = page.section("accuracy").all("table")
+    summary, comparisons = page.section("accuracy").all("table")
+    assert [cell.text for cell in rows(comparisons)[0][2:]] == [
+        "+3.1 +1.1 to +5.1", "41 : 17", "0.002", "0.004", "better",
+    ]  # fmt: skip
     bank, template, words = ([cell.text for cell in cells] for cells in rows(summary))
     assert bank[2:4] == ["28.53", "74.2 71.2–77.2"]
     assert bank[6:] == ["+3.1 +1.1 to +5.1", "41 : 17", "0.002"]
     assert template[6:] == ["–", "–", "–"]
-    assert words[1] == "control, 5 seeds"
+    assert words[1] == "control, 5 draws"
     assert words[6].startswith("−1.1 −3.1 to +0.9")
+    questions = next(page.section("bank").all("table"))
+    assert [cells[8].text for cells in rows(questions)] == ["better", "no"]
+
+
+def test_below_six_classes_there_is_no_top5() -> None:
+    found = evaluation()
+    few = [one.model_copy(update={"top5": None}) for one in found.candidates]
+    summary = next(
+        page_of(found.model_copy(update={"candidates": few})).section("accuracy").all("table")
+    )
+    heads = [one.text for one in summary.all("th")]
+    assert "Top-1" in heads
+    assert "Top-5" not in heads
+    assert {len(cells) for cells in rows(summary)} == {len(heads)} == {8}
 
 
 def test_a_class_that_one_contender_lacks() -> None:
     found = evaluation()
-    bank, *controls = found.contenders
+    bank, *controls = found.candidates
     fewer = bank.model_copy(update={"classes": bank.classes[1:]})
-    page = page_of(found.model_copy(update={"contenders": [fewer, *controls]}))
+    page = page_of(found.model_copy(update={"candidates": [fewer, *controls]}))
     [table] = page.section("classes").all("table")
     by_name = {cells[0].text: cells for cells in rows(table)}
     assert by_name["alpha"][2].text == "–"
@@ -105,10 +119,10 @@ def test_a_class_that_one_contender_lacks() -> None:
 
 def test_two_classes_of_one_name_keep_their_rows() -> None:
     found = evaluation(["missile", "missile"], control=None)
-    [bank] = found.contenders
+    [bank] = found.candidates
     classes = [one.model_copy(update={"id": f"n{place}"}) for place, one in enumerate(bank.classes)]
     bank = bank.model_copy(update={"classes": classes})
-    page = page_of(found.model_copy(update={"contenders": [bank]}))
+    page = page_of(found.model_copy(update={"candidates": [bank]}))
     [table] = page.section("classes").all("table")
     assert [cells[0].text for cells in rows(table)] == ["missile n0", "missile n1"]
 
@@ -166,29 +180,34 @@ def test_nothing_to_compare_with_and_nothing_found() -> None:
     assert "too few images" in page.section("confidence").text
     assert "No image was given a wrong class." in page.section("confusions").text
     bank = page.section("bank").text
-    for said in ("one question only", "No prompt draws", "no control to lose against"):
+    for said in ("one question only", "No prompt draws", "no control to do worse than"):
         assert said in bank
 
 
 def test_an_evaluation_of_nothing() -> None:
-    empty = bare_evaluation().model_copy(update={"contenders": [], "analyses": []})
+    empty = bare_evaluation().model_copy(update={"candidates": [], "analyses": []})
     page = page_of(empty)
     assert "No bank was evaluated." in page.text
 
 
 def test_two_banks_have_all_their_parts() -> None:
     found = evaluation()
-    other = contender("other", GREEK, comparison=compared(-0.05), top1=0.66)
+    worse = compared(-0.05, p_holm=0.0042)
+    other = candidate("other", GREEK, comparison=worse, comparisons=[worse], top1=0.66)
     found = found.model_copy(
         update={
-            "contenders": [found.contenders[0], other, *found.contenders[1:]],
+            "candidates": [found.candidates[0], other, *found.candidates[1:]],
             "analyses": [*found.analyses, analysis("other", GREEK, [])],
         }
     )
     page = page_of(found)
-    assert [one.text.split(":")[0] for one in page.with_class("verdict")] == [
-        "“my bank” does better than “template”",
-        "“other” does worse than “template”",
+    assert [one.text.split(": ")[1].split(" (")[0] for one in page.with_class("verdict")] == [
+        "better than “random-words”",
+        "worse than “template”",
+    ]
+    assert [one["class"] for one in page.with_class("verdict")] == [
+        "verdict better",
+        "verdict worse",
     ]
     assert [one.text for one in page.section("confusions").all("h3")] == ["my bank", "other"]
 
@@ -202,108 +221,3 @@ def test_a_thousand_classes_stay_small_and_folded() -> None:
     assert "open" not in details.attributes
     assert "1,000" in next(details.all("summary")).text
     assert len(rows(next(details.all("table")))) == 1000
-
-
-def test_the_gallery(tmp_path: Path) -> None:
-    photo = tmp_path / "alpha" / "photo.png"
-    photo.parent.mkdir()
-    draw(800, 500).save(photo)
-    broken = tmp_path / "broken.jpg"
-    broken.write_bytes(b"\xff\xd8\xff")
-    examples = [
-        example(photo, "alpha", GREEK),
-        example(photo, "beta", GREEK),
-        example(broken, "alpha", GREEK),
-        Example(Prediction(path="x.jpg", error="the file is empty"), "alpha"),
-    ]
-    page = page_of(evaluation(), examples).section("images")
-    assert [one.text for one in page.all("h3")] == ["Wrong", "Right", "Without a prediction"]
-    wrong, right, gone, unread = page.with_class("card")
-    assert "wrong" in wrong["class"].split()
-    assert {"right", "card"} == set(right["class"].split()) == set(gone["class"].split())
-    assert wrong.with_class("truth")[0].text == "True class: beta wrong"
-    assert wrong.with_class("file")[0].text == "alpha/photo.png"
-    bars = list(wrong.with_class("bars")[0].all("li"))
-    assert [bar.with_class("value")[0].text for bar in bars] == [
-        "62.1 %", "21.0 %", "9.1 %", "5.0 %", "2.7 %",
-    ]  # fmt: skip
-    assert bars[0].with_class("fill")[0]["width"] == "62.13"
-    assert [bool(bar.with_class("mark")) for bar in bars] == [False, True, False, False, False]
-    winner, runner_up = wrong.with_class("side")
-    assert winner.with_class("role")[0].text == "Winner: alpha score 0.299"
-    assert runner_up.with_class("role")[0].text == "Runner-up: beta score 0.299"
-    assert [one.text for one in winner.with_class("cosine")] == [
-        "0.346", "0.336", "0.326", "0.346", "0.336",
-    ]  # fmt: skip
-    assert [one.text for one in winner.with_class("stance")] == [
-        "Prompts for it",
-        "Prompts against it",
-    ]
-    assert winner.with_class("more")[0].text == "and 2 more"
-    [image] = wrong.all("img")
-    kind, data = image["src"].split(",")
-    assert kind == "data:image/jpeg;base64"
-    with Image.open(io.BytesIO(base64.b64decode(data))) as shown:
-        assert max(shown.size) == SIDE
-    assert "cannot be shown" in gone.with_class("problem")[0].text
-    assert gone.with_class("placeholder")
-    assert unread.with_class("problem")[0].text == "the file is empty"
-
-
-def test_classes_of_one_name_are_told_apart_by_id() -> None:
-    scores = (Score("missile", "n1", 0.3, 0.6), Score("missile", "n2", 0.2, 0.4))
-    examples = [
-        Example(Prediction(scores), "missile (n1)"),
-        Example(Prediction(scores), "missile (n2)"),
-    ]
-    page = page_of(bare_evaluation(), examples).section("images")
-    wrong, right = page.with_class("card")
-    assert "wrong" in wrong["class"].split()
-    assert "right" in right["class"].split()
-    marked = [bool(bar.with_class("mark")) for bar in wrong.with_class("bars")[0].all("li")]
-    assert marked == [False, True]
-
-
-def test_what_the_bars_do_not_say() -> None:
-    known = prediction(None, GREEK)
-    several = replace(known, labels=known.top[:2])
-    rejected = replace(known, rejected="none of these: a wall")
-    page = parse(predictions_page([known, several, rejected, explained(None, GREEK)]))
-    first, second, third, fourth = page.with_class("card")
-    assert not first.with_class("said")
-    assert second.with_class("said")[0].text == "Labels: alpha, beta"
-    assert third.with_class("said")[0].text == "No label: none of these: a wall"
-    assert len(fourth.with_class("side")) == 2
-    example = Example(rejected, "alpha")
-    [card] = page_of(bare_evaluation(), [example]).with_class("card")
-    assert "wrong" in card["class"].split()
-
-
-def test_the_page_of_predictions(tmp_path: Path) -> None:
-    photo = tmp_path / "photo.jpg"
-    draw(64, 48).save(photo)
-    predictions = [
-        explained(photo, GREEK),
-        Prediction(path="no.jpg", error="there is no such file"),
-        prediction(None, GREEK),
-    ]
-    page = parse(predictions_page(predictions))
-    first, second, third = page.with_class("card")
-    assert len(first.with_class("side")) == 2
-    assert not first.with_class("truth")
-    assert not first.with_class("mark")
-    assert second.with_class("problem")[0].text == "there is no such file"
-    assert third.with_class("file")[0].text == "image 3"
-    assert not page.with_class("note")
-
-
-def test_more_predictions_than_a_page_holds() -> None:
-    predictions = [prediction(None, GREEK)] * (MOST_IMAGES + 34)
-    page = parse(predictions_page(predictions))
-    assert len(page.with_class("card")) == MOST_IMAGES
-    assert page.with_class("note")[0].text == (
-        f"This page shows the first {MOST_IMAGES}; 34 more are left out."
-    )
-    page = parse(predictions_page(predictions[:10], total=5000))
-    assert len(page.with_class("card")) == 10
-    assert "4,990 more are left out" in page.with_class("note")[0].text

@@ -1,0 +1,194 @@
+"""Labelled images, and what becomes of labels that mean no class."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cache
+
+import torch
+
+from cupl.bank.labels import ClassLabel
+from cupl.bank.lookup import ClassIndex
+from cupl.embedding.image_shards import ImageProvenance
+from cupl.embedding.image_stream import encode_sources
+from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError
+from cupl.progress import Progress, ignore
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images and the class of each, before anything is encoded.
+
+    Attributes:
+        paths: the images that have a class, each once; of vectors without files a name for each.
+        targets: its number.
+        vectors: float32 ``[images, dim]`` where the images were encoded before.
+        provenance: of these vectors.
+        unmatched: labels that mean no class, and the images of each; they are not in ``paths``. The
+            label of an image that has none is empty.
+        unreadable: path and error of images that could not be read.
+        notes: a sentence on each kind of thing that was passed over.
+        has_files: whether the paths are those of files.
+
+    """
+
+    paths: list[str]
+    targets: list[int]
+    vectors: torch.Tensor | None = None
+    provenance: ImageProvenance | None = None
+    unmatched: Counter[str] = field(default_factory=Counter)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    has_files: bool = True
+
+
+def explain_unmatched(
+    found: LabelledImages, labels: Sequence[ClassLabel], most: int | None = None
+) -> list[str]:
+    """A line for each label that means no class, the most frequent first.
+
+    Args:
+        found: its ``unmatched``.
+        labels: the classes, to suggest one that may be meant.
+        most: lines.
+
+    """
+    index, lines = ClassIndex(labels), []
+    for label, number in found.unmatched.most_common(most):
+        hint = index.hint(label) if label else None
+        name = f"{label!r:.80}" if label else "no label"
+        more = f", {hint}" if hint else ""
+        lines.append(f"{name}{more} ({images_in_words(number)})")
+    return lines
+
+
+def check_matched(found: LabelledImages, labels: Sequence[ClassLabel], skip: bool) -> None:
+    """Accept images whose labels all mean a class, or with ``skip`` some.
+
+    Raises:
+        InputError: a label means none; the message names the most frequent ones.
+
+    """
+    if not found.unmatched or (skip and found.paths):
+        return
+    number = len(found.unmatched)
+    lines = "; ".join(explain_unmatched(found, labels, _SHOWN))
+    more = f"; and {number - _SHOWN:,} more" if number > _SHOWN else ""
+    mean = "label means" if number == 1 else "labels mean"
+    way_out = "rename these labels, add them to the bank as aliases, or leave their images out"
+    if not found.paths:
+        way_out = "is it the right bank, and the folder that the class folders are in?"
+    raise InputError(
+        f"{number:,} {mean} no class of the bank: {lines}{more}; {way_out}",
+        arguments={"skip_unmatched": True} if found.paths else {},
+    )
+
+
+def encode_labelled(
+    data: LabelledImages, encoder: Encoder, progress: Progress = ignore
+) -> LabelledImages:
+    """The same with a vector for each image; those that cannot be read go to ``unreadable``.
+
+    Raises:
+        InputError: the vectors are another encoder's, or no image can be read.
+
+    """
+    if data.provenance is not None:
+        data.provenance.check_encoder(encoder)
+    if data.vectors is not None:
+        if data.vectors.shape[1] != encoder.dim:
+            raise InputError(
+                f"the image vectors are {data.vectors.shape[1]} wide, but {encoder.id} makes "
+                f"{encoder.dim}: name the encoder that made them"
+            )
+        return data
+    paths, targets, unreadable = list[str](), list[int](), list(data.unreadable)
+    vectors = torch.empty(len(data.paths), encoder.dim)
+    with closing(encode_sources(data.paths, encoder)) as images:
+        for number, image in enumerate(images):
+            if image.vector is None:
+                unreadable.append((data.paths[number], str(image.error)))
+            else:
+                vectors[len(paths)] = image.vector
+                paths.append(data.paths[number])
+                targets.append(data.targets[number])
+            progress(number + 1, len(data.paths))
+    if not paths:
+        path, error = unreadable[0]
+        raise InputError(f"no image could be read; the first was {path}: {error}")
+    return replace(
+        data, paths=paths, targets=targets, vectors=vectors[: len(paths)], unreadable=unreadable
+    )
+
+
+class ImageMatcher:
+    """Collects images with their classes, each once."""
+
+    def __init__(self, index: ClassIndex) -> None:
+        self.found = LabelledImages([], [])
+        self.repeated = 0
+        self._find = cache(index.find)
+        self._labels: dict[tuple[str, str], str | int] = {}
+        self._identity = file_identity()
+
+    def add(self, path: str, label: str | int) -> bool:
+        """Whether the image is one more that has a class.
+
+        Args:
+            path: of the image.
+            label: what may mean a class, or the number of one that there is.
+
+        Raises:
+            InputError: the image had another label before.
+
+        """
+        identity = self._identity(path)
+        if (before := self._labels.get(identity)) is not None:
+            if before != label:
+                raise InputError(f"{path} has two labels, {before!r:.80} and {label!r:.80}")
+            self.repeated += 1
+            return False
+        self._labels[identity] = label
+        number = label if isinstance(label, int) else self._find(label) if label else None
+        if number is None:
+            self.found.unmatched[str(label)] += 1
+            return False
+        self.found.paths.append(path)
+        self.found.targets.append(number)
+        return True
+
+    def done(self) -> LabelledImages:
+        """What was found, with a note on images that came several times."""
+        if self.repeated:
+            repeated = images_in_words(self.repeated, "repeated ")
+            self.found.notes.append(f"{repeated} left out: each counts once")
+        return self.found
+
+
+def file_identity() -> Callable[[str], tuple[str, str]]:
+    """A function from a path to a folder and a name that other ways to the same file share.
+
+    Links to folders are followed, links to files are not: in some stores equal files are one.
+    """
+    real = cache(os.path.realpath)
+
+    def identify(path: str) -> tuple[str, str]:
+        folder, name = os.path.split(path)
+        try:
+            return real(folder), name
+        except ValueError:  # no name that a folder can have
+            return folder, name
+
+    return identify
+
+
+def images_in_words(number: int, kind: str = "") -> str:
+    """``1 image``, ``2 repeated images``."""
+    return f"{number:,} {kind}image{'s' * (number != 1)}"

@@ -1,0 +1,118 @@
+"""What the figures say about a bank, in one or two sentences, and what they cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from cupl.evaluation.controls import RANDOM_WORDS
+from cupl.evaluation.numbers import chance, percent, points, short
+from cupl.evaluation.schema import CandidateResult, Comparison, Evaluation, Interval, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the figures say about one bank."""
+
+    outcome: Outcome
+    """``better`` where it beats random words and no control beats it; ``worse`` where a control
+    beats it and it beats none; ``open`` where nothing is shown, or both."""
+    sentence: str
+
+
+def verdicts(evaluation: Evaluation) -> list[Verdict]:
+    """One for each bank, in their order."""
+    return [_verdict(bank) for bank in evaluation.banks]
+
+
+def explain_uncalibrated(evaluation: Evaluation) -> list[str]:
+    """A sentence on each reason why candidates have no temperature."""
+    without: dict[str, list[str]] = {}
+    for one in evaluation.candidates:
+        if one.uncalibrated is not None:
+            without.setdefault(one.uncalibrated, []).append(_quoted(one.name))
+    return [
+        "No temperature was fitted"
+        + (f" for {_joined(names)}" if len(names) < len(evaluation.candidates) else "")
+        + f": {reason}."
+        for reason, names in without.items()
+    ]
+
+
+def _verdict(bank: CandidateResult) -> Verdict:
+    # Random words first: what they do not lose against is no work of the descriptions.
+    against = sorted(bank.against, key=lambda one: one.to != RANDOM_WORDS)
+    share = (
+        f"{_quoted(bank.name)} gets {percent(bank.top1.value)} % of the images right "
+        f"({_interval(bank.top1, percent)})"
+    )
+    if not against:
+        return Verdict(
+            "open",
+            f"{share}. There is no control to compare it with, so this does not show whether its "
+            "descriptions help.",
+        )
+    better, worse, unshown = (
+        [one for one in against if one.outcome == outcome]
+        for outcome in ("better", "worse", "open")
+    )
+    parts = []
+    if better:
+        parts.append(f"better than {_listed(better)}")
+    if worse:
+        parts.append(f"worse than {_listed(worse)}")
+    if unshown:
+        parts.append(f"no difference is shown to {_listed(unshown)}")
+    return Verdict(
+        _outcome(better, worse), f"{share}: {'; '.join(parts)}. {_descriptions(against, worse)}"
+    )
+
+
+def _outcome(better: Sequence[Comparison], worse: Sequence[Comparison]) -> Outcome:
+    if worse:
+        return "open" if better else "worse"
+    return "better" if any(one.to == RANDOM_WORDS for one in better) else "open"
+
+
+def _descriptions(against: Sequence[Comparison], worse: Sequence[Comparison]) -> str:
+    """Whether the descriptions help, which only the comparison with random words can say."""
+    first = against[0]
+    if first.to != RANDOM_WORDS:
+        return "That its descriptions help is not shown: random words are not among the controls."
+    if first.outcome == "worse":
+        return "Its descriptions do harm: random words in their place do better."
+    if first.outcome == "open":
+        return "That its descriptions help is not shown: random words may do as well."
+    if worse:
+        names = _joined([_quoted(one.to) for one in worse])
+        return (
+            f"Its descriptions help more than random words, but the bank does worse than {names}."
+        )
+    return "Its descriptions help: random words in their place do worse."
+
+
+def _listed(comparisons: Sequence[Comparison]) -> str:
+    return _joined(
+        [
+            f"{_quoted(one.to)} ({points(one.difference.value)} points, {_p(one)})"
+            for one in comparisons
+        ]
+    )
+
+
+def _joined(texts: Sequence[str]) -> str:
+    *most, last = texts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _p(comparison: Comparison) -> str:
+    p = chance(comparison.p if comparison.p_holm is None else comparison.p_holm)
+    return f"p {p}" if p.startswith("<") else f"p = {p}"
+
+
+def _interval(interval: Interval, write: Callable[[float], str]) -> str:
+    return f"95 % interval {write(interval.low)} to {write(interval.high)}"
+
+
+def _quoted(name: str) -> str:
+    return f"“{short(name, 60)}”"

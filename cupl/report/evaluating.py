@@ -1,0 +1,234 @@
+"""Evaluating banks in one call, from Python or from the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import PrivateAttr
+
+from cupl.bank.labels import ClassLabel
+from cupl.bank.model import PromptBank
+from cupl.bank.templates import TemplateSet
+from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
+from cupl.embedding.text_cache import TextCache
+from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder, load_recorded_encoder
+from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError
+from cupl.evaluation.candidates import CONTROLS, DRAWS, load_banks, make_candidates
+from cupl.evaluation.dataset import read_labelled
+from cupl.evaluation.labelled import (
+    LabelledImages,
+    check_matched,
+    encode_labelled,
+    images_in_words,
+)
+from cupl.evaluation.pairs import Images, Labels, match_pair
+from cupl.evaluation.pipeline import EvaluationRun, count_prompts, judge_candidates
+from cupl.evaluation.records import (
+    Record,
+    candidate_records,
+    class_records,
+    comparison_records,
+    prediction_records,
+)
+from cupl.evaluation.schema import Evaluation
+from cupl.evaluation.text import summarize_evaluation
+from cupl.evaluation.verdict import Verdict, verdicts
+from cupl.progress import Progress, ignore
+from cupl.report.writing import save_calibrated, write_evaluation
+
+Bank = PromptBank | str | os.PathLike[str]
+
+
+class EvaluationResult(Evaluation):
+    """An evaluation that was just made, with what it was made of.
+
+    It has the fields of ``evaluation.json`` (``candidates``, ``analyses``, ...). Printed, it is
+    what the command ``cupl evaluate`` prints. The image vectors stay in memory with it.
+    """
+
+    _run: EvaluationRun = PrivateAttr()
+    _encoder: Encoder = PrivateAttr()
+    _text_cache: TextCache = PrivateAttr(None)
+
+    @classmethod
+    def of(
+        cls, run: EvaluationRun, encoder: Encoder, text_cache: TextCache = None
+    ) -> EvaluationResult:
+        """Of a run, and the encoder and the cache of text embeddings that it used."""
+        result = cls(**dict(run.evaluation))
+        result._run, result._encoder, result._text_cache = run, encoder, text_cache
+        return result
+
+    def __str__(self) -> str:
+        return summarize_evaluation(self)
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        """What the figures say of each bank."""
+        return verdicts(self)
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence on each kind of thing in the data that was passed over."""
+        data = self._run.data
+        number = data.unmatched.total()
+        left = f"{images_in_words(number)} left out: the label means no class"
+        return [*data.notes, *([left] if number else [])]
+
+    def to_records(self) -> list[Record]:
+        """A flat row a candidate, the columns of ``summary.csv``; ``DataFrame`` takes the list."""
+        return candidate_records(self)
+
+    def comparisons_to_records(self) -> list[Record]:
+        """A flat row a bank and control, the columns of ``comparisons.csv``."""
+        return comparison_records(self)
+
+    def classes_to_records(self) -> list[Record]:
+        """A flat row a class and candidate, the columns of ``classes.csv``."""
+        return class_records(self)
+
+    def predictions_to_records(self) -> list[Record]:
+        """A flat row an image, candidate and draw, the columns of ``predictions.csv``."""
+        return list(prediction_records(self._run))
+
+    def save_report(self, directory: str | os.PathLike[str]) -> None:
+        """Write ``report.html``, the figures, ``evaluation.json`` and the CSV files.
+
+        Args:
+            directory: made where it is missing; other files in it stay.
+
+        Raises:
+            InputError: a file cannot be written.
+
+        """
+        write_evaluation(self._run, self._encoder, Path(directory), self._text_cache)
+
+    def save_calibrated(self, path: str | os.PathLike[str]) -> float:
+        """Write the first bank's class vectors with its temperature, and return that.
+
+        Raises:
+            InputError: no temperature could be fitted, or the file cannot be written.
+
+        """
+        return save_calibrated(self._run, Path(path))
+
+
+def evaluate(
+    data: str | os.PathLike[str] | tuple[Images, Labels] | LabelledImages,
+    banks: Bank | Sequence[Bank],
+    *,
+    encoder: Encoder | str | os.PathLike[str] | None = None,
+    controls: str | Sequence[str] = CONTROLS,
+    seeds: int = DRAWS,
+    templates: str | os.PathLike[str] | Sequence[str] = (),
+    pooling: str = DEFAULT_POOLING,
+    labels: str | os.PathLike[str] | None = None,
+    skip_unmatched: bool = False,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | str = "auto",
+    text_cache: TextCache = None,
+    progress: Progress = ignore,
+) -> EvaluationResult:
+    """Judge banks on labelled images, against controls that cost nothing to write.
+
+    ::
+
+        result = cupl.evaluate("photos/", "bank.yaml", encoder="mini")
+        print(result.verdicts[0].sentence)
+        pandas.DataFrame(result.to_records())
+        result.save_report("report/")
+
+    Args:
+        data: labelled images: an ImageFolder, a CSV of path and label, a directory of ``cupl
+            embed``; or a pair of paths and labels, or of vectors ``[images, dim]`` and labels. A
+            label is a class's name, id or alias, in a pair also its number.
+        banks: one or several, or their files; all are judged on the classes of the first.
+        encoder: an encoder or its name; see :func:`~cupl.encoders.loading.load_encoder`. By
+            default the one that made the vectors, if it is on this machine, or where there are
+            none CLIP ViT-B/32.
+        controls: ``photo``, ``names``, ``random-words``, ``shuffled``, or the name or file of a set
+            of templates; the first is the reference, and only ``random-words`` can show that
+            descriptions help.
+        seeds: how often ``random-words`` and ``shuffled`` are drawn.
+        templates: added to the prompts of every bank and of these two controls; or the name or
+            file of a set of them.
+        pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
+        labels: a CSV of path and label for the images of a directory of ``cupl embed``.
+        skip_unmatched: leave out images whose label means no class.
+        revision: of the encoder: commit, branch or tag of the model hub.
+        device: where an encoder given by name is loaded.
+        precision: of an encoder given by name.
+        batch_size: of an encoder given by name.
+        text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
+        progress: told how many images and prompts are embedded, and of how many in all.
+
+    Raises:
+        CuplError: the data, a bank or the encoder cannot be loaded, a label means no class, a
+            control cannot be made, or a setting is wrong.
+
+    """
+    check_pooling(pooling)
+    if isinstance(templates, str | os.PathLike):
+        templates = TemplateSet.load(Path(templates)).templates
+    loaded = load_banks(banks)
+    named = [controls] if isinstance(controls, str) else controls
+    candidates = make_candidates(loaded, named, seeds=seeds, templates=templates)
+    classes = [entry.label for entry in loaded[0]]
+    found = _labelled(data, classes, labels)
+    check_matched(found, classes, skip_unmatched)
+    if encoder is None:
+        encoder = _usual_encoder(found, revision, device, precision, batch_size)
+    elif isinstance(encoder, str | os.PathLike):
+        encoder = load_encoder(encoder, device, precision, batch_size, revision=revision)
+    pictures = len(found.paths) if found.vectors is None else 0
+    everything = pictures + count_prompts(candidates)
+    images = encode_labelled(found, encoder, lambda done, _: progress(done, everything))
+    run = judge_candidates(
+        images, candidates, encoder, pooling=pooling, text_cache=text_cache,
+        progress=lambda done, _: progress(pictures + done, everything),
+    )  # fmt: skip
+    return EvaluationResult.of(run, encoder, text_cache)
+
+
+def _labelled(
+    data: Any, classes: Sequence[ClassLabel], labels: str | os.PathLike[str] | None
+) -> LabelledImages:
+    if isinstance(data, str | os.PathLike):
+        return read_labelled(data, classes, labels)
+    if labels is not None:
+        raise InputError("a file of labels goes with a directory that cupl embed wrote")
+    if isinstance(data, LabelledImages):
+        return data
+    if isinstance(data, tuple) and len(data) == 2:
+        return match_pair(*data, classes)
+    raise InputError(
+        "labelled images are a folder, a file or a pair of images and labels, not "
+        f"{type(data).__name__}"
+    )
+
+
+def _usual_encoder(
+    found: LabelledImages,
+    revision: str | None,
+    device: str,
+    precision: str,
+    batch_size: int | str,
+) -> Encoder:
+    """The encoder that made the vectors; where there are none, the default one."""
+    made_by = found.provenance
+    if made_by is not None and revision is None:
+        return load_recorded_encoder(
+            made_by.encoder, made_by.revision, device, precision, batch_size
+        )
+    if made_by is None and found.vectors is not None:
+        raise InputError("name the encoder that made the image vectors", arguments={"encoder": ...})
+    name = DEFAULT_ENCODER if made_by is None else made_by.encoder
+    return load_encoder(
+        name, device, precision, batch_size, revision=revision, download=made_by is None
+    )

@@ -1,0 +1,169 @@
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from cupl.bank.model import PromptBank
+from cupl.embedding.bank_encoding import encode_bank
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.encoders.loading import load_encoder
+from tests.cli.conftest import Cupl
+from tests.cli.evaluate.files import ANIMALS, files_in, found, save_vectors
+from tests.models import bank_of
+
+WRITTEN = {
+    "report.html", "evaluation.json", "predictions.csv", "summary.csv", "classes.csv",
+    "comparisons.csv",
+}  # fmt: skip
+
+
+def test_the_table_names_every_candidate(evaluate: Cupl) -> None:
+    outcome = evaluate()
+    assert outcome.code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    names = ["animals", "photo", "names", "random-words", "shuffled"]
+    rows = [row for line in lines for row in [line.strip()] if row.split("  ")[0] in names]
+    assert [row.split("  ")[0] for row in rows] == names
+    assert sum(line.strip().startswith("3 draws") for line in lines) == 2
+    assert "21 images of 3 classes, 3 to choose from" in outcome.out
+    assert "In animals" in outcome.out
+    assert "\\n" not in outcome.out
+    assert max(map(len, rows)) <= 80
+    assert "top-1 %" in outcome.out
+    assert "top-5 %" not in outcome.out
+    assert "“animals” gets " in outcome.out
+    assert "No temperature was fitted: a temperature is fitted on half of at least" in outcome.out
+    assert outcome.err.count("images: ") == 10
+    assert "wrote" not in outcome.err
+
+
+def test_a_directory_is_written(evaluate: Cupl, work: Path) -> None:
+    outcome = evaluate("-o", "out", "--controls", "names")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.endswith("wrote out: open out/report.html\n")
+    written = files_in("out")
+    assert {name for name in written if os.sep not in name} == WRITTEN
+    assert any(name.startswith("figures" + os.sep) for name in written)
+    assert all(written.values())
+    (work / "out" / "mine.txt").write_text("kept")
+    assert evaluate("-o", "out", "--controls", "names").code == 0
+    assert files_in("out") == written | {"mine.txt": b"kept"}
+
+
+def test_calibrated_vectors_have_the_temperature(
+    evaluate: Cupl, cupl: Cupl, clip: Path, work: Path, near: Path
+) -> None:
+    options = ("--calibrated", "v.safetensors", "-o", "out", "--controls", "none")
+    outcome = evaluate(*options, data=near)
+    assert outcome.code == 0, outcome.err
+    fitted = found()["contenders"][0]["calibration"]["temperature"]
+    vectors = ClassVectors.load("v.safetensors")
+    assert vectors.provenance.temperature == fitted != 1
+    assert vectors.provenance.bank == "animals"
+    assert f"wrote v.safetensors: class vectors of animals, temperature {fitted:.3g}" in outcome.err
+    plain = encode_bank(PromptBank.load("bank.yaml"), load_encoder(str(clip)))
+    assert torch.equal(vectors.matrix, plain.matrix)
+    command = ["classify", "photos/cat", "--encoder", clip, "-o"]
+    assert cupl(*command, "warm.jsonl", "--vectors", "v.safetensors").code == 0
+    assert cupl(*command, "cold.jsonl", "--bank", "bank.yaml").code == 0
+    warm, cold = (
+        [json.loads(line) for line in (work / name).read_text().splitlines()]
+        for name in ("warm.jsonl", "cold.jsonl")
+    )
+    for one, other in zip(warm, cold, strict=True):
+        powers = np.array([top["probability"] for top in other["top"]]) ** (1 / fitted)
+        expected = powers / powers.sum()
+        assert [top["probability"] for top in one["top"]] == pytest.approx(expected, rel=1e-3)
+
+
+def test_few_images_are_too_few_to_calibrate(evaluate: Cupl, work: Path) -> None:
+    outcome = evaluate("--calibrated", "v.safetensors", "-o", "out")
+    assert outcome.code == 1
+    assert "half of at least 40 images, and there are 21: leave out --calibrated" in outcome.err
+    assert not any((work / name).exists() for name in ("v.safetensors", "out"))
+    assert evaluate("-o", "out").code == 0
+    bank = found()["contenders"][0]
+    assert bank["calibration"] is None
+    assert bank["uncalibrated"].endswith("half of at least 40 images, and there are 21")
+
+
+def test_a_temperature_at_the_end_of_its_range_is_refused_by_name(
+    evaluate: Cupl, clip: Path, work: Path
+) -> None:
+    centres = encode_bank(PromptBank.load("bank.yaml"), load_encoder(str(clip))).matrix
+    names = [f"set/{('cat', 'dog', 'tree_frog')[i % 3]}/{i}.png" for i in range(42)]
+    save_vectors(work / "v", clip, names, centres.repeat(14, 1))
+    options = ("--controls", "photo", "-o", "out")
+    outcome = evaluate(*options, "--calibrated", "v.safetensors", data="v")
+    assert outcome.code == 1
+    assert "100.0" in outcome.out  # the evaluation itself is there
+    assert (work / "out" / "report.html").exists()
+    assert "error: 'animals' has no temperature: the temperature would be at the" in outcome.err
+    assert "lower end of its range, 0.01: every image is right" in outcome.err
+    assert not (work / "v.safetensors").exists()
+    assert evaluate(*options, data="v").code == 0
+
+
+def test_templates_are_those_of_the_calibrated_vectors(
+    evaluate: Cupl, cupl: Cupl, near: Path
+) -> None:
+    options = ("--templates", "photo", "--calibrated", "v.safetensors")
+    assert evaluate(*options, data=near).code == 0
+    provenance = ClassVectors.load("v.safetensors").provenance
+    assert provenance.templates == ("a photo of a {}.",)
+    asked = ("--vectors", "v.safetensors", "--bank", "bank.yaml", "--explain")
+    outcome = cupl("classify", "photos/cat/0.png", *asked)
+    assert outcome.code == 0
+    assert "a photo of a cat." in outcome.out
+
+
+def test_banks_of_one_name_are_called_by_their_files(evaluate: Cupl, work: Path) -> None:
+    bank_of(ANIMALS).save("new.yaml")
+    assert evaluate("--bank", "new.yaml", "--controls", "none", "-o", "out").code == 0
+    assert [one["name"] for one in found()["contenders"]] == ["bank", "new"]
+
+
+def test_controls_are_chosen(evaluate: Cupl, work: Path) -> None:
+    (work / "mine.yaml").write_text("format: cupl-templates/1\nname: mine\ntemplates: ['a {}']\n")
+    assert evaluate("--controls", " mine.yaml ,shuffled,", "--seeds", 2, "-o", "out").code == 0
+    evaluation = found()
+    assert evaluation["reference"] == "mine"
+    made = [(one["name"], one["kind"], one["seeds"]) for one in evaluation["contenders"]]
+    assert made == [("animals", "bank", 1), ("mine", "control", 1), ("shuffled", "control", 2)]
+
+
+def test_no_controls(evaluate: Cupl) -> None:
+    outcome = evaluate("--controls", "none", "-o", "out")
+    assert outcome.code == 0, outcome.err
+    assert "photo" not in outcome.out
+    evaluation = found()
+    assert evaluation["reference"] is None
+    assert [one["name"] for one in evaluation["contenders"]] == ["animals"]
+    assert evaluation["analyses"][0]["losses"] == []
+
+
+def test_two_banks(evaluate: Cupl, work: Path) -> None:
+    turned = dict(reversed(ANIMALS.items())) | {"owl": ["An owl."]}
+    bank_of({name.upper(): texts for name, texts in turned.items()}, "other").save("other.yaml")
+    outcome = evaluate("--bank", "other.yaml", "-o", "out", "--controls", "photo")
+    assert outcome.code == 0, outcome.err
+    one, other = found()["contenders"][:2]
+    assert (one["name"], other["name"]) == ("animals", "other")
+    # The same prompts in another order and under other names.
+    for key in ("top1", "per_class", "confusions", "classes", "prompts"):
+        assert one[key] == other[key]
+    assert "In animals" in outcome.out
+    assert "In other" in outcome.out
+
+
+def test_templates_and_pooling_reach_the_vectors(evaluate: Cupl, near: Path) -> None:
+    options = ["--templates", "photo", "--pooling", "similarity", "--controls", "none"]
+    options += ["--calibrated", "v.safetensors", "-o", "out"]
+    assert evaluate(*options, data=near).code == 0
+    assert found()["contenders"][0]["prompts"] == pytest.approx(7 / 3 + 1)
+    vectors = ClassVectors.load("v.safetensors")
+    assert vectors.provenance.pooling == "similarity"
+    assert (vectors.matrix.norm(dim=1) < 1).all()

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
+
+from cupl.bank.labels import ClassLabel
+from cupl.embedding.class_vectors import Provenance
+from cupl.evaluation.bootstrap import Statistic, intervals
+from cupl.evaluation.ranking import ImageRanks, class_accuracies, confusions, rank_images
+
+CLIP = Provenance(encoder="e", fingerprint="f", logit_scale=10.0, pooling="normalized-mean")
+
+
+def run_of(ranks: list[int]) -> ImageRanks:
+    return ImageRanks(np.zeros(len(ranks), np.int64), np.array(ranks), np.ones(len(ranks)))
+
+
+@settings(max_examples=50)
+@given(
+    images=st.integers(1, 30),
+    classes=st.integers(2, 9),
+    steps=st.sampled_from([2, 5, 1000]),
+    seed=st.integers(0, 1000),
+)
+def test_ranks_are_the_places_in_a_stable_order(
+    images: int, classes: int, steps: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    scores = torch.from_numpy(random.integers(0, steps, (images, classes)) / steps)
+    targets = torch.from_numpy(random.integers(0, classes, images))
+    run = rank_images(scores, targets, CLIP)
+    order = scores.sort(dim=1, descending=True, stable=True).indices
+    assert run.predicted.tolist() == order[:, 0].tolist()
+    places = (order == targets[:, None]).int().argmax(dim=1) + 1
+    assert run.ranks.tolist() == places.tolist()
+    probabilities = (10 * scores).softmax(dim=1).amax(dim=1)
+    np.testing.assert_allclose(run.confidence, probabilities.numpy(), rtol=1e-6)
+
+
+def test_accuracies_are_those_of_scikit_learn() -> None:
+    random = np.random.default_rng(0)
+    targets = random.integers(0, 8, 300)
+    scores = random.random((300, 8))
+    scores[np.arange(300), targets] += 0.2
+    run = rank_images(torch.from_numpy(scores), torch.from_numpy(targets), CLIP)
+    five = (run.ranks <= 5).astype(float)
+    correct = run.correct[None]
+    found = intervals(
+        [Statistic(correct), Statistic(five[None]), Statistic(correct, per_class=True)], targets
+    )
+    for one, k in zip(found, (1, 5), strict=False):
+        assert one.value == pytest.approx(top_k_accuracy_score(targets, scores, k=k))
+    assert found[2].value == pytest.approx(balanced_accuracy_score(targets, run.predicted))
+    names = [ClassLabel(f"c{i}") for i in range(9)]
+    each = class_accuracies(run.correct, targets, names)
+    assert len(each) == 8  # the ninth has no image
+    assert np.mean([one.accuracy for one in each]) == pytest.approx(found[2].value)
+    assert sum(one.images for one in each) == 300
+
+
+def test_confusions_are_the_most_frequent_pairs() -> None:
+    labels = [ClassLabel("a"), ClassLabel("b", "n1"), ClassLabel("c"), ClassLabel("d")]
+    targets = np.array([0] * 6 + [1] * 4 + [2] * 2)
+    predicted = np.array([1, 1, 1, 0, 0, 3, 1, 1, 1, 0, 2, 2])
+    run = ImageRanks(predicted, np.where(predicted == targets, 1, 2), np.ones(12))
+    found = [(one.truth, one.predicted, one.images) for one in confusions(run, targets, labels)]
+    assert found == [("a", "b (n1)", 3), ("a", "d", 1), ("b (n1)", "a", 1)]
+    assert confusions(run, targets, labels)[0].share == 0.5
+    assert confusions(run_of([1] * 5), np.zeros(5, np.int64), labels) == []

@@ -1,0 +1,238 @@
+"""One call from data to an evaluation, its rows and its files."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from cupl.bank.model import PromptBank
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_runs import embed_images
+from cupl.errors import CuplError, InputError
+from cupl.evaluation.schema import Evaluation
+from cupl.evaluation.text import summarize_evaluation
+from cupl.report.evaluating import EvaluationResult, evaluate
+from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
+from tests.models import HandMadeEncoder, bank_of
+
+CLASSES = 6
+GOOD = {"What is {}?": ["A {}.", "One {}."], "Where is {}?": ["{} at home."]}
+COLOURS = {(255, 0, 0): [1.0, 0.1], (0, 0, 255): [0.1, 1.0]}
+
+
+@pytest.fixture
+def encoder() -> PlantedEncoder:
+    return PlantedEncoder(CLASSES)
+
+
+def vectors(right: int, wrong: int) -> tuple[torch.Tensor, list[int]]:
+    """Images of each class where they belong, and some where the next class does."""
+    pairs = [(i, i) for i in range(CLASSES)] * right
+    pairs += [(i, (i + 1) % CLASSES) for i in range(CLASSES)] * wrong
+    data = images_at(pairs, CLASSES)
+    assert data.vectors is not None
+    return data.vectors, data.targets
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Red cats and blue dogs, two of them the other way round."""
+    for name, colours in (("cat", "rrrrb"), ("dog", "bbbbr")):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for place, colour in enumerate(colours):
+            image = Image.new("RGB", (4, 4), (255, 0, 0) if colour == "r" else (0, 0, 255))
+            image.save(tmp_path / "photos" / name / f"{place}.png")
+    return tmp_path / "photos"
+
+
+def animals() -> HandMadeEncoder:
+    texts = {"A cat.": [1.0, 0.0], "A dog.": [0.0, 1.0], "a photo of a cat.": [1.0, 0.2],
+             "a photo of a dog.": [0.2, 1.0], "my cat": [1.0, 0.1], "my dog": [0.0, 1.0],
+             "cat": [1.0, 0.3], "dog": [0.3, 1.0]}  # fmt: skip
+    return HandMadeEncoder(texts, COLOURS)
+
+
+BANK = bank_of({"cat": ["A cat."], "dog": ["A dog."]})
+
+
+def shares(result: EvaluationResult) -> dict[str, float]:
+    return {one.name: one.top1.value for one in result.candidates}
+
+
+def test_a_folder_a_csv_vectors_of_embed_and_pairs_say_the_same(
+    photos: Path, tmp_path: Path
+) -> None:
+    paths = sorted(photos.rglob("*.png"))
+    labels = [path.parent.name for path in paths]
+    rows = [f"{path},{label}" for path, label in zip(paths, labels, strict=True)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label", *rows]))
+    embed_images([str(path) for path in paths], animals(), tmp_path / "v")
+    matrix = [COLOURS[Image.open(path).getpixel((0, 0))] for path in paths]  # type: ignore[index]
+    kinds: list[Any] = [
+        photos, str(photos), tmp_path / "labels.csv", tmp_path / "v", (paths, labels),
+        (torch.tensor(matrix), labels), (np.array(matrix), np.array([0, 1]).repeat(5)),
+    ]  # fmt: skip
+    results = [evaluate(data, BANK, encoder=animals(), controls=["photo"]) for data in kinds]
+    for result in results:
+        assert shares(result) == {"animals": 0.8, "photo": 0.8}
+        assert result.candidates == results[0].candidates
+        assert result.analyses == results[0].analyses
+
+
+def test_it_is_the_evaluation_that_is_written(encoder: PlantedEncoder, tmp_path: Path) -> None:
+    result = evaluate(vectors(10, 3), planted_bank(CLASSES, GOOD), encoder=encoder, seeds=2)
+    assert isinstance(result, Evaluation)
+    result.save_report(tmp_path / "out")
+    written = (tmp_path / "out" / "evaluation.json").read_bytes()
+    assert json.loads(written) == json.loads(result.model_dump_json())
+    read = Evaluation.model_validate_json(written)
+    assert dict(read) == dict(result)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "report.html", "figures", "evaluation.json", "summary.csv", "classes.csv",
+        "comparisons.csv", "predictions.csv",
+    }  # fmt: skip
+    assert str(result) == summarize_evaluation(read)
+    assert result.verdicts[0].sentence in str(result)
+
+
+def test_records_are_flat_rows_with_equal_columns(encoder: PlantedEncoder) -> None:
+    result = evaluate(vectors(10, 3), planted_bank(CLASSES, GOOD), encoder=encoder, seeds=2)
+    names = ["planted", "photo", "names", "random-words", "shuffled"]
+    records: dict[str, Sequence[dict[str, Any]]] = {
+        "candidates": result.to_records(),
+        "comparisons": result.comparisons_to_records(),
+        "classes": result.classes_to_records(),
+        "predictions": result.predictions_to_records(),
+    }
+    for rows in records.values():
+        assert len({tuple(row) for row in rows}) == 1
+        assert {type(cell) for row in rows for cell in row.values()} <= {
+            str, int, float, type(None)
+        }  # fmt: skip
+    assert [row["name"] for row in records["candidates"]] == names
+    assert [row["control"] for row in records["comparisons"]] == names[1:]
+    assert len(records["classes"]) == 5 * CLASSES
+    assert len(records["predictions"]) == 7 * 78
+    first = records["predictions"][0]
+    assert (first["path"], first["label"], first["predicted"]) == ("image 0", "class 0", "class 0")
+    right = [row["rank"] == 1 for row in records["predictions"] if row["contender"] == "planted"]
+    assert np.mean(right) == pytest.approx(records["candidates"][0]["top1"])
+
+
+def test_several_banks_and_files(encoder: PlantedEncoder, tmp_path: Path) -> None:
+    good = planted_bank(CLASSES, GOOD)
+    for name in ("old", "new"):
+        good.save(tmp_path / f"{name}.yaml")
+    result = evaluate(
+        vectors(2, 1), [tmp_path / "old.yaml", str(tmp_path / "new.yaml")], encoder=encoder,
+        controls="names",
+    )  # fmt: skip
+    assert [one.name for one in result.candidates] == ["old", "new", "names"]
+    alone = evaluate(vectors(2, 1), tmp_path / "old.yaml", encoder=encoder, controls=())
+    assert [one.name for one in alone.candidates] == ["planted"]
+
+
+@pytest.mark.parametrize("as_file", [False, True])
+def test_templates_pooling_and_calibrated_vectors(as_file: bool, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("format: cupl-templates/1\nname: m\ntemplates: ['my {}']\n")
+    pairs = [([1.0, 0.2], 0)] * 30 + [([0.1, 1.0], 1)] * 30 + [([1.0, 0.9], 1)] * 6
+    data = torch.tensor([vector for vector, _ in pairs]), [label for _, label in pairs]
+    result = evaluate(
+        data, BANK, encoder=animals(), controls=["photo"], pooling="similarity",
+        templates=tmp_path / "mine.yaml" if as_file else ["my {}"],
+    )  # fmt: skip
+    assert [one.prompts for one in result.candidates] == [2, 1]
+    temperature = result.save_calibrated(tmp_path / "v.safetensors")
+    saved = ClassVectors.load(tmp_path / "v.safetensors").provenance
+    assert (saved.temperature, saved.pooling, saved.templates) == (
+        temperature, "similarity", ("my {}",),
+    )  # fmt: skip
+
+
+def test_where_no_temperature_fits_its_vectors_are_refused(tmp_path: Path) -> None:
+    result = evaluate((torch.eye(2), [0, 1]), BANK, encoder=animals(), controls=["photo"])
+    with pytest.raises(InputError, match="'animals' has no temperature: .* at least 40 images"):
+        result.save_calibrated(tmp_path / "v")
+    assert not (tmp_path / "v").exists()
+
+
+def test_labels_of_no_class_are_refused_or_left_out(photos: Path) -> None:
+    (photos / "dogs").mkdir()
+    (photos / "cat" / "0.png").rename(photos / "dogs" / "0.png")
+    (photos / "stray.png").touch()
+    with pytest.raises(InputError, match=r"1 label means no class of the bank: 'dogs', nearly"):
+        evaluate(photos, BANK, encoder=animals())
+    result = evaluate(
+        photos, BANK, encoder=animals(), skip_unmatched=True, controls=["names"]
+    )  # fmt: skip
+    assert result.images == 9
+    assert result.notes == [
+        f"1 image in {photos} itself, in no class folder: left out",
+        "1 image left out: the label means no class",
+    ]
+
+
+def test_progress_counts_images_and_prompts(photos: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    evaluate(
+        photos, BANK, encoder=animals(), controls=["photo"], progress=lambda *now: seen.append(now)
+    )
+    assert [done for done, _ in seen][:10] == list(range(1, 11))
+    assert seen == sorted(seen)
+    assert seen[-1] == (10 + 2 + 2, 14)
+    assert {total for _, total in seen} == {14}
+
+
+def test_an_encoder_by_name_is_loaded_with_its_settings(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def load(*settings: Any) -> HandMadeEncoder:
+        asked.append(settings)
+        return animals()
+
+    monkeypatch.setattr("cupl.report.evaluating.load_encoder", load)
+    evaluate(photos, BANK, controls=["photo"])
+    evaluate(
+        photos, BANK, encoder="mini", controls=["photo"], device="cpu", precision="float32",
+        batch_size=3,
+    )  # fmt: skip
+    assert asked == [
+        ("openai/clip-vit-base-patch32", "auto", "auto", "auto"),
+        ("mini", "cpu", "float32", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "settings", "message"),
+    [
+        ("no", {}, "no: no such file or folder"),
+        (3, {}, "a folder, a file or a pair of images and labels, not int"),
+        ((torch.eye(2),), {}, "not tuple"),
+        ((torch.eye(2), [0, 1]), {"labels": "x.csv"}, "a file of labels goes with a directory"),
+        ((torch.eye(2), [0, 1]), {"encoder": None}, "name the encoder that made the image vectors"),
+        ((torch.eye(3), [0, 1, 1]), {}, "are 3 wide, but hand-made makes 2"),
+        ((torch.eye(2), [0, 1.7]), {}, "a name or a whole number"),
+        ((torch.eye(2), [0, 1]), {"controls": ["phot"]}, "no control is called 'phot'"),
+        ((torch.eye(2), [0, 1]), {"pooling": "max"}, "no pooling is called 'max'"),
+        ((torch.eye(2), [0, 1]), {"seeds": 0}, "seeds is at least 1"),
+        ((torch.eye(2), [0, 1]), {"templates": "no.yaml"}, "no such templates file"),
+    ],
+)
+def test_what_cannot_be_judged(data: Any, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(CuplError, match=message):
+        evaluate(data, BANK, **{"encoder": animals(), "controls": ["photo"], **settings})
+
+
+def test_nothing_of_the_bank_is_changed(encoder: PlantedEncoder) -> None:
+    good = planted_bank(CLASSES, GOOD)
+    before = good.to_bytes()
+    evaluate(vectors(2, 1), good, encoder=encoder, templates=["my {}"])
+    assert good.to_bytes() == before
+    assert isinstance(good, PromptBank)
