@@ -283,5 +283,6 @@ def test_an_answer_that_says_its_question_again(cupl: Cupl, fake: FakeBatches) -
     assert "27 prompts kept\n  dropped 3: empty" in offline.err
     assert "3 answers of a batch said the question again; the same command without" in offline.err
     assert "wrote requests.jsonl: 3 requests for 3 answers" in export(cupl, names=("cat",)).err
-    names = [json.loads(line)["custom_id"] for line in Path("requests.jsonl").open()]
+    requests = [json.loads(line) for line in Path("requests.jsonl").read_text().splitlines()]
+    names = [request["custom_id"] for request in requests]
     assert all(name.startswith("cupl2-") and name.endswith("-0") for name in names)
