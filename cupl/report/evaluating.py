@@ -171,13 +171,13 @@ def evaluate(
     named = [controls] if isinstance(controls, str) else controls
     candidates = make_candidates(loaded, named, seeds=seeds, templates=templates)
     classes = [entry.label for entry in loaded[0]]
-    found = _labelled(data, classes, labels)
-    check_matched(found, classes, skip_unmatched)
+    labelled = _labelled(data, classes, labels)
+    check_matched(labelled, classes, skip_unmatched)
     if encoder is None or isinstance(encoder, str | os.PathLike):
-        encoder = load_encoder(encoder or _default(found), device, precision, batch_size)
-    pictures = len(found.paths) if found.vectors is None else 0
+        encoder = load_encoder(encoder or _default(labelled), device, precision, batch_size)
+    pictures = len(labelled.paths) if labelled.vectors is None else 0
     everything = pictures + count_prompts(candidates)
-    images = encode_labelled(found, encoder, lambda done, _: progress(done, everything))
+    images = encode_labelled(labelled, encoder, lambda done, _: progress(done, everything))
     run = judge_candidates(
         images, candidates, encoder, pooling=pooling,
         progress=lambda done, _: progress(pictures + done, everything),
@@ -202,10 +202,10 @@ def _labelled(
     )
 
 
-def _default(found: LabelledImages) -> str:
+def _default(labelled: LabelledImages) -> str:
     """The encoder that made the vectors, if that is known."""
-    if found.provenance is not None:
-        return found.provenance.encoder
-    if found.vectors is not None:
+    if labelled.provenance is not None:
+        return labelled.provenance.encoder
+    if labelled.vectors is not None:
         raise InputError("name the encoder that made the image vectors", arguments={"encoder": ...})
     return DEFAULT_ENCODER
