@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.encoders.protocol import Encoder as Encoder
     from cupl.errors import CuplError as CuplError
+    from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
     from cupl.llm.protocol import LLM as LLM
     from cupl.llm.protocol import Sampling as Sampling
     from cupl.report.evaluating import evaluate as evaluate
+    from cupl.report.plotting import plot as plot
 
     __version__: str
 
@@ -51,12 +53,14 @@ _HOME = {
     "Sampling": "llm.protocol",
     "TemplateSet": "bank.templates",
     "ZeroShotClassifier": "classification.classifier",
+    "agenerate": "generation.pipeline",
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
     "evaluate": "report.evaluating",
     "generate": "generation.pipeline",
     "load_embeddings": "embedding.image_vectors",
     "load_encoder": "encoders.loading",
+    "plot": "report.plotting",
     "read_classes": "bank.class_lists",
 }
 
@@ -74,12 +78,14 @@ __all__ = [
     "Sampling",
     "TemplateSet",
     "ZeroShotClassifier",
+    "agenerate",
     "embed_images",
     "encode_bank",
     "evaluate",
     "generate",
     "load_embeddings",
     "load_encoder",
+    "plot",
     "read_classes",
 ]
 

@@ -144,6 +144,8 @@ class FakeBatches:
             id = self.add_file(content, name or "")
             return 200, {"id": id, "object": "file", "bytes": len(content), "filename": name}
         body = json.loads(data)
+        if target == "/v1/chat/completions":
+            return describe(body)
         urls = {json.loads(line)["url"] for line in self.files[body["input_file_id"]].splitlines()}
         if target != "/v1/batches" or urls != {body["endpoint"]}:
             return 400, {"error": {"message": "the URLs of the file are others"}}

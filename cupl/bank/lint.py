@@ -16,6 +16,7 @@ from cupl.bank.wording import (
     is_non_answer,
     is_refusal,
     lack_of_words,
+    normalized,
     same_text,
     sentences_of,
 )
@@ -24,6 +25,8 @@ MAX_WORDS = 55
 """English text has about 1.3 CLIP tokens a word, and the text tower reads 77."""
 NEAR = 0.85
 """Two prompts are near-duplicates when they share this part of their words (Jaccard)."""
+_MOST_READ = 2000
+"""Characters in which a class is looked for, several times what a text tower reads."""
 _FUNCTION_WORDS = {"a", "an", "the", "of", "in", "on", "and", "or", "for", "with", "to"}
 
 
@@ -75,7 +78,8 @@ def _similar(sets: Sequence[frozenset[str]]) -> Iterator[tuple[int, int]]:
     for index, words in enumerate(sets):
         rarest = sorted(words, key=lambda word: (frequency[word], word))
         rarest = rarest[: len(words) - ceil(NEAR * len(words)) + 1]
-        for other in (other for word in rarest for other in having[word]):
+        # Each once: two long texts have many rare words in common.
+        for other in dict.fromkeys(other for word in rarest for other in having[word]):
             if len(words & sets[other]) >= NEAR * len(words | sets[other]):
                 yield index, other
                 break
@@ -120,8 +124,9 @@ def _joined(words: Sequence[str]) -> str:
 
 def _words(text: str) -> list[str]:
     """Words in lower case without accents, as far as they mean something."""
-    plain = text if text.isascii() else unicodedata.normalize("NFKD", text)
-    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    plain = normalized("NFKD", text[:_MOST_READ])
+    if not plain.isascii():
+        plain = "".join(char for char in plain if not unicodedata.combining(char))
     words = re.findall(r"\w+", plain.casefold())
     return [word for word in words if word not in _FUNCTION_WORDS] or words
 

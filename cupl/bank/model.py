@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PrivateAttr,
     StrictStr,
     field_validator,
     model_validator,
@@ -29,13 +30,47 @@ BY_HAND = ""
 _Count = Annotated[int, Field(ge=0)]
 
 
-class Source(BaseModel):
-    """How the prompts came to be; the same source and answers give the same bank."""
+_FACTS = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+class PruningFacts(BaseModel):
+    """How prompts were dropped from a bank; see :func:`cupl.embedding.pruning.prune`.
+
+    Attributes:
+        by: the rule.
+        threshold: what a prompt's score was compared with.
+        keep: prompts that every class kept where it had as many.
+        encoder: name of the model whose embeddings were judged.
+        dropped: how many prompts went.
+
+    """
+
+    model_config = _FACTS
+
+    by: StrictStr
+    threshold: float
+    keep: _Count
+    encoder: StrictStr
+    dropped: _Count
+
+
+class Source(BaseModel):
+    """How the prompts came to be; the same source and answers give the same bank.
+
+    Attributes:
+        server: address of the server that answered, without credentials; None where ``model`` says
+            it, as for OpenAI's own and the embedded one.
+        pruned: what was dropped since, the first time first.
+        edited: labels or prompts were changed since. cupl notices what is changed in Python; who
+            changes the file in an editor can write it there.
+
+    """
+
+    model_config = _FACTS
 
     model: StrictStr | None = None
     weights: StrictStr | None = None
+    server: StrictStr | None = None
     api: Literal["chat", "completions"] | None = None
     questions: StrictStr | None = None
     samples: _Count | None = None
@@ -49,6 +84,8 @@ class Source(BaseModel):
     min_prompts: _Count | None = None
     imported: StrictStr | None = None
     sha256: StrictStr | None = None
+    pruned: list[PruningFacts] | None = None
+    edited: bool | None = None
 
 
 class ClassPrompts(BaseModel):
@@ -119,11 +156,17 @@ class PromptBank(BaseModel):
     name: StrictStr
     source: Source | None = None
     classes: list[ClassPrompts]
+    _digest_of_source: str | None = PrivateAttr(None)
+    """Of the content that ``source`` speaks of; kept by copies of the bank."""
 
     @model_validator(mode="after")
     def _check(self) -> PromptBank:
         check_labels([entry.label for entry in self.classes])
         return self
+
+    def model_post_init(self, context: Any) -> None:
+        """Remember what the source speaks of, to know an edit."""
+        self._digest_of_source = self.digest if self.source else None
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -142,6 +185,13 @@ class PromptBank(BaseModel):
         content = [[c.name, c.id, c.aliases, c.prompts] for c in self.classes]
         text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def current_source(self) -> Source | None:
+        """The source, marked as edited where the bank is not what was made or read any more."""
+        if self.source is None or self._digest_of_source in (None, self.digest):
+            return self.source
+        return self.source.model_copy(update={"edited": True})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> PromptBank:
@@ -162,8 +212,8 @@ class PromptBank(BaseModel):
 
         """
         data: dict[str, Any] = {"format": self.format, "name": self.name}
-        if self.source is not None:
-            data["source"] = self.source.model_dump(exclude_none=True)
+        if source := self.current_source:
+            data["source"] = source.model_dump(exclude_none=True)
         data["classes"] = [entry.to_yaml() for entry in self.classes]
         return dump_yaml(data)
 

@@ -1,16 +1,15 @@
 """Templates: questions to ask about a class, and hand-written prompts that name it."""
 
-import functools
 import os
 import re
-import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, field_validator
 
-from cupl.bank.labels import ClassLabel
+from cupl.bank.articles import indefinite_article
+from cupl.bank.labels import MAX_NAME, ClassLabel
 from cupl.errors import InputError, MissingFileError
 from cupl.io.paths import prompts_dir
 from cupl.io.yaml import read_yaml
@@ -19,33 +18,12 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _ARTICLES = ("a ", "an ", "the ")
 
 
-@functools.cache
-def _inflect() -> Any:
-    # Its import has typeguard rewrite a good many functions, for 1.6 of its 1.8 seconds.
-    import typeguard
-
-    typechecked = typeguard.typechecked
-    typeguard.typechecked = lambda target: target  # type: ignore[assignment]
-    try:
-        import inflect
-    finally:
-        typeguard.typechecked = typechecked
-    return inflect.engine()
-
-
-@functools.lru_cache(4096)
 def with_article(name: str) -> str:
-    """The name with "a" or "an" by its sound: "an abacus", "a unicycle", "an 8-ball".
-
-    A name that brings its article ("the moon") is left as it is.
-    """
+    """The name with "a" or "an" before it; one that brings its article ("the moon") as it is."""
     if name.lower().startswith(_ARTICLES):
         return name
-    # inflect decides by English letters: spell out a leading number, drop accents.
-    spoken = re.sub(r"^\d{1,9}", lambda found: _inflect().number_to_words(found[0]), name)
-    spoken = unicodedata.normalize("NFKD", spoken).encode("ascii", "ignore").decode().strip()
-    article = "an" if spoken and _inflect().a(spoken).startswith("an ") else "a"
-    return f"{article} {name}"
+    # The sound is that of the first word, and a descriptor may be long.
+    return f"{indefinite_article(name[:MAX_NAME])} {name}"
 
 
 def fill(template: str, name: str) -> str:

@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
+import math
 import re
+import unicodedata
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
+from typing import Literal
 
+_WORDS = re.compile(r"\w+")
+_MANY_MARKS = re.compile(rb"[^\0]{31,}")
+
+# The next are for text in lower case: to ignore case costs several times as much.
 _REFUSAL = re.compile(
     r"\b(?:as an ai(?=,| language| model| assistant)|my apologies|i apologi[sz]e"
     r"|unable to (?:assist|help|provide)"
     r"|i(?:'m| am) (?:sorry|unable|not (?:able|familiar|aware|allowed))"
     r"|i (?:can't|can ?not|couldn't|could not|won't|don't have|do not have)"
-    r"|i was (?:unable|not able))\b|^sorry\b",
-    re.IGNORECASE,
+    r"|i was (?:unable|not able))\b|^sorry\b"
 )
-_NON_ANSWER = re.compile(
-    r"(?:\bnot?|n't)\b[^.,;]{0,25}"
-    r"\b(?:definitive|definite|single|one|specific|correct|right)\b[^.,;]{0,30}"
-    r"\b(?:answers?|way|look|descriptions?|characteristics|recipe|definition)\b"
-    r"|\b(?:definitive answer|(?:this|that|your) question(?! mark)"
+_DENIAL = re.compile(
+    r"\b(?=[acdlnorstw])(?:(?P<no>not?|(?<=n')t)"
+    r"|(?P<one>definitive|definite|single|one|specific|correct|right)"
+    r"|(?P<way>answers?|way|look|descriptions?|characteristics|recipe|definition))\b"
+)
+"""The words of "there is no one way", which stand in this order and near one another."""
+_CLAUSE_END = re.compile("[.,;]")
+_UNCERTAIN = re.compile(
+    r"\b(?:definitive answer|(?:this|that|your) question(?! mark)"
     r"|difficult (?:question|to answer)"
     r"|it(?:'s| is| would be) (?:very )?(?:difficult|hard|impossible) to "
     r"(?:say|describe|answer|give|provide|generalize))\b"
-    r"|^(?:(?:it|this|that|the answer)(?: really| will| would| may| can)? depends?\b"
-    r"|(?:this|the answer|answers)(?: will| would| may| can)? var(?:y|ies)\b"
-    r"|[^.,]*\b(?:can|may|will) vary(?: (?:depending|based|from)\b[^.,]*)?\.?$"
-    r"|i(?:'m| am) not sure|i (?:do not|don't) know|(?:unknown|n/?a|none)\W*$"
-    r"|[^.!]*\?\W*$)",
-    re.IGNORECASE,
 )
+_EVASION = re.compile(
+    r"(?:(?:it|this|that|the answer)(?: really| will| would| may| can)? depends?\b"
+    r"|(?:this|the answer|answers)(?: will| would| may| can)? var(?:y|ies)\b"
+    r"|i(?:'m| am) not sure|i (?:do not|don't) know|(?:unknown|n/?a|none)\W*$)"
+)
+_VARIES = re.compile(r"\b(?:can|may|will) vary(?:\Z| (?:depending|based|from)\b)")
+_LAST_WORD = re.compile(r".*\w", re.DOTALL)
 _MARKUP = re.compile(
     r"https?:|\bwww\b|\w\.(?:com|org|net)\b|</?[a-z][^<>]{0,200}>|\]\(|\*\*|__|```|^#{1,6}\s"
-    r"|&(?:[a-z]{2,6}|#\d{1,6});|\{\s*[\"{]|\|.*\|",
-    re.IGNORECASE,
+    r"|&(?:[a-z]{2,6}|#\d{1,6});|\{\s*[\"{]|\|.*\|"
 )
-_SENTENCE_END = re.compile(r"[.!?]+[\"'”’»)\]]*(?=\s+[^a-z0-9\s]|$)|[。！？।؟][」』”]?")
+
+MAX_ENDS = 1000
+"""Ends of sentences, from the last or first, at one of which a text can be cut."""
+_SENTENCE_END = re.compile(r"(?<![.!?])[.!?]+[\"'”’»)\]]*(?=\s+[^a-z0-9\s]|$)|[。！？।؟][」』”]?")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'])(?:e\.g|i\.e|cf|vs|dr|mrs?|ms|st|mt|prof|approx|ca|no|figs?|spp?"
     r"|(?:[^\W\d_]\.)*[^\W\d_])$",
@@ -42,17 +57,33 @@ _ABBREVIATION = re.compile(
 _UNFINISHED = re.compile(
     r"(?:[,:;–—(/&-]|[,:;]\s?\d{1,2}|\b(?:a|an|the|and|or|but|its|their|very))$"
 )
+_LOOK_BACK, _OPEN_END = 12, 8
+"""Characters in which an abbreviation, and an unfinished end, is looked for."""
 _CUT_NUMBER = re.compile(r"(?<!\w)\d{1,3}$")
 
 
 def same_text(text: str) -> str:
     """What two prompts that say the same have in common: words alone, in lower case."""
-    return " ".join(re.findall(r"\w+", text.casefold()))
+    return " ".join(_WORDS.findall(text.casefold()))
+
+
+def normalized(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
+    """A form of Unicode, with at most 30 marks on a letter, as in UAX 15's stream-safe format.
+
+    Marks are sorted in time that grows with the square of their number.
+    """
+    if text.isascii():
+        return text
+    parts, place = [], 0
+    for marks in _MANY_MARKS.finditer(bytes(map(unicodedata.combining, text))):
+        parts.append(text[place : marks.start() + 30])
+        place = marks.end()
+    return unicodedata.normalize(form, "".join([*parts, text[place:]]))
 
 
 def lack_of_words(text: str) -> str | None:
     """Why a text says nothing: it has no word, or is a snippet such as "a." or "The U."."""
-    words = re.findall(r"\w+", text)
+    words = [word[0] for word in islice(_WORDS.finditer(text), 7)]
     if not words:
         return "empty"
     # Not every script puts spaces between its words.
@@ -62,17 +93,52 @@ def lack_of_words(text: str) -> str | None:
 
 def is_refusal(text: str) -> bool:
     """Whether it talks of what a model will not or cannot do."""
-    return bool(_REFUSAL.search(_straight(text)))
+    return bool(_REFUSAL.search(_plain(text)))
 
 
 def is_non_answer(text: str) -> bool:
     """Whether it is "There is no definitive answer" or its kin, or a question asked back."""
-    return bool(_NON_ANSWER.search(_straight(text)))
+    text = _plain(text)
+    return bool(
+        _UNCERTAIN.search(text)
+        or _EVASION.match(text)
+        or _is_question(text)
+        or _says_it_varies(text)
+        or _denies(text)
+    )
+
+
+def _is_question(text: str) -> bool:
+    """Whether it ends with a question mark and is one sentence."""
+    last = _LAST_WORD.match(text)
+    mark = text.find("?", last.end() if last else 0)
+    return mark >= 0 and not any(text.count(end, 0, mark) for end in ".!")
+
+
+def _says_it_varies(text: str) -> bool:
+    """Whether it ends with "can vary", or with what that depends on, and has but one clause."""
+    text = text.removesuffix("\n").removesuffix(".")
+    return "." not in text and "," not in text and bool(_VARIES.search(text))
+
+
+def _denies(text: str) -> bool:
+    """Whether a clause says that there is "no one way" or "isn't a single right answer"."""
+    denied, single = -math.inf, -math.inf  # where the nearest words end
+    for word in _DENIAL.finditer(text):
+        start, end = word.span()
+        if word.lastgroup == "no":
+            denied = end
+        elif word.lastgroup == "one":
+            if start - denied <= 25 and not _CLAUSE_END.search(text, int(denied), start):
+                single = end
+        elif start - single <= 30 and not _CLAUSE_END.search(text, int(single), start):
+            return True
+    return False
 
 
 def has_markup(text: str) -> bool:
     """Whether there is an address, HTML, Markdown or JSON in it."""
-    return bool(_MARKUP.search(text))
+    return bool(_MARKUP.search(_plain(text)))
 
 
 def sentences_of(text: str, *, finished: bool = True, stop: Sequence[str] = ()) -> str | None:
@@ -86,27 +152,46 @@ def sentences_of(text: str, *, finished: bool = True, stop: Sequence[str] = ()) 
             sentence.
 
     """
-    ends = list(_SENTENCE_END.finditer(text))
-    ended = bool(ends) and ends[-1].end() == len(text)
+    ends = deque(_SENTENCE_END.finditer(text), MAX_ENDS)
     if finished and not _is_open(text.rstrip(".")):
-        if ended:
+        if ends and ends[-1].end() == len(text):
             return text
         if "." not in stop or not (_CUT_NUMBER.search(text) or _ABBREVIATION.search(text)):
             return text + "."
+    place, unclosed = len(text), text.count("(") - text.count(")")
     for end in reversed(ends):
-        before = text[: end.start()]
-        # The last dot of a text cut by length may stand inside "5.3".
-        doubtful = end.end() == len(text) and before[-1:].isdigit()
-        abbreviated = end[0][0] == "." and _ABBREVIATION.search(before[-12:])
-        if not doubtful and not abbreviated and not _is_open(before):
+        start = end.start()
+        unclosed -= text.count("(", start, place) - text.count(")", start, place)
+        place = start
+        if unclosed <= 0 and _is_end(text, end):
             return text[: end.end()]
     return None
 
 
-def _straight(text: str) -> str:
-    return text.replace("’", "'")
+def first_sentence(text: str) -> str:
+    """The text up to the end of its first whole sentence; all of it where there is none."""
+    for end in islice(_SENTENCE_END.finditer(text), MAX_ENDS):
+        before = text[: end.start()]
+        if _is_end(text, end) and before.count("(") <= before.count(")"):
+            return text[: end.end()]
+    return text
+
+
+def _is_end(text: str, end: re.Match[str]) -> bool:
+    """Whether a sentence ends there, as far as the words before tell."""
+    before = text[max(0, end.start() - _LOOK_BACK) : end.start()]
+    # The last dot of a text cut by length may stand inside "5.3".
+    if end.end() == len(text) and before[-1:].isdigit():
+        return False
+    abbreviated = end[0][0] == "." and _ABBREVIATION.search(before)
+    return not (_UNFINISHED.search(before[-_OPEN_END:]) or abbreviated)
+
+
+def _plain(text: str) -> str:
+    """In lower case, letter for letter, and every apostrophe the same."""
+    return text.replace("’", "'").replace("İ", "I").lower()
 
 
 def _is_open(text: str) -> bool:
     """Whether more has to follow: the text ends in a comma or article, or inside a parenthesis."""
-    return bool(_UNFINISHED.search(text[-20:])) or text.count("(") > text.count(")")
+    return bool(_UNFINISHED.search(text[-_OPEN_END:])) or text.count("(") > text.count(")")

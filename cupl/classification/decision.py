@@ -29,6 +29,7 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
+from cupl.classification.ranking import best_first
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
 from cupl.io.csv import read_rows
@@ -80,21 +81,28 @@ class Decisions:
     """Images judged by a rule.
 
     Attributes:
-        order: int64 ``[images, classes]``, the best class first; equal ones as the classes are.
-        probabilities: ``[images, classes]``.
+        order: int64 ``[images, named]``, the best class first; equal ones as the classes are.
+            As many as were asked for, or as the image with the most labels has.
+        scores: cosines of these classes.
+        probabilities: of these classes.
         accepted: how many classes of the order are labels of each image.
         rejected: why an image has no label, or None.
 
     """
 
     order: torch.Tensor
+    scores: torch.Tensor
     probabilities: torch.Tensor
     accepted: list[int]
     rejected: list[str | None]
 
 
 def decide(
-    scores: torch.Tensor, vectors: ClassVectors, reject: ClassVectors | None, rule: DecisionRule
+    scores: torch.Tensor,
+    vectors: ClassVectors,
+    reject: ClassVectors | None,
+    rule: DecisionRule,
+    top_k: int,
 ) -> Decisions:
     """Turn the scores of images into labels.
 
@@ -103,41 +111,53 @@ def decide(
         vectors: the classes.
         reject: those of the reject bank, where there is one.
         rule: what decides.
+        top_k: classes to name for each image; all of them where there are fewer.
 
     Raises:
         InputError: several labels are asked for, and there is nothing to judge a class alone by.
 
     """
-    number = len(vectors.labels)
-    known, others = scores[:, :number], scores[:, number:]
-    if rule.multi_label:
-        leads = known - _references(others, vectors, rule)
-        made_by = vectors.provenance
-        probabilities = (leads * made_by.logit_scale / made_by.temperature).sigmoid()
-    else:
-        leads, probabilities = known, vectors.provenance.probabilities(scores)[:, :number]
-    order = leads.sort(dim=1, descending=True, stable=True).indices
+    known, others = scores.tensor_split([len(vectors.labels)], dim=1)
+    leads, probabilities = _judged(scores, vectors, rule)
     threshold = rule.threshold if rule.threshold is not None else HALF if rule.multi_label else 0.0
     enough = (probabilities >= threshold).sum(dim=1)
     if not rule.multi_label:
         enough = enough.clamp(max=1)
     none_of_these: list[str | None] = [None] * len(scores)
     if reject is not None:
-        beaten = others.max(dim=1).values > known.max(dim=1).values
+        beaten = others.amax(dim=1) > known.amax(dim=1)
         if not rule.multi_label:
             enough[beaten] = 0
-        nearest = others.argmax(dim=1).tolist()
-        none_of_these = [
-            f"none of these: {reject.labels[index].name}" if is_beaten else None
-            for index, is_beaten in zip(nearest, beaten.tolist(), strict=True)
-        ]
-    names = [vectors.labels[index].name for index in order[:, 0].tolist()]
+        none_of_these = _nearest(others, beaten, reject)
     accepted = enough.tolist()
+    order = best_first(leads, max(top_k, *accepted, 0))
+    names = [vectors.labels[index].name for index in order[:, 0].tolist()]
     reasons = [
         None if labels else none or f"below the threshold {threshold:g}: {name}"
         for labels, none, name in zip(accepted, none_of_these, names, strict=True)
     ]
-    return Decisions(order, probabilities, accepted, reasons)
+    best_scores, best_probabilities = known.gather(1, order), probabilities.gather(1, order)
+    return Decisions(order, best_scores, best_probabilities, accepted, reasons)
+
+
+def _judged(
+    scores: torch.Tensor, vectors: ClassVectors, rule: DecisionRule
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the classes are ordered by, and their probabilities, both ``[images, classes]``."""
+    made_by = vectors.provenance
+    known, others = scores.tensor_split([len(vectors.labels)], dim=1)
+    if not rule.multi_label:
+        return known, made_by.probabilities(scores)[:, : len(vectors.labels)]
+    leads = known - _references(others, vectors, rule)
+    return leads, (leads * made_by.logit_scale / made_by.temperature).sigmoid()
+
+
+def _nearest(others: torch.Tensor, beaten: torch.Tensor, reject: ClassVectors) -> list[str | None]:
+    """For images that are closest to a class of the reject bank, which one that is."""
+    return [
+        f"none of these: {reject.labels[index].name}" if is_beaten else None
+        for index, is_beaten in zip(others.argmax(dim=1).tolist(), beaten.tolist(), strict=True)
+    ]
 
 
 def _references(others: torch.Tensor, vectors: ClassVectors, rule: DecisionRule) -> torch.Tensor:

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 
 from cupl.bank.model import PromptBank
+from cupl.classification.ranking import best_first
 from cupl.embedding.bank_encoding import prompts_of_class
 from cupl.embedding.class_vectors import ClassVectors, Provenance
 from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction, unit
@@ -91,6 +92,27 @@ class Explanation:
     """None where there is only one class."""
     error: str | None = None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Nested, as JSON lines have it; ``pandas.json_normalize`` makes columns of a list."""
+        sides = {"winner": self.winner, "runner_up": self.runner_up}
+        records = {name: side and side.to_dict() for name, side in sides.items()}
+        return {"path": self.path, **records, "error": self.error}
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Explanation:
+        """What :meth:`to_dict` made a record of.
+
+        Raises:
+            TypeError: a key is missing, or none of ours.
+            KeyError: likewise.
+
+        """
+        fields: dict[str, Any] = dict(record)
+        for name in ("winner", "runner_up"):
+            side = fields[name]
+            fields[name] = None if side is None else ClassExplanation.from_dict(side)
+        return cls(**fields)
+
 
 def explain_vectors(
     image_vectors: torch.Tensor,
@@ -126,7 +148,7 @@ def explain_vectors(
     images = directions(image_vectors)
     scores = images @ class_vectors.matrix.T  # [images, classes]
     probabilities = made_by.probabilities(scores)
-    best = scores.sort(dim=1, descending=True, stable=True).indices[:, :2].tolist()
+    best = best_first(scores, 2).tolist()
 
     def side(image: int, index: int, other: int | None) -> ClassExplanation:
         entry, end = bank.classes[index], ends[index]

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from cupl.classification.explanation import Explanation
+
+_SIDES = ("winner", "runner_up")
+"""What a record of a prediction has of its explanation: the path and the error are its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +62,42 @@ class Prediction:
     def probability(self) -> float | None:
         """Probability of the best class, also where the image is rejected."""
         return self.top[0].probability if self.top else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """A row of a table: always the same keys, and values that JSON has.
+
+        ``pandas.DataFrame(one.to_dict() for one in predictions)`` is a table of all. ``top`` and
+        ``labels`` are lists of classes, each with its label, id, score and probability.
+        """
+        explained = self.explanation and self.explanation.to_dict()
+        return {
+            "path": self.path,
+            "label": self.label,
+            "id": self.id,
+            "score": self.score,
+            "probability": self.probability,
+            "error": self.error,
+            "top": [asdict(score) for score in self.top],
+            "rejected": self.rejected,
+            "labels": [asdict(score) for score in self.labels],
+            "explanation": explained and {name: explained[name] for name in _SIDES},
+        }
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Prediction:
+        """What :meth:`to_dict` made a record of; keys behind ``top`` may be missing.
+
+        Raises:
+            TypeError: it is no such record.
+            KeyError: likewise.
+
+        """
+        explained = record.get("explanation")
+        return cls(
+            tuple(Score(**score) for score in record["top"]),
+            record["path"],
+            record["error"],
+            record.get("rejected"),
+            tuple(Score(**score) for score in record.get("labels", ())),
+            explained and Explanation.from_dict({"path": record["path"], **explained}),
+        )

@@ -18,8 +18,7 @@ from typing import Any, BinaryIO
 
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.classification.decision import NEAREST_CLASS, DecisionRule
-from cupl.classification.explanation import ClassExplanation, Explanation
-from cupl.classification.prediction import Prediction, Score
+from cupl.classification.prediction import Prediction
 from cupl.classification.writers import (
     FailedImages,
     check_format,
@@ -220,21 +219,9 @@ def _whole_rows(file: BinaryIO) -> Iterator[Prediction]:
 def _parsed(line: bytes) -> Prediction | None:
     record: Any = _json(line) if line.endswith(b"\n") else None
     try:
-        top = tuple(Score(**score) for score in record["top"])
-        path, error, rejected = record["path"], record["error"], record.get("rejected")
-        labels = tuple(Score(**score) for score in record.get("labels", ()))
-        explanation = _explanation(path, record.get("explanation"))
-        return Prediction(top, path, error, rejected, labels, explanation)
+        return Prediction.from_dict(record)
     except (TypeError, KeyError, AttributeError):
         return None
-
-
-def _explanation(path: str | None, record: Any) -> Explanation | None:
-    return record and Explanation(path, _side(record["winner"]), _side(record["runner_up"]))
-
-
-def _side(record: Any) -> ClassExplanation | None:
-    return None if record is None else ClassExplanation.from_dict(record)
 
 
 def _json(line: bytes) -> Any:

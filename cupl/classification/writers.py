@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -18,7 +18,6 @@ from cupl.io.csv import csv_lines
 from cupl.io.terminal import printable, rendered
 
 if TYPE_CHECKING:
-    from cupl.classification.explanation import Explanation
     from cupl.classification.prediction import Prediction
 
 TABLE_ROWS = 100
@@ -91,29 +90,8 @@ def json_lines(
 
 
 def _record(prediction: Prediction, more: Collection[str]) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "path": prediction.path,
-        "label": prediction.label,
-        "id": prediction.id,
-        "score": prediction.score,
-        "probability": prediction.probability,
-        "error": prediction.error,
-        "top": [asdict(score) for score in prediction.top],
-    }
-    if REJECTED in more:
-        record[REJECTED] = prediction.rejected
-    if LABELS in more:
-        record[LABELS] = [asdict(score) for score in prediction.labels]
-    if EXPLANATION in more:
-        record[EXPLANATION] = _explained(prediction.explanation)
-    return record
-
-
-def _explained(explanation: Explanation | None) -> dict[str, Any] | None:
-    if explanation is None:
-        return None
-    sides = {"winner": explanation.winner, "runner_up": explanation.runner_up}
-    return {name: side and side.to_dict() for name, side in sides.items()}
+    left_out = {REJECTED, LABELS, EXPLANATION}.difference(more)
+    return {name: value for name, value in prediction.to_dict().items() if name not in left_out}
 
 
 def write_parquet(

@@ -79,8 +79,10 @@ def prune_bank_command(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Bank to write (.yaml).")],
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
+    text_cache: encoder_options.TextCacheOption = None,
     threshold: Annotated[
         float | None,
         typer.Option(
@@ -107,9 +109,13 @@ def prune_bank_command(
         check_target(listing, bank)
         if listing.resolve() == output.resolve():
             raise typer.BadParameter("--list and -o name the same file")
-    before, loaded = PromptBank.load(bank), load_encoder(encoder, device, precision)
+    before = PromptBank.load(bank)
+    loaded = load_encoder(encoder, device, precision, revision=revision)
     with progress("prompts") as update:
-        pruned = prune_bank(before, loaded, by=by, threshold=threshold, keep=keep, progress=update)
+        pruned = prune_bank(
+            before, loaded, by=by, threshold=threshold, keep=keep, text_cache=text_cache,
+            progress=update,
+        )  # fmt: skip
     _list(pruned.dropped, listing)
     set_aside(output, pruned.bank.to_bytes())
     pruned.bank.save(output)

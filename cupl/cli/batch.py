@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, progress, say
+from cupl.cli.output import check_target, count, progress, say, say_warning
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -41,8 +41,14 @@ def export_requests_command(
     top_p: generate_options.TopPOption = None,
     max_tokens: generate_options.MaxTokensOption = None,
     stop: generate_options.StopOption = None,
+    seed: generate_options.SeedOption = None,
     n: generate_options.NOption = None,
     preamble: generate_options.PreambleOption = None,
+    filters: generate_options.FiltersOption = None,
+    no_filters: generate_options.NoFiltersOption = None,
+    min_prompts: generate_options.MinPromptsOption = 1,
+    similarity: generate_options.SimilarityOption = None,
+    drop_shared: generate_options.DropSharedOption = False,
     per_file: Annotated[
         int,
         typer.Option(min=1, max=50_000, help="Most requests in one file, to run several at once."),
@@ -54,28 +60,33 @@ def export_requests_command(
 ) -> None:
     """Write the requests whose answers are missing, with the options of cupl generate.
 
-    Nothing is asked. The model and --base-url are part of what answers are filed under: give the
-    same to cupl generate.
+    Nothing is asked. Once all answers are imported, the same command writes the requests for
+    classes that kept too few prompts. The model and --base-url are part of what answers are
+    filed under: give the same to cupl generate.
     """
     from cupl.generation.batch.requests import write_requests
     from cupl.generation.cache.store import ResponseCache
-    from cupl.generation.plan import ALWAYS, MAX_TRIES
+    from cupl.generation.retry import RetryPolicy
 
     check_target(output)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
-        stop, preamble,
+        stop, seed, preamble,
     )  # fmt: skip
+    filtering = generate_options.filtering_of(
+        filters, no_filters, min_prompts, similarity, drop_shared
+    )
     with ResponseCache(cache) as responses:
         written = write_requests(
-            plan, responses, output, n=generate_options.most_at_once(n), per_file=per_file,
-            tries=ALWAYS if retry_failed else MAX_TRIES,
+            plan, responses, output, filtering=filtering, n=generate_options.most_at_once(n),
+            tries=RetryPolicy().missing_below(retry_failed=retry_failed), per_file=per_file,
+            notice=say,
         )  # fmt: skip
     _say_export(written, output, plan.model, plan.endpoint, plan.api)
 
 
 def _say_export(written: "Export", output: Path, model: str, endpoint: str, api: str) -> None:
-    from cupl.llm.openai import DEFAULT_URL
+    from cupl.llm.address import DEFAULT_URL
 
     _say_kept(written.kept)
     for file in written.files:
@@ -125,8 +136,7 @@ def _say_import(report: "ImportReport") -> None:
         say(f"no answers in {count(report.bad.total(), 'line')}:")
         for reason, number in report.bad.most_common():
             say(f"  {number:,}: {reason}")
-    if report.unusable or report.absent or report.bad:
-        say("next: cupl batch export writes what is still missing; or")
+    say("next: cupl batch export writes what is still missing; or")
     say("next: cupl generate --offline with the options of the export makes the bank")
 
 
@@ -134,6 +144,7 @@ def _say_import(report: "ImportReport") -> None:
 def submit_command(
     files: Annotated[list[Path], typer.Argument(help="Files that cupl batch export wrote.")],
     base_url: generate_options.BaseUrlOption = None,
+    api_key_env: generate_options.ApiKeyEnvOption = None,
     again: Annotated[
         bool, typer.Option("--again", help="Also what was submitted before; that pays again.")
     ] = False,
@@ -141,14 +152,15 @@ def submit_command(
     """Upload request files to the Batch API and print the id of each batch.
 
     This costs money. A file that was submitted before is not submitted again, so the same command
-    can be repeated. The key comes from $OPENAI_API_KEY.
+    can be repeated. The key comes from $OPENAI_API_KEY, which goes to OpenAI only, or from
+    where --api-key-env says.
     """
     from cupl.generation.batch.api import BatchServer
     from cupl.generation.batch.requests import check_requests
-    from cupl.llm.openai import endpoint_of
+    from cupl.llm.address import endpoint_of
 
     checked = [check_requests(path, endpoint_of(base_url)) for path in files]
-    with BatchServer(base_url) as server:
+    with BatchServer(base_url, api_key_env=api_key_env, notice=say_warning) as server:
         earlier = {} if again else {batch.sha256: batch for batch in server.batches()
                                     if not batch.repeatable}  # fmt: skip
         for file in checked:
@@ -171,11 +183,12 @@ def status_command(
         typer.Argument(metavar="[BATCH_ID...]", help="[default: all that cupl submitted]"),
     ] = None,
     base_url: generate_options.BaseUrlOption = None,
+    api_key_env: generate_options.ApiKeyEnvOption = None,
 ) -> None:
     """Show how far batches are: id, status, requests done, failed and in all, time, file."""
     from cupl.generation.batch.api import BatchServer
 
-    with BatchServer(base_url) as server:
+    with BatchServer(base_url, api_key_env=api_key_env, notice=say_warning) as server:
         batches = [server.batch(id) for id in ids] if ids else list(server.batches())
     for batch in batches:
         cells = [
@@ -200,6 +213,7 @@ def fetch_command(
         typer.Option("-o", "--output", help="For one batch. [default: BATCH_ID.jsonl]"),
     ] = None,
     base_url: generate_options.BaseUrlOption = None,
+    api_key_env: generate_options.ApiKeyEnvOption = None,
 ) -> None:
     """Download the results of batches; exit code 1 where one is not there yet."""
     from cupl.generation.batch.api import BatchServer
@@ -212,7 +226,7 @@ def fetch_command(
         raise typer.BadParameter(f"{odd[0]!r} is no file name; name the results with -o")
     written: list[Path] = []
     waiting = False
-    with BatchServer(base_url) as server:
+    with BatchServer(base_url, api_key_env=api_key_env, notice=say_warning) as server:
         for id in ids:
             paths = _fetch(server, server.batch(id), output or Path(f"{id}.jsonl"))
             written += paths

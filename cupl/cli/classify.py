@@ -35,6 +35,7 @@ def classify_command(
             f"one that made the vectors, or {DEFAULT_ENCODER}]"
         ),
     ] = None,
+    revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
     batch_size: encoder_options.BatchSizeOption = "auto",
@@ -53,6 +54,7 @@ def classify_command(
     templates: encoder_options.TemplatesOption = None,
     combine: encoder_options.CombineOption = None,
     strict: encoder_options.StrictOption = False,
+    text_cache: encoder_options.TextCacheOption = None,
     temperature: Annotated[
         float | None,
         typer.Option(help="Divide the logits by this. [default: what the vectors carry, or 1]"),
@@ -126,12 +128,15 @@ def classify_command(
     paths = find_images(images)
     _check_targets([output, report], [bank, vectors, reject, class_thresholds], paths)
     prompts, made, loaded = _load(
-        bank, vectors, encoder, device, precision, batch_size,
+        bank, vectors, encoder, revision, device, precision, batch_size,
         pooling=pooling, templates=templates, combine=combine, strict=strict,
+        text_cache=text_cache,
     )  # fmt: skip
     if temperature is not None:
         made = made.with_temperature(temperature)
-    classifier = ZeroShotClassifier(made, loaded, bank=prompts, reject=reject)
+    classifier = ZeroShotClassifier(
+        made, loaded, bank=prompts, reject=reject, text_cache=text_cache
+    )
     if classifier.reject is not None:
         encoder_options.say_truncated(classifier.reject, loaded)
     shown: list[Prediction] = []
@@ -198,6 +203,7 @@ def _load(
     bank: Path | None,
     vectors: Path | None,
     encoder: str | None,
+    revision: str | None,
     device: str,
     precision: encoder_options.PrecisionOption,
     batch_size: Any,
@@ -206,6 +212,7 @@ def _load(
     templates: encoder_options.TemplatesOption,
     combine: encoder_options.CombineOption,
     strict: bool,
+    text_cache: encoder_options.TextCacheOption,
 ) -> "tuple[PromptBank | None, ClassVectors, Encoder]":
     from cupl.bank.model import PromptBank
     from cupl.embedding.class_vectors import ClassVectors
@@ -214,12 +221,19 @@ def _load(
     prompts = None if bank is None else PromptBank.load(bank)
     if vectors is not None:
         made = ClassVectors.load(vectors)
+        if encoder is None and revision is None:
+            return prompts, made, made.load_encoder(device, precision, batch_size)
         name = encoder or made.provenance.encoder
-        return prompts, made, load_encoder(name, device, precision, batch_size)
+        loaded = load_encoder(
+            name, device, precision, batch_size, revision=revision, download=encoder is not None
+        )
+        return prompts, made, loaded
     assert prompts is not None  # noqa: S101 (one of the two is given)
     texts = encoder_options.templates_of(templates, combine)
-    loaded = load_encoder(encoder or DEFAULT_ENCODER, device, precision, batch_size)
-    made = encoder_options.encode_with(prompts, loaded, pooling, texts, combine, strict)
+    loaded = load_encoder(
+        encoder or DEFAULT_ENCODER, device, precision, batch_size, revision=revision
+    )
+    made = encoder_options.encode_with(prompts, loaded, pooling, texts, combine, strict, text_cache)
     return prompts, made, loaded
 
 

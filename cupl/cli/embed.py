@@ -16,6 +16,7 @@ def embed_command(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.")],
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
     batch_size: encoder_options.BatchSizeOption = "auto",
@@ -37,7 +38,7 @@ def embed_command(
 
     check_directory(output, resume=resume)
     paths = find_images(images)
-    loaded = load_encoder(encoder, device, precision, batch_size)
+    loaded = load_encoder(encoder, device, precision, batch_size, revision=revision)
     tally = ImageTally()
     try:
         with progress("images") as update:

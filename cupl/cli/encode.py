@@ -14,12 +14,14 @@ def encode_command(
     bank: Annotated[Path, typer.Argument(help="Prompt bank.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.safetensors).")],
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
     pooling: encoder_options.PoolingOption = None,
     templates: encoder_options.TemplatesOption = None,
     combine: encoder_options.CombineOption = None,
     strict: encoder_options.StrictOption = False,
+    text_cache: encoder_options.TextCacheOption = None,
 ) -> None:
     """Encode a bank into one vector for each class."""
     from cupl.bank.model import PromptBank
@@ -27,8 +29,10 @@ def encode_command(
 
     check_target(output, bank)
     written, prompts = encoder_options.templates_of(templates, combine), PromptBank.load(bank)
-    loaded = load_encoder(encoder, device, precision)
-    vectors = encoder_options.encode_with(prompts, loaded, pooling, written, combine, strict)
+    loaded = load_encoder(encoder, device, precision, revision=revision)
+    vectors = encoder_options.encode_with(
+        prompts, loaded, pooling, written, combine, strict, text_cache
+    )
     vectors.save(output)
     rows, width = vectors.matrix.shape
     say(f"wrote {output}: {count(rows, 'class vector')} of {width} numbers by {encoder}")

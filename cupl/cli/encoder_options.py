@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -22,9 +23,18 @@ def batch_size(text: str) -> Any:
     return text if text == "auto" else int(text)
 
 
+def embedding_cache(text: str) -> Any:
+    """Parser of a folder, or ``none`` for no cache."""
+    return False if text.lower() == "none" else Path(text)
+
+
 EncoderOption = Annotated[
     str,
     typer.Option(help="Hub name or local directory of a CLIP or SigLIP model, or mini."),
+]
+RevisionOption = Annotated[
+    str | None,
+    typer.Option(help="Commit, branch or tag of the model on the hub. [default: main]"),
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 PrecisionOption = Annotated[
@@ -51,6 +61,15 @@ CombineOption = Annotated[
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="A prompt too long for the encoder is an error.")
 ]
+TextCacheOption = Annotated[
+    Any,
+    typer.Option(
+        "--embedding-cache",
+        parser=embedding_cache,
+        metavar="FOLDER|none",
+        help="Where embeddings of prompts are kept. [default: ~/.cache/cupl/embeddings]",
+    ),
+]
 _SHOWN = 5
 
 
@@ -70,6 +89,7 @@ def encode_with(
     templates: Sequence[str],
     combine: CombineOption,
     strict: StrictOption,
+    text_cache: TextCacheOption,
 ) -> ClassVectors:
     """Class vectors of a bank; says which prompts the encoder could not read whole."""
     from cupl.embedding.bank_encoding import encode_bank
@@ -78,7 +98,8 @@ def encode_with(
     with progress("prompts") as update:
         vectors = encode_bank(
             bank, encoder, pooling or DEFAULT_POOLING,
-            templates=templates, combine=combine or "concat", strict=strict, progress=update,
+            templates=templates, combine=combine or "concat", strict=strict,
+            text_cache=text_cache, progress=update,
         )  # fmt: skip
     say_truncated(vectors, encoder)
     return vectors

@@ -38,6 +38,7 @@ def evaluate_command(
         str | None,
         typer.Option(help="As for encode. [default: that of the vectors, else as for encode]"),
     ] = None,
+    revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
     batch_size: encoder_options.BatchSizeOption = "auto",
@@ -53,6 +54,7 @@ def evaluate_command(
     ] = 3,
     templates: encoder_options.TemplatesOption = None,
     pooling: encoder_options.PoolingOption = None,
+    text_cache: encoder_options.TextCacheOption = None,
     skip_unmatched: Annotated[
         bool, typer.Option("--skip-unmatched", help="Leave out images whose label means no class.")
     ] = False,
@@ -101,8 +103,9 @@ def evaluate_command(
     with _progress(images) as update:
         result = evaluate(
             labelled, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
-            pooling=pooling or DEFAULT_POOLING, skip_unmatched=True, device=device,
-            precision=precision, batch_size=batch_size, progress=update,
+            pooling=pooling or DEFAULT_POOLING, skip_unmatched=True, revision=revision,
+            device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
+            progress=update,
         )  # fmt: skip
     typer.echo(str(result), nl=False)
     if output is not None:

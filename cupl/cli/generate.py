@@ -5,17 +5,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, none_or, progress, say, set_aside
+from cupl.cli.output import check_target, count, progress, say, say_warning, set_aside
 
 if TYPE_CHECKING:
     from cupl.generation.budget import Prices, UsageMeter
     from cupl.generation.collect import CollectedPrompts
     from cupl.generation.plan import Plan, PlanSurvey
+
+
+def _list_filters(wanted: bool) -> None:
+    if wanted:
+        from cupl.generation.filters import DEFAULT_FILTERS, FILTERS
+
+        for name, filter in FILTERS.items():
+            runs = "default" if name in DEFAULT_FILTERS else "optional"
+            typer.echo(f"{name:<16} {runs:<9} {(filter.__doc__ or '').splitlines()[0]}")
+        raise typer.Exit
 
 
 def generate_command(
@@ -25,29 +35,21 @@ def generate_command(
     questions: generate_options.QuestionsOption = "base",
     model: generate_options.ModelOption = None,
     base_url: generate_options.BaseUrlOption = None,
+    api_key_env: generate_options.ApiKeyEnvOption = None,
     api: generate_options.ApiOption = None,
     samples: generate_options.SamplesOption = 10,
     temperature: generate_options.TemperatureOption = None,
     top_p: generate_options.TopPOption = None,
     max_tokens: generate_options.MaxTokensOption = None,
     stop: generate_options.StopOption = None,
+    seed: generate_options.SeedOption = None,
     n: generate_options.NOption = None,
     preamble: generate_options.PreambleOption = None,
-    min_prompts: Annotated[
-        int,
-        typer.Option(min=1, help="A class that keeps fewer is asked for more samples, bounded."),
-    ] = 1,
-    similarity: Annotated[
-        Any,
-        typer.Option(
-            parser=none_or(float),
-            metavar="<number|none>",
-            help="Prompts of a class alike to so many percent are near-duplicates. [default: 95]",
-        ),
-    ] = None,
-    drop_shared: Annotated[
-        bool, typer.Option("--drop-shared", help="Drop a sentence under several classes.")
-    ] = False,
+    filters: generate_options.FiltersOption = None,
+    no_filters: generate_options.NoFiltersOption = None,
+    min_prompts: generate_options.MinPromptsOption = 1,
+    similarity: generate_options.SimilarityOption = None,
+    drop_shared: generate_options.DropSharedOption = False,
     concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Requests at once.")] = 8,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that one request may take.")
@@ -72,18 +74,25 @@ def generate_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be asked, and stop.")
     ] = False,
+    list_filters: Annotated[
+        bool,
+        typer.Option(
+            "--list-filters", callback=_list_filters, is_eager=True, help="Name them, and stop."
+        ),
+    ] = False,
 ) -> None:
     """Ask a language model to describe classes and write the prompt bank.
 
     Every answer is cached the moment it arrives: after an interruption the same command
     continues, and nothing is asked, or paid for, twice. Each sampling option takes "none",
-    which leaves it to the server. The key comes from $OPENAI_API_KEY.
+    which leaves it to the server. The key comes from $OPENAI_API_KEY and goes to OpenAI only;
+    another server's is named by --api-key-env.
     """
     from cupl.generation import pipeline
     from cupl.generation.budget import UsageMeter
     from cupl.generation.cache.store import ResponseCache
-    from cupl.generation.collect import FilterOptions
-    from cupl.generation.plan import NEVER, survey
+    from cupl.generation.event_loop import run
+    from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
     from cupl.io.atomic import write_atomically
 
@@ -94,24 +103,28 @@ def generate_command(
     prices = _prices(price_in, price_out)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
-        stop, preamble,
+        stop, seed, preamble,
     )  # fmt: skip
-    near = 95.0 if similarity is None else None if similarity == "none" else similarity
-    filtering = FilterOptions(min_prompts=min_prompts, similarity=near, drop_shared=drop_shared)
+    filtering = generate_options.filtering_of(
+        filters, no_filters, min_prompts, similarity, drop_shared
+    )
     meter, began = UsageMeter(max_requests, max_tokens_total), time.monotonic()
     with ResponseCache(cache) as responses, progress("answers") as update:
         options = RequestOptions(
             concurrency=concurrency, n=generate_options.most_at_once(n), retry_failed=retry_failed,
             progress=update, notice=say,
         )  # fmt: skip
-        found = survey(plan, responses, n=options.n, tries=NEVER if offline else options.tries)
+        found = survey(plan, responses, n=options.n, tries=options.missing_below(offline))
         _say_plan(plan, found, prices)
         if dry_run:
             return
         with _accounted(meter, prices, began):
-            collected = pipeline.generate_answers(
-                plan, found, responses, pipeline.connect(plan, base_url, timeout),
-                filtering=filtering, options=options, meter=meter, offline=offline,
+            server = pipeline.connect(plan, base_url, timeout, api_key_env, say_warning)
+            collected = run(
+                pipeline.generate_answers(
+                    plan, found, responses, server,
+                    filtering=filtering, options=options, meter=meter, offline=offline,
+                )
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)
     bank = collected.bank(output.stem).to_bytes()
@@ -189,6 +202,11 @@ def _say_result(output: Path, collected: "CollectedPrompts") -> None:
         say(
             f"  {count(report.failed, 'answer')} of these of no use at every try; "
             "--retry-failed asks again"
+        )
+    if report.withdrawn:
+        say(
+            f"  {count(report.withdrawn, 'answer')} of a batch said the question again; the same "
+            "command without --offline asks for them"
         )
     if report.shared and not collected.filtering.drop_shared:
         say(

@@ -10,6 +10,7 @@ from cupl.cli.output import none_or
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
+    from cupl.generation.collect import FilterOptions
     from cupl.generation.plan import Plan
     from cupl.llm.protocol import Sampling
 
@@ -32,6 +33,14 @@ ModelOption = Annotated[
 BaseUrlOption = Annotated[
     str | None, typer.Option(help="Any OpenAI-compatible server. [default: $OPENAI_BASE_URL]")
 ]
+ApiKeyEnvOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="Environment variable that holds the server's key. [default: OPENAI_API_KEY for "
+        "OpenAI itself; another server gets no key]",
+    ),
+]
 ApiOption = Annotated[
     Literal["chat", "completions"] | None,
     typer.Option(help="chat or completions. [default: chat]"),
@@ -51,6 +60,14 @@ StopOption = Annotated[
     list[str] | None,
     typer.Option(help="Text that ends an answer; repeat for more. [default: none]"),
 ]
+SeedOption = Annotated[
+    Any,
+    typer.Option(
+        parser=none_or(int),
+        metavar="<number|none>",
+        help="Where chance starts, on servers that take a seed. [default: none]",
+    ),
+]
 NOption = Annotated[
     Any,
     typer.Option(
@@ -64,6 +81,35 @@ PreambleOption = Annotated[
     typer.Option(
         help="File with the system message, or for completions the text around the "
         "question ({}); none for none. [default: asks for one plain sentence]"
+    ),
+]
+MinPromptsOption = Annotated[
+    int, typer.Option(min=1, help="A class that keeps fewer is asked for more samples, bounded.")
+]
+SimilarityOption = Annotated[
+    Any,
+    typer.Option(
+        parser=none_or(float),
+        metavar="<number|none>",
+        help="Prompts of a class alike to so many percent are near-duplicates. [default: 95]",
+    ),
+]
+DropSharedOption = Annotated[
+    bool, typer.Option("--drop-shared", help="Drop a sentence under several classes.")
+]
+FiltersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--filter",
+        metavar="NAME",
+        help="Run this filter of answers, and only those named so, in this order; repeat for "
+        "more. cupl generate --list-filters names them.",
+    ),
+]
+NoFiltersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--no-filter", metavar="NAME", help="Leave out this filter of answers; repeat for more."
     ),
 ]
 CacheOption = Annotated[
@@ -83,6 +129,7 @@ def plan_of(
     top_p: Any,
     max_tokens: Any,
     stop: list[str] | None,
+    seed: Any,
     preamble: str | None,
 ) -> "Plan":
     """The plan that the options describe."""
@@ -96,8 +143,27 @@ def plan_of(
         base_url=base_url,
         api=api,
         samples=samples,
-        sampling=_sampling(model, temperature, top_p, max_tokens, stop),
+        sampling=_sampling(model, temperature, top_p, max_tokens, stop, seed),
         preamble=_preamble(preamble),
+    )
+
+
+def filtering_of(
+    filters: list[str] | None,
+    without: list[str] | None,
+    min_prompts: int,
+    similarity: Any,
+    drop_shared: bool,
+) -> "FilterOptions":
+    """What is kept of the answers, as the options say."""
+    from cupl.generation.collect import FilterOptions
+    from cupl.generation.filters import choose_filters
+
+    return FilterOptions(
+        filters=choose_filters(filters or None, without=without or ()),
+        similarity=95.0 if similarity is None else None if similarity == "none" else similarity,
+        drop_shared=drop_shared,
+        min_prompts=min_prompts,
     )
 
 
@@ -122,12 +188,19 @@ def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
 
 
 def _sampling(
-    model: str, temperature: Any, top_p: Any, max_tokens: Any, stop: list[str] | None
+    model: str,
+    temperature: Any,
+    top_p: Any,
+    max_tokens: Any,
+    stop: list[str] | None,
+    seed: Any,
 ) -> "Sampling":
     """The model's usual settings with those that were given in their place."""
     from cupl.generation.plan import usual_sampling
 
-    given = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
+    given = {
+        "temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed,
+    }  # fmt: skip
     changes: dict[str, Any] = {
         option: None if value == "none" else value
         for option, value in given.items()

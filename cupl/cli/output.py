@@ -16,6 +16,11 @@ def say(text: str) -> None:
     print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
 
 
+def say_warning(text: str) -> None:
+    """What could do harm and stops nothing."""
+    say(f"warning: {text}")
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """``1 prompt``, ``1,200 prompts``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
@@ -91,7 +96,7 @@ def set_aside(path: Path, new: bytes) -> None:
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; elsewhere a line at each tenth."""
+    """A bar on a terminal; elsewhere a line at each tenth, or of what has no known end tenfold."""
     if sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import (
@@ -106,14 +111,15 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         console = Console(stderr=True)
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
             task = bar.add_task(label, total=None)
-            yield lambda done, total: bar.update(task, completed=done, total=total)
+            yield lambda done, total: bar.update(task, completed=done, total=total or None)
         return
     shown = 0
 
     def line(done: int, total: int) -> None:
         nonlocal shown
-        if done * 10 // total > shown:
-            shown = done * 10 // total
-            say(f"{label}: {done} of {total}")
+        reached = done * 10 // total if total else len(str(done))
+        if reached > shown:
+            shown = reached
+            say(f"{label}: {done} of {total}" if total else f"{label}: {done}")
 
     yield line

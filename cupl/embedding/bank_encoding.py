@@ -14,7 +14,7 @@ from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.templates import TemplateSet, fill, fill_templates
 from cupl.embedding.class_vectors import ClassVectors, Combine, Provenance
 from cupl.embedding.pooling import DEFAULT_POOLING, average, check_pooling, pool
-from cupl.embedding.text_cache import embed_texts
+from cupl.embedding.text_cache import TextCache, embed_texts
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.version import cupl_version
@@ -29,6 +29,7 @@ def encode_bank(
     templates: str | os.PathLike[str] | Sequence[str] = (),
     combine: Combine = "concat",
     strict: bool = False,
+    text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> ClassVectors:
     """One vector for each class of a bank.
@@ -42,6 +43,8 @@ def encode_bank(
         combine: ``concat`` pools the prompts and the filled templates of a class as one list;
             ``average`` pools each list and takes the mean of the two vectors.
         strict: refuse a prompt longer than the encoder reads, in place of cutting it.
+        text_cache: where embeddings of prompts are kept: a folder, None for the usual one, False
+            for nowhere.
         progress: told how many different prompts are embedded, and of how many.
 
     Raises:
@@ -66,7 +69,10 @@ def encode_bank(
         "templates": tuple(templates),
         "combine": combine if templates else None,
     }
-    return _encode(labels, lists, encoder, pooling, strict=strict, progress=progress, source=source)
+    return _encode(
+        labels, lists, encoder, pooling,
+        strict=strict, text_cache=text_cache, progress=progress, source=source,
+    )  # fmt: skip
 
 
 def encode_templates(
@@ -76,6 +82,7 @@ def encode_templates(
     pooling: str = DEFAULT_POOLING,
     *,
     strict: bool = False,
+    text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> ClassVectors:
     """One vector for each class from hand-written templates alone: the usual baseline.
@@ -86,6 +93,7 @@ def encode_templates(
         encoder: as for :func:`encode_bank`.
         pooling: as for :func:`encode_bank`.
         strict: as for :func:`encode_bank`.
+        text_cache: as for :func:`encode_bank`.
         progress: as for :func:`encode_bank`.
 
     Raises:
@@ -95,8 +103,9 @@ def encode_templates(
     filled = fill_templates(templates, labels)
     source = {"templates": tuple(templates)}
     return _encode(
-        labels, [filled], encoder, pooling, strict=strict, progress=progress, source=source
-    )
+        labels, [filled], encoder, pooling,
+        strict=strict, text_cache=text_cache, progress=progress, source=source,
+    )  # fmt: skip
 
 
 def _encode(
@@ -106,6 +115,7 @@ def _encode(
     pooling: str,
     *,
     strict: bool,
+    text_cache: TextCache,
     progress: Progress,
     source: dict[str, Any],
 ) -> ClassVectors:
@@ -122,7 +132,8 @@ def _encode(
         if strict and (long := _too_long(owned, tokens, encoder)):
             raise InputError(_explain_too_long(long, encoder))
 
-    embedded = embed_texts([text for _, text in owned], encoder, check=check, progress=progress)
+    texts = [text for _, text in owned]
+    embedded = embed_texts(texts, encoder, check=check, text_cache=text_cache, progress=progress)
     parts = torch.split(embedded.vectors, [sum(map(len, prompts)) for prompts in lists])
     pooled = [
         pool(part, [len(texts) for texts in prompts], pooling)
@@ -170,6 +181,7 @@ def bank_embeddings(
     encoder: Encoder,
     templates: Sequence[str] = (),
     *,
+    text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> torch.Tensor:
     """Embeddings of a bank's prompts, from the cache where it has them.
@@ -178,6 +190,7 @@ def bank_embeddings(
         bank: the prompts of each class.
         encoder: computes what is missing.
         templates: those of :attr:`Provenance.templates`; after the prompts of each class.
+        text_cache: as for :func:`encode_bank`.
         progress: told how many different prompts are done, and of how many.
 
     Returns:
@@ -185,7 +198,7 @@ def bank_embeddings(
 
     """
     texts = [text for entry in bank for text, _ in prompts_of_class(entry, templates)]
-    return embed_texts(texts, encoder, progress=progress).vectors
+    return embed_texts(texts, encoder, text_cache=text_cache, progress=progress).vectors
 
 
 def prompts_of_class(entry: ClassPrompts, templates: Sequence[str]) -> list[tuple[str, str]]:

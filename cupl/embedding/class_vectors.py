@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from cupl.bank.labels import ClassLabel, check_labels
+from cupl.embedding.given_arrays import (
+    check_directions,
+    class_labels,
+    real_matrix,
+    real_number,
+)
+from cupl.embedding.revisions import another_revision
+from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.io.atomic import write_atomically
+from cupl.io.version import cupl_version
 
 Combine = Literal["concat", "average"]
+_ELSEWHERE = "arrays:"
+"""Begins what stands for the fingerprint of an unknown encoder; those of known ones are hex."""
 
 
 class Provenance(BaseModel):
@@ -43,6 +57,11 @@ class Provenance(BaseModel):
     truncated: tuple[tuple[StrictStr, StrictStr], ...] = ()
     """Class and text of every prompt that the encoder could not read to its end."""
     cupl: StrictStr = "0"
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Whether nothing is known of the encoder that could be checked; see ``from_arrays``."""
+        return self.fingerprint.startswith(_ELSEWHERE)
 
     def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
         """Probabilities of the classes, as the encoder was trained to give them.
@@ -104,6 +123,64 @@ class ClassVectors:
         if not self.matrix.isfinite().all():
             raise InputError("a class vector holds a number that is not finite")
 
+    @classmethod
+    def from_arrays(
+        cls,
+        names: Iterable[str | ClassLabel],
+        matrix: torch.Tensor | npt.ArrayLike,
+        *,
+        logit_scale: float = 100.0,
+        logit_bias: float | None = None,
+        temperature: float = 1.0,
+        encoder: str = "unknown",
+        revision: str | None = None,
+        fingerprint: str | None = None,
+        normalize: bool = True,
+    ) -> ClassVectors:
+        """Class vectors of text embeddings that were made elsewhere, such as by open_clip.
+
+        They classify image vectors of the same encoder. Which that is, cupl cannot check without
+        its fingerprint, and so takes none of its own for it.
+
+        Args:
+            names: the classes, one a row.
+            matrix: ``[classes, dim]``, numpy or torch, of any real numbers; copied.
+            logit_scale: factor on the cosine before the softmax or sigmoid. CLIP models were
+                trained with at most 100 and end there; it decides probabilities, never a label.
+            logit_bias: of models that were trained with a sigmoid, such as SigLIP.
+            temperature: what the logits are divided by.
+            encoder: its name, for people.
+            revision: of the encoder, where it has one.
+            fingerprint: of an encoder of cupl that made the rows
+                (:attr:`~cupl.encoders.protocol.Encoder.fingerprint`).
+            normalize: bring each row to length 1; else a score is the product with a row as it is.
+
+        Raises:
+            InputError: names or numbers that cannot be used, a row that is zero or not finite, or
+                a scale, bias or temperature that is no number.
+
+        """
+        labels, values = class_labels(names), real_matrix(matrix)
+        if values.ndim == 2 and len(labels) == len(values):
+            check_directions(labels, values)
+            values = torch.nn.functional.normalize(values, eps=0.0) if normalize else values
+        numbers = values.float().contiguous()
+        if fingerprint is None:
+            content = numbers.numpy().tobytes() + encoder.encode("utf-8", "surrogatepass")
+            fingerprint = _ELSEWHERE + hashlib.sha256(content).hexdigest()
+        provenance = Provenance(
+            encoder=encoder,
+            revision=revision,
+            fingerprint=fingerprint,
+            logit_scale=real_number("logit_scale", logit_scale),
+            logit_bias=None if logit_bias is None else real_number("logit_bias", logit_bias),
+            temperature=real_number("temperature", temperature),
+            # What a reject bank is pooled by, to be comparable.
+            pooling="normalized-mean" if normalize else "similarity",
+            cupl=cupl_version(),
+        )
+        return cls(labels, numbers, provenance)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write safetensors, whole or not at all; equal class vectors give equal bytes.
 
@@ -157,6 +234,28 @@ class ClassVectors:
         changes = {"temperature": float(temperature)}
         return replace(self, provenance=self.provenance.model_copy(update=changes))
 
+    def load_encoder(
+        self, device: str = "auto", precision: str = "auto", batch_size: int | str = "auto"
+    ) -> Encoder:
+        """Load the encoder that made these vectors, if it is on this machine.
+
+        See :func:`~cupl.encoders.loading.load_recorded_encoder`.
+
+        Raises:
+            CuplError: it is not here, or cannot be loaded; or nothing is known of it.
+
+        """
+        made_by = self.provenance
+        if made_by.made_elsewhere:
+            raise InputError(
+                f"these class vectors were made outside of cupl by {made_by.encoder!r:.100}, so "
+                "their encoder cannot be loaded: classify image vectors of it with them "
+                "(predict_vectors)"
+            )
+        return load_recorded_encoder(
+            made_by.encoder, made_by.revision, device, precision, batch_size
+        )
+
     def check_encoder(self, encoder: Encoder) -> None:
         """Accept only the encoder that made these vectors; equal width proves nothing.
 
@@ -165,8 +264,16 @@ class ClassVectors:
 
         """
         made_by = self.provenance
-        if encoder.fingerprint != made_by.fingerprint:
+        if made_by.made_elsewhere:
             raise InputError(
+                f"these class vectors were made outside of cupl by {made_by.encoder!r:.100}, "
+                f"without a fingerprint that could tell whether {encoder.id} is the same: classify "
+                "image vectors of their encoder with them (predict_vectors)"
+            )
+        if encoder.fingerprint != made_by.fingerprint:
+            raise another_revision(
+                "class vectors", made_by.encoder, made_by.revision, encoder, "encode the bank again"
+            ) or InputError(
                 f"these class vectors were made by the encoder {made_by.encoder!r:.100} "
                 f"(fingerprint {made_by.fingerprint[:12]!r}), not by {encoder.id!r} (fingerprint "
                 f"{encoder.fingerprint[:12]!r}): use that encoder, or encode the bank again"

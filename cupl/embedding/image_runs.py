@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from cupl.embedding.image_files import ImagePaths
+from cupl.embedding.image_files import ImagePaths, find_images
 from cupl.embedding.image_shards import (
     MAX_SHARD_SIZE,
     ImageProvenance,
@@ -24,6 +24,7 @@ from cupl.embedding.image_shards import (
     shard_numbers,
     write_shard,
 )
+from cupl.embedding.image_sources import described
 from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
@@ -76,7 +77,7 @@ def check_directory(directory: Path, *, resume: bool) -> None:
 
 
 def embed_images(
-    paths: ImagePaths,
+    paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
     encoder: Encoder,
     directory: str | os.PathLike[str],
     *,
@@ -92,7 +93,8 @@ def embed_images(
     :func:`~cupl.embedding.image_vectors.load_embeddings` reads what is written.
 
     Args:
-        paths: the images.
+        paths: the images; or one file, folder or pattern, see
+            :func:`~cupl.embedding.image_files.find_images`.
         encoder: its image tower encodes them.
         directory: made where it is missing; what else lies in it is left alone.
         shard_size: images a shard, which is what a crash costs at most.
@@ -113,6 +115,7 @@ def embed_images(
 
     """
     directory, tally = Path(directory), ImageTally() if tally is None else tally
+    paths = _listed(paths)
     if not paths:
         raise InputError("there is no image to embed")
     if not 1 <= shard_size <= MAX_SHARD_SIZE:
@@ -130,6 +133,15 @@ def embed_images(
             write_shard(directory, _metadata(encoder, number, shard_size), shard)
             tally.add(shard)
     return tally
+
+
+def _listed(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> ImagePaths:
+    if isinstance(paths, str | os.PathLike):
+        return find_images(paths)
+    listed = paths if isinstance(paths, Sequence) else list(paths)
+    if wrong := [path for path in listed if not isinstance(path, str | os.PathLike)][:1]:
+        raise InputError(f"images are embedded from paths, not {described(wrong[0])}")
+    return listed
 
 
 def _make(directory: Path) -> None:

@@ -18,6 +18,7 @@ import io
 import json
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -29,6 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from cupl.embedding.revisions import another_revision
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
@@ -75,11 +77,15 @@ class ImageProvenance(BaseModel):
             InputError: the fingerprints differ, or the width in a file made by hand.
 
         """
-        if (encoder.fingerprint, encoder.dim) != (self.fingerprint, self.dim):
-            raise InputError(
-                f"these image vectors were made by {self}, not by {ImageProvenance.of(encoder)}: "
-                "use that encoder, or embed the images again into another directory"
-            )
+        if (encoder.fingerprint, encoder.dim) == (self.fingerprint, self.dim):
+            return
+        again = "embed the images again into another directory"
+        raise another_revision(
+            "image vectors", self.encoder, self.revision, encoder, again
+        ) or InputError(
+            f"these image vectors were made by {self}, not by {ImageProvenance.of(encoder)}: "
+            f"use that encoder, or {again}"
+        )
 
     def __str__(self) -> str:
         """The encoder, as an error names it; what a file says is cut short."""
@@ -191,15 +197,10 @@ def read_shard(directory: Path, number: int) -> tuple[ShardMetadata, Shard]:
         InputError: it is damaged, or cupl did not write it.
 
     """
-    images, vectors = images_file(directory, number), vectors_file(directory, number)
-    try:
-        metadata, digest, paths, errors = _read_images(images)
-        if metadata.shard != number:
-            raise InputError(f"this is shard {metadata.shard}, under another name")
-    except InputError as error:
-        raise InputError(f"{images}: {error}{_AGAIN}") from error
-    except (ValueError, OSError, pa.ArrowException) as error:
-        raise InputError(f"{images}: damaged, or not written by cupl{_AGAIN}") from error
+    with _opened_table(directory, number) as (metadata, table):
+        paths, errors = _read_table(table)
+        digest = table.metadata.metadata.get(b"sha256", b"").decode()
+    vectors = vectors_file(directory, number)
     try:
         matrix = _read_vectors(vectors, digest, errors.count(None), metadata.provenance.dim)
     except InputError as error:
@@ -209,25 +210,56 @@ def read_shard(directory: Path, number: int) -> tuple[ShardMetadata, Shard]:
     return metadata, Shard(paths, errors, matrix)
 
 
-def _read_images(file: Path) -> tuple[ShardMetadata, str, list[str], list[str | None]]:
-    """What a Parquet file says: metadata, sha256 of the vectors, paths, errors."""
-    _check_regular(file)
-    # A stream, because Arrow wants a name that is UTF-8. And no threads of Arrow's: one that still
-    # ends while a short process exits aborts it ("terminate called without an active exception").
-    with file.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as parquet:
-        footer = parquet.metadata
-        groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
-        keys = footer.metadata or {}
-        if b"cupl" not in keys or not parquet.schema_arrow.equals(_SCHEMA):
-            raise InputError("cupl did not write it")
-        metadata = ShardMetadata.model_validate_json(keys[b"cupl"])
-        if not 0 < footer.num_rows <= metadata.shard_size:
-            raise InputError(
-                f"{footer.num_rows:,} images in a shard of at most {metadata.shard_size:,}"
-            )
-        if sum(group.total_byte_size for group in groups) > _MAX_TABLE_BYTES:
-            raise InputError(f"larger than {_MAX_TABLE_BYTES // 2**20} MiB")
-        columns = parquet.read(use_threads=False).to_pydict()
+def count_images(directory: Path, number: int) -> tuple[ShardMetadata, int]:
+    """What a shard says of itself, and how many images it has: read from the end of its table.
+
+    Raises:
+        InputError: the table is damaged, or cupl did not write it.
+
+    """
+    with _opened_table(directory, number) as (metadata, table):
+        return metadata, table.metadata.num_rows
+
+
+@contextlib.contextmanager
+def _opened_table(directory: Path, number: int) -> Iterator[tuple[ShardMetadata, Any]]:
+    """A Parquet file of which only the footer has been read and checked, and its metadata."""
+    file = images_file(directory, number)
+    try:
+        _check_regular(file)
+        # A stream, because Arrow wants a name that is UTF-8. And no threads of Arrow's: one that
+        # still ends while a short process exits aborts it ("terminate called without an active
+        # exception").
+        with file.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as table:
+            metadata = _checked_footer(table)
+            if metadata.shard != number:
+                raise InputError(f"this is shard {metadata.shard}, under another name")
+            yield metadata, table
+    except InputError as error:
+        raise InputError(f"{file}: {error}{_AGAIN}") from error
+    except (ValueError, OSError, pa.ArrowException) as error:
+        raise InputError(f"{file}: damaged, or not written by cupl{_AGAIN}") from error
+
+
+def _checked_footer(table: Any) -> ShardMetadata:
+    footer = table.metadata
+    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
+    keys = footer.metadata or {}
+    if b"cupl" not in keys or not table.schema_arrow.equals(_SCHEMA):
+        raise InputError("cupl did not write it")
+    metadata = ShardMetadata.model_validate_json(keys[b"cupl"])
+    if not 0 < footer.num_rows <= metadata.shard_size:
+        raise InputError(
+            f"{footer.num_rows:,} images in a shard of at most {metadata.shard_size:,}"
+        )
+    if sum(group.total_byte_size for group in groups) > _MAX_TABLE_BYTES:
+        raise InputError(f"larger than {_MAX_TABLE_BYTES // 2**20} MiB")
+    return metadata
+
+
+def _read_table(table: Any) -> tuple[list[str], list[str | None]]:
+    """Path and error of each image."""
+    columns = table.read(use_threads=False).to_pydict()
     errors = columns["error"]
     rows = iter(range(len(errors)))
     if columns["row"] != [next(rows) if error is None else None for error in errors]:
@@ -238,7 +270,7 @@ def _read_images(file: Path) -> tuple[ShardMetadata, str, list[str], list[str | 
     ]
     if None in paths:
         raise InputError("an image without a path")
-    return metadata, keys.get(b"sha256", b"").decode(), paths, errors
+    return paths, errors
 
 
 def _read_vectors(file: Path, digest: str, rows: int, dim: int) -> torch.Tensor:

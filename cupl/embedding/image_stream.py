@@ -11,7 +11,10 @@ from itertools import islice
 
 import torch
 
-from cupl.embedding.images import ImageError, ImageSource, open_image
+from cupl.embedding.image_errors import ImageError
+from cupl.embedding.image_ownership import OwnImage, take_image
+from cupl.embedding.image_sources import ImageSource
+from cupl.embedding.images import decode_image
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.encoders.protocol import Encoder
 
@@ -43,10 +46,12 @@ def encode_sources(
 
     Threads decode, turn upright and prepare the images (Pillow releases the interpreter's lock
     for most of it); the model runs in the thread that asks for results. Two batches and an image
-    a worker are held at most, prepared: a decoded photo lives only inside its worker.
+    a worker are held at most, prepared or as they were given: a file is decoded only inside its
+    worker. An image is taken as it is when ``sources`` gives it, so that it may be closed, or its
+    memory used again, when the next is asked for.
 
     Args:
-        sources: paths, bytes, arrays or Pillow images; read a little ahead.
+        sources: images, see :data:`~cupl.embedding.image_sources.ImageSource`; read a little ahead.
         encoder: its ``image_batch`` says how many images the model gets at once.
         workers: threads; by default one a processor, at most ``MAX_WORKERS``.
 
@@ -65,7 +70,7 @@ def encode_sources(
     try:
         while True:
             for source in islice(remaining, window - len(waiting) - len(batch)):
-                waiting.append(pool.submit(_prepare, source, encoder))
+                waiting.append(_submitted(source, encoder, pool))
             yield from _encode(batch, encoder)
             if not waiting:
                 return
@@ -74,10 +79,21 @@ def encode_sources(
         pool.shutdown(cancel_futures=True)
 
 
-def _prepare(source: ImageSource, encoder: Encoder) -> _Prepared:
-    path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+def _submitted(
+    source: ImageSource, encoder: Encoder, pool: ThreadPoolExecutor
+) -> Future[_Prepared]:
     try:
-        image = open_image(source, side=encoder.image_side)
+        return pool.submit(_prepare, take_image(source), encoder)
+    except ImageError as error:
+        refused: Future[_Prepared] = Future()
+        refused.set_result(_Prepared(None, None, str(error)))
+        return refused
+
+
+def _prepare(own: OwnImage, encoder: Encoder) -> _Prepared:
+    path = own if isinstance(own, str) else None
+    try:
+        image = decode_image(own, side=encoder.image_side)
     except ImageError as error:
         return _Prepared(path, None, str(error))
     try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from cupl.embedding.image_shards import (
     ImageProvenance,
     Shard,
+    count_images,
     images_file,
     read_shard,
     shard_numbers,
@@ -25,16 +27,33 @@ class Embeddings:
     Attributes:
         directory: where they are.
         provenance: the encoder, as the first shard names it.
+        shards: how many there are.
 
     """
 
     directory: Path
     provenance: ImageProvenance
-    _shards: int
+    shards: int
 
     def __len__(self) -> int:
-        """How many shards there are."""
-        return self._shards
+        """How many images there are, those that could not be read among them.
+
+        No vector is read for it.
+
+        Raises:
+            InputError: as for iterating, as far as the tables of paths tell.
+
+        """
+        return self._images
+
+    @cached_property
+    def _images(self) -> int:
+        total = 0
+        for number in range(self.shards):
+            metadata, images = count_images(self.directory, number)
+            self._check_same_run(number, metadata.provenance)
+            total += images
+        return total
 
     def __iter__(self) -> Iterator[Shard]:
         """Read the shards in order.
@@ -43,7 +62,7 @@ class Embeddings:
             InputError: a file is damaged, cupl did not write it, or it belongs to another run.
 
         """
-        for number in range(self._shards):
+        for number in range(self.shards):
             metadata, shard = read_shard(self.directory, number)
             self._check_same_run(number, metadata.provenance)
             yield shard

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch.nn.functional import normalize
 
 from cupl.bank.labels import ClassLabel
-from cupl.bank.model import PromptBank
+from cupl.bank.model import PromptBank, PruningFacts, Source
 from cupl.embedding.bank_encoding import bank_embeddings
 from cupl.embedding.normalize import unit
+from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.csv import csv_lines
@@ -169,7 +171,7 @@ class PruningResult:
     """A bank without the prompts that were dropped.
 
     Attributes:
-        bank: the same classes, and the prompts that are left, in their order.
+        bank: the same classes, and the prompts that are left, in their order; its source says so.
         dropped: the others, in the order of the bank.
         spared: prompts that the rule would drop too, kept because their class has no more.
         threshold: that was used.
@@ -213,6 +215,7 @@ def prune(
     by: PruneBy,
     threshold: float | None = None,
     keep: int = KEEP,
+    text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> PruningResult:
     """Drop prompts by their embeddings.
@@ -223,6 +226,7 @@ def prune(
         by: ``redundancy``, see :func:`redundant`; or ``outliers``, see :func:`outlying`.
         threshold: None for the usual one of the rule.
         keep: prompts that every class keeps where it has as many, the least bad ones.
+        text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
         progress: told how many different prompts are embedded, and of how many.
 
     Raises:
@@ -236,12 +240,22 @@ def prune(
     threshold = rule.threshold if threshold is None else threshold
     _check(bank, by, threshold, keep)
     sizes = [len(entry.texts) for entry in bank]
-    vectors = bank_embeddings(bank, encoder, progress=progress)
+    vectors = bank_embeddings(bank, encoder, text_cache=text_cache, progress=progress)
     verdicts = rule.judge(vectors, sizes, threshold)
     gone = spare(verdicts.unwanted, rule.sign * verdicts.score, sizes, keep)
     spared = int(verdicts.unwanted.sum() - gone.sum())
     dropped = list(_explained(bank, by, verdicts, gone))
-    return PruningResult(_without(bank, gone), dropped, spared, threshold)
+    if not dropped:
+        return PruningResult(bank, dropped, spared, threshold)
+    model = Path(encoder.id)  # of a folder its name alone: a bank holds no paths of a machine
+    facts = PruningFacts(
+        by=by,
+        threshold=threshold,
+        keep=keep,
+        encoder=model.name if model.is_absolute() else encoder.id,
+        dropped=len(dropped),
+    )
+    return PruningResult(_without(bank, gone, facts), dropped, spared, threshold)
 
 
 def _check(bank: PromptBank, by: PruneBy, threshold: float, keep: int) -> None:
@@ -271,7 +285,7 @@ def _explained(
         yield DroppedPrompt(entry.label, question, text, score, cosine, nearest, reason)
 
 
-def _without(bank: PromptBank, gone: torch.Tensor) -> PromptBank:
+def _without(bank: PromptBank, gone: torch.Tensor, facts: PruningFacts) -> PromptBank:
     """The bank without some of its prompts, nor questions that have none left."""
     leaves = iter(gone.tolist())
     classes = []
@@ -282,7 +296,9 @@ def _without(bank: PromptBank, gone: torch.Tensor) -> PromptBank:
         }
         prompts = {question: texts for question, texts in left.items() if texts}
         classes.append(entry.model_copy(update={"prompts": prompts}))
-    return bank.model_copy(update={"classes": classes})
+    before = bank.current_source or Source()
+    source = before.model_copy(update={"pruned": [*(before.pruned or []), facts]})
+    return PromptBank(name=bank.name, source=source, classes=classes)
 
 
 def to_csv(dropped: Iterable[DroppedPrompt]) -> bytes:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import diskcache
 import numpy as np
@@ -39,6 +40,9 @@ _SETTINGS = {
     "sqlite_synchronous": 1,
 }
 
+TextCache: TypeAlias = str | os.PathLike[str] | Literal[False] | None
+"""Where text embeddings are kept: a folder, None for the usual place (``embeddings`` in
+:func:`~cupl.io.paths.cache_dir`), False for nowhere."""
 _TokenCounts = npt.NDArray[np.int64]
 _Vectors = npt.NDArray[np.float32]
 
@@ -66,7 +70,7 @@ def embed_texts(
     encoder: Encoder,
     *,
     check: Callable[[list[int]], None] = ignore,
-    folder: Path | None = None,
+    text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> TextEmbeddings:
     """Embeddings of texts, from the cache where it has them.
@@ -75,14 +79,14 @@ def embed_texts(
         texts: repeats are free.
         encoder: computes what is missing.
         check: called with the tokens of each text before anything is computed.
-        folder: where embeddings are kept; None for the usual place.
+        text_cache: where embeddings are looked up and kept, see :data:`TextCache`.
         progress: told how many different texts are done, and of how many.
 
     """
     unique = list(dict.fromkeys(texts))
     row_of = {text: row for row, text in enumerate(unique)}
     rows = [row_of[text] for text in texts]
-    with _opened(folder or cache_dir() / "embeddings") as cache:
+    with _opened(text_cache) as cache:
         keys = [_key(text, encoder) for text in unique]
         tokens, vectors = _fetch(cache, keys, encoder.dim)
         # Neighbours in the alphabet share their beginnings, and are encoded together for that.
@@ -103,8 +107,12 @@ def _key(text: str, encoder: Encoder) -> str:
 
 
 @contextlib.contextmanager
-def _opened(folder: Path) -> Iterator[Any]:
-    """The cache, or None where it cannot be used."""
+def _opened(place: TextCache) -> Iterator[Any]:
+    """The cache, or None where it is not wanted or cannot be used."""
+    if place is False:
+        yield None
+        return
+    folder = cache_dir() / "embeddings" if place is None else Path(place)
     with contextlib.ExitStack() as stack:
         cache = None
         with _lenient():

@@ -1,14 +1,15 @@
 """Finding the files of a transformers model: a local directory, the hub's cache, the hub.
 
 The cache is asked first, so a model that is there loads with no network at all and stays at the
-revision it was fetched at; ``hf cache rm`` makes room for a newer one.
+commit it was fetched at, as does a branch or tag of it; ``hf cache rm`` makes room for a newer one.
 """
 
 import json
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import (
@@ -16,6 +17,7 @@ from huggingface_hub.errors import (
     HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
 
 from cupl.errors import InputError, MissingFileError, ServerError
@@ -32,6 +34,8 @@ _CONFIG_FILES = (
     "added_tokens.json",
 )
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
+_REVISION = re.compile(r"(?!.*\.\.)(?!\.)[\w.+-]{1,100}(/[\w.+-]{1,100}){0,9}", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _PICKLE = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 
 
@@ -42,15 +46,24 @@ class ModelFiles(NamedTuple):
     folder: Path
     revision: str | None
     """Commit of the hub; ``None`` for a directory of one's own."""
+    download: bool = True
+    """Whether the hub may be asked for what is missing."""
 
 
-def find_model(name: str) -> ModelFiles:
+def find_model(name: str, revision: str | None = None, *, download: bool = True) -> ModelFiles:
     """Find a model's configuration; the weights wait for :func:`fetch_weights`.
+
+    Args:
+        name: a local directory or a model hub name.
+        revision: commit, branch or tag on the hub; its main branch by default.
+        download: ask the hub for what is not on this machine.
 
     Raises:
         MissingFileError: ``name`` is written as a path and there is nothing.
-        InputError: ``name`` is a folder without a model, a file, or cannot be a hub name.
-        ServerError: the hub cannot be reached, does not know the model or keeps it closed.
+        InputError: ``name`` is a folder without a model, a file, or cannot be a hub name; or the
+            revision cannot be one, or is that of a folder.
+        ServerError: the hub cannot be reached, does not know the model or keeps it closed; or it
+            may not be asked.
 
     """
     path = Path(name)
@@ -58,19 +71,33 @@ def find_model(name: str) -> ModelFiles:
     if os.path.isdir(path):  # noqa: PTH112
         if not (path / "config.json").is_file():
             raise InputError(f"{path} holds no model: there is no config.json in it")
+        if revision is not None:
+            raise InputError(
+                f"{path} is a folder and has no revisions: leave it out",
+                arguments={"revision": False},
+            )
         # In full: class vectors carry the name, and are used from other folders.
         return ModelFiles(str(path.resolve()), path, None)
     if os.path.exists(path):  # noqa: PTH110
         raise InputError(f"{name} is a file; name the directory of the model")
     if name.startswith((".", "~")) or path.is_absolute():
         raise MissingFileError(f"{name}: no such directory")
+    if revision is not None and not _REVISION.fullmatch(revision):
+        raise InputError(f"{revision!r:.80} is no revision: a commit, branch or tag is needed")
     try:
-        folder = _snapshot(name, _CONFIG_FILES, local_files_only=True)
+        folder = _snapshot(name, _CONFIG_FILES, revision, local_files_only=True)
     except LocalEntryNotFoundError:
         folder = None
     if folder is None or missing_config(folder) is not None:
-        folder = _download(name, _CONFIG_FILES)
-    return ModelFiles(name, folder, folder.name)
+        if not download:
+            raise _not_here(name, revision)
+        folder = _download(name, _CONFIG_FILES, revision)
+    return ModelFiles(name, folder, folder.name, download)
+
+
+def is_commit(revision: str | None) -> TypeGuard[str]:
+    """Whether it names a commit of the hub in full, which no branch or tag does."""
+    return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
 def missing_config(folder: Path) -> str | None:
@@ -89,11 +116,13 @@ def fetch_weights(files: ModelFiles) -> bool:
 
     Raises:
         InputError: the model has neither.
-        ServerError: as :func:`find_model`.
+        ServerError: as for :func:`find_model`.
 
     """
     for download in ((), _SAFETENSORS, _PICKLE):
         if download and files.revision is not None:
+            if not files.download:
+                raise _not_here(files.name)
             # The hub's client warns where nothing matches; the configuration always does.
             _download(files.name, ("config.json", *download), files.revision)
         for weights in (_SAFETENSORS, _PICKLE):
@@ -125,6 +154,18 @@ def _is_complete(folder: Path, whole: str, index: str) -> bool:
         raise InputError(f"{folder / index} is damaged") from error
 
 
+def _not_here(name: str, revision: str | None = None) -> ServerError:
+    return ServerError(
+        f"{_named(name, revision)} is not on this machine and may not be downloaded: to allow "
+        "that, name it as the encoder",
+        arguments={"encoder": name},
+    )
+
+
+def _named(name: str, revision: str | None) -> str:
+    return name if revision is None else f"{name}, revision {revision!r},"
+
+
 def _download(name: str, patterns: Sequence[str], revision: str | None = None) -> Path:
     try:
         return _snapshot(name, patterns, revision)
@@ -137,13 +178,18 @@ def _download(name: str, patterns: Sequence[str], revision: str | None = None) -
             f"the model hub has no model {name}, or it is private: check the name, or log in with "
             "`hf auth login`"
         ) from error
+    except RevisionNotFoundError as error:
+        raise ServerError(
+            f"the model hub has no revision {revision!r} of {name}: a commit, branch or tag is "
+            "needed"
+        ) from error
     except InputError:
         raise
     except Exception as error:  # the hub's client, HTTP and the disk each bring their own errors
         reason = first_line(error.__cause__ or error)
         raise ServerError(
-            f"{name} is not on this machine and could not be downloaded ({reason}); give a local "
-            "directory, or the encoder 'mini', which needs no download"
+            f"{_named(name, revision)} is not on this machine and could not be downloaded "
+            f"({reason}); give a local directory, or the encoder 'mini', which needs no download"
         ) from error
 
 

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cupl.errors import InputError
+from cupl.errors import InputError, ServerError
+from cupl.progress import Progress, ignore
 
 if TYPE_CHECKING:
     from cupl.encoders.protocol import Encoder
@@ -21,11 +22,16 @@ def load_encoder(
     device: str = "auto",
     precision: str = "auto",
     batch_size: int | str = "auto",
+    *,
+    revision: str | None = None,
+    download: bool = True,
+    progress: Progress = ignore,
 ) -> Encoder:
     """Load an encoder.
 
     A model of transformers is looked for in a directory, the hub's cache and the hub, in this
-    order.
+    order. What the cache has of it is not asked for again: a branch or tag that has moved since,
+    the main branch too, stays where it was.
 
     Args:
         name: ``mini``, a local directory, or a model hub name.
@@ -34,11 +40,16 @@ def load_encoder(
             ``float16``; vectors and scores are float32 in any case.
         batch_size: images to encode at once, or ``auto``; halved where the memory of a GPU does
             not hold them.
+        revision: commit, branch or tag of the hub; its main branch by default. The commit that
+            came of it is ``revision`` of the encoder.
+        download: fetch from the hub what is not on this machine.
+        progress: told how many of the texts that ``mini`` needs are embedded, and of how many,
+            where that was not done before. Downloads show their own bars.
 
     Raises:
         MissingFileError: ``name`` is written as a path and there is nothing.
         InputError: the directory or model is not a dual encoder, or a setting is wrong.
-        ServerError: the model is neither on disk nor reachable.
+        ServerError: the model is neither on disk nor reachable, or may not be downloaded.
         MissingPackageError: ``mini`` is asked for and its packages are not installed.
 
     """
@@ -46,13 +57,59 @@ def load_encoder(
     if name == "mini":
         from cupl.encoders.mini import MiniEncoder
 
-        return MiniEncoder.load(device, precision, batch_size)
+        if revision is not None:
+            raise InputError(
+                "mini comes with its packages and has no revisions: leave it out",
+                arguments={"revision": False},
+            )
+        return MiniEncoder.load(device, precision, batch_size, progress)
     from cupl.encoders.device import resolve_device, resolve_precision
     from cupl.encoders.hub import find_model
 
     resolve_precision(precision, resolve_device(device))  # before anything is downloaded
-    files = find_model(name)
+    files = find_model(name, revision, download=download)
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
+
+
+def load_recorded_encoder(
+    name: str,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | str = "auto",
+) -> Encoder:
+    """Load the encoder that a file names as its maker, if it is on this machine.
+
+    Files come from anyone, and must not decide what is downloaded. The commit that the file names
+    is taken where it is here, else what is here under the name; whether that is the encoder, its
+    fingerprint says.
+
+    Args:
+        name: as the file has it.
+        revision: as the file has it.
+        device: as for :func:`load_encoder`.
+        precision: as for :func:`load_encoder`.
+        batch_size: as for :func:`load_encoder`.
+
+    Raises:
+        CuplError: as :func:`load_encoder`; a :class:`ServerError` where it is not here.
+
+    """
+    from cupl.encoders.hub import is_commit
+
+    pinned = is_commit(revision) and name != "mini" and not os.path.isdir(name)  # noqa: PTH112
+    for commit in [revision, None] if pinned else [None]:
+        try:
+            return load_encoder(
+                name, device, precision, batch_size, revision=commit, download=False
+            )
+        except ServerError as error:
+            missing = error
+    raise ServerError(
+        f"the encoder {name!r:.100} is not on this machine, and nothing is downloaded only because "
+        "a file names it: to allow that, name it as the encoder",
+        arguments={"encoder": name},
+    ) from missing
 
 
 def _family(name: str, folder: Path) -> type[DualEncoder]:

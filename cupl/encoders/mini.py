@@ -44,6 +44,7 @@ from cupl.errors import CuplError, InputError, MissingPackageError
 from cupl.io.atomic import write_atomically
 from cupl.io.paths import cache_dir, prompts_dir
 from cupl.io.text import read_text
+from cupl.progress import Progress, ignore
 
 ANCHORS = "imagenet-mini.yaml"
 """The bank, among those that come with cupl, that describes ImageNet's classes."""
@@ -74,13 +75,20 @@ class MiniEncoder:
     logit_bias = None
     logit_scale = 12.0  # measured: the best probability is then, on average, near the accuracy
 
-    def __init__(self, anchors: Sequence[Sequence[str]], device: torch.device) -> None:
+    def __init__(
+        self,
+        anchors: Sequence[Sequence[str]],
+        device: torch.device,
+        progress: Progress = ignore,
+    ) -> None:
         """Load the models and embed the anchors, or fetch their embeddings from cupl's cache.
 
         Args:
             anchors: texts about each of ImageNet's 1,000 classes, in the order of their WordNet
                 ids, which is that of the classifier's outputs.
             device: where to compute.
+            progress: told how many different texts are embedded, and of how many, where the cache
+                has none.
 
         Raises:
             InputError: a class is missing or has no text, or a package's model is damaged.
@@ -101,13 +109,17 @@ class MiniEncoder:
             )
         except Exception as error:  # a damaged file fails in the parser of whichever library
             raise InputError(f"the mini encoder's packages are damaged: {error}") from error
-        embedded = self._cached(texts)  # [1000, dim], of length 1
+        embedded = self._cached(texts, progress)  # [1000, dim], of length 1
         self._centre = embedded.mean(dim=0)
         self._anchors = normalize(embedded - self._centre, dim=-1)
 
     @classmethod
     def load(
-        cls, device: str = "auto", precision: str = "auto", batch_size: int | str = "auto"
+        cls,
+        device: str = "auto",
+        precision: str = "auto",
+        batch_size: int | str = "auto",
+        progress: Progress = ignore,
     ) -> MiniEncoder:
         """Load the encoder with the anchors that come with cupl.
 
@@ -115,6 +127,7 @@ class MiniEncoder:
             device: see :func:`~cupl.encoders.device.resolve_device`.
             precision: ``auto`` or ``float32``: it computes in no other.
             batch_size: images at once; see :func:`~cupl.encoders.device.resolve_batch`.
+            progress: see :meth:`__init__`.
 
         Raises:
             InputError: the device is not there, or a setting is wrong.
@@ -126,7 +139,8 @@ class MiniEncoder:
             raise InputError(f"the mini encoder computes in float32 only, not {precision!r}")
         images = resolve_batch(batch_size, place, cls.image_batch, _IMAGES_ON_GPU)
         _model_files()
-        encoder = cls(anchor_texts(PromptBank.load(prompts_dir() / "banks" / ANCHORS)), place)
+        bank = PromptBank.load(prompts_dir() / "banks" / ANCHORS)
+        encoder = cls(anchor_texts(bank), place, progress)
         encoder.image_batch = images
         return encoder
 
@@ -181,14 +195,14 @@ class MiniEncoder:
         top, classes = logits.softmax(dim=-1).topk(_TOP)  # [images, _TOP]
         return torch.einsum("bk,bkd->bd", top, self._anchors[classes])
 
-    def _cached(self, texts: list[list[str]]) -> torch.Tensor:
+    def _cached(self, texts: list[list[str]], progress: Progress) -> torch.Tensor:
         """Embeddings of the anchors, ``[1000, dim]``, of length 1."""
         path = cache_dir() / "mini" / f"anchors-{self.fingerprint}.safetensors"
         with suppress(OSError, SafetensorError, KeyError):
             anchors = load_file(path)["anchors"].clone()  # not a view of a file others may replace
             if anchors.shape == (len(texts), self.dim) and anchors.isfinite().all():
                 return anchors
-        rows = self._embed([text for group in texts for text in group])
+        rows = self._embed([text for group in texts for text in group], progress)
         groups = torch.split(rows, [len(group) for group in texts])
         anchors = normalize(torch.stack([group.mean(dim=0) for group in groups]), dim=-1)
         # The cache only saves time: where it cannot be written, the next start is slow again.
@@ -198,14 +212,25 @@ class MiniEncoder:
         return anchors
 
     @torch.inference_mode()
-    def _embed(self, texts: Sequence[str]) -> torch.Tensor:
+    def _embed(self, texts: Sequence[str], progress: Progress = ignore) -> torch.Tensor:
         """Sentence embeddings, float32 ``[len(texts), dim]``, of length 1."""
         if not texts:
             return torch.empty(0, self.dim)
+
+        def encode(tokens: list[Tokens]) -> torch.Tensor:
+            done = 0
+
+            def encode_batch(batch: list[Tokens]) -> torch.Tensor:
+                nonlocal done
+                vectors = self._embed_tokens(batch)
+                done += len(batch)
+                progress(done, len(tokens))
+                return vectors
+
+            return encode_by_length(tokens, encode_batch, _TEXT_BUDGET)
+
         return encode_unique_texts(
-            texts,
-            lambda unique: tokenize(self._tokenizer, unique, self.max_tokens),
-            lambda tokens: encode_by_length(tokens, self._embed_tokens, _TEXT_BUDGET),
+            texts, lambda unique: tokenize(self._tokenizer, unique, self.max_tokens), encode
         )
 
     def _embed_tokens(self, batch: list[Tokens]) -> torch.Tensor:

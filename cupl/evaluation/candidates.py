@@ -19,7 +19,7 @@ from cupl.evaluation.controls import SEEDED, control_banks
 
 CandidateKind = Literal["bank", "control"]
 CONTROLS = ("photo", "names", "random-words", "shuffled")
-SEEDS = 3
+DRAWS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def make_candidates(
     banks: Sequence[PromptBank],
     controls: Sequence[str] = CONTROLS,
     *,
-    seeds: int = SEEDS,
+    seeds: int = DRAWS,
     templates: Sequence[str] = (),
 ) -> list[Candidate]:
     """Banks, and the controls that are made of the first.

@@ -17,7 +17,7 @@ from cupl.embedding.image_shards import shard_numbers
 from cupl.embedding.image_vectors import load_embeddings
 from cupl.embedding.images import IMAGE_ENDINGS
 from cupl.errors import InputError, MissingFileError
-from cupl.evaluation.labelled import ImageMatcher, LabelledImages, count_images, file_identity
+from cupl.evaluation.labelled import ImageMatcher, LabelledImages, file_identity, images_in_words
 from cupl.io.csv import read_rows
 
 _SHOWN = 5
@@ -82,7 +82,9 @@ def _from_folder(root: Path, index: ClassIndex) -> LabelledImages:
         raise InputError(f"{root}: none of its {len(folders)} folders holds an image")
     images = matcher.done()
     if loose:
-        images.notes.append(f"{count_images(loose)} in {root} itself, in no class folder: left out")
+        images.notes.append(
+            f"{images_in_words(loose)} in {root} itself, in no class folder: left out"
+        )
     if empty:
         names = ", ".join(f"{name!r:.80}" for name in empty[:_SHOWN])
         more = f" and {len(empty) - _SHOWN:,} more" * (len(empty) > _SHOWN)
@@ -108,7 +110,7 @@ def _list_folder(root: Path) -> tuple[list[str], int]:
         )
     raise InputError(
         f"{root}: an ImageFolder has a folder for each class; this has none"
-        + (f", but {count_images(loose)}" if loose else "")
+        + (f", but {images_in_words(loose)}" if loose else "")
         + " (a CSV of path and label works too)"
     )
 

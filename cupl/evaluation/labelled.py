@@ -65,7 +65,7 @@ def explain_unmatched(
         hint = index.hint(label) if label else None
         name = f"{label!r:.80}" if label else "no label"
         more = f", {hint}" if hint else ""
-        lines.append(f"{name}{more} ({count_images(number)})")
+        lines.append(f"{name}{more} ({images_in_words(number)})")
     return lines
 
 
@@ -167,7 +167,7 @@ class ImageMatcher:
     def done(self) -> LabelledImages:
         """All of them, with a note on images that came several times."""
         if self.repeated:
-            repeated = count_images(self.repeated, "repeated ")
+            repeated = images_in_words(self.repeated, "repeated ")
             self.images.notes.append(f"{repeated} left out: each counts once")
         return self.images
 
@@ -189,6 +189,6 @@ def file_identity() -> Callable[[str], tuple[str, str]]:
     return identify
 
 
-def count_images(number: int, kind: str = "") -> str:
+def images_in_words(number: int, kind: str = "") -> str:
     """``1 image``, ``2 repeated images``."""
     return f"{number:,} {kind}image{'s' * (number != 1)}"

@@ -14,6 +14,7 @@ from cupl.embedding.bank_encoding import bank_embeddings, encode_bank
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import unit
 from cupl.embedding.pooling import DEFAULT_POOLING
+from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.ablation import (
@@ -113,6 +114,7 @@ def judge_candidates(
     encoder: Encoder,
     *,
     pooling: str = DEFAULT_POOLING,
+    text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> EvaluationRun:
     """Judge banks and controls on labelled images.
@@ -123,6 +125,7 @@ def judge_candidates(
         candidates: see :func:`~cupl.evaluation.candidates.make_candidates`.
         encoder: embeds the prompts, none that is cached.
         pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
+        text_cache: see there.
         progress: told how many prompts are embedded, and of how many in all.
 
     Raises:
@@ -140,7 +143,7 @@ def judge_candidates(
     def encode(bank: PromptBank, templates: Sequence[str]) -> ClassVectors:
         nonlocal done
         vectors = encode_bank(
-            bank, encoder, pooling, templates=templates,
+            bank, encoder, pooling, templates=templates, text_cache=text_cache,
             progress=lambda number, _: progress(done + number, everything),
         )  # fmt: skip
         done += bank.size
@@ -151,7 +154,7 @@ def judge_candidates(
     results = _results(entries, targets.numpy(), labels)
     reference = next((one for one in results if one.kind == "control"), None)
     analyses = [
-        _analysis(entry, result, reference, images, targets, encoder)
+        _analysis(entry, result, reference, images, targets, encoder, text_cache)
         for entry, result in zip(entries, results, strict=True)
         if entry.kind == "bank"
     ]
@@ -282,9 +285,10 @@ def _analysis(
     images: torch.Tensor,
     targets: torch.Tensor,
     encoder: Encoder,
+    text_cache: TextCache,
 ) -> Analysis:
     bank = entry.banks[0]
-    prompts = bank_embeddings(bank, encoder)
+    prompts = bank_embeddings(bank, encoder, text_cache=text_cache)
     described = Described(bank, prompts, images, targets, entry.vectors.provenance)
     return Analysis(
         bank=entry.name,

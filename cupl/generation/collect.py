@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cupl.bank.labels import ClassLabel
@@ -11,9 +11,16 @@ from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.wording import same_text
 from cupl.errors import InputError
 from cupl.generation.cache.store import ResponseCache
-from cupl.generation.filters import DEFAULT_FILTERS, Answer, Dropped, Filter, apply_filters
+from cupl.generation.filters import (
+    DEFAULT_FILTERS,
+    Answer,
+    Dropped,
+    Filter,
+    apply_filters,
+    why_unusable,
+)
 from cupl.generation.plan import Plan
-from cupl.llm.protocol import Failure, Request, cache_key
+from cupl.llm.protocol import Failure, Request, Response, cache_key
 
 MOST_MORE = 2
 """A class that keeps too few prompts is asked for at most so many times its samples once more."""
@@ -24,7 +31,7 @@ class FilterOptions:
     """What is kept of the answers.
 
     Args:
-        filters: by name, in their order.
+        filters: by name, in their order; see :func:`cupl.generation.filters.choose_filters`.
         similarity: two prompts of a class that are alike to so many percent are near-duplicates,
             and the first stays (rapidfuzz's ratio: 2M/T of matching characters); None for none.
         drop_shared: drop a sentence that stands under several class names.
@@ -75,10 +82,16 @@ class CollectionReport:
     dropped: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     """Answers of no use at every try; they are among the dropped."""
+    withdrawn: int = 0
+    """Of these, what lay in the cache as an answer until now, and can be asked for again."""
     shared: list[str] = field(default_factory=list)
     """Sentences that stand under several class names."""
     short: dict[str, int] = field(default_factory=dict)
     """Classes that kept too few prompts, and how many they kept."""
+
+    def shortage(self, classes: int) -> str:
+        """In how many of all classes there are too few prompts, as the beginning of a sentence."""
+        return f"too few prompts in {len(self.short):,} of {classes:,} classes"
 
 
 @dataclass(frozen=True)
@@ -124,6 +137,8 @@ class CollectedPrompts:
 
 def collect(plan: Plan, cache: ResponseCache, filtering: FilterOptions) -> CollectedPrompts:
     """Take from the cache what is kept of the answers.
+
+    What an import of batch results took for an answer, and is none, becomes a failure in the cache.
 
     Raises:
         InputError: an answer is not there.
@@ -184,35 +199,65 @@ def _prompts_of(
     """The prompts of a class by question, and what identifies each of them."""
     prompts: dict[str, list[str]] = {}
     said: list[str] = []
-    steps = list(filtering.filters.values())
     for request in plan.requests(label):
-        for answer in _answers(request, plan.samples_of(label), cache):
-            if isinstance(answer, Failure):
-                report.dropped[answer.reason] += 1
+        digest = request.digest
+        for key in (cache_key(digest, sample) for sample in range(plan.samples_of(label))):
+            entry = _judge(key, request, cache, filtering, report)
+            if isinstance(entry, Failure):
+                report.dropped[entry.reason] += 1
                 report.failed += 1
                 continue
-            result = apply_filters(answer, steps)
-            words = same_text(result.text) if isinstance(result, Answer) else ""
+            words = same_text(entry.text) if isinstance(entry, Answer) else ""
             if words and (reason := _repeats(words, said, filtering.similarity)):
-                result = Dropped(reason)
-            if isinstance(result, Dropped):
-                report.dropped[result.reason] += 1
+                entry = Dropped(reason)
+            if isinstance(entry, Dropped):
+                report.dropped[entry.reason] += 1
                 continue
             said.append(words)
-            prompts.setdefault(request.question, []).append(result.text)
+            prompts.setdefault(request.question, []).append(entry.text)
     return prompts, said
 
 
-def _answers(request: Request, samples: int, cache: ResponseCache) -> Iterator[Answer | Failure]:
-    digest, stop = request.digest, request.sampling.stop or ()
-    for sample in range(samples):
-        entry = cache.get(cache_key(digest, sample))
-        if entry is None:
-            raise InputError("an answer vanished from the cache during the run; run it again")
-        if isinstance(entry, Failure):
-            yield entry
-        else:
-            yield Answer(entry.text, request.question, entry.finish_reason, stop)
+def _judge(
+    key: str,
+    request: Request,
+    cache: ResponseCache,
+    filtering: FilterOptions,
+    report: CollectionReport,
+) -> Answer | Dropped | Failure:
+    """What becomes of what the cache holds of an answer."""
+    response = cache.get(key)
+    if response is None:
+        raise InputError("an answer vanished from the cache during the run; run it again")
+    if isinstance(response, Failure):
+        return response
+    stop = request.sampling.stop or ()
+    answer = Answer(response.text, request.question, response.finish_reason, stop)
+    result = apply_filters(answer, filtering.filters.values())
+    if isinstance(result, Answer) and not result.text.strip():
+        result = Dropped("empty")
+    # What the default filters keep is none, and most are kept.
+    if isinstance(result, Dropped) or list(filtering.filters) != list(DEFAULT_FILTERS):
+        reason = why_unusable(response, request.question)
+        if reason and not why_unusable(response):
+            report.withdrawn += 1
+            return _withdraw(key, response, reason, cache)
+    return result
+
+
+def _withdraw(key: str, echo: Response, reason: str, cache: ResponseCache) -> Failure:
+    """Put a failure in the place of an answer that says its question again.
+
+    A run knows the question when the answer comes, and takes that for none. Results of a batch
+    come without their questions, so that theirs are found here, where both are at hand; also those
+    that were imported long ago. How often that happened lies beside the answer, which the
+    next import takes the place of.
+    """
+    count = cache_key(key, 0)
+    before = cache.get(count)
+    failure = Failure(reason, 1 + (before.tries if isinstance(before, Failure) else 0))
+    cache.put({key: failure, count: failure}, instead_of={key: echo})
+    return failure
 
 
 def _repeats(words: str, said: list[str], similarity: float | None) -> str | None:

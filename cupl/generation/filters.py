@@ -7,11 +7,19 @@ nothing of it is kept. The caller chooses which filters run and in what order.
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from cupl.bank.wording import has_markup, is_non_answer, is_refusal, lack_of_words, sentences_of
+from cupl.bank.wording import (
+    first_sentence,
+    has_markup,
+    is_non_answer,
+    is_refusal,
+    lack_of_words,
+    sentences_of,
+)
+from cupl.errors import InputError
+from cupl.generation.cleaning import unwrapped
 from cupl.llm.protocol import MAX_ANSWER, Response
 
 
@@ -34,85 +42,12 @@ class Dropped:
 
 Filter = Callable[[Answer], Answer | Dropped]
 
-_THINKING = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
-_EMOJI = re.compile(r"[\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\u200d]*")
 _WORD = re.compile(r"\w")
-_ODD = re.compile(r"[^ -~\n]")
-_HEADING = re.compile(r"^[ \t]*(?:#{1,6}\s.*|\*\*[^*\n]+\*\*:?[ \t]*)\n", re.MULTILINE)
-_EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,2}|`)(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)")
-_BULLET = re.compile(r"(?:[-*•–]+|\d{1,2}[.)](?=\s))\s*")
-_OPENING = re.compile(
-    r"^[^\w\"'“‘«(\[¿¡<`{|]+"
-    r"|^(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great question)[!.,:]\s*"
-    r"|^here(?:'s|’s| is| are)\b[^.!:]{0,150}:\s*"
-    r"|^(?:answer|description|caption|image|a|q):\s*"
-    r"|^(?:what|which|how|who|where|why|do|does|is|are|can)\b[^.!?]{0,200}\?\s*(?=\w)",
-    re.IGNORECASE,
-)
-_SPILL = re.compile(
-    r"^[a-z][^A-Z.!?]{0,80}?[a-z]{2}(?=(?:An?|The|Some|It|They|These)\b"
-    r"|[A-Z][\w-]+ (?:is|are|has|have|looks?|can|typically|usually)\b)"
-)
-"""The end of a question that the model went on writing: "in as much detail as possibleThe ..."."""
-_AFTERWORD = re.compile(
-    r"(?<=\S)\n(?:(?:q|question|user|human):|describe\b|[^\n]{3,200}\?\s*(?:\n|\Z)).*"
-    r"|(?<=[.!?])\s+(?:would you like|do you want|let me know|i hope this)\b.*",
-    re.DOTALL | re.IGNORECASE,
-)
-"""The next question that a base model asks itself, or the offer to say more."""
-_QUOTED = re.compile(r"""^(?:["“«]([^"“”«»]+?)["”»]?|['‘]((?:[^'‘’]|['’](?=\w))+)['’])([.!?]?)$""")
-_TRAILING = re.compile(r"(?<=[^\s.…])([!?]?)\s*[.…]+$")
 
 
 def clean(answer: Answer) -> Answer:
     """Take off what wraps a description: thinking, the question said again, markup, quotes."""
-    # Each test in front of a pattern says that it would find nothing, and is many times as fast.
-    text = _THINKING.sub("", answer.text) if "think" in answer.text.lower() else answer.text
-    text = text.strip(" ")
-    if not (text.isascii() and text.isprintable()):  # most answers are, and need none of this
-        text = _without_odd_characters(text)
-        lines = (line.strip() for line in _HEADING.sub("", text).split("\n"))
-        text = "\n".join(filter(None, lines))
-    text = _AFTERWORD.sub("", text)
-    if "*" in text or "_" in text or "`" in text:
-        text = _EMPHASIS.sub(r"\2", text)
-    text = _one_line(text)
-    text = _SPILL.sub("", _without_echo(text, answer.question.rstrip(" :?.")))
-    while (opened := _OPENING.sub("", text)) != text:
-        text = opened
-    text = _QUOTED.sub(lambda found: (found[1] or found[2]) + found[3], text)
-    if not (text[-1:] == "." and text[-2:-1].isalnum()):
-        text = _TRAILING.sub(lambda found: found[1] or ".", text)
-    return replace(answer, text=text.strip())
-
-
-def _without_echo(text: str, question: str) -> str:
-    """The text without the question, should it begin with it."""
-    size = len(question)
-    echoed = size and text[:size].lower() == question.lower() and not _WORD.match(text, size)
-    return text[size:] if echoed else text
-
-
-def _without_odd_characters(text: str) -> str:
-    text = _ODD.sub(lambda found: _safe(found[0]), _EMOJI.sub("", text))
-    return unicodedata.normalize("NFC", text)
-
-
-def _safe(char: str) -> str:
-    """Nothing in place of what can repaint a terminal, means nothing or is no valid text."""
-    if char in "\n\u200c\u200d":  # joiners are letters of several scripts
-        return char
-    return {"Cc": " ", "Cf": "", "Co": "", "Cs": ""}.get(unicodedata.category(char), char)
-
-
-def _one_line(text: str) -> str:
-    """The lines as one; the items of a list become parts of a sentence."""
-    joined = ""
-    for line in filter(None, (" ".join(line.split()) for line in text.split("\n"))):
-        item = _BULLET.match(line)
-        comma = "," if joined and item and joined[-1] not in ".:;,!?" else ""
-        joined += f"{comma} {line[item.end() :] if item else line}"
-    return joined.strip()
+    return replace(answer, text=unwrapped(answer.text, answer.question))
 
 
 def not_empty(answer: Answer) -> Answer | Dropped:
@@ -148,6 +83,11 @@ def whole_sentences(answer: Answer) -> Answer | Dropped:
     return Dropped("cut off") if text is None else replace(answer, text=text)
 
 
+def only_first_sentence(answer: Answer) -> Answer:
+    """Keep the first sentence of several; CLIP reads some 55 words."""
+    return replace(answer, text=first_sentence(answer.text))
+
+
 def why_unusable(response: Response, question: str = "") -> str | None:
     """Why a response is no answer at all, so that it has to be asked for again; None if it is one.
 
@@ -173,13 +113,76 @@ DEFAULT_FILTERS: dict[str, Filter] = {
     "whole-sentences": whole_sentences,
 }
 """The filters of a run unless the caller says otherwise, in their order."""
+FILTERS: dict[str, Filter] = {**DEFAULT_FILTERS, "first-sentence": only_first_sentence}
+"""All that come with cupl, by name."""
+
+
+def choose_filters(
+    wanted: Mapping[str, Filter] | Iterable[str | Filter] | None = None,
+    *,
+    without: Iterable[str] = (),
+) -> dict[str, Filter]:
+    """Filters by name, in the order in which they run.
+
+    Args:
+        wanted: names of :data:`FILTERS`, and functions, which are called by their own names; or
+            a filter for each name; None for the default ones.
+        without: names of some of them that are not to run.
+
+    Raises:
+        InputError: no filter has such a name, two have the same, or something is no filter.
+
+    """
+    if isinstance(wanted, str):
+        raise InputError(f"filters is a list of names, such as [{wanted!r}]")
+    if wanted is None:
+        pairs = list(DEFAULT_FILTERS.items())
+    elif isinstance(wanted, Mapping):
+        pairs = [_named(filter, name) for name, filter in wanted.items()]
+    else:
+        pairs = [(one, _find(one)) if isinstance(one, str) else _named(one) for one in wanted]
+    chosen = dict(pairs)
+    if len(chosen) < len(pairs):
+        raise InputError(f"two filters have the same name: {', '.join(name for name, _ in pairs)}")
+    for name in without:
+        _find(name)
+        chosen.pop(name, None)
+    return chosen
+
+
+def _find(name: str) -> Filter:
+    if name not in FILTERS:
+        raise InputError(f"no filter is called {name!r}: use {', '.join(FILTERS)}")
+    return FILTERS[name]
+
+
+def _named(filter: Filter, name: object = None) -> tuple[str, Filter]:
+    """A filter of the caller's with the name that stands for it in the bank."""
+    if not callable(filter):
+        raise InputError(f"a filter is a function from an answer to an answer, not {filter!r}")
+    if name is None:
+        ours = (known for known, own in FILTERS.items() if own is filter)
+        name = next(ours, getattr(filter, "__name__", "<lambda>"))
+    if not isinstance(name, str) or not name.isprintable() or name in ("", "<lambda>"):
+        raise InputError(f"the filter {filter!r} needs a name: give a mapping of names to filters")
+    if FILTERS.get(name, filter) is not filter:
+        raise InputError(f"{name!r} is a filter of cupl's own: give yours another name")
+    return name, filter
 
 
 def apply_filters(answer: Answer, filters: Iterable[Filter]) -> Answer | Dropped:
-    """Send an answer through filters until one drops it."""
+    """Send an answer through filters until one drops it.
+
+    Raises:
+        InputError: a filter returns something else than an answer or the reason.
+
+    """
     for step in filters:
         result = step(answer)
         if isinstance(result, Dropped):
             return result
+        if not isinstance(result, Answer):
+            name = getattr(step, "__name__", step)
+            raise InputError(f"the filter {name} returned {result!r}, no Answer and no Dropped")
         answer = result
     return answer

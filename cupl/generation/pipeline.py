@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,9 +18,10 @@ from cupl.errors import InputError
 from cupl.generation.budget import UsageMeter
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
+from cupl.generation.event_loop import blocking
+from cupl.generation.filters import Filter, choose_filters
 from cupl.generation.plan import (
     DEFAULT_MODEL,
-    NEVER,
     Plan,
     PlanSurvey,
     has_answers,
@@ -28,6 +30,7 @@ from cupl.generation.plan import (
     survey,
 )
 from cupl.generation.requester import RequestOptions, run_requests
+from cupl.llm.access import warn
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import MiniServer
 from cupl.llm.openai import TIMEOUT, OpenAIServer
@@ -37,17 +40,19 @@ from cupl.progress import Progress, ignore
 _Result = TypeVar("_Result")
 
 
-def generate(
+async def agenerate(
     classes: Iterable[str | ClassLabel],
     questions: QuestionSet | str | Path = "base",
     *,
     name: str = "bank",
     model: str = DEFAULT_MODEL,
     base_url: str | None = None,
+    api_key_env: str | None = None,
     api: Api | None = None,
     samples: int = 10,
     sampling: Sampling | None = None,
     preamble: str | None = "",
+    filters: Mapping[str, Filter] | Iterable[str | Filter] | None = None,
     min_prompts: int = 1,
     similarity: float | None = 95,
     drop_shared: bool = False,
@@ -64,18 +69,25 @@ def generate(
 ) -> PromptBank:
     """Ask a language model to describe classes, and make a prompt bank of its answers.
 
-    :func:`cupl.generation.plan.make_plan` says what is asked.
+    ``generate`` waits for the bank, in a notebook too. ``await agenerate`` is the same for code
+    that runs in an event loop: to cancel it cancels the requests under way, and every answer that
+    has arrived is in the cache. :func:`cupl.generation.plan.make_plan` says what is asked.
 
     Args:
         classes: names or labels.
         questions: a set, or the name or path of one.
         name: the bank's name.
-        model: see :func:`cupl.generation.plan.make_plan`, as for the next five.
-        base_url: the server.
+        model: see :func:`cupl.generation.plan.make_plan`, as for the settings up to ``preamble``.
+        base_url: the server; None for ``$OPENAI_BASE_URL`` or else OpenAI itself.
+        api_key_env: the environment variable that holds the server's key. None for
+            ``OPENAI_API_KEY`` where the server is OpenAI's, and for no key where it is another.
         api: chat or completions.
         samples: answers to each question.
         sampling: how they are drawn.
         preamble: what goes before a question.
+        filters: what is kept of an answer: names, functions or both, in the order in which they
+            run, or a mapping of names to functions; None for the default ones. See
+            :func:`cupl.generation.filters.choose_filters`.
         min_prompts: see :class:`cupl.generation.collect.FilterOptions`, as for the next two.
         similarity: from where on two prompts of a class are near-duplicates.
         drop_shared: whether a sentence under several classes is dropped.
@@ -87,7 +99,8 @@ def generate(
         retry_failed: ask again also for what was given up in an earlier run.
         cache: folder of answers; None for the usual one.
         offline: ask nothing, use what is cached.
-        llm: who answers, where it is not the server that ``model`` and ``base_url`` name.
+        llm: who answers, where it is not the server that ``model`` and ``base_url`` name; it is
+            not closed.
         progress: told how many of the missing answers have arrived.
 
     Returns:
@@ -104,26 +117,32 @@ def generate(
         sampling=sampling, preamble=preamble,
     )  # fmt: skip
     filtering = FilterOptions(
-        min_prompts=min_prompts, similarity=similarity, drop_shared=drop_shared
-    )
+        filters=choose_filters(filters), min_prompts=min_prompts, similarity=similarity,
+        drop_shared=drop_shared,
+    )  # fmt: skip
     options = RequestOptions(
         concurrency=concurrency, n=n, retry_failed=retry_failed, progress=progress
     )
     meter = UsageMeter(max_requests, max_tokens_total)
     with ResponseCache(cache) as responses:
-        found = survey(plan, responses, n=n, tries=NEVER if offline else options.tries)
-        collected = generate_answers(
-            plan, found, responses, llm or connect(plan, base_url, timeout),
+        tries = options.missing_below(offline)
+        found = await _aside(responses, partial(survey, plan, responses, n=n, tries=tries))
+        theirs = None if llm is None else nullcontext(llm)
+        collected = await generate_answers(
+            plan, found, responses, theirs or connect(plan, base_url, timeout, api_key_env),
             filtering=filtering, options=options, meter=meter, offline=offline,
         )  # fmt: skip
     return collected.bank(name)
 
 
-def generate_answers(
+generate = blocking(agenerate, "generate")
+
+
+async def generate_answers(
     plan: Plan,
     found: PlanSurvey,
     cache: ResponseCache,
-    llm: LLM,
+    connection: AbstractAsyncContextManager[LLM],
     *,
     filtering: FilterOptions,
     options: RequestOptions,
@@ -136,51 +155,96 @@ def generate_answers(
         plan: what is wanted.
         found: what of it is missing.
         cache: what is there.
-        llm: who answers.
+        connection: gives who answers, and closes what it opened; entered once, and only where
+            something is to be asked.
         filtering: what is kept.
         options: how to ask.
         meter: counts, and keeps the limits.
         offline: ask nothing.
 
     Raises:
-        InputError: answers are missing offline, or ``filtering`` does not fit the plan.
+        InputError: answers are missing offline, ``filtering`` does not fit the plan, or there is
+            no such key.
         ServerError: the model cannot be asked.
         BudgetError: a limit would have been passed.
 
     """
     filtering.check(plan)
     check_offline(found, offline)
-    asked = None
-    while True:
-        if found.answers:
-            units = missing_answers(plan, cache, n=options.n, tries=options.tries, beyond=asked)
-            proven = found.cached > 0 and has_answers(plan, cache)
-            run(
-                run_requests(
+    n, tries = options.n, options.missing_below(offline)
+    asked: Plan | None = None
+    llm: LLM | None = None
+    async with AsyncExitStack() as connected:
+        while True:
+            if found.answers:
+                if llm is None:
+                    llm = await connected.enter_async_context(connection)
+                units = missing_answers(plan, cache, n=n, tries=tries, beyond=asked)
+                proven = found.cached > 0 and has_answers(plan, cache)
+                await run_requests(
                     units, cache, llm,
                     total=found.answers, proven=proven, meter=meter, options=options,
-                )
-            )  # fmt: skip
-        collected = collect(plan, cache, filtering)
-        more = collected.wanted()
-        if more == plan.more:
-            return collected
-        asked, plan = plan, replace(plan, more=more)
-        tries = NEVER if offline else options.tries
-        found = survey(plan, cache, n=options.n, tries=tries, beyond=asked)
-        if offline and found.answers:  # nobody asked for more, so the class stays short
-            return collected
-        if found.answers:
-            short = len(collected.report.short)
-            options.notice(
-                f"too few prompts in {short:,} of {len(plan.labels):,} classes: asking for "
-                f"{found.answers:,} more answers"
-            )
+                )  # fmt: skip
+            collected = await _aside(cache, partial(collect, plan, cache, filtering))
+            if collected.report.withdrawn and not offline:
+                tries = options.retry.answer_tries  # what was given up before was asked for
+                again = partial(survey, plan, cache, n=n, tries=tries, beyond=asked)
+                found = await _aside(cache, again)
+                continue
+            more = collected.wanted()
+            if more == plan.more:
+                return collected
+            asked, plan = plan, replace(plan, more=more)
+            tries = options.missing_below(offline)
+            again = partial(survey, plan, cache, n=n, tries=tries, beyond=asked)
+            found = await _aside(cache, again)
+            if offline and found.answers:  # nobody asked for more, so the class stays short
+                return collected
+            if found.answers:
+                short = collected.report.shortage(len(plan.labels))
+                options.notice(f"{short}: asking for {found.answers:,} more answers")
 
 
-def connect(plan: Plan, base_url: str | None, timeout: float = TIMEOUT) -> LLM:
-    """The server a plan is for; nothing is sent or started yet."""
-    return MiniServer() if plan.model == MINI else OpenAIServer(base_url, timeout)
+async def _aside(cache: ResponseCache, read: Callable[[], _Result]) -> _Result:
+    """Read much of a cache in a thread, so that the event loop goes on."""
+
+    def read_and_release() -> _Result:
+        try:
+            return read()
+        finally:
+            cache.release()
+
+    return await asyncio.to_thread(read_and_release)
+
+
+def connect(
+    plan: Plan,
+    base_url: str | None,
+    timeout: float = TIMEOUT,
+    api_key_env: str | None = None,
+    notice: Callable[[str], None] = warn,
+) -> OpenAIServer:
+    """The server a plan is for; nothing is sent or started before it is entered.
+
+    Args:
+        plan: names the model.
+        base_url: see :meth:`cupl.llm.address.ServerAddress.parse`.
+        timeout: seconds that one request may take.
+        api_key_env: see :func:`cupl.llm.access.access_to`.
+        notice: told where a key could be read on its way.
+
+    Raises:
+        InputError: the address is none, or the model is the embedded one and has no key.
+
+    """
+    if plan.model != MINI:
+        return OpenAIServer(base_url, timeout, api_key_env=api_key_env, notice=notice)
+    if api_key_env is not None:
+        raise InputError(
+            "the mini model runs inside cupl and wants no key; leave api_key_env out",
+            arguments={"api_key_env": False},
+        )
+    return MiniServer()
 
 
 def check_offline(found: PlanSurvey, offline: bool) -> None:
@@ -197,28 +261,3 @@ def check_offline(found: PlanSurvey, offline: bool) -> None:
             "(to ask for them, do not run offline)",
             arguments={"offline": False},
         )
-
-
-def run(coroutine: Coroutine[None, None, _Result]) -> _Result:
-    """Run a coroutine to its end, also where a loop is running already (a notebook).
-
-    An interrupt cancels it in both cases.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(coroutine)
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[_Result] | None]] = Future()
-
-    async def cancellable() -> _Result:
-        started.set_result((asyncio.get_running_loop(), asyncio.current_task()))
-        return await coroutine
-
-    with ThreadPoolExecutor(1) as pool:
-        try:
-            return pool.submit(asyncio.run, cancellable()).result()
-        except KeyboardInterrupt:
-            loop, task = started.result()
-            if task is not None:
-                loop.call_soon_threadsafe(task.cancel)
-            raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cupl.bank.labels import ClassLabel, check_labels, labels_from_names
@@ -12,20 +12,17 @@ from cupl.bank.templates import QuestionSet, fill
 from cupl.errors import InputError
 from cupl.generation.budget import estimate_prompt_tokens
 from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.generation.retry import RetryPolicy
+from cupl.llm.address import DEFAULT_URL, endpoint_of
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
-from cupl.llm.openai import endpoint_of
-from cupl.llm.protocol import Api, Failure, Request, Sampling, cache_key
+from cupl.llm.protocol import SEEDS, Api, Failure, Request, Sampling, cache_key
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 CHAT_PREAMBLE = (
     "Answer in one plain sentence about what can be seen, naming the thing. No lists, no markup."
 )
-MAX_TRIES = 3
-"""How often a sample is asked for whose answers are of no use."""
-NEVER, ALWAYS = 0, float("inf")
-"""Numbers of tries for those who take answers of no use as they are, or ask for all again."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +57,7 @@ class Plan:
         return Source(
             model=self.model,
             weights=WEIGHTS if self.model == MINI else None,
+            server=None if self.endpoint in (DEFAULT_URL, MINI_ENDPOINT) else self.endpoint,
             api=self.api,
             questions=self.questions.name,
             samples=self.samples,
@@ -67,6 +65,7 @@ class Plan:
             top_p=self.sampling.top_p,
             max_tokens=self.sampling.max_tokens,
             stop=list(self.sampling.stop) if self.sampling.stop else None,
+            seed=self.sampling.seed,
             preamble=self.preamble,
             filters=list(filters),
             min_prompts=min_prompts if min_prompts > 1 else None,
@@ -144,9 +143,27 @@ class MissingAnswers:
         """Where the answer lies in the cache."""
         return cache_key(self.digest, sample)
 
+    def ask(self, samples: Sequence[int], tries: int = 0) -> Request:
+        """The request as it is sent for some of the samples, which were asked for so often.
+
+        A seed is another one for each first sample and try: with one and the same, all requests
+        would bring the same answers.
+        """
+        sampling = self.request.sampling
+        if sampling.seed is None:
+            return self.request
+        seed = move_seed(sampling.seed, samples[0], tries)
+        return replace(self.request, sampling=replace(sampling, seed=seed))
+
+
+def move_seed(seed: int, sample: int, tries: int, *, back: bool = False) -> int:
+    """The seed of a sample that was asked for so often before; ``back`` from that to the first."""
+    distance = sample + 100_000 * tries
+    return (seed - distance if back else seed + distance) % SEEDS
+
 
 def is_missing(entry: CacheEntry | None, tries: float) -> bool:
-    """Whether to ask for an answer (again); see :func:`missing`."""
+    """Whether to ask for an answer (again); see :func:`missing_answers`."""
     return entry is None or (isinstance(entry, Failure) and entry.tries < tries)
 
 
@@ -155,7 +172,7 @@ def missing_answers(
     cache: ResponseCache,
     *,
     n: int | None = None,
-    tries: float = MAX_TRIES,
+    tries: float = RetryPolicy.answer_tries,
     beyond: Plan | None = None,
 ) -> Iterator[MissingAnswers]:
     """What a plan still needs, found as it is asked for.
@@ -167,7 +184,8 @@ def missing_answers(
         plan: what is wanted.
         cache: what is there.
         n: most answers in one request; None for one.
-        tries: answers of no use are missing until they were asked for so often.
+        tries: answers of no use are missing until they were asked for so often; see
+            :meth:`cupl.generation.retry.RetryPolicy.missing_below`.
         beyond: the same plan with fewer samples, which are passed over: they were asked for.
 
     """
@@ -217,10 +235,10 @@ def survey(
     cache: ResponseCache,
     *,
     n: int | None = None,
-    tries: float = MAX_TRIES,
+    tries: float = RetryPolicy.answer_tries,
     beyond: Plan | None = None,
 ) -> PlanSurvey:
-    """Count what :func:`missing` finds."""
+    """Count what :func:`missing_answers` finds."""
     found = PlanSurvey()
     length = plan.sampling.max_tokens
     for unit in missing_answers(plan, cache, n=n, tries=tries, beyond=beyond):

@@ -7,8 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-LONGEST = 60.0
-"""Seconds of the longest pause that no server asked for."""
+from cupl.generation.retry import RetryPolicy
 
 
 class RateLimiter:
@@ -22,16 +21,22 @@ class RateLimiter:
         most: requests under way at once.
         clock: seconds; only their differences count.
         sleep: waits so many seconds.
+        longest: seconds of the longest pause that no server asked for.
 
     """
 
     def __init__(
-        self, most: int, clock: Callable[[], float], sleep: Callable[[float], Awaitable[None]]
+        self,
+        most: int,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        longest: float = RetryPolicy.longest_wait,
     ) -> None:
         self._most = most
         self._now_most = float(most)
         self._clock = clock
         self._sleep = sleep
+        self._longest = longest
         self._until = self._paused_at = -float("inf")
         self._pauses = 0
         """One after the other, without an answer between them."""
@@ -80,7 +85,8 @@ class RateLimiter:
         self._paused_at = now
         self._now_most = max(1.0, self._now_most / 2)
         if after is None:
-            after = min(LONGEST, 2.0 ** min(self._pauses, 10)) * random.uniform(0.5, 1.0)  # noqa: S311
+            after = min(self._longest, 2.0 ** min(self._pauses, 10))
+            after *= random.uniform(0.5, 1.0)  # noqa: S311
         self._until = now + after
         return after
 

@@ -5,40 +5,27 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import Any
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
-from tenacity.wait import wait_exponential_jitter
 
 from cupl.errors import BudgetError, CuplError, InputError, ServerError
 from cupl.generation.budget import UsageMeter
 from cupl.generation.cache.store import CacheEntry, ResponseCache
 from cupl.generation.filters import why_unusable
-from cupl.generation.plan import ALWAYS, MAX_TRIES, MissingAnswers, is_missing
+from cupl.generation.plan import MissingAnswers, is_missing
 from cupl.generation.rate_limit import RateLimiter
+from cupl.generation.retry import RequestTries, RetryPolicy, failure_of
+from cupl.generation.useless import UselessAnswers
 from cupl.llm.protocol import LLM, Failure, Request, Response, RetryableError
 from cupl.progress import Progress, ignore
 
-PATIENCE = 600.0
-"""Seconds without any answer after which a run gives up."""
-TRIES = 10
-"""Tries of one request; a limited rate does not count."""
-FIRST_TRIES = 3
-"""Tries as long as no answer ever came: the address may be wrong."""
-LIMITED_TRIES = 50
-"""Tries of one request that the server turns down because of the rate."""
-USELESS_ANSWERS, USELESS_QUESTIONS = 20, 5
-"""So many answers, to so many questions, and none of any use yet: the run stops."""
-GRACE = 2.0
-"""Seconds that requests under way get to finish when a run has to stop: they are paid for."""
-QUIET = 10.0
+_QUIET = 10.0
 """Seconds in which the same is not told twice."""
-_BACKOFF = wait_exponential_jitter(initial=1, max=60)
 
 
 @dataclass(frozen=True)
@@ -49,6 +36,7 @@ class RequestOptions:
         concurrency: requests under way at once.
         n: most answers in one request; None for one, without saying so.
         retry_failed: ask also for what was given up in an earlier run.
+        retry: what is tried again, and when to give up.
         progress: told of the answers that have arrived, and of those missing at the start.
         notice: told in a sentence when the run has to wait.
         clock: seconds; only their differences count.
@@ -62,6 +50,7 @@ class RequestOptions:
     concurrency: int = 8
     n: int | None = 10
     retry_failed: bool = False
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     progress: Progress = ignore
     notice: Callable[[str], None] = ignore
     clock: Callable[[], float] = time.monotonic
@@ -73,19 +62,9 @@ class RequestOptions:
                 f"concurrency ({self.concurrency}) and n ({self.n}) must be at least 1"
             )
 
-    @property
-    def tries(self) -> float:
-        """Answers of no use are missing until they were asked for so often."""
-        return ALWAYS if self.retry_failed else MAX_TRIES
-
-
-@dataclass
-class _Tries:
-    """What became of the tries of one request."""
-
-    started: float
-    limited: int = 0
-    faults: int = 0
+    def missing_below(self, offline: bool = False) -> float:
+        """See :meth:`cupl.generation.retry.RetryPolicy.missing_below`."""
+        return self.retry.missing_below(retry_failed=self.retry_failed, offline=offline)
 
 
 async def run_requests(
@@ -103,7 +82,7 @@ async def run_requests(
     Args:
         units: from :func:`cupl.generation.plan.missing_answers`, taken one by one.
         cache: where answers go.
-        llm: who answers; it is closed at the end.
+        llm: who answers; it stays open.
         total: how many answers are missing, for the progress.
         proven: the model is known to answer, so that however many answers of no use do not stop
             the run.
@@ -124,8 +103,6 @@ async def run_requests(
         safe = f"{asker.kept:,} new answers are in the cache; the same command continues"
         error.args = (f"{error} ({safe})",)
         raise
-    finally:
-        await llm.close()
 
 
 class _Asker:
@@ -144,13 +121,14 @@ class _Asker:
         self.llm = llm
         self.meter = meter
         self.options = options
-        self.limiter = RateLimiter(options.concurrency, options.clock, options.sleep)
+        self.policy = options.retry
+        self.limiter = RateLimiter(
+            options.concurrency, options.clock, options.sleep, self.policy.longest_wait
+        )
         self.kept = 0
         self._total = total
         self._done = 0
-        self._proven = proven
-        self._useless: Counter[str] = Counter()
-        self._useless_questions: set[str] = set()
+        self._useless = UselessAnswers(self.policy, proven=proven)
         self._last_good = options.clock()
         self._reached = False
         self._stopping = False
@@ -170,7 +148,7 @@ class _Asker:
                 worker.cancel()
             # What is under way is paid for; a limit that was kept leaves it all the time it needs.
             kept_limit = any(isinstance(worker.exception(), BudgetError) for worker in ended)
-            await asyncio.wait(workers, timeout=None if kept_limit else GRACE)
+            await asyncio.wait(workers, timeout=None if kept_limit else self.policy.grace)
         finally:
             for worker in workers:
                 worker.cancel()
@@ -195,6 +173,7 @@ class _Asker:
     async def _fulfil(self, unit: MissingAnswers) -> bool:
         """Get the answers of a unit; False where another run is about to."""
         options, size = self.options, self.options.n or 1
+        most = options.missing_below()
         with ExitStack() as claims:
             # Each sample by itself: the other run may ask for more or fewer at once.
             keys = map(unit.key, unit.samples)
@@ -202,7 +181,7 @@ class _Asker:
                 return False
             # The other run may have been faster.
             before = {sample: self.cache.get(unit.key(sample)) for sample in unit.samples}
-            wanted = [s for s in unit.samples if is_missing(before[s], options.tries)]
+            wanted = [s for s in unit.samples if is_missing(before[s], most)]
             tries = {
                 sample: 0 if options.retry_failed or not isinstance(entry, Failure) else entry.tries
                 for sample, entry in before.items()
@@ -210,7 +189,11 @@ class _Asker:
             self._progress(len(unit.samples) - len(wanted))
             while wanted and not self._stopping:
                 # A server may return fewer answers than asked for: ask again for the rest.
-                responses = await self._request(unit.request, min(len(wanted), size))
+                entry, asked = before[wanted[0]], tries[wanted[0]]
+                if options.retry_failed and isinstance(entry, Failure):
+                    asked += entry.tries
+                request = unit.ask(wanted, asked)
+                responses = await self._request(request, min(len(wanted), size))
                 left = self._keep(unit, wanted, tries, responses)
                 self._progress(len(wanted) - len(left))
                 wanted = left
@@ -233,18 +216,14 @@ class _Asker:
             )
             if reason is None:
                 self.kept += 1
-                self._proven = True
+                self._useless.proven = True
                 continue
-            self._useless[reason] += 1
-            if not self._proven:
-                self._useless_questions.add(unit.digest)
+            self._useless.add(reason, unit.digest)
             tries[sample] += 1
-            if tries[sample] < MAX_TRIES:
+            if tries[sample] < self.policy.answer_tries:
                 left.append(sample)
         self.cache.put(entries)
-        answers, questions = self._useless.total(), len(self._useless_questions)
-        if not self._proven and answers >= USELESS_ANSWERS and questions >= USELESS_QUESTIONS:
-            raise ServerError(_explain_useless(self._useless), arguments={"max_tokens": None})
+        self._useless.check()
         return sorted(left)
 
     def _progress(self, number: int) -> None:
@@ -252,10 +231,10 @@ class _Asker:
         self.options.progress(self._done, self._total)
 
     async def _request(self, request: Request, n: int) -> list[Response]:
-        tries = _Tries(self.options.clock())
+        tries = RequestTries(self.options.clock())
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(RetryableError),
-            stop=self._give_up,
+            stop=lambda state: self._gives_up(failure_of(state), tries),
             wait=self._wait,
             sleep=self.options.sleep,
             reraise=True,
@@ -263,12 +242,13 @@ class _Asker:
         try:
             return await retrying(self._try, request, n, tries)
         except RetryableError as error:
-            raise ServerError(_last_words(error, tries), arguments=error.arguments) from None
+            said = self.policy.last_words(error, tries)
+            raise ServerError(said, arguments=error.arguments) from None
 
-    async def _try(self, request: Request, n: int, tries: _Tries) -> list[Response]:
+    async def _try(self, request: Request, n: int, tries: RequestTries) -> list[Response]:
         async with self.limiter.turn() as started:
             reserved = self.meter.start(request, n)
-            self.meter.retried += bool(tries.limited or tries.faults)
+            self.meter.retried += tries.number > 0
             try:
                 with self._on_its_way():
                     responses = await self.llm.complete(request, n)
@@ -297,56 +277,29 @@ class _Asker:
         finally:
             self._under_way.discard(worker)
 
+    def _gives_up(self, error: RetryableError, tries: RequestTries) -> bool:
+        # One that had to wait for its turn is not to blame while others are answered.
+        waited = self.options.clock() - max(tries.started, self._last_good)
+        return self._stopping or self.policy.gives_up(
+            error, tries, waited=waited, reached=self._reached
+        )
+
+    def _wait(self, state: RetryCallState) -> float:
+        error = failure_of(state)
+        if not error.limited:
+            self._notice(f"trying again: {error}", "trying again")
+        return self.policy.wait(error, state)
+
     def _slow_down(self, started: float, after: float | None) -> None:
-        if after is not None and after > PATIENCE:
+        if after is not None and after > self.policy.patience:
             return  # the run ends
         seconds = self.limiter.pause(started, after)
         if seconds is not None and seconds >= 1:
             self._notice(f"the server limits the rate: waiting {seconds:.0f} s")
 
-    def _wait(self, state: RetryCallState) -> float:
-        error, _ = _outcome(state)
-        if error.limited:
-            return 0.0  # the pace has everyone wait
-        seconds = error.after if error.after is not None else _BACKOFF(state)
-        self._notice(f"trying again: {error}", "trying again")
-        return seconds
-
-    def _give_up(self, state: RetryCallState) -> bool:
-        error, tries = _outcome(state)
-        # One that had to wait for its turn is not to blame while others are answered.
-        waited = self.options.clock() - max(tries.started, self._last_good)
-        if self._stopping or waited > PATIENCE or (error.after or 0) > PATIENCE:
-            return True
-        if error.limited:
-            return tries.limited >= LIMITED_TRIES
-        return tries.faults >= (TRIES if self._reached or error.answered else FIRST_TRIES)
-
     def _notice(self, sentence: str, kind: str | None = None) -> None:
         """Tell it, but not for each of many requests at once; of a kind, only the first."""
         now, kind = self.options.clock(), kind or sentence
-        if now - self._told.get(kind, -math.inf) >= QUIET:
+        if now - self._told.get(kind, -math.inf) >= _QUIET:
             self._told[kind] = now
             self.options.notice(sentence)
-
-
-def _outcome(state: RetryCallState) -> tuple[RetryableError, _Tries]:
-    error = state.outcome.exception() if state.outcome else None
-    assert isinstance(error, RetryableError)  # noqa: S101 (no other is tried again)
-    tries: _Tries = state.args[-1]
-    return error, tries
-
-
-def _last_words(error: RetryableError, tries: _Tries) -> str:
-    if (error.after or 0) > PATIENCE:
-        return f"{error}; it asks to wait {timedelta(seconds=round(error.after or 0))} (h:mm:ss)"
-    number = tries.limited + tries.faults
-    return f"{error} ({number} tries)" if number > 1 else str(error)
-
-
-def _explain_useless(useless: Counter[str]) -> str:
-    reasons = ", ".join(f"{number} {reason}" for reason, number in useless.most_common())
-    return (
-        f"the first {useless.total()} answers are of no use ({reasons}), so the run stopped: a "
-        "model that thinks before it answers needs max_tokens=None, or some thousands"
-    )

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cupl.errors import ServerError
+from cupl.llm.access import ServerAccess
 from cupl.llm.protocol import RetryableError
-from cupl.llm.redaction import api_key, redact
+from cupl.llm.redaction import redact
 
 if TYPE_CHECKING:
     import openai
@@ -35,22 +36,20 @@ _FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyV
 _YEAR = 366 * 86_400.0
 
 
-def to_server_error(error: openai.APIError, where: str, asked: str, *secrets: str) -> ServerError:
+def to_server_error(error: openai.APIError, asked: str, access: ServerAccess) -> ServerError:
     """Say what happened and what to do, without anything that could hold a key.
 
     Args:
         error: what the SDK raised.
-        where: the server, without credentials.
         asked: what was asked for, such as the model.
-        secrets: what must not be shown, beside the key.
+        access: the server, and what it was sent to let us in.
 
     """
     import openai
 
-    if isinstance(error, openai.APIConnectionError):
-        return _unheard(error, where, secrets)
+    where, secrets = access.address.endpoint, access.secrets
     if not isinstance(error, openai.APIStatusError):
-        return RetryableError(f"{where} did not answer as OpenAI does; is it the right URL?")
+        return _unheard(error, where, secrets)
     status, after = _status(error), retry_after(error.response.headers)
     said = redact(
         _message(error.body) or error.response.reason_phrase or "no reason given", *secrets
@@ -66,20 +65,37 @@ def to_server_error(error: openai.APIError, where: str, asked: str, *secrets: st
         return RetryableError(f"{where} answered {status}: {said}", after=after, answered=True)
     argument = _ARGUMENTS.get(_parameter(error) or "")
     omit = f"; {argument}=None omits it" if argument else ""
-    refusals = {
-        401: _who_are_you(secrets),
-        403: f"does not let this key use {asked} ({said})",
-        404: f"has no {asked}, or the URL is not whole (does it end in /v1?)",
-    }
-    why = refusals.get(status, f"answered {status}: {said}{omit}")
-    named = {argument: None} if argument and status not in refusals else None
-    return ServerError(f"{where} {why}", arguments=named)
+    if status in (401, 403):
+        return _not_let_in(access, status, asked, said)
+    why = f"answered {status}: {said}{omit}"
+    if status == 404:
+        why, argument = f"has no {asked}, or the URL is not whole (does it end in /v1?)", None
+    return ServerError(f"{where} {why}", arguments={argument: None} if argument else None)
 
 
-def _unheard(error: openai.APIConnectionError, where: str, secrets: Sequence[str]) -> ServerError:
+def _not_let_in(access: ServerAccess, status: int, asked: str, said: str) -> ServerError:
+    where = access.address.endpoint
+    if not access.lacks_key:
+        refused = f"does not let this key use {asked} ({said})"
+        return ServerError(f"{where} {f'rejected {access.name}' if status == 401 else refused}")
+    # We sent no key, which need not be why it says no.
+    wants = "wants a key:"
+    if status == 403:
+        wants = f"does not let us use {asked} ({said}); if it wants a key,"
+    return ServerError(
+        f"{where} {wants} name the environment variable that holds it with api_key_env "
+        "(for instance OPENAI_API_KEY)",
+        arguments={"api_key_env": ...},
+    )
+
+
+def _unheard(error: openai.APIError, where: str, secrets: Sequence[str]) -> ServerError:
     """No answer came; the request may have arrived nevertheless."""
     import httpx2
+    import openai
 
+    if not isinstance(error, openai.APIConnectionError):
+        return RetryableError(f"{where} did not answer as OpenAI does; is it the right URL?")
     match error.__cause__:
         case httpx2.TooManyRedirects():
             return ServerError(f"{where} redirects without end; is the URL right?")
@@ -104,12 +120,6 @@ def _status(error: openai.APIStatusError) -> int:
         return error.status_code
     code = error.body.get("code") if isinstance(error.body, dict) else None
     return code if type(code) is int and 400 <= code < 600 else 500
-
-
-def _who_are_you(secrets: Sequence[str]) -> str:
-    if secrets:
-        return "rejected the user and password in the base URL"
-    return "rejected the key in OPENAI_API_KEY" if api_key() else "wants a key; set OPENAI_API_KEY"
 
 
 def is_filtered(error: openai.APIError) -> bool:

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from cupl.errors import InputError, MissingPackageError
 from cupl.io.paths import cache_dir
-from cupl.llm.openai import OpenAIServer, client
+from cupl.llm.access import ServerAccess
+from cupl.llm.address import ServerAddress
+from cupl.llm.openai import OpenAIServer
 from cupl.llm.protocol import Request, Response, Sampling
+from cupl.llm.sdk import async_client
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -45,8 +48,8 @@ class MiniServer(OpenAIServer):
     """The embedded model behind the same protocol as any other server."""
 
     def __init__(self) -> None:
-        super().__init__("http://127.0.0.1/v1", timeout=600.0)
-        self.endpoint = ENDPOINT  # the port differs from run to run, the answers do not
+        super().__init__(timeout=600.0)
+        self.address = ServerAddress(ENDPOINT)  # the port differs, the answers do not
 
     async def complete(self, request: Request, n: int) -> list[Response]:
         """Up to ``n`` answers; llama.cpp gives as many in one request as it has slots."""
@@ -62,7 +65,7 @@ class MiniServer(OpenAIServer):
         """
         # No proxy of the environment can reach loopback.
         url = f"{_server().listening_address}/v1"
-        return client(url, "none", self.timeout, trust_env=False)
+        return async_client(ServerAccess(ServerAddress(url)), self.timeout, trust_env=False)
 
 
 @functools.cache

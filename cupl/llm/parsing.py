@@ -17,7 +17,7 @@ def read_completion(body: object, *secrets: str) -> list[Response]:
 
     Args:
         body: the JSON.
-        secrets: what must not be in them, beside the key: a server may echo it.
+        secrets: what must not be in them, such as the key: a server may echo it.
 
     Raises:
         ValueError: it is no completion, or has no answers.

@@ -15,11 +15,20 @@ Api = Literal["chat", "completions"]
 
 MAX_ANSWER = 100_000
 """Characters of the longest answer that is one; a description is a few hundred."""
+SEEDS = 2**31
+"""How many seeds there are, from 0, that every server takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How answers are drawn. ``None`` is not sent, so that the server's own default holds.
+
+    Args:
+        temperature: how much chance has a say.
+        top_p: the part of the probability from which is drawn.
+        max_tokens: of an answer.
+        stop: texts that end an answer.
+        seed: of the first sample; the others' follow from it.
 
     Raises:
         InputError: a value that no server can take.
@@ -30,6 +39,7 @@ class Sampling:
     top_p: float | None = None
     max_tokens: int | None = 50
     stop: tuple[str, ...] | None = None
+    seed: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("temperature", "top_p"):
@@ -43,6 +53,8 @@ class Sampling:
             raise InputError("a stop text must not be empty")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise InputError(f"max_tokens must be at least 1, not {self.max_tokens}")
+        if self.seed is not None and not (type(self.seed) is int and 0 <= self.seed < SEEDS):
+            raise InputError(f"seed must be a whole number from 0 to {SEEDS - 1}, not {self.seed}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +165,7 @@ class RetryableError(ServerError):
 
 
 class LLM(Protocol):
-    """Something that answers requests."""
+    """Something that answers requests; whoever made it closes it."""
 
     async def complete(self, request: Request, n: int) -> list[Response]:
         """Up to ``n`` answers, at least one, from one try; the caller tries again.
@@ -163,6 +175,3 @@ class LLM(Protocol):
             ServerError: there is no answer to be had; the message says why and what to do.
 
         """
-
-    async def close(self) -> None:
-        """Let go of connections."""

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from cupl.bank.labels import ClassLabel
 from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
 from cupl.classification.prediction import Prediction, Score
-from cupl.embedding.images import ImageError
+from cupl.embedding.image_errors import ImageError
 from cupl.report.photos import thumbnail
 
 MOST_PROMPTS = 3
@@ -84,22 +84,28 @@ def card(
             problem = f"The photo cannot be shown: {error}."
     bars = tuple(Bar(score, _label(score) == truth) for score in prediction.top)
     return Card(
-        name="/".join(PurePath(path).parts[-2:]) if path is not None else name or f"image {number}",
+        name=short_path(path) if path is not None else name or f"image {number}",
         photo=photo,
         problem=problem,
         truth=truth,
         correct=bool(bars) and bars[0].true and prediction.rejected is None,
-        said=_said(prediction),
+        said=labels_in_words(prediction),
         bars=bars,
         sides=tuple(_sides(prediction.explanation)) if prediction.explanation else (),
     )
+
+
+def short_path(path: str) -> str:
+    """The name of an image and that of its folder."""
+    return "/".join(PurePath(path).parts[-2:])
 
 
 def _label(score: Score) -> str:
     return str(ClassLabel(score.label, score.id))
 
 
-def _said(prediction: Prediction) -> str | None:
+def labels_in_words(prediction: Prediction) -> str | None:
+    """What the bars do not say: that there is no label, and why, or that there are several."""
     if prediction.rejected is not None:
         return f"No label: {prediction.rejected}"
     if prediction.labels:

@@ -13,16 +13,17 @@ from cupl.bank.labels import ClassLabel
 from cupl.bank.model import PromptBank
 from cupl.bank.templates import TemplateSet
 from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
-from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder
+from cupl.embedding.text_cache import TextCache
+from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder, load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.evaluation.candidates import CONTROLS, SEEDS, load_banks, make_candidates
+from cupl.evaluation.candidates import CONTROLS, DRAWS, load_banks, make_candidates
 from cupl.evaluation.dataset import read_labelled
 from cupl.evaluation.labelled import (
     LabelledImages,
     check_matched,
-    count_images,
     encode_labelled,
+    images_in_words,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair
 from cupl.evaluation.pipeline import EvaluationRun, count_prompts, judge_candidates
@@ -51,12 +52,15 @@ class EvaluationResult(Evaluation):
 
     _run: EvaluationRun = PrivateAttr()
     _encoder: Encoder = PrivateAttr()
+    _text_cache: TextCache = PrivateAttr(None)
 
     @classmethod
-    def of(cls, run: EvaluationRun, encoder: Encoder) -> EvaluationResult:
-        """Of a run, and the encoder that it used."""
+    def of(
+        cls, run: EvaluationRun, encoder: Encoder, text_cache: TextCache = None
+    ) -> EvaluationResult:
+        """Of a run, and the encoder and the cache of text embeddings that it used."""
         result = cls(**dict(run.evaluation))
-        result._run, result._encoder = run, encoder
+        result._run, result._encoder, result._text_cache = run, encoder, text_cache
         return result
 
     def __str__(self) -> str:
@@ -72,7 +76,7 @@ class EvaluationResult(Evaluation):
         """A sentence on each kind of thing in the data that was passed over."""
         data = self._run.data
         number = data.unmatched.total()
-        left = f"{count_images(number)} left out: the label means no class"
+        left = f"{images_in_words(number)} left out: the label means no class"
         return [*data.notes, *([left] if number else [])]
 
     def to_records(self) -> list[Record]:
@@ -101,7 +105,7 @@ class EvaluationResult(Evaluation):
             InputError: a file cannot be written.
 
         """
-        write_evaluation(self._run, self._encoder, Path(directory))
+        write_evaluation(self._run, self._encoder, Path(directory), self._text_cache)
 
     def save_calibrated(self, path: str | os.PathLike[str]) -> float:
         """Write the first bank's class vectors with its temperature, and return that.
@@ -119,14 +123,16 @@ def evaluate(
     *,
     encoder: Encoder | str | os.PathLike[str] | None = None,
     controls: str | Sequence[str] = CONTROLS,
-    seeds: int = SEEDS,
+    seeds: int = DRAWS,
     templates: str | os.PathLike[str] | Sequence[str] = (),
     pooling: str = DEFAULT_POOLING,
     labels: str | os.PathLike[str] | None = None,
     skip_unmatched: bool = False,
+    revision: str | None = None,
     device: str = "auto",
     precision: str = "auto",
     batch_size: int | str = "auto",
+    text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> EvaluationResult:
     """Judge banks on labelled images, against controls that cost nothing to write.
@@ -144,7 +150,8 @@ def evaluate(
             label is a class's name, id or alias, in a pair also its number.
         banks: one or several, or their files; all are judged on the classes of the first.
         encoder: an encoder or its name; see :func:`~cupl.encoders.loading.load_encoder`. By
-            default the one that made the vectors, or where there are none CLIP ViT-B/32.
+            default the one that made the vectors, if it is on this machine, or where there are
+            none CLIP ViT-B/32.
         controls: ``photo``, ``names``, ``random-words``, ``shuffled``, or the name or file of a set
             of templates; the first is the reference, and only ``random-words`` can show that
             descriptions help.
@@ -154,9 +161,11 @@ def evaluate(
         pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
         labels: a CSV of path and label for the images of a directory of ``cupl embed``.
         skip_unmatched: leave out images whose label means no class.
+        revision: of the encoder: commit, branch or tag of the model hub.
         device: where an encoder given by name is loaded.
         precision: of an encoder given by name.
         batch_size: of an encoder given by name.
+        text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
         progress: told how many images and prompts are embedded, and of how many in all.
 
     Raises:
@@ -173,16 +182,18 @@ def evaluate(
     classes = [entry.label for entry in loaded[0]]
     labelled = _labelled(data, classes, labels)
     check_matched(labelled, classes, skip_unmatched)
-    if encoder is None or isinstance(encoder, str | os.PathLike):
-        encoder = load_encoder(encoder or _default(labelled), device, precision, batch_size)
+    if encoder is None:
+        encoder = _usual_encoder(labelled, revision, device, precision, batch_size)
+    elif isinstance(encoder, str | os.PathLike):
+        encoder = load_encoder(encoder, device, precision, batch_size, revision=revision)
     pictures = len(labelled.paths) if labelled.vectors is None else 0
     everything = pictures + count_prompts(candidates)
     images = encode_labelled(labelled, encoder, lambda done, _: progress(done, everything))
     run = judge_candidates(
-        images, candidates, encoder, pooling=pooling,
+        images, candidates, encoder, pooling=pooling, text_cache=text_cache,
         progress=lambda done, _: progress(pictures + done, everything),
     )  # fmt: skip
-    return EvaluationResult.of(run, encoder)
+    return EvaluationResult.of(run, encoder, text_cache)
 
 
 def _labelled(
@@ -202,10 +213,22 @@ def _labelled(
     )
 
 
-def _default(labelled: LabelledImages) -> str:
-    """The encoder that made the vectors, if that is known."""
-    if labelled.provenance is not None:
-        return labelled.provenance.encoder
-    if labelled.vectors is not None:
+def _usual_encoder(
+    labelled: LabelledImages,
+    revision: str | None,
+    device: str,
+    precision: str,
+    batch_size: int | str,
+) -> Encoder:
+    """The encoder that made the vectors; where there are none, the default one."""
+    made_by = labelled.provenance
+    if made_by is not None and revision is None:
+        return load_recorded_encoder(
+            made_by.encoder, made_by.revision, device, precision, batch_size
+        )
+    if made_by is None and labelled.vectors is not None:
         raise InputError("name the encoder that made the image vectors", arguments={"encoder": ...})
-    return DEFAULT_ENCODER
+    name = DEFAULT_ENCODER if made_by is None else made_by.encoder
+    return load_encoder(
+        name, device, precision, batch_size, revision=revision, download=made_by is None
+    )

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from cupl.classification.classifier import ZeroShotClassifier
+from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.pipeline import EvaluationRun
@@ -22,8 +23,16 @@ _EXAMPLES = 12
 _TOP, _PROMPTS = 5, 3
 
 
-def write_evaluation(run: EvaluationRun, encoder: Encoder, directory: Path) -> None:
+def write_evaluation(
+    run: EvaluationRun, encoder: Encoder, directory: Path, text_cache: TextCache = None
+) -> None:
     """Write ``report.html``, figures, numbers and ``predictions.csv`` into a directory.
+
+    Args:
+        run: what was found out.
+        encoder: that of the evaluation.
+        directory: made where it is missing.
+        text_cache: that of the evaluation.
 
     Raises:
         InputError: a file cannot be written.
@@ -31,7 +40,7 @@ def write_evaluation(run: EvaluationRun, encoder: Encoder, directory: Path) -> N
     """
     from cupl.report.files import write_report  # matplotlib takes half a second
 
-    write_report(run.evaluation, choose_examples(run, encoder), directory)
+    write_report(run.evaluation, choose_examples(run, encoder, text_cache), directory)
     with open_atomically(directory / "predictions.csv") as binary:
         text = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
         text.writelines(sheet_lines(prediction_records(run), PREDICTION_COLUMNS, "\r\n"))
@@ -54,7 +63,9 @@ def save_calibrated(run: EvaluationRun, path: Path) -> float:
     return temperature
 
 
-def choose_examples(run: EvaluationRun, encoder: Encoder) -> list[Example]:
+def choose_examples(
+    run: EvaluationRun, encoder: Encoder, text_cache: TextCache = None
+) -> list[Example]:
     """Images that the first bank has wrong, the surest first, and some that it has right."""
     entry, data = run.entries[0], run.data
     ranked = entry.runs[0]
@@ -64,7 +75,7 @@ def choose_examples(run: EvaluationRun, encoder: Encoder) -> list[Example]:
     chosen = [*wrong.tolist(), *sorted(right.tolist())]
     if not chosen or data.vectors is None:
         return []
-    classifier = ZeroShotClassifier(entry.vectors, encoder, bank=run.bank)
+    classifier = ZeroShotClassifier(entry.vectors, encoder, bank=run.bank, text_cache=text_cache)
     predictions = classifier.predict_vectors(data.vectors[chosen], _TOP, explain=_PROMPTS)
     return [
         Example(

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 
 from cupl.bank.templates import QuestionSet
 from cupl.generation.cache.store import ResponseCache
-from cupl.generation.plan import Plan, make_plan, missing_answers
+from cupl.generation.plan import MissingAnswers, Plan, make_plan, missing_answers
 from cupl.generation.requester import RequestOptions, run_requests
 from cupl.llm.openai import OpenAIServer
 from cupl.llm.protocol import Request, Response
@@ -42,6 +42,13 @@ def serve(pipe: Connection, delay: float) -> None:
         pipe.send(server.most_in_flight)
 
 
+async def ask(
+    units: list[MissingAnswers], cache: ResponseCache, url: str, options: RequestOptions
+) -> None:
+    async with OpenAIServer(url) as llm:
+        await run_requests(units, cache, llm, options=options)
+
+
 def throughput() -> None:
     """Requests of one answer each to a server that takes 100 ms, against the ideal."""
     here, there = _context.Pipe()
@@ -55,7 +62,7 @@ def throughput() -> None:
             units = list(missing_answers(plan, cache))[-REQUESTS:]
             options = RequestOptions(concurrency=CONCURRENCY, n=None)
             began, worked = time.perf_counter(), time.process_time()
-            asyncio.run(run_requests(units, cache, OpenAIServer(url), options=options))
+            asyncio.run(ask(units, cache, url, options))
             took, worked = time.perf_counter() - began, time.process_time() - worked
         note = " with the import of the SDK" if round_ == 0 else ""
         print(
@@ -71,9 +78,6 @@ class _Instant:
     async def complete(self, request: Request, n: int) -> list[Response]:
         await asyncio.sleep(0)
         return [Response(text) for text in sentences(request.question, n)]
-
-    async def close(self) -> None:
-        pass
 
 
 def own_memory() -> int:

@@ -18,8 +18,10 @@ from cupl.bank.class_lists import read_classes
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.plan import make_plan, missing_answers, survey
 from cupl.generation.requester import run_requests
+from cupl.llm.access import ServerAccess
+from cupl.llm.address import ServerAddress
 from cupl.llm.mini import MiniServer, server_params
-from cupl.llm.openai import client
+from cupl.llm.sdk import async_client
 
 
 class _Server(MiniServer):
@@ -31,17 +33,21 @@ class _Server(MiniServer):
 
     def connect(self) -> AsyncOpenAI:
         url = f"{self.server.listening_address}/v1"
-        return client(url, "none", self.timeout, trust_env=False)
+        return async_client(ServerAccess(ServerAddress(url)), self.timeout, trust_env=False)
 
 
 def answers_per_second(swa_full: bool, classes: int) -> float:
     """Measured over one answer to each base question about the first ``classes`` of ImageNet."""
     plan = make_plan(read_classes("imagenet")[:classes], model="mini", samples=1)
-    llm = _Server(swa_full)
+
+    async def ask() -> None:
+        async with _Server(swa_full) as llm:
+            await run_requests(missing_answers(plan, cache), cache, llm)
+
     with TemporaryDirectory() as folder, ResponseCache(Path(folder)) as cache:
         answers = survey(plan, cache).answers
         start = time.perf_counter()
-        asyncio.run(run_requests(missing_answers(plan, cache), cache, llm))
+        asyncio.run(ask())
         return answers / (time.perf_counter() - start)
 
 

@@ -4,79 +4,26 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.classification.decision import DecisionRule
-from cupl.classification.prediction import Prediction
 from cupl.classification.resumable import classify_to_file
-from cupl.classification.writers import FORMATS, FailedImages, write_predictions
-from cupl.embedding.class_vectors import ClassVectors
+from cupl.classification.writers import FORMATS, FailedImages
 from cupl.errors import InputError, MissingFileError
+from tests.classification.runs import (
+    BATCH,
+    COLORS,
+    classifier_of,
+    image_calls,
+    stop_at,
+)
 from tests.models import HandMadeEncoder, bank_of
-
-BATCH = 4
-COLORS = {(shade, 0, 0): [1.0, shade / 7, 1 / (shade + 1)] for shade in range(20)}
-
-
-def classifier_of(encoder: HandMadeEncoder | None = None, batch: int = BATCH) -> ZeroShotClassifier:
-    texts = {"red": [1.0, 0.0, 0.0], "green": [0.0, 2.0, 0.0], "blue": [0.0, 0.0, 1.0]}
-    encoder = encoder or HandMadeEncoder(texts, COLORS)
-    encoder.image_batch = batch
-    bank = bank_of({"rose": ["red"], "leaf": ["green"], "sky, blue": ["blue"]})
-    return ZeroShotClassifier.from_bank(bank, encoder)
-
-
-def image_calls(classifier: ZeroShotClassifier) -> list[int]:
-    assert isinstance(classifier.encoder, HandMadeEncoder)
-    return classifier.encoder.image_calls
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Ten files; two of them cannot be read, and one has a name that is not text."""
-    folder = tmp_path_factory.mktemp("photos")
-    names = [f"{number}, ü.png" for number in range(9)] + [os.fsdecode(b"9\xff\n.png")]
-    for shade, name in enumerate(names):
-        Image.new("RGB", (3, 2), (shade, 0, 0)).save(folder / name)
-    (folder / names[2]).write_bytes(b"")
-    (folder / names[7]).unlink()
-    return [folder / name for name in names]
-
-
-@pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory, photos: list[Path]) -> dict[str, bytes]:
-    """What a run that is not stopped writes, by format."""
-    target = tmp_path_factory.mktemp("expected") / "out"
-    found = {}
-    for format in FORMATS:
-        write_predictions(classifier_of().predict(photos, 2), 2, format, target)
-        found[format] = target.read_bytes()
-    return found
-
-
-def stopping(at: int) -> Callable[[int, int], None]:
-    def progress(done: int, total: int) -> None:
-        if done == at:
-            raise KeyboardInterrupt
-
-    return progress
-
-
-def stop_at(at: int, photos: Sequence[Path], target: Path, format: str = "csv") -> Path:
-    """Leave what a run leaves that is stopped after so many images; returns the partial file."""
-    with pytest.raises(KeyboardInterrupt):
-        classify_to_file(classifier_of(), photos, target, format, 2, progress=stopping(at))
-    return target.with_name(f"{target.name}.part")
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -205,81 +152,6 @@ def test_images_may_have_been_added_at_the_end(
     assert (tmp_path / "out").read_bytes() == expected["csv"]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [lambda list: list[::-1], lambda list: list[1:], lambda list: list[:3], lambda list: []],
-)
-def test_another_list_of_images_is_refused(
-    tmp_path: Path, photos: list[Path], change: Callable[[list[Path]], list[Path]]
-) -> None:
-    partial = stop_at(6, photos, tmp_path / "out")
-    before = partial.read_bytes()
-    with pytest.raises(InputError, match="is of another list of images: its image"):
-        classify_to_file(classifier_of(), change(photos), tmp_path / "out", "csv", 2, resume=True)
-    assert partial.read_bytes() == before
-
-
-def _other_vectors() -> ZeroShotClassifier:
-    made = classifier_of()
-    vectors = ClassVectors(made.labels, made.vectors.matrix.flip(0), made.vectors.provenance)
-    return ZeroShotClassifier(vectors, made.encoder)
-
-
-def _other_labels() -> ZeroShotClassifier:
-    made = classifier_of()
-    labels = [replace(label, name=f"{label.name} 2") for label in made.labels]
-    vectors = ClassVectors(labels, made.vectors.matrix, made.vectors.provenance)
-    return ZeroShotClassifier(vectors, made.encoder)
-
-
-def _other_encoder() -> ZeroShotClassifier:
-    other = HandMadeEncoder({text: [1.0, 0, 0] for text in ("red", "green", "blue")}, COLORS)
-    other.fingerprint = "another"
-    return classifier_of(other)
-
-
-def _other_precision() -> ZeroShotClassifier:
-    made = classifier_of()
-    assert isinstance(made.encoder, HandMadeEncoder)
-    made.encoder.precision = "float16"
-    return made
-
-
-@pytest.mark.parametrize(
-    ("make", "top_k", "message"),
-    [
-        (_other_vectors, 2, "with class vectors"),
-        (_other_labels, 2, "with class vectors"),
-        (_other_encoder, 2, "with class vectors"),
-        (_other_precision, 2, "with precision 'float32', not 'float16'"),
-        (lambda: classifier_of(batch=5), 2, "with batch size '4', not '5'"),
-        (classifier_of, 3, "with top-k '2', not '3'"),
-    ],
-)
-def test_another_classifier_is_refused(
-    tmp_path: Path,
-    photos: list[Path],
-    make: Callable[[], ZeroShotClassifier],
-    top_k: int,
-    message: str,
-) -> None:
-    partial = stop_at(6, photos, tmp_path / "out")
-    before = partial.read_bytes()
-    with pytest.raises(InputError, match=message):
-        classify_to_file(make(), photos, tmp_path / "out", "csv", top_k, resume=True)
-    assert partial.read_bytes() == before
-
-
-@pytest.mark.parametrize("content", [b"a line\n", b"[]\n", b"{}\n", b"[" * 10_000 + b"\n"])
-def test_a_file_of_that_name_from_elsewhere(
-    tmp_path: Path, photos: list[Path], content: bytes
-) -> None:
-    (tmp_path / "out.part").write_bytes(content)
-    with pytest.raises(InputError, match="out.part was made with format 'None'"):
-        classify_to_file(classifier_of(), photos, tmp_path / "out", "csv", resume=True)
-    assert (tmp_path / "out.part").read_bytes() == content
-
-
 def test_top_k_above_the_classes_is_all_of_them(tmp_path: Path, photos: list[Path]) -> None:
     classify_to_file(classifier_of(), photos, tmp_path / "out", "csv", 1000)
     assert b"label_3" in (tmp_path / "out").read_bytes()
@@ -340,114 +212,6 @@ def test_an_encoder_that_fails_leaves_what_is_done(tmp_path: Path, photos: list[
         classify_to_file(classifier, photos, tmp_path / "out", "csv", 2)
     classify_to_file(classifier, photos, tmp_path / "out", "csv", 2, resume=True)
     assert image_calls(classifier) == [3, 3, 2]
-
-
-NONE = bank_of({"none": ["blue"]}, name="none")
-
-
-def rejecting(reject: bool = True) -> ZeroShotClassifier:
-    """As ``classifier_of``, but two classes; the third can be the reject bank."""
-    texts = {"red": [1.0, 0.0, 0.0], "green": [0.0, 2.0, 0.0], "blue": [0.0, 0.0, 1.0]}
-    encoder = HandMadeEncoder(texts, COLORS)
-    encoder.image_batch = BATCH
-    bank = bank_of({"rose": ["red"], "leaf": ["green"]})
-    return ZeroShotClassifier.from_bank(bank, encoder, reject=NONE if reject else None)
-
-
-SEVERAL = DecisionRule(0.6, multi_label=True)
-
-
-@pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("rule", [DecisionRule(0.9), SEVERAL])
-def test_a_run_with_every_option_goes_on(
-    tmp_path: Path, photos: list[Path], format: str, rule: DecisionRule
-) -> None:
-    how: dict[str, Any] = {"rule": rule, "explain": 2}
-    classify_to_file(rejecting(), photos, tmp_path / "whole", format, 2, **how)
-    target = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt):
-        classify_to_file(rejecting(), photos, target, format, 2, progress=stopping(5), **how)
-    seen: list[Prediction] = []
-    classify_to_file(
-        rejecting(), photos, target, format, 2, on_prediction=seen.append, resume=True, **how
-    )
-    assert target.read_bytes() == (tmp_path / "whole").read_bytes()
-    expected = rejecting().predict(photos, 2, **asdict(rule), explain=2)
-    assert seen == list(expected)
-    assert any(one.rejected for one in seen)
-    assert any(one.label for one in seen)
-
-
-@pytest.mark.parametrize(
-    ("rule", "reject", "explain", "message"),
-    [
-        (DecisionRule(0.8, multi_label=True), True, 2, "threshold '0.6', not '0.8'"),
-        (DecisionRule(0.6), True, 2, "several labels 'True', not 'None'"),
-        (
-            DecisionRule(0.6, True, {"rose": 0.5, "leaf": 0.5}),
-            True,
-            2,
-            "thresholds of the classes 'None'",
-        ),
-        (
-            DecisionRule(0.6, True, {"rose": 0.5, "leaf": 0.5}),
-            False,
-            2,
-            "thresholds of the classes 'None'",
-        ),
-        (SEVERAL, True, 0, "explanations '2', not 'None'"),
-        (SEVERAL, True, 3, "explanations '2', not '3'"),
-    ],
-)
-def test_a_run_goes_on_with_the_same_options_only(
-    tmp_path: Path, photos: list[Path], rule: DecisionRule, reject: bool, explain: int, message: str
-) -> None:
-    target = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt):
-        classify_to_file(
-            *(rejecting(), photos, target, "csv", 2),
-            rule=SEVERAL,
-            explain=2,
-            progress=stopping(5),
-        )
-    before = (tmp_path / "out.part").read_bytes()
-    with pytest.raises(InputError, match=message):
-        classify_to_file(
-            *(rejecting(reject), photos, target, "csv", 2),
-            rule=rule,
-            explain=explain,
-            resume=True,
-        )
-    assert (tmp_path / "out.part").read_bytes() == before
-
-
-def test_a_run_goes_on_with_the_same_reject_bank_and_temperature_only(
-    tmp_path: Path, photos: list[Path]
-) -> None:
-    target = tmp_path / "out"
-    with pytest.raises(KeyboardInterrupt):
-        classify_to_file(rejecting(), photos, target, "csv", 2, progress=stopping(5))
-    with pytest.raises(InputError, match="made with reject bank"):
-        classify_to_file(rejecting(False), photos, target, "csv", 2, resume=True)
-    warmer = rejecting()
-    warmer.vectors = warmer.vectors.with_temperature(2.0)
-    with pytest.raises(InputError, match="made with class vectors"):
-        classify_to_file(warmer, photos, target, "csv", 2, resume=True)
-    classify_to_file(rejecting(), photos, target, "csv", 2, resume=True)
-
-
-def test_a_run_from_before_there_were_these_options_goes_on(
-    tmp_path: Path, photos: list[Path], expected: dict[str, bytes]
-) -> None:
-    partial = stop_at(6, photos, tmp_path / "out")
-    first, *rows = partial.read_bytes().splitlines(keepends=True)
-    before = {name: value for name, value in json.loads(first).items() if value is not None}
-    assert list(before) == ["format", "class vectors", "precision", "batch size", "top-k"]
-    partial.write_bytes(json.dumps(before).encode() + b"\n" + b"".join(rows))
-    classifier = classifier_of()
-    classify_to_file(classifier, photos, tmp_path / "out", "csv", 2, resume=True)
-    assert image_calls(classifier) == [3, 2]
-    assert (tmp_path / "out").read_bytes() == expected["csv"]
 
 
 def test_what_cannot_be_used_is_refused_before_a_file_is_made(

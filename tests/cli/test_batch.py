@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.batch_server import FakeBatches, openai_line, serve_batches, vllm_line
+from cupl.bank.model import PromptBank
+from tests.batch_server import FakeBatches, describe, openai_line, serve_batches, vllm_line
 from tests.cli.conftest import Cupl
 from tests.fakes import Reply, chat_reply
 
@@ -71,6 +72,49 @@ def test_from_classes_to_nothing_missing(cupl: Cupl, fake: FakeBatches, tmp_path
     assert outcome.code == 0
     assert "nothing is missing, so nothing was written; requests.jsonl is from an" in outcome.err
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_classes_that_kept_too_few_prompts(cupl: Cupl, fake: FakeBatches) -> None:
+    """As a run does, once every answer is there; then the run finds nothing more to ask."""
+    more = ["--samples", "2", "--min-prompts", "4", "--no-filter", "not-non-answer"]
+    frogs = 0
+
+    def answer(body: dict[str, Any]) -> Reply:
+        nonlocal frogs
+        frog = "frog" in body["messages"][-1]["content"]
+        frogs += frog
+        return describe(body) if not frog or frogs > 3 else (200, chat_reply("Sorry.", "Sorry."))
+
+    assert "wrote requests.jsonl: 6 requests for 12 answers" in export(cupl, *more).err
+    again = export(cupl, *more).err
+    assert "wrote requests.jsonl: 6 requests for 12 answers" in again
+    assert "too few" not in again
+    for number, wrote in enumerate(["3 requests for 6 answers", None], 1):
+        cupl("batch", "submit", "requests.jsonl")
+        fake.run(answer)
+        assert cupl("batch", "fetch", f"batch_{number}").code == 0
+        assert "next: cupl batch export" in cupl("batch", "import", f"batch_{number}.jsonl").err
+        outcome = export(cupl, *more)
+        said = "too few prompts in 1 of 2 classes, so these get more requests"
+        assert (said in outcome.err) == bool(wrote)
+        assert (wrote or "nothing is missing") in outcome.err
+    outcome = cupl(
+        "generate", "-c", "cat", "-c", "tree frog", "--model", "m", "-o", "bank.yaml", *more
+    )
+    assert outcome.code == 0
+    assert "0 missing" in outcome.err
+    assert "asked:" not in outcome.err
+    assert [len(entry.texts) for entry in PromptBank.load("bank.yaml")] == [6, 6]
+
+
+def test_a_seed_is_exported(cupl: Cupl, fake: FakeBatches) -> None:
+    export(cupl, "--seed", "5", "--n", "4", names=("cat",))
+    bodies = [json.loads(line)["body"] for line in Path("requests.jsonl").read_text().splitlines()]
+    assert [body["seed"] for body in bodies] == [5, 9, 13] * 3
+    assert cupl("batch", "submit", "requests.jsonl").code == 0
+    export(cupl, "--seed", "none", names=("cat",))
+    assert '"seed"' not in Path("requests.jsonl").read_text()
+    assert "seed must be a whole number" in export(cupl, "--seed", "-5").err
 
 
 def test_a_file_is_paid_for_once(cupl: Cupl, fake: FakeBatches) -> None:
@@ -213,7 +257,65 @@ def test_the_same_results_twice(cupl: Cupl, fake: FakeBatches) -> None:
 def test_an_upload_that_is_refused(cupl: Cupl, fake: FakeBatches) -> None:
     export(cupl)
     fake.refusal = (401, {"error": {"message": f"Incorrect API key provided: {KEY}"}})
-    outcome = cupl("batch", "submit", "requests.jsonl", "--again")
+    with_key = ("--api-key-env", "OPENAI_API_KEY")
+    outcome = cupl("batch", "submit", "requests.jsonl", "--again", *with_key)
     assert outcome.code == 1
     assert "rejected the key in OPENAI_API_KEY" in outcome.err
     assert KEY not in outcome.err
+
+
+COMMANDS: list[tuple[str, ...]] = [
+    ("submit", "requests.jsonl"),
+    ("status",),
+    ("fetch", "batch_1"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_another_server_gets_the_key_that_is_named(
+    cupl: Cupl, fake: FakeBatches, command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_KEY", "gw-0123456789abcdef")
+    export(cupl)
+    fake.add_batch()
+    cupl("batch", *command)
+    cupl("batch", *command, "--base-url", fake.url)
+    assert fake.keys == {"Bearer none"}, "the key is for OpenAI"
+    fake.keys.clear()
+    cupl("batch", *command, "--api-key-env", "GATEWAY_KEY")
+    assert fake.keys == {"Bearer gw-0123456789abcdef"}
+    fake.keys.clear()
+    outcome = cupl("batch", *command, "--api-key-env", "NOWHERE")
+    assert outcome.code == 1
+    assert "error: the environment variable NOWHERE that api_key_env names" in outcome.err
+    assert "(--api-key-env)" in outcome.err
+    assert not fake.keys
+    fake.refusal = (401, {})
+    outcome = cupl("batch", *command)
+    assert "wants a key: name the environment variable that holds it" in outcome.err
+    assert "(--api-key-env)" in outcome.err
+
+
+def test_an_answer_that_says_its_question_again(cupl: Cupl, fake: FakeBatches) -> None:
+    said = set()
+
+    def answer(body: dict[str, Any]) -> Reply:
+        question = body["messages"][-1]["content"]
+        status, reply = describe(body)
+        if question not in said:
+            reply["choices"][0]["message"]["content"] = f"**{question}**"
+        said.add(question)
+        return status, reply
+
+    export(cupl, names=("cat",))
+    requests = [json.loads(line) for line in Path("requests.jsonl").read_text().splitlines()]
+    lines = [json.dumps(openai_line(request, answer)) for request in requests]
+    Path("r.jsonl").write_text("\n".join(lines))
+    cupl("batch", "import", "r.jsonl")
+    offline = cupl("generate", "-c", "cat", "--model", "m", "-o", "b.yaml", "--offline")
+    assert "27 prompts kept\n  dropped 3: empty" in offline.err
+    assert "3 answers of a batch said the question again; the same command without" in offline.err
+    assert "wrote requests.jsonl: 3 requests for 3 answers" in export(cupl, names=("cat",)).err
+    lines = Path("requests.jsonl").read_text().splitlines()
+    names = [json.loads(line)["custom_id"] for line in lines]
+    assert all(name.startswith("cupl2-") and name.endswith("-0") for name in names)

@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from cupl.bank.model import PromptBank
+from cupl.generation.filters import DEFAULT_FILTERS, FILTERS
 from tests.cli.conftest import Cupl, Outcome
 from tests.fakes import FakeServer, Reply, chat_reply, serve
 from tests.faults import sentences
@@ -159,3 +160,114 @@ def test_without_a_key_nothing_is_lost_and_the_way_out_is_said(cupl: Cupl, tmp_p
     assert outcome.code == 1
     assert "OPENAI_API_KEY is not set" in outcome.err
     assert not (tmp_path / "b.yaml").exists()
+
+
+def test_filters_are_listed_without_anything_else(cupl: Cupl) -> None:
+    outcome = cupl("generate", "--list-filters")
+    assert outcome.code == 0
+    lines = {line.split()[0]: line.split(maxsplit=2)[1:] for line in outcome.out.splitlines()}
+    assert list(lines) == list(FILTERS)
+    assert {name for name, (runs, _) in lines.items() if runs == "default"} == set(DEFAULT_FILTERS)
+    assert lines["plain-text"][1] == (
+        "Drop an answer with an address, HTML, Markdown or JSON in it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "filters"),
+    [
+        (["--filter", "not-empty", "--filter", "clean"], ["not-empty", "clean"]),
+        (["--no-filter", "not-refusal", "--no-filter", "clean"],
+         ["not-empty", "not-non-answer", "plain-text", "whole-sentences"]),
+        (["--filter", "first-sentence", "--filter", "clean", "--no-filter", "clean"],
+         ["first-sentence"]),
+    ],
+)  # fmt: skip
+def test_filters_are_chosen(
+    cupl: Cupl, server: FakeServer, tmp_path: Path, options: list[str], filters: list[str]
+) -> None:
+    path = tmp_path / "bank.yaml"
+    outcome = generate(cupl, server, "-c", "cat", "-o", path, *options)
+    assert outcome.code == 0
+    source = PromptBank.load(path).source
+    assert source is not None
+    assert source.filters == [*filters, "similarity-95"]
+    assert ("refusal" in outcome.err) == ("not-refusal" in filters)
+
+
+@pytest.mark.parametrize("option", ["--filter", "--no-filter"])
+def test_a_filter_that_is_none(cupl: Cupl, server: FakeServer, tmp_path: Path, option: str) -> None:
+    outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", option, "tidy")
+    assert outcome.code == 1
+    assert "error: no filter is called 'tidy': use clean, not-empty, " in outcome.err
+    assert not server.requests
+
+
+KEY = "sk-0123456789abcdef"
+
+
+def keys_of(server: FakeServer) -> set[str | None]:
+    lower = [{name.lower(): value for name, value in sent.items()} for sent in server.headers]
+    return {headers.get("authorization") for headers in lower}
+
+
+def test_another_server_gets_the_key_that_is_named(
+    cupl: Cupl, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml")
+    assert keys_of(server) == {"Bearer none"}, "the key is for OpenAI"
+    server.headers.clear()
+    named = ("--api-key-env", "OPENAI_API_KEY")
+    outcome = generate(cupl, server, "-c", "dog", "-o", tmp_path / "b.yaml", *named)
+    assert outcome.code == 0
+    assert "warning" not in outcome.err
+    assert keys_of(server) == {f"Bearer {KEY}"}
+
+
+def test_a_variable_without_a_key_is_an_error_before_anything_is_asked(
+    cupl: Cupl, server: FakeServer, tmp_path: Path
+) -> None:
+    named = ("--api-key-env", "GATEWAY_KEY")
+    outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", *named)
+    assert outcome.code == 1
+    assert "error: the environment variable GATEWAY_KEY that api_key_env names" in outcome.err
+    assert "(--api-key-env)" in outcome.err
+    assert "asked:" not in outcome.err
+    assert not server.requests
+    generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml")
+    outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", *named, "--offline")
+    assert outcome.code == 0, "from the cache it needs no key"
+
+
+def test_a_key_that_others_can_read_is_warned_of_once(
+    cupl: Cupl, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("HTTP_PROXY", server.url.removesuffix("/v1"))
+    outcome = cupl(
+        "generate", "-c", "cat", "-c", "dog", "-o", tmp_path / "b.yaml", "--model", "m",
+        "--base-url", "http://gateway.example/v1", "--api-key-env", "OPENAI_API_KEY",
+    )  # fmt: skip
+    assert outcome.code == 0
+    warning = "warning: the key in OPENAI_API_KEY can be read by anyone on the way to http://gate"
+    assert outcome.err.count(warning) == 1
+    assert KEY not in outcome.err
+    assert keys_of(server) == {f"Bearer {KEY}"}
+
+
+def test_a_server_that_wants_a_key_says_how(cupl: Cupl, tmp_path: Path) -> None:
+    with serve(lambda body: (401, {})) as server:
+        outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml")
+    assert outcome.code == 1
+    assert "wants a key: name the environment variable that holds it with" in outcome.err
+    assert "(--api-key-env)" in outcome.err
+
+
+def test_the_embedded_model_wants_no_key(cupl: Cupl, tmp_path: Path) -> None:
+    outcome = cupl(
+        "generate", "-c", "cat", "-o", tmp_path / "b.yaml", "--model", "mini",
+        "--api-key-env", "OPENAI_API_KEY",
+    )  # fmt: skip
+    assert outcome.code == 1
+    assert "wants no key; leave api_key_env out (without --api-key-env)" in outcome.err

@@ -33,3 +33,25 @@ def test_progress_without_a_terminal_is_a_line_a_tenth(
     assert lines[0] == "answers: 10 of 100"
     assert lines[-1] == "answers: 100 of 100"
     assert len(lines) == 10
+
+
+def test_progress_towards_an_end_that_nobody_knows_is_a_line_for_ten_times_as_much(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with progress("bytes read") as update:
+        for done in range(1, 2001):
+            update(done, 0)
+    assert capsys.readouterr().err.splitlines() == [
+        "bytes read: 1", "bytes read: 10", "bytes read: 100", "bytes read: 1000",
+    ]  # fmt: skip
+
+
+def test_a_bar_towards_an_end_that_nobody_knows(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("bytes read") as update:
+        update(5, 0)
+        update(2000, 0)
+    assert "ZeroDivision" not in capsys.readouterr().err

@@ -78,7 +78,10 @@ def test_a_cache_gives_the_same_bank(old: Path) -> None:
         CLASSES, **SERVER, name="frogs", samples=3, sampling=SAMPLING, n=3,
         cache=old / "responses", offline=True,
     )  # fmt: skip
-    assert bank.to_bytes() == (old / "generated.yaml").read_bytes()
+    # Banks say since then which server answered, where it is not OpenAI's.
+    server = f"  server: {SERVER['base_url']}\n".encode()
+    assert server in bank.to_bytes()
+    assert bank.to_bytes().replace(server, b"") == (old / "generated.yaml").read_bytes()
 
 
 def test_an_export_gives_the_same_cache_and_the_same_export(old: Path) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from cupl.embedding import image_files
-from cupl.embedding.images import FORMAT_ENDINGS, IMAGE_ENDINGS, ImageError, open_image
+from cupl.embedding.image_errors import ImageError
+from cupl.embedding.images import FORMAT_ENDINGS, IMAGE_ENDINGS, open_image
 from cupl.errors import InputError, MissingFileError
 from tests.models import draw
 
@@ -202,3 +203,18 @@ def test_any_name_is_kept_or_refused(name: str) -> None:
     else:
         with pytest.raises((MissingFileError, InputError)):
             find_images([source])
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_one_source_need_not_be_in_a_list(kind: Any, tmp_path: Path) -> None:
+    Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
+    assert image_files.find_images(kind(tmp_path)) == [str(tmp_path / "a.png")]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.org/a.jpg", "https://example.org/a?x=[1]", "s3://b/*"]
+)
+def test_a_url_is_kept_for_its_reader_to_name(url: str) -> None:
+    assert image_files.find_images([url]) == [url]
+    with pytest.raises(ImageError, match="this is a URL"):
+        open_image(url)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.image_stream import Encoded, encode_sources
-from cupl.embedding.images import ImageSource
 from cupl.encoders.loading import load_encoder
 from cupl.errors import InputError
 from tests.models import HandMadeEncoder, save_clip

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupl.bank.model import ClassPrompts, PromptBank, Source
+from cupl.bank.model import ClassPrompts, PromptBank, PruningFacts, Source
 from cupl.embedding.pruning import PruneBy, outlying, prune, redundant, spare, to_csv
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
@@ -197,7 +197,9 @@ def test_a_bank_keeps_its_order_and_loses_empty_questions() -> None:
         ("Where?", [STRAY]),
     ]
     assert owl == bank.classes[1]
-    assert (frog.label, pruned.bank.source) == (bank.classes[0].label, bank.source)
+    assert frog.label == bank.classes[0].label
+    facts = PruningFacts(by="redundancy", threshold=0.95, keep=1, encoder="hand-made", dropped=2)
+    assert pruned.bank.source == Source(model="m", samples=2, pruned=[facts])
     assert bank == frogs_and_owls()
     assert [(drop.prompt, drop.question, drop.nearest) for drop in pruned.dropped] == [
         (GREEN, "What?", FROG),
@@ -209,6 +211,42 @@ def test_a_bank_keeps_its_order_and_loses_empty_questions() -> None:
     without = prune(bank, HandMadeEncoder(VECTORS), by="redundancy", keep=1, threshold=0.999)
     assert [drop.prompt for drop in without.dropped] == []
     assert without.bank == bank
+
+
+def test_what_is_pruned_again_says_both() -> None:
+    encoder = HandMadeEncoder(VECTORS)
+    first = prune(frogs_and_owls(), encoder, by="redundancy", keep=1)
+    again = prune(first.bank, encoder, by="outliers", threshold=0.5, keep=1)
+    source = again.bank.source
+    assert source is not None
+    assert [(facts.by, facts.dropped) for facts in source.pruned or []] == [
+        ("redundancy", 2), ("outliers", len(again.dropped)),
+    ]  # fmt: skip
+    assert source.edited is None
+
+
+def test_a_bank_by_hand_says_that_it_was_pruned_and_nothing_else() -> None:
+    bank = frogs_and_owls().model_copy(update={"source": None})
+    pruned = prune(bank, HandMadeEncoder(VECTORS), by="redundancy", keep=1)
+    assert pruned.bank.source is not None
+    assert set(pruned.bank.source.model_dump(exclude_none=True)) == {"pruned"}
+
+
+def test_of_an_encoder_in_a_folder_the_bank_holds_the_name_alone(tmp_path: Path) -> None:
+    encoder = HandMadeEncoder(VECTORS)
+    encoder.id = str(tmp_path / "my-clip")
+    pruned = prune(frogs_and_owls(), encoder, by="redundancy", keep=1)
+    assert str(tmp_path).encode() not in pruned.bank.to_bytes()
+    assert b"encoder: my-clip\n" in pruned.bank.to_bytes()
+
+
+def test_what_was_edited_before_stays_edited() -> None:
+    bank = frogs_and_owls()
+    bank.classes[1].prompts[""][0] = "A owl."
+    encoder = HandMadeEncoder(VECTORS | {"A owl.": [0.0, 0.1, 1.0]})
+    pruned = prune(bank, encoder, by="redundancy", keep=1)
+    assert pruned.bank.source is not None
+    assert pruned.bank.source.edited
 
 
 def test_a_question_without_prompts_left_is_gone() -> None:

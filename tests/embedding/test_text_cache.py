@@ -43,8 +43,8 @@ def test_each_text_gets_its_vector_from_wherever_it_is(
 ) -> None:
     folder = tmp_path_factory.mktemp("embeddings")
     encoder, seen = Lengths(), list[list[int]]()
-    embed_texts(texts[:first], encoder, folder=folder)
-    result = embed_texts(texts, encoder, folder=folder, check=seen.append)
+    embed_texts(texts[:first], encoder, text_cache=folder)
+    result = embed_texts(texts, encoder, text_cache=folder, check=seen.append)
     assert result.vectors.dtype == torch.float32
     assert result.vectors.shape == (len(texts), 3)
     for text, vector in zip(texts, result.vectors, strict=True):
@@ -160,9 +160,11 @@ def test_the_oldest_go_when_there_are_too_many(
     monkeypatch.setitem(text_cache._SETTINGS, "size_limit", 200_000)
     for start in range(0, 3000, 100):
         embed_texts(
-            [f"{number}" for number in range(start, start + 100)], Lengths(dim=27), folder=tmp_path
+            [f"{number}" for number in range(start, start + 100)],
+            Lengths(dim=27),
+            text_cache=tmp_path,
         )
     encoder = Lengths(dim=27)
-    embed_texts([f"{number}" for number in range(3000)], encoder, folder=tmp_path)
+    embed_texts([f"{number}" for number in range(3000)], encoder, text_cache=tmp_path)
     assert 1000 < len(encoder.asked) < 3000
     assert "2999" not in encoder.asked

@@ -17,17 +17,14 @@ from PIL import Image
 from transformers import (
     CLIPImageProcessorPil,
     CLIPModel,
-    CLIPTextConfig,
-    CLIPTextModelWithProjection,
     CLIPTokenizer,
 )
-from transformers.utils import logging
 
 from cupl.encoders.clip import _NODES, _ROWS_ON_CPU, ClipEncoder
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.prefix_tree import plant
-from cupl.errors import InputError
-from tests.models import END, WORDS, draw, save_clip, save_tokenizer
+from tests.encoders.files import edit_json
+from tests.models import END, WORDS, draw, save_clip
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +42,6 @@ def encoder(folder: Path) -> ClipEncoder:
 @pytest.fixture
 def copy(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "copy"))
-
-
-def edit_json(file: Path, **changes: Any) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | changes), "utf-8")
 
 
 def encode_alone(folder: Path, text: str) -> torch.Tensor:
@@ -322,117 +315,3 @@ def test_files_as_the_default_model_has_them(tmp_path: Path) -> None:
     assert isinstance(encoder, ClipEncoder)
     ours = encoder._processor(images=[draw(50, 80)], return_tensors="np")["pixel_values"][0]
     np.testing.assert_allclose(ours, pixels, rtol=0, atol=1e-6)
-
-
-def test_loading_is_quiet_and_leaves_the_settings(
-    folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    load_encoder(str(folder), "cpu").encode_text(["dog " * 200])
-    assert capfd.readouterr() == ("", "")
-    assert (logging.get_verbosity(), logging.is_progress_bar_enabled()) == (level, bars)
-
-
-def test_a_text_tower_alone_is_no_encoder(tmp_path: Path) -> None:
-    size = save_tokenizer(tmp_path)
-    config = CLIPTextConfig(hidden_size=32, intermediate_size=64, vocab_size=size)
-    CLIPTextModelWithProjection(config).save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="is a model of type 'clip_text_model'"):
-        load_encoder(str(tmp_path), "cpu")
-
-
-@pytest.mark.parametrize("kind", ["bert", "blip", "clip_vision_model", "siglip_text_model"])
-def test_another_kind_of_model_is_named(kind: str, copy: Path) -> None:
-    edit_json(copy / "config.json", model_type=kind)
-    with pytest.raises(InputError, match=f"is a model of type '{kind}'"):
-        load_encoder(str(copy), "cpu")
-
-
-def test_a_model_without_projections_is_refused(copy: Path) -> None:
-    model = CLIPModel.from_pretrained(copy)
-    state = {key: value for key, value in model.state_dict().items() if "projection" not in key}
-    model.save_pretrained(copy, state_dict=state)
-    with pytest.raises(InputError, match="2 of its weights are missing, such as text_projection"):
-        load_encoder(str(copy), "cpu")
-
-
-def test_sizes_that_contradict_the_weights_are_refused(copy: Path) -> None:
-    edit_json(copy / "config.json", projection_dim=8)
-    with pytest.raises(InputError, match="cannot be loaded as a CLIP model"):
-        load_encoder(str(copy), "cpu")
-
-
-@pytest.mark.parametrize(
-    ("file", "said"),
-    [
-        ("config.json", "there is no config.json"),
-        ("preprocessor_config.json", "there is no preprocessor_config.json"),
-        ("tokenizer.json", "there is no tokenizer.json"),
-        ("model.safetensors", "has no weights: neither model.safetensors nor pytorch_model.bin"),
-    ],
-)
-def test_a_missing_file_is_named(file: str, said: str, copy: Path) -> None:
-    (copy / file).unlink()
-    with pytest.raises(InputError, match=said) as caught:
-        load_encoder(str(copy), "cpu")
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "tokenizer.json"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
-def test_a_damaged_file_is_one_line(file: str, content: bytes, copy: Path) -> None:
-    (copy / file).write_bytes(content)
-    with pytest.raises(InputError) as caught:
-        load_encoder(str(copy), "cpu")
-    assert str(copy) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_cut_off_weights_are_one_line(copy: Path) -> None:
-    file = copy / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(InputError, match="cannot be loaded as a CLIP model"):
-        load_encoder(str(copy), "cpu")
-
-
-def test_a_pickle_that_runs_code_is_refused(copy: Path, tmp_path: Path) -> None:
-    class Attack:
-        def __reduce__(self) -> tuple[Any, ...]:
-            return (Path.touch, (tmp_path / "owned",))
-
-    (copy / "model.safetensors").unlink()
-    torch.save({"weight": Attack()}, copy / "pytorch_model.bin")
-    with pytest.raises(InputError, match="hold more than tensors and could run code"):
-        load_encoder(str(copy), "cpu")
-    assert not (tmp_path / "owned").exists()
-
-
-def test_code_that_comes_with_a_model_is_not_run(copy: Path, tmp_path: Path) -> None:
-    attack = f"import pathlib\npathlib.Path({str(tmp_path / 'owned')!r}).touch()\n"
-    (copy / "attack.py").write_text(attack, "utf-8")
-    edit_json(copy / "tokenizer_config.json", auto_map={"AutoTokenizer": ["attack.T", "attack.T"]})
-    edit_json(copy / "config.json", auto_map={"AutoModel": "attack.M", "AutoConfig": "attack.C"})
-    load_encoder(str(copy), "cpu")
-    assert not (tmp_path / "owned").exists()
-
-
-def test_a_tokenizer_that_ends_elsewhere_is_refused(copy: Path) -> None:
-    config = json.loads((copy / "config.json").read_text("utf-8"))
-    config["text_config"]["eos_token_id"] = 7
-    edit_json(copy / "config.json", **config)
-    with pytest.raises(InputError, match="do not end with the end-of-text token 7"):
-        load_encoder(str(copy), "cpu")
-
-
-def test_a_tokenizer_of_another_size_is_refused(copy: Path) -> None:
-    tokenizer = CLIPTokenizer.from_pretrained(copy)
-    tokenizer.add_tokens(["<new>"])
-    tokenizer.save_pretrained(copy)
-    with pytest.raises(InputError, match="is beyond the"):
-        load_encoder(str(copy), "cpu")
-
-
-def test_preprocessing_of_another_size_is_refused(copy: Path) -> None:
-    edit_json(copy / "preprocessor_config.json", crop_size={"height": 336, "width": 336})
-    with pytest.raises(InputError, match="makes 336 x 336 pixels, but its model reads 224 x 224"):
-        load_encoder(str(copy), "cpu")

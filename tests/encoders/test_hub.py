@@ -1,15 +1,9 @@
 """The client of the model hub against a hub on this machine."""
 
-import hashlib
 import json
 import shutil
 import socket
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from huggingface_hub import constants
@@ -17,126 +11,13 @@ from huggingface_hub import constants
 from cupl.encoders.hub import fetch_weights, find_model
 from cupl.encoders.loading import load_encoder
 from cupl.errors import InputError, MissingFileError, ServerError
+from tests.hub import COMMIT, FILES, Hub, use_endpoint, write_cache
 from tests.models import save_clip
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
-FILES = {
-    "config.json": b'{"model_type": "clip"}',
-    "preprocessor_config.json": b"image sizes",
-    "tokenizer.json": b"a vocabulary",
-    "README.md": b"read me",
-}
+pytestmark = pytest.mark.usefixtures("hub_cache")
 
 
-class Hub(ThreadingHTTPServer):
-    """Serves ``files`` as the model org/clip; org/gated is gated; there is no other."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.files = dict(FILES)
-        self.served: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        path = urlsplit(self.path).path.strip("/")
-        resolved = f"org/clip/resolve/{COMMIT}/"
-        if path.removeprefix("api/models/").startswith("org/gated"):
-            self._answer(403, b"{}", {"X-Error-Code": "GatedRepo"})
-        elif path in ("api/models/org/clip", "api/models/org/clip/revision/main"):
-            self._answer(200, json.dumps({"id": "org/clip", "sha": COMMIT}).encode())
-        elif path == f"api/models/org/clip/tree/{COMMIT}":
-            tree = [
-                {"type": "file", "path": name, "size": len(data), "oid": _etag(data)}
-                for name, data in self.server.files.items()
-            ]
-            self._answer(200, json.dumps(tree).encode())
-        elif path.startswith(resolved) and path.removeprefix(resolved) in self.server.files:
-            name = path.removeprefix(resolved)
-            data = self.server.files[name]
-            if self.command == "GET":
-                self.server.served.append(name)
-            self._answer(200, data, {"ETag": f'"{_etag(data)}"', "X-Repo-Commit": COMMIT})
-        else:
-            self._answer(404, b"{}", {"X-Error-Code": "RepoNotFound"})
-
-    def _answer(self, status: int, data: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for key, value in (headers or {}).items():
-            self.send_header(key, value)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-def _etag(data: bytes) -> str:
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
-
-
-def use_endpoint(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
-    monkeypatch.setattr(constants, "ENDPOINT", url)
-    template = url + "/{repo_id}/resolve/{revision}/{filename}"
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache, and a folder to work in that holds no model."""
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    (tmp_path / "work").mkdir()
-    monkeypatch.chdir(tmp_path / "work")
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with Hub() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        use_endpoint(monkeypatch, server.url)
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No hub, and a try to reach one fails the test."""
-
-    def refuse(*args: object, **kwargs: object) -> None:
-        pytest.fail("something asked the network")
-
-    monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    monkeypatch.setattr(socket.socket, "connect", refuse)
-
-
-def write_cache(cache: Path, files: dict[str, bytes]) -> Path:
-    """The layout of the hub's cache, as any version of its client leaves it."""
-    model = cache / "models--org--clip"
-    snapshot = model / "snapshots" / COMMIT
-    snapshot.mkdir(parents=True)
-    (model / "refs").mkdir()
-    (model / "refs" / "main").write_text(COMMIT, "utf-8")
-    for name, data in files.items():
-        (snapshot / name).write_bytes(data)
-    return snapshot
-
-
-def test_only_what_is_needed_is_fetched(hub: Hub, cache: Path) -> None:
+def test_only_what_is_needed_is_fetched(hub: Hub, hub_cache: Path) -> None:
     hub.files |= {"model.safetensors": b"safe", "pytorch_model.bin": b"pickle", "flax.msgpack": b""}
     found = find_model("org/clip")
     assert found.revision == COMMIT
@@ -144,7 +25,7 @@ def test_only_what_is_needed_is_fetched(hub: Hub, cache: Path) -> None:
     assert fetch_weights(found) is True
     assert hub.served[3:] == ["model.safetensors"]
     assert (found.folder / "model.safetensors").read_bytes() == b"safe"
-    assert cache in found.folder.parents
+    assert hub_cache in found.folder.parents
 
 
 def test_a_pickle_is_fetched_where_there_is_nothing_better(
@@ -185,25 +66,25 @@ def test_a_second_time_the_hub_is_not_asked(hub: Hub, request: pytest.FixtureReq
 
 
 @pytest.mark.usefixtures("no_network")
-def test_a_cache_of_another_client_is_used(cache: Path) -> None:
-    snapshot = write_cache(cache, FILES | {"pytorch_model.bin": b"pickle"})
+def test_a_cache_of_another_client_is_used(hub_cache: Path) -> None:
+    snapshot = write_cache(hub_cache, FILES | {"pytorch_model.bin": b"pickle"})
     found = find_model("org/clip")
     assert (found.folder, found.revision) == (snapshot, COMMIT)
     assert fetch_weights(found) is False
 
 
 def test_a_cached_model_is_loaded_with_its_revision(
-    cache: Path, request: pytest.FixtureRequest
+    hub_cache: Path, request: pytest.FixtureRequest
 ) -> None:
-    save_clip(write_cache(cache, {}), safetensors=False)
+    save_clip(write_cache(hub_cache, {}), safetensors=False)
     request.getfixturevalue("no_network")
     encoder = load_encoder("org/clip", "cpu")
     assert (encoder.id, encoder.revision) == ("org/clip", COMMIT)
     assert encoder.encode_text(["a photo of a cat"]).isfinite().all()
 
 
-def test_half_a_model_in_the_cache_is_completed(hub: Hub, cache: Path) -> None:
-    write_cache(cache, {"config.json": FILES["config.json"]})
+def test_half_a_model_in_the_cache_is_completed(hub: Hub, hub_cache: Path) -> None:
+    write_cache(hub_cache, {"config.json": FILES["config.json"]})
     found = find_model("org/clip")
     assert (found.folder / "tokenizer.json").is_file()
     assert "config.json" not in hub.served

@@ -222,3 +222,13 @@ def test_settings_that_mini_has_not() -> None:
     with pytest.raises(InputError, match="auto or a number above 0"):
         load_encoder("mini", "cpu", batch_size=0)
     assert load_encoder("mini", "cpu", "float32", 2).image_batch == 2
+
+
+def test_embedding_the_anchors_tells_how_far_it_is() -> None:
+    told: list[tuple[int, int]] = []
+    MiniEncoder(FEW, CPU, lambda *done: told.append(done))
+    assert told[-1] == (5, 5)  # different texts
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    told.clear()
+    MiniEncoder(FEW, CPU, lambda *done: told.append(done))
+    assert told == []

@@ -1,6 +1,5 @@
 """SigLIP models with random weights, written to disk and loaded as a user's would be."""
 
-import json
 import re
 import shutil
 import string
@@ -14,15 +13,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import (
-    BlipConfig,
     PreTrainedTokenizerFast,
-    Siglip2Config,
     SiglipImageProcessorPil,
     SiglipModel,
-    SiglipTextConfig,
-    SiglipTextModel,
-    SiglipVisionConfig,
-    SiglipVisionModel,
 )
 from transformers.models.siglip2 import Siglip2Tokenizer
 
@@ -31,7 +24,7 @@ from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.siglip import SiglipEncoder
-from cupl.errors import InputError
+from tests.encoders.files import edit_json
 from tests.models import WORDS, bank_of, draw, save_siglip
 
 BANK = bank_of(
@@ -71,10 +64,6 @@ def load(folder: Path, precision: str = "auto") -> SiglipEncoder:
     loaded = load_encoder(str(folder), "cpu", precision)
     assert isinstance(loaded, SiglipEncoder)
     return loaded
-
-
-def edit_json(file: Path, **changes: Any) -> None:
-    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | changes), "utf-8")
 
 
 def canonical(text: str) -> str:
@@ -249,110 +238,3 @@ def test_fingerprint_tells_encoders_apart(
     assert load(copy).fingerprint == encoder.fingerprint
     change(copy)
     assert load(copy).fingerprint != encoder.fingerprint
-
-
-def test_loading_is_quiet(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    load(folder).encode_text(["dog " * 200])
-    assert capfd.readouterr() == ("", "")
-
-
-@pytest.mark.parametrize(
-    ("config", "kind"),
-    [
-        (SiglipTextConfig(), "siglip_text_model"),
-        (SiglipVisionConfig(), "siglip_vision_model"),
-        (BlipConfig(), "blip"),
-    ],
-)
-def test_another_kind_of_model_is_named(config: Any, kind: str, copy: Path) -> None:
-    config.save_pretrained(copy)
-    needed = r"CLIP model \(type 'clip'\) or SigLIP model \(type 'siglip'\)"
-    with pytest.raises(InputError, match=f"is a model of type '{kind}'; .* whole {needed}"):
-        load(copy)
-
-
-def test_a_model_for_images_of_any_shape_is_refused(copy: Path) -> None:
-    Siglip2Config().save_pretrained(copy)
-    with pytest.raises(InputError, match="NaFlex.*such as google/siglip2-base-patch16-224"):
-        load(copy)
-
-
-@pytest.mark.parametrize("tower", ["text", "vision"])
-def test_one_tower_that_says_it_is_the_whole_is_refused(tower: str, copy: Path) -> None:
-    config = json.loads((copy / "config.json").read_text("utf-8"))
-    model: Any
-    if tower == "text":
-        model = SiglipTextModel(SiglipTextConfig(**config["text_config"]))
-    else:
-        model = SiglipVisionModel(SiglipVisionConfig(**config["vision_config"]))
-    model.save_pretrained(copy)
-    (copy / "config.json").write_text(json.dumps(config), "utf-8")
-    with pytest.raises(InputError, match="of its weights are missing, such as logit_bias"):
-        load(copy)
-
-
-@pytest.mark.parametrize(
-    "sizes", [{"text": {"projection_size": 8}}, {"vision": {"vision_use_head": False}}]
-)
-def test_towers_without_a_common_space_are_refused(sizes: Any, tmp_path: Path) -> None:
-    save_siglip(tmp_path, **sizes)
-    with pytest.raises(InputError, match="no whole SigLIP model: its towers have no common space"):
-        load(tmp_path)
-
-
-def test_a_tokenizer_of_another_size_is_refused(copy: Path) -> None:
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(copy)
-    tokenizer.add_tokens(["<new>"])
-    tokenizer.save_pretrained(copy)
-    with pytest.raises(InputError, match="tokenizer .* does not fit .* is beyond the"):
-        load(copy)
-
-
-def test_a_tokenizer_without_padding_is_refused(copy: Path) -> None:
-    edit_json(copy / "tokenizer_config.json", pad_token=None)
-    with pytest.raises(InputError, match="it has no token to pad with"):
-        load(copy)
-
-
-def test_a_tokenizer_that_ends_no_text_is_refused(copy: Path) -> None:
-    edit_json(copy / "tokenizer.json", post_processor=None)
-    edit_json(copy / "tokenizer_config.json", add_eos_token=False)
-    with pytest.raises(InputError, match="texts must have an end token"):
-        load(copy)
-
-
-def test_preprocessing_of_another_size_is_refused(copy: Path) -> None:
-    edit_json(copy / "preprocessor_config.json", size={"height": 384, "width": 384})
-    with pytest.raises(InputError, match="makes 384 x 384 pixels, but its model reads 224 x 224"):
-        load(copy)
-
-
-@pytest.mark.parametrize(
-    ("file", "said"),
-    [
-        ("preprocessor_config.json", "there is no preprocessor_config.json"),
-        ("tokenizer.json", "there is no tokenizer.json"),
-        ("model.safetensors", "has no weights"),
-    ],
-)
-def test_a_missing_file_is_named(file: str, said: str, copy: Path) -> None:
-    (copy / file).unlink()
-    with pytest.raises(InputError, match=said):
-        load(copy)
-
-
-@pytest.mark.parametrize("file", ["config.json", "preprocessor_config.json", "tokenizer.json"])
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\xfe"])
-def test_a_damaged_file_is_one_line(file: str, content: bytes, copy: Path) -> None:
-    (copy / file).write_bytes(content)
-    with pytest.raises(InputError) as caught:
-        load(copy)
-    assert str(copy) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_cut_off_weights_are_one_line(copy: Path) -> None:
-    file = copy / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(InputError, match="cannot be loaded as a SigLIP model"):
-        load(copy)

@@ -1,6 +1,5 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +13,6 @@ from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
 from cupl.generation.plan import Plan, make_plan, missing_answers
 from cupl.llm.protocol import Failure, Response
 from tests.generation.test_plan import ONE, TWO, plan_of
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[ResponseCache]:
-    with ResponseCache(tmp_path / "cache") as opened:
-        yield opened
 
 
 def answer(plan: Plan, cache: ResponseCache, answers: Sequence[str | CacheEntry]) -> None:

@@ -1,6 +1,4 @@
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,6 @@ from cupl.bank.templates import QuestionSet
 from cupl.errors import CuplError, InputError
 from cupl.generation.cache.store import CacheEntry, ResponseCache
 from cupl.generation.plan import (
-    ALWAYS,
-    MAX_TRIES,
-    NEVER,
     Plan,
     has_answers,
     make_plan,
@@ -22,17 +17,16 @@ from cupl.generation.plan import (
     survey,
     usual_sampling,
 )
+from cupl.generation.retry import RetryPolicy
 from cupl.llm.mini import ENDPOINT, SAMPLING
 from cupl.llm.protocol import Failure, Response, Sampling
 
+MAX_TRIES = RetryPolicy.answer_tries
+NEVER = RetryPolicy().missing_below(offline=True)
+ALWAYS = RetryPolicy().missing_below(retry_failed=True)
+
 ONE = QuestionSet(name="one", questions=("What does {a} look like?",))
 TWO = QuestionSet(name="two", questions=("Describe {a}:", "What does {a} look like?"))
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Iterator[ResponseCache]:
-    with ResponseCache(tmp_path / "cache") as opened:
-        yield opened
 
 
 def plan_of(*names: str, questions: QuestionSet = ONE, samples: int = 2, **more: Any) -> Plan:
@@ -176,3 +170,27 @@ def test_the_mini_model_has_its_own_settings() -> None:
     source = plan.source(["clean"], 1)
     assert source.weights is not None
     assert "sha256" in source.weights
+
+
+@pytest.mark.parametrize(
+    ("base_url", "server"),
+    [
+        (None, None),
+        ("https://api.openai.com/v1/", None),
+        ("http://localhost:8000/v1", "http://localhost:8000/v1"),
+        ("https://me:secret@Host.example:8443/v1/", "https://host.example:8443/v1"),
+    ],
+)
+def test_the_server_is_named_where_the_model_alone_does_not_say_who_answered(
+    base_url: str | None, server: str | None
+) -> None:
+    assert make_plan(["cat"], base_url=base_url).source([], 1).server == server
+
+
+def test_the_server_of_the_environment_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://localhost:9/v1")
+    assert make_plan(["cat"]).source([], 1).server == "http://localhost:9/v1"
+
+
+def test_the_embedded_model_is_known_by_its_weights() -> None:
+    assert make_plan(["cat"], model="mini").source([], 1).server is None

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupl.generation.rate_limit import LONGEST, RateLimiter
+from cupl.generation.rate_limit import RateLimiter
+from cupl.generation.retry import RetryPolicy
 
 
 class Clock:
@@ -188,7 +189,7 @@ def test_a_pause_is_longer_after_each_other_until_an_answer_comes() -> None:
         return seconds
 
     for number in range(1, 1100):  # more doublings than a float has
-        longest = min(LONGEST, 2.0 ** min(number, 99))
+        longest = min(RetryPolicy.longest_wait, 2.0 ** min(number, 99))
         assert longest / 2 <= pause() <= longest
     pace.went_well()
     assert 1 <= pause() <= 2

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.errors import ServerError
+from cupl.llm.access import ServerAccess
+from cupl.llm.address import ServerAddress
 from cupl.llm.errors import is_filtered, retry_after, to_server_error
 from cupl.llm.protocol import RetryableError
 from tests.llm.strategies import json_values
@@ -34,14 +36,22 @@ def failing(status: int, body: Any, **headers: str) -> openai.APIError:
     return raised(lambda _: httpx2.Response(status, content=content, headers=headers))
 
 
-def explained(status: int, body: Any, *secrets: str, **headers: str) -> ServerError:
-    error = to_server_error(failing(status, body, **headers), "URL", "'m'", *secrets)
+KEYLESS = ServerAccess(ServerAddress("URL"))
+KEYED = ServerAccess(ServerAddress("URL"), KEY, "OPENAI_API_KEY")
+WITH_PASSWORD = ServerAccess(ServerAddress("URL", ("me", "hunter2")))
+
+
+def explained(
+    status: int, body: Any, access: ServerAccess = KEYED, *, retry_after: str = ""
+) -> ServerError:
+    headers = {"retry-after": retry_after} if retry_after else {}
+    error = to_server_error(failing(status, body, **headers), "'m'", access)
     assert "\n" not in str(error)
     return error
 
 
-def said(status: int, body: Any, *secrets: str) -> str:
-    return str(explained(status, body, *secrets))
+def said(status: int, body: Any, access: ServerAccess = KEYED) -> str:
+    return str(explained(status, body, access))
 
 
 # Statuses
@@ -49,7 +59,7 @@ def said(status: int, body: Any, *secrets: str) -> str:
 
 @pytest.mark.parametrize("status", [408, 409, 425, 500, 502, 503, 504, 529])
 def test_what_may_heal(status: int) -> None:
-    error = explained(status, {"error": {"message": "later"}}, **{"retry-after": "3"})
+    error = explained(status, {"error": {"message": "later"}}, retry_after="3")
     assert isinstance(error, RetryableError)
     assert str(error) == f"URL answered {status}: later"
     assert (error.after, error.answered) == (3.0, True)
@@ -81,11 +91,31 @@ def test_a_limited_rate_heals_and_an_empty_account_does_not() -> None:
         assert said(status, body) == "the account at URL has no quota left (pay)"
 
 
-def test_401_says_what_was_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert said(401, {}) == "URL wants a key; set OPENAI_API_KEY"
-    assert said(401, {}, "me", "pw") == "URL rejected the user and password in the base URL"
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+NAME_IT = (
+    "name the environment variable that holds it with api_key_env (for instance OPENAI_API_KEY)"
+)
+
+
+def test_401_says_what_was_rejected() -> None:
+    assert said(401, {}, KEYLESS) == f"URL wants a key: {NAME_IT}"
+    assert said(401, {}, WITH_PASSWORD) == "URL rejected the user and password in the base URL"
     assert said(401, {}) == "URL rejected the key in OPENAI_API_KEY"
+    other = ServerAccess(ServerAddress("URL"), KEY, "GATEWAY_KEY")
+    assert said(401, {}, other) == "URL rejected the key in GATEWAY_KEY"
+
+
+def test_403_does_not_speak_of_a_key_that_was_not_sent() -> None:
+    why = {"error": {"message": "no"}}
+    assert said(403, why) == "URL does not let this key use 'm' (no)"
+    assert said(403, why, KEYLESS) == (
+        f"URL does not let us use 'm' (no); if it wants a key, {NAME_IT}"
+    )
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_who_sent_no_key_is_told_the_argument(status: int) -> None:
+    assert explained(status, {}, KEYLESS).arguments == {"api_key_env": ...}
+    assert explained(status, {}).arguments == {}
 
 
 @pytest.mark.parametrize(
@@ -136,10 +166,9 @@ def _raise(error: Exception) -> Handler:
     ],
 )
 def test_a_request_that_may_have_arrived_is_told_from_one_that_has_not(
-    cause: Exception, sentence: str, unreachable: bool, monkeypatch: pytest.MonkeyPatch
+    cause: Exception, sentence: str, unreachable: bool
 ) -> None:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    error = to_server_error(raised(_raise(cause)), "URL", "'m'")
+    error = to_server_error(raised(_raise(cause)), "'m'", KEYED)
     assert isinstance(error, RetryableError)
     assert str(error).startswith(sentence)
     assert error.unreachable == unreachable
@@ -148,14 +177,14 @@ def test_a_request_that_may_have_arrived_is_told_from_one_that_has_not(
 
 def test_a_redirect_without_end_does_not_heal() -> None:
     again = raised(lambda request: httpx2.Response(307, headers={"Location": str(request.url)}))
-    error = to_server_error(again, "URL", "'m'")
+    error = to_server_error(again, "'m'", KEYED)
     assert type(error) is ServerError
     assert str(error) == "URL redirects without end; is the URL right?"
 
 
 def test_another_error_of_the_sdk() -> None:
     error = openai.APIError(KEY, httpx2.Request("POST", "http://server"), body=None)
-    assert str(to_server_error(error, "URL", "'m'")).startswith("URL did not answer as OpenAI does")
+    assert str(to_server_error(error, "'m'", KEYED)).startswith("URL did not answer as OpenAI does")
 
 
 # Parameters
@@ -241,13 +270,14 @@ def test_what_the_server_says_is_found(body: Any, message: str) -> None:
     assert said(400, body) == f"URL answered 400: {message}"
 
 
-def test_a_message_holds_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("access", [KEYED, WITH_PASSWORD])
+def test_a_message_holds_no_key(access: ServerAccess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     error = {"message": f"{KEY} and me:hunter2", "code": KEY, "param": KEY, "type": KEY}
     for status in (400, 401, 402, 403, 404, 422, 429, 500):
-        sentence = said(status, {"error": error}, "me", "hunter2")
+        sentence = said(status, {"error": error}, access)
         assert KEY not in sentence
-        assert "hunter2" not in sentence
+        assert "hunter2" not in sentence or access is KEYED
 
 
 @given(st.sampled_from([200, 400, 401, 404, 422, 429, 500]), json_values)
@@ -255,7 +285,7 @@ def test_nothing_that_a_server_says_breaks_the_explanation(status: int, body: An
     response = httpx2.Response(status, request=httpx2.Request("POST", "http://server"))
     for content in (body, {"error": body}, {"detail": body}, {"message": body, "code": body}):
         error = openai.APIStatusError("", response=response, body=content)
-        assert str(to_server_error(error, "URL", "'m'"))
+        assert str(to_server_error(error, "'m'", KEYED))
         is_filtered(error)
 
 

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
 from cupl.errors import CuplError, InputError, ServerError
+from cupl.llm.access import access_to, warn
+from cupl.llm.address import ServerAddress
 from cupl.llm.errors import to_server_error
-from cupl.llm.openai import OpenAIServer, key_for
 from cupl.llm.protocol import RetryableError
-from cupl.llm.redaction import redact, secrets_of
+from cupl.llm.redaction import redact
+from cupl.llm.sdk import sync_client
 
 MAX_RESULT = 4 * 10**9
 """Bytes of the largest result file that is fetched: ten answers to each of 50,000 requests have
@@ -63,26 +65,26 @@ class BatchServer:
     """A server with the endpoints ``files`` and ``batches``.
 
     Args:
-        base_url: see :func:`cupl.llm.openai.endpoint_of`.
+        base_url: see :meth:`cupl.llm.address.ServerAddress.parse`.
+        api_key_env: see :func:`cupl.llm.access.access_to`.
+        notice: told where what is secret could be read on its way.
 
     Raises:
-        InputError: the address is none.
+        InputError: the address is none, or there is no key where ``api_key_env`` says.
         ServerError: OpenAI itself is meant and there is no key.
 
     """
 
-    def __init__(self, base_url: str | None = None) -> None:
-        import httpx2
-        from openai import OpenAI
-
-        self._server = OpenAIServer(base_url)
-        self.endpoint = self._server.endpoint
-        self._client = OpenAI(
-            api_key=key_for(self.endpoint),
-            base_url=self._server.base_url,
-            max_retries=0,  # a batch that was made unheard would be made and paid for twice
-            timeout=httpx2.Timeout(_TIMEOUT, connect=20.0),
-        )
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        api_key_env: str | None = None,
+        notice: Callable[[str], None] = warn,
+    ) -> None:
+        self._access = access_to(ServerAddress.parse(base_url), api_key_env, notice)
+        self.endpoint = self._access.address.endpoint
+        self._client = sync_client(self._access, _TIMEOUT)
 
     def __enter__(self) -> BatchServer:
         return self
@@ -105,7 +107,7 @@ class BatchServer:
         seen: set[str] = set()
         with self._explained("batches"):
             for answer in itertools.islice(self._client.batches.list(limit=100), _MOST_BATCHES):
-                batch = _read(answer)
+                batch = self._read(answer)
                 if batch.id in seen:
                     return  # a server without pages gives the first one for ever
                 seen.add(batch.id)
@@ -123,7 +125,7 @@ class BatchServer:
         if not id.strip():
             raise InputError("the id of a batch is not empty")
         with self._explained(f"batch {id!r}"):
-            return _read(self._client.batches.retrieve(id))
+            return self._read(self._client.batches.retrieve(id))
 
     def submit(self, path: Path, sha256: str, url: str) -> Batch:
         """Upload a file of requests and have it answered, which costs money.
@@ -141,7 +143,7 @@ class BatchServer:
         name = f"{path.stem}.jsonl"  # what OpenAI wants it to end with
         with self._explained("Batch API"), path.open("rb") as file:
             uploaded = self._client.files.create(file=(name, file), purpose="batch")
-            return _read(
+            return self._read(
                 self._client.batches.create(
                     input_file_id=_text(uploaded, "id") or _unreadable(),
                     endpoint=url,  # type: ignore[arg-type]
@@ -174,6 +176,9 @@ class BatchServer:
                     to.write(chunk)
         return size
 
+    def _read(self, answer: object) -> Batch:
+        return _read(answer, self._access.secrets)
+
     @contextlib.contextmanager
     def _explained(self, asked: str) -> Iterator[None]:
         """What the SDK raises may hold a key: "from None" keeps it out of tracebacks."""
@@ -183,7 +188,7 @@ class BatchServer:
         try:
             yield
         except APIError as error:
-            said = to_server_error(error, self.endpoint, asked, *secrets_of(self._server.base_url))
+            said = to_server_error(error, asked, self._access)
             if isinstance(said, RetryableError) and said.limited:
                 said = ServerError(f"{self.endpoint} limits the rate; try again in some minutes")
             raise said from None
@@ -197,7 +202,7 @@ class BatchServer:
             ) from None
 
 
-def _read(answer: object) -> Batch:
+def _read(answer: object, secrets: Sequence[str]) -> Batch:
     """A batch from what the SDK made of the server's answer, which it does not check.
 
     Raises:
@@ -207,6 +212,7 @@ def _read(answer: object) -> Batch:
     counts, metadata = getattr(answer, "request_counts", None), getattr(answer, "metadata", None)
     metadata = metadata if isinstance(metadata, Mapping) else {}
     problems = getattr(getattr(answer, "errors", None), "data", None)
+    problems = problems if isinstance(problems, list) else []
     return Batch(
         id=_text(answer, "id") or _unreadable(),
         status=_text(answer, "status") or _unreadable(),
@@ -218,13 +224,13 @@ def _read(answer: object) -> Batch:
         sha256=str(metadata.get(_HASH) or ""),
         output_file=_text(answer, "output_file_id"),
         error_file=_text(answer, "error_file_id"),
-        problems=tuple(map(_problem, problems[:3] if isinstance(problems, list) else ())),
+        problems=tuple(_problem(error, secrets) for error in problems[:3]),
     )
 
 
-def _problem(error: Any) -> str:
-    line = _number(error, "line")
-    return (f"line {line}: " if line else "") + redact(_text(error, "message") or "no reason given")
+def _problem(error: Any, secrets: Sequence[str]) -> str:
+    line, said = _number(error, "line"), _text(error, "message") or "no reason given"
+    return (f"line {line}: " if line else "") + redact(said, *secrets)
 
 
 def _text(answer: object, name: str) -> str | None:

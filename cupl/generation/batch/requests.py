@@ -16,18 +16,23 @@ import hashlib
 import itertools
 import json
 import re
-from collections.abc import Iterator, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from cupl.errors import InputError
 from cupl.generation.cache.store import ResponseCache
-from cupl.generation.plan import MAX_TRIES, MissingAnswers, Plan, missing_answers
+from cupl.generation.collect import FilterOptions
+from cupl.generation.plan import MissingAnswers, Plan, missing_answers, move_seed
+from cupl.generation.refill import next_answers
+from cupl.generation.retry import RetryPolicy
 from cupl.io.atomic import settle, staging
 from cupl.io.jsonl import MAX_LINE, load_line, numbered_lines
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.protocol import Failure, digest_of
+from cupl.progress import ignore
 
 MAX_REQUESTS = 50_000
 MAX_BATCH_BYTES = 200_000_000
@@ -117,9 +122,11 @@ def write_requests(
     cache: ResponseCache,
     output: Path,
     *,
+    filtering: FilterOptions | None = None,
     n: int | None = 10,
-    tries: float = MAX_TRIES,
+    tries: float = RetryPolicy.answer_tries,
     per_file: int = MAX_REQUESTS,
+    notice: Callable[[str], None] = ignore,
 ) -> Export:
     """Write what a plan still needs: all of it or nothing, and nothing where nothing is missing.
 
@@ -131,12 +138,16 @@ def write_requests(
         plan: what is wanted.
         cache: what is there.
         output: the first file.
+        filtering: what is to be kept of the answers: once those of the plan are there, classes that
+            kept too few get more. None for no more than the plan.
         n: most answers in one request; None for one.
         tries: see :func:`cupl.generation.plan.missing_answers`.
         per_file: most requests in one file.
+        notice: told in a sentence which classes get more.
 
     Raises:
-        InputError: the model is the embedded one, or a file cannot be written.
+        InputError: the model is the embedded one, a file cannot be written, or ``filtering`` does
+            not fit the plan.
         MissingFileError: the folder does not exist.
 
     """
@@ -146,7 +157,10 @@ def write_requests(
             "is to answer",
             arguments={"model": ...},
         )
-    units = missing_answers(plan, cache, n=n, tries=tries)
+    if filtering is None:
+        units = missing_answers(plan, cache, n=n, tries=tries)
+    else:
+        units = next_answers(plan, cache, filtering, n=n, tries=tries, notice=notice)
     with staging(output) as folder:
         files = _split((line for unit in units for line in _lines(unit, cache)), folder, per_file)
         if not files:
@@ -169,7 +183,8 @@ def _lines(unit: MissingAnswers, cache: ResponseCache) -> Iterator[tuple[bytes, 
     parts = [unit.samples]
     while parts:
         samples = parts.pop()
-        name = str(CustomId(unit.digest, samples, _attempt(unit, samples, cache)))
+        attempt = _attempt(unit, samples, cache)
+        name = str(CustomId(unit.digest, samples, attempt))
         if len(name) > MAX_ID:
             half = len(samples) // 2
             parts += [samples[half:], samples[:half]]
@@ -178,7 +193,7 @@ def _lines(unit: MissingAnswers, cache: ResponseCache) -> Iterator[tuple[bytes, 
             "custom_id": name,
             "method": "POST",
             "url": f"/v1{unit.request.path}",
-            "body": unit.request.body(len(samples)),
+            "body": unit.ask(samples, attempt - 1).body(len(samples)),
         }
         data = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         if len(data) > MAX_LINE:
@@ -243,9 +258,11 @@ def check_requests(path: Path, endpoint: str) -> RequestFile:
 
     Raises:
         MissingFileError: it is not there.
-        InputError: it breaks a limit of the Batch API, was changed, or is for another server.
+        InputError: it breaks a limit of the Batch API, was changed, or is for another server, or is
+            a pipe.
 
     """
+    _refuse_pipe(path)
     found = RequestFile(path)
     content = hashlib.sha256()
     names: set[str] = set()
@@ -276,6 +293,15 @@ def check_requests(path: Path, endpoint: str) -> RequestFile:
     return found
 
 
+def _refuse_pipe(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise InputError(
+                f"{path} is read twice, to check it and to send it: write it into a file first"
+            )
+
+
 def _check_line(line: bytes, endpoint: str) -> tuple[str, str, str, int]:
     """Name, URL, model and number of answers of a line.
 
@@ -288,7 +314,10 @@ def _check_line(line: bytes, endpoint: str) -> tuple[str, str, str, int]:
     url, body = data.get("url"), data.get("body")
     if not isinstance(url, str) or not isinstance(body, dict) or data.get("method") != "POST":
         raise ValueError("no request")
-    single = {name: value for name, value in body.items() if name != "n"}
+    single = {key: value for key, value in body.items() if key != "n"}
+    if type(single.get("seed")) is int:
+        first, tries = name.samples[0], name.attempt - 1
+        single["seed"] = move_seed(single["seed"], first, tries, back=True)
     answers = len(name.samples)
     same = digest_of(endpoint, url.removeprefix("/v1"), single) == name.digest
     if not same or body.get("n", 1) != answers or not url.startswith("/v1/"):

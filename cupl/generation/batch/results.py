@@ -6,13 +6,17 @@ Result lines of OpenAI's Batch API and of vLLM's ``run-batch`` have the same par
 
 An older ``run-batch`` puts the completion where ``response`` is. In the error file of OpenAI
 ``response`` is null or has another status.
+
+A line does not have the question. Whether an answer only says that again is seen where both are
+at hand: :func:`cupl.generation.collect.collect` takes such an answer out of the cache.
 """
 
 from __future__ import annotations
 
 import re
+import stat
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,9 +26,11 @@ from cupl.generation.batch.requests import CustomId
 from cupl.generation.cache.store import CacheEntry, ResponseCache
 from cupl.generation.filters import why_unusable
 from cupl.io.jsonl import load_line, numbered_lines
+from cupl.llm.access import openai_secrets
 from cupl.llm.parsing import read_completion
 from cupl.llm.protocol import Failure, Response, cache_key
 from cupl.llm.redaction import redact
+from cupl.progress import Progress, ignore
 
 _SHOWN = 10
 _AT_ONCE = 1000
@@ -68,21 +74,22 @@ def import_results(
     paths: Sequence[Path],
     cache: ResponseCache,
     *,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress = ignore,
 ) -> ImportReport:
     """Keep every answer of result files that is of use; what is in the cache stays.
 
     Args:
         paths: from anywhere; their lines in any order.
         cache: where the answers go.
-        progress: called with the bytes that are read and the bytes there are.
+        progress: told of the bytes that are read, and of those there are.
 
     Raises:
         MissingFileError: a file is not there; nothing was read.
         InputError: a file cannot be read, or the cache not written.
 
     """
-    total, done = sum(map(_size, paths)), 0
+    sizes, done = list(map(_size, paths)), 0
+    total = 0 if None in sizes else sum(filter(None, sizes))
     report, batch = ImportReport(), _Batch(cache)
     for path in paths:
         for number, line in numbered_lines(path):
@@ -98,15 +105,17 @@ def import_results(
             report.absent += max(0, len(name.samples) - len(responses))
             for sample, response in zip(name.samples, responses, strict=False):
                 batch.add(cache_key(name.digest, sample), response, name.attempt, report)
-            if progress and report.lines % _AT_ONCE == 0:
+            if report.lines % _AT_ONCE == 0:
                 progress(done, total)
     batch.flush()
     return report
 
 
-def _size(path: Path) -> int:
+def _size(path: Path) -> int | None:
+    """In bytes; None of a pipe."""
     try:
-        return path.stat().st_size
+        status = path.stat()
+        return status.st_size if stat.S_ISREG(status.st_mode) else None
     except FileNotFoundError as error:
         raise MissingFileError(f"{path} does not exist") from error
     except OSError as error:
@@ -163,7 +172,7 @@ def read_result(line: bytes) -> tuple[CustomId, list[Response]]:
         raise LineError("a request, not a result")
     body = _body(data)
     try:
-        responses = read_completion(body)
+        responses = read_completion(body, *openai_secrets())
     except CuplError:
         raise  # the key in the environment is none
     except (ValueError, RecursionError) as error:
@@ -188,7 +197,7 @@ def _body(data: dict[str, Any]) -> object:
     code, message = next(_faults(error, body), ("", ""))
     known = type(status) is int and 100 <= status < 600 and status != 200
     what = f"status {status}" if known else "failed" if error else "no response"
-    raise LineError(f"{what} ({code})" if code else what, redact(message))
+    raise LineError(f"{what} ({code})" if code else what, redact(message, *openai_secrets()))
 
 
 def _faults(*places: object) -> Iterator[tuple[str, str]]:

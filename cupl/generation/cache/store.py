@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,19 +18,15 @@ from typing import Literal, get_args, get_type_hints
 import diskcache
 
 from cupl.errors import CuplError, InputError
+from cupl.generation.cache.claims import open_claims
 from cupl.io.paths import cache_dir
 from cupl.io.sqlite import PlainDisk
 from cupl.llm.protocol import Failure, Response
 
-try:
-    import fcntl
-except ImportError:  # Windows: two runs at once may ask for the same answer
-    fcntl = None  # type: ignore[assignment]
-
 CacheEntry = Response | Failure
 Addition = Literal["new", "same", "different"]
 
-_LOCKS = "cache.db.claims"  # diskcache takes what is named like its database for its own
+_CLAIMS = "cache.db.claims"  # diskcache takes what is named like its database for its own
 _LATEST = 250_000_000_000  # in the year 9892: a date in every time zone
 _TYPES: dict[type, dict[str, tuple[type, ...]]] = {
     kind: {name: get_args(hint) or (hint,) for name, hint in get_type_hints(kind).items()}
@@ -158,7 +154,7 @@ def explained(folder: Path) -> Iterator[None]:
 
 
 class ResponseCache:
-    """Answers on disk, for any number of processes at once.
+    """Answers on disk, for any number of threads and processes at once.
 
     Args:
         folder: where it lies; made, for its owner's eyes alone, if it is not there.
@@ -177,10 +173,9 @@ class ResponseCache:
     ) -> None:
         self.folder = cache_folder(folder)
         self._clock = clock
-        self._claimed: set[str] = set()
         with explained(self.folder), contextlib.ExitStack() as resources:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._locks = resources.enter_context((self.folder / _LOCKS).open("ab"))
+            self._claims = resources.enter_context(open_claims(self.folder / _CLAIMS))
             cache = diskcache.Cache(str(self.folder), disk=_TextDisk, timeout=60, **_SETTINGS)
             self._cache = resources.enter_context(cache)
             self._resources = resources.pop_all()
@@ -218,10 +213,13 @@ class ResponseCache:
             text = self._cache.get(key)
             return text is not None and text.startswith('{"answer":')
 
-    def put(self, entries: Mapping[str, CacheEntry]) -> None:
+    def put(
+        self, entries: Mapping[str, CacheEntry], instead_of: Mapping[str, CacheEntry] | None = None
+    ) -> None:
         """Keep what one request brought: all of it or, if this process is killed, nothing.
 
-        An answer that is there stays, whatever two runs at once bring; a failure gives way.
+        An answer that is there stays, whatever two runs at once bring; a failure gives way, and so
+        does what ``instead_of`` has for the key, if that is what is there.
 
         Raises:
             InputError: it cannot be written, for example because the disk is full.
@@ -232,7 +230,11 @@ class ResponseCache:
         with self._transaction():
             for key, text in texts.items():
                 old = self._get(key)
-                if old is None or isinstance(old.entry, Failure):
+                if (
+                    old is None
+                    or isinstance(old.entry, Failure)
+                    or old.entry == (instead_of or {}).get(key)
+                ):
                     self._cache.set(key, text)
 
     def add(self, entries: Iterable[Stored]) -> Counter[Addition]:
@@ -281,18 +283,17 @@ class ResponseCache:
                     removed += self._cache.delete(key)
         return removed
 
-    @contextlib.contextmanager
-    def claim(self, name: str) -> Iterator[bool]:
+    def claim(self, name: str) -> AbstractContextManager[bool]:
         """Say that we ask for something; False where somebody else does at the moment.
 
-        The claim is a lock on one byte of a file, so it ends with the process, however that ends.
+        Somebody else is another thread, another cache on this folder or another process. The claim
+        ends with its block, and with the process, however that ends.
         """
-        mine = self._lock(name)
-        try:
-            yield mine
-        finally:
-            if mine:
-                self._unlock(name)
+        return self._claims.claim(name)
+
+    def release(self) -> None:
+        """Let go of what this thread has open; for threads that only use the cache for a while."""
+        self._cache.close()
 
     def __len__(self) -> int:
         with explained(self.folder):
@@ -307,27 +308,3 @@ class ResponseCache:
         # With retry=True diskcache tries for ever also what is not a matter of time.
         with explained(self.folder), self._cache.transact():
             yield
-
-    def _lock(self, name: str) -> bool:
-        if name in self._claimed:  # a process does not lock itself out
-            return False
-        if fcntl is not None:
-            try:
-                fcntl.lockf(self._locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(name))
-            except (BlockingIOError, PermissionError):
-                return False
-            except OSError:
-                pass  # a file system without locks: at worst two runs ask for the same
-        self._claimed.add(name)
-        return True
-
-    def _unlock(self, name: str) -> None:
-        self._claimed.remove(name)
-        if fcntl is not None:
-            with contextlib.suppress(OSError):
-                fcntl.lockf(self._locks, fcntl.LOCK_UN, 1, _place(name))
-
-
-def _place(name: str) -> int:
-    """The byte of the lock file that stands for a name."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])

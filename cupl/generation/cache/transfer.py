@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.generation.cache.reader import KEY, CacheReader, Findings, UnreadableEntry
@@ -122,14 +123,32 @@ def import_entries(path: Path, cache: ResponseCache) -> Imported:
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
-            packed = file.peek(2)[:2] == b"\x1f\x8b"
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=file, mode="rb")) if packed else file
+            start = file.read(2)
+            whole = io.BufferedReader(_Rest(start, file))
+            packed = start == b"\x1f\x8b"
+            yield cast(BinaryIO, gzip.GzipFile(fileobj=whole, mode="rb") if packed else whole)
     except CuplError:
         raise  # from the cache; some are an OSError too
     except FileNotFoundError as error:
         raise MissingFileError(f"there is no file {path}") from error
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+class _Rest(io.RawIOBase):
+    """A file from its start, of which the first bytes were read: a pipe does not go back."""
+
+    def __init__(self, start: bytes, file: BinaryIO) -> None:
+        self._start = start
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data, self._start = self._start or self._file.read(len(buffer)), b""
+        buffer[: len(data)] = data
+        return len(data)
 
 
 def _batches(file: BinaryIO, result: Imported) -> Iterator[list[Stored]]:

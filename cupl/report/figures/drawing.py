@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,7 +66,7 @@ class Drawing:
     def render(self, kind: Literal["svg", "png"], theme: Theme = LIGHT) -> bytes:
         """The file; the same evaluation and matplotlib give the same bytes."""
         buffer = io.BytesIO()
-        with matplotlib.style.context(["default", _STYLE, _colours(theme)]), _no_warnings():
+        with themed(theme):
             figure = self.paint(theme)
             metadata = {"Date": None} if kind == "svg" else None
             figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
@@ -83,9 +84,13 @@ def _colours(theme: Theme) -> dict[str, str]:
     return {key: colour for keys, colour in names.items() for key in keys.split()}
 
 
-def _no_warnings() -> warnings.catch_warnings[None]:
-    """For glyphs that matplotlib's fonts do not have; a box stands for them."""
-    return warnings.catch_warnings(action="ignore", category=UserWarning)
+@contextmanager
+def themed(theme: Theme) -> Iterator[None]:
+    """Draw in these colours, whatever settings the user of matplotlib has."""
+    # A box stands for a glyph that matplotlib's fonts do not have; it would warn of each.
+    quiet = warnings.catch_warnings(action="ignore", category=UserWarning)
+    with matplotlib.style.context(["default", _STYLE, _colours(theme)]), quiet:
+        yield
 
 
 def new_sheet(width: float, height: float) -> tuple[Figure, Axes]:

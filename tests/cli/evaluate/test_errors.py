@@ -133,4 +133,4 @@ def test_calibrated_vectors_never_take_the_place_of_labels(evaluate: Cupl, work:
 def test_defaults_are_those_of_the_library(cupl: Cupl) -> None:
     text = " ".join(cupl("evaluate", "--help").out.split())
     assert ",".join(candidates.CONTROLS) in text
-    assert f"[default: {candidates.SEEDS}; 1<=x<=100]" in text
+    assert f"[default: {candidates.DRAWS}; 1<=x<=100]" in text

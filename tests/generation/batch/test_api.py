@@ -1,3 +1,4 @@
+import base64
 import io
 import logging
 import traceback
@@ -24,7 +25,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBatches]:
 
 @pytest.fixture
 def server(fake: FakeBatches) -> Iterator[BatchServer]:
-    with BatchServer(fake.url) as opened:
+    with BatchServer(fake.url, api_key_env="OPENAI_API_KEY") as opened:
         yield opened
 
 
@@ -157,6 +158,62 @@ def test_no_server_there(tmp_path: Path) -> None:
         pytest.raises(ServerError, match="cannot reach http://127.0.0.1:9/v1"),
     ):
         server.batch("b1")
+
+
+def test_user_and_password_arrive_and_are_in_no_log(
+    fake: FakeBatches, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
+        caplog.set_level(logging.DEBUG, name)
+    with BatchServer(fake.url.replace("//", "//m%40e:hunter22@")) as server:
+        assert server.endpoint == fake.url
+        server.submit(requests_file(tmp_path), "ab" * 32, "/v1/chat/completions")
+        assert [batch.id for batch in server.batches()] == ["batch_1"]
+        server.download("file-1", io.BytesIO())
+        fake.refusal = (401, {"error": {"message": "not m@e:hunter22"}})
+        with pytest.raises(ServerError, match="rejected the user and password in the") as caught:
+            server.batch("batch_1")
+    header = base64.b64encode(b"m@e:hunter22").decode()
+    assert fake.keys == {f"Basic {header}"}
+    assert {"openai", "httpx2", "httpcore2"} <= {
+        record.name.partition(".")[0] for record in caplog.records
+    }
+    shown = caplog.text + "".join(traceback.format_exception(caught.value))
+    for secret in ("hunter22", "m@e", "m%40e", header, KEY):
+        assert secret not in shown
+
+
+def test_another_server_gets_no_key(fake: FakeBatches, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.add_batch()
+    with BatchServer(fake.url) as server:
+        server.batch("batch_1")
+    monkeypatch.setenv("OPENAI_BASE_URL", fake.url)
+    with BatchServer() as server:
+        server.batch("batch_1")
+    assert fake.keys == {"Bearer none"}
+
+
+def test_a_server_has_a_key_of_its_own(fake: FakeBatches, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_KEY", "gw-0123456789abcdef")
+    errors = [{"line": 1, "message": "not for gw-0123456789abcdef"}]
+    fake.add_batch("failed", errors={"data": errors})
+    with BatchServer(fake.url, api_key_env="GATEWAY_KEY") as server:
+        assert server.batch("batch_1").problems == ("line 1: not for ***",)
+    assert fake.keys == {"Bearer gw-0123456789abcdef"}
+
+
+def test_a_variable_without_a_key(fake: FakeBatches) -> None:
+    with pytest.raises(InputError, match="variable GATEWAY_KEY that api_key_env names is not set"):
+        BatchServer(fake.url, api_key_env="GATEWAY_KEY")
+
+
+def test_a_connection_that_cannot_be_set_up(
+    fake: FakeBatches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "odd://127.0.0.1:9")
+    with pytest.raises(InputError, match="no connection to .* can be set up"):
+        BatchServer(fake.url)
 
 
 def test_openai_wants_a_key() -> None:

@@ -10,7 +10,8 @@ from cupl.errors import InputError, MissingFileError
 from cupl.generation.batch import requests
 from cupl.generation.batch.requests import MAX_ID, CustomId, check_requests, write_requests
 from cupl.generation.cache.store import ResponseCache
-from cupl.generation.plan import ALWAYS, Plan, make_plan, missing_answers
+from cupl.generation.plan import Plan, make_plan, missing_answers
+from cupl.generation.retry import RetryPolicy
 from cupl.llm.protocol import Failure, Response, Sampling, cache_key
 
 URL = "http://localhost:8000/v1"
@@ -142,7 +143,7 @@ def test_a_further_attempt_says_so(cache: ResponseCache, output: Path) -> None:
     write_requests(plan, cache, output)
     names = [CustomId.parse(line["custom_id"]) for line in lines_of(output)]
     assert [(name.digest, name.attempt) for name in names] == [(second, 3), (third, 1)]
-    write_requests(plan, cache, output, tries=ALWAYS)
+    write_requests(plan, cache, output, tries=RetryPolicy().missing_below(retry_failed=True))
     names = [CustomId.parse(line["custom_id"]) for line in lines_of(output)]
     assert [(name.digest, name.attempt) for name in names] == [(first, 4), (second, 3), (third, 1)]
 

@@ -1,0 +1,77 @@
+"""What a classifier is given: one image, many images, or vectors; and images to vectors."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Generator, Iterable, Iterator, Sized
+from contextlib import closing
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+
+from cupl.embedding.image_sources import ImageSource, one_or_many
+from cupl.embedding.image_stream import Encoded, encode_sources
+from cupl.embedding.image_vectors import Embeddings
+from cupl.encoders.protocol import Encoder
+from cupl.io.terminal import printable
+
+_TO_THE_CALLER = 6
+"""Frames from a warning here to the line that asked for the matrix (``predict_proba``)."""
+
+
+def is_image_vectors(images: object) -> bool:
+    """Whether these are encoded images: stored ones, or floats of at most two dimensions."""
+    if isinstance(images, torch.Tensor):
+        return images.ndim <= 2 and images.is_floating_point()
+    if isinstance(images, np.ndarray):
+        return images.ndim <= 2 and images.dtype.kind == "f"
+    return isinstance(images, Embeddings)
+
+
+def image_sources(images: Any) -> tuple[bool, Iterator[ImageSource], int]:
+    """Whether this is one image, an iterator over it or them, and how many (0: not known).
+
+    Raises:
+        InputError: they are no images.
+
+    """
+    one, sources = one_or_many(images)
+    return one, sources, 1 if one else len(images) if isinstance(images, Sized) else 0
+
+
+def encoded_batches(
+    sources: Iterable[ImageSource], encoder: Encoder
+) -> Generator[list[Encoded], None, None]:
+    """The images as :func:`encode_sources` gives them, a batch of the encoder at a time."""
+    with closing(encode_sources(sources, encoder)) as encoded:
+        while batch := list(islice(encoded, encoder.image_batch)):
+            yield batch
+
+
+def encoded_rows(
+    sources: Iterable[ImageSource], encoder: Encoder
+) -> Generator[torch.Tensor, None, None]:
+    """Image vectors, float32 ``[batch, dim]`` each, NaN for an image that could not be read.
+
+    A warning at the end says how many these were.
+    """
+    number, failed, first = 0, 0, ""
+    with closing(encoded_batches(sources, encoder)) as batches:
+        for batch in batches:
+            rows = torch.full((len(batch), encoder.dim), torch.nan)
+            for row, image in enumerate(batch):
+                if image.vector is not None:
+                    rows[row] = image.vector
+                else:
+                    failed += 1
+                    first = first or f"{image.path or f'image {number + row}'}: {image.error}"
+            number += len(batch)
+            yield rows
+    if failed:
+        warnings.warn(
+            f"{failed:,} of {number:,} images could not be read and are rows of NaN, the first "
+            f"{printable(first):.300}",
+            stacklevel=_TO_THE_CALLER,
+        )

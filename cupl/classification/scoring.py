@@ -1,0 +1,144 @@
+"""Image vectors to cosines and predictions, so many at a time that memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cupl.bank.labels import ClassLabel
+from cupl.classification.decision import DecisionRule, decide
+from cupl.classification.explanation import Explanation
+from cupl.classification.prediction import Prediction, Score
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction
+from cupl.errors import InputError
+
+ImageVectors = torch.Tensor | npt.NDArray[Any]
+"""``[images, dim]``, numbers of any type and rows of any length."""
+AT_ONCE = 2**22
+"""Cosines that are computed together: 16 MB, and a few times that while they are judged."""
+
+
+def float_rows(image_vectors: ImageVectors, dim: int) -> torch.Tensor:
+    """Image vectors as float32 ``[images, dim]`` on the CPU.
+
+    Raises:
+        InputError: they are of another shape, or no real numbers.
+
+    """
+    _check(image_vectors, dim)
+    if isinstance(image_vectors, np.ndarray):
+        image_vectors = torch.from_numpy(image_vectors.astype(np.float32))
+    return image_vectors.detach().float().cpu()
+
+
+def in_chunks(image_vectors: ImageVectors, classes: ClassVectors) -> Iterator[torch.Tensor]:
+    """Rows as of :func:`float_rows`, so many that they have ``AT_ONCE`` cosines to the classes."""
+    number, dim = classes.matrix.shape
+    _check(image_vectors, dim)
+    size = max(1, AT_ONCE // number)
+    starts = range(0, len(image_vectors), size)
+    return (float_rows(image_vectors[start : start + size], dim) for start in starts)
+
+
+def _check(image_vectors: ImageVectors, dim: int) -> None:
+    if not isinstance(image_vectors, torch.Tensor | np.ndarray):
+        kind = type(image_vectors).__name__
+        raise InputError(f"image vectors are an array or a tensor [images, {dim}], not {kind}")
+    if image_vectors.ndim != 2 or image_vectors.shape[1] != dim:
+        shape = list(image_vectors.shape)
+        raise InputError(f"image vectors of shape {shape} do not fit: [images, {dim}]")
+    if isinstance(image_vectors, torch.Tensor):
+        is_real = not image_vectors.is_complex()
+    else:
+        is_real = image_vectors.dtype.kind in "biuf"
+    if not is_real:
+        raise InputError(f"image vectors are real numbers, not {image_vectors.dtype}")
+
+
+def competing(vectors: ClassVectors, reject: ClassVectors | None) -> ClassVectors:
+    """The classes, then those of the reject bank."""
+    if reject is None:
+        return vectors
+    matrix = torch.cat([vectors.matrix, reject.matrix])
+    return replace(vectors, labels=vectors.labels + reject.labels, matrix=matrix)
+
+
+def cosines(rows: torch.Tensor, classes: ClassVectors) -> torch.Tensor:
+    """Scores of images, float32 ``[images, classes]``; NaN for a row without a direction."""
+    scores = directions(rows) @ classes.matrix.T
+    scores[~has_direction(rows)] = torch.nan
+    return scores
+
+
+def predict_rows(
+    rows: torch.Tensor,
+    vectors: ClassVectors,
+    reject: ClassVectors | None,
+    top_k: int,
+    rule: DecisionRule,
+    explanations: Sequence[Explanation | None],
+) -> list[Prediction]:
+    """Predictions of images, one a row; a row without a direction has an ``error``.
+
+    Args:
+        rows: float32 ``[images, dim]``, of any length.
+        vectors: the classes.
+        reject: those of the reject bank, where there is one.
+        top_k: classes to name for each image; all of them where there are fewer.
+        rule: how scores become labels.
+        explanations: one an image, or None.
+
+    """
+    scores = cosines(rows, competing(vectors, reject))
+    decisions = decide(scores, vectors, reject, rule, top_k)
+    numbers = (decisions.order, decisions.scores, decisions.probabilities)
+    best = zip(*(matrix.tolist() for matrix in numbers), strict=True)
+    ranked = [tuple(_scores(vectors.labels, *row)) for row in best]
+    return [
+        Prediction(
+            ranked[image][:top_k],
+            rejected=decisions.rejected[image],
+            labels=ranked[image][: decisions.accepted[image]] if rule.multi_label else (),
+            explanation=explanations[image],
+        )
+        if usable
+        else Prediction(error=NO_DIRECTION)
+        for image, usable in enumerate(has_direction(rows).tolist())
+    ]
+
+
+def _scores(
+    labels: Sequence[ClassLabel],
+    order: Iterable[int],
+    scores: Iterable[float],
+    probabilities: Iterable[float],
+) -> Iterator[Score]:
+    for index, score, probability in zip(order, scores, probabilities, strict=True):
+        label = labels[index]
+        yield Score(label.name, label.id, score, probability)
+
+
+def at_paths(
+    images: Iterable[tuple[str | None, str | None]], predictions: Iterable[Prediction]
+) -> Iterator[Prediction]:
+    """A prediction for every image, with its path.
+
+    Args:
+        images: path and error of each.
+        predictions: of those that have no error, in order.
+
+    """
+    rest = iter(predictions)
+    for path, error in images:
+        if error is not None:
+            yield Prediction(path=path, error=error)
+            continue
+        found = next(rest)
+        explanation = found.explanation and replace(found.explanation, path=path)
+        yield replace(found, path=path, explanation=explanation)

@@ -1,0 +1,259 @@
+"""Class vectors as a classifier of image vectors, which needs no encoder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from cupl.bank.labels import ClassLabel
+from cupl.classification.calibration import fit_temperature
+from cupl.classification.decision import DecisionRule, find_classes
+from cupl.classification.explainer import Explainer
+from cupl.classification.explanation import Explanation
+from cupl.classification.head import ClassifierHead
+from cupl.classification.prediction import Prediction
+from cupl.classification.scoring import (
+    ImageVectors,
+    at_paths,
+    competing,
+    cosines,
+    float_rows,
+    in_chunks,
+    predict_rows,
+)
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_shards import Shard
+from cupl.embedding.image_sources import ImageSource
+from cupl.embedding.image_vectors import Embeddings
+from cupl.embedding.normalize import NO_DIRECTION, has_direction
+from cupl.errors import InputError
+from cupl.progress import Progress, counted, ignore
+
+Scorable: TypeAlias = "ImageVectors | Embeddings | ImageSource | Iterable[ImageSource]"
+"""What :meth:`VectorClassifier.predict_proba` takes."""
+Judge = Callable[[torch.Tensor], list[Prediction]]
+"""Image vectors, float32 ``[images, dim]``, to a prediction a row."""
+
+
+class VectorClassifier:
+    """What a :class:`~cupl.classification.classifier.ZeroShotClassifier` does without its encoder.
+
+    Attributes:
+        vectors: the classes.
+        reject: what is none of the classes, made in the same way: an image that is closest to one
+            of these is rejected.
+        explainer: the prompts of both, where they are known.
+
+    """
+
+    def __init__(self, vectors: ClassVectors) -> None:
+        self.vectors = vectors
+        self.reject: ClassVectors | None = None
+        self.explainer: Explainer | None = None
+
+    @property
+    def labels(self) -> list[ClassLabel]:
+        """The classes, in order."""
+        return self.vectors.labels
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the class vectors with their temperature, without the reject bank's.
+
+        See :meth:`ClassVectors.save`.
+        """
+        self.vectors.save(path)
+
+    def predict_vectors(
+        self,
+        image_vectors: ImageVectors | Embeddings,
+        top_k: int = 5,
+        *,
+        threshold: float | None = None,
+        multi_label: bool = False,
+        class_thresholds: Mapping[str, float] | None = None,
+        explain: int = 0,
+        progress: Progress = ignore,
+    ) -> list[Prediction]:
+        """Classify images encoded earlier by the same encoder.
+
+        The memory that it takes besides its result does not grow with the images.
+
+        Args:
+            image_vectors: ``[images, dim]``, of any length, or what
+                :func:`~cupl.embedding.image_vectors.load_embeddings` gives.
+            top_k: classes to name for each image; all of them where there are fewer.
+            threshold: see :class:`~cupl.classification.decision.DecisionRule`, as for the next two.
+            multi_label: give each image all labels that apply.
+            class_thresholds: cosines by the name or id of the class.
+            explain: prompts to name for each of the two best classes, and as many against it;
+                0 for no explanation. This needs the encoder and the bank.
+            progress: told how many images are done, and of how many.
+
+        Returns:
+            One prediction a row. Equal scores are ordered as the classes are. A row that is zero
+            or not finite has an ``error``. For ``Embeddings`` one prediction an image, with its
+            path; those that could not be read when they were encoded have that ``error``.
+
+        Raises:
+            InputError: the vectors have another width or were made by another encoder, ``top_k``
+                is below 1, or a setting cannot be used with this model or without a bank.
+
+        """
+        rule = DecisionRule(threshold, multi_label, class_thresholds)
+        judge = self._judge(top_k, rule, explain)
+        predictions = self._predict_stored(image_vectors, judge)
+        return list(counted(predictions, progress, len(image_vectors)))
+
+    def scores(self, images: Scorable, *, progress: Progress = ignore) -> npt.NDArray[np.float32]:
+        """Cosines of images with the classes; see :meth:`predict_proba` for what images may be.
+
+        Returns:
+            float32 ``[images, classes]``; for the pooling ``similarity`` mean cosines.
+
+        """
+        return self._matrix(images, progress, lambda scores: scores)
+
+    def predict_proba(
+        self, images: Scorable, *, progress: Progress = ignore
+    ) -> npt.NDArray[np.float32]:
+        """Probabilities of the classes, as those of a :class:`Prediction` of one label an image.
+
+        A float array or tensor of one or two dimensions is always image vectors, and refused where
+        it is not ``[images, dim]``. Everything else is one image or any number of them, as for
+        :meth:`ZeroShotClassifier.predict`: a grey image of floats must stand in a list.
+
+        Args:
+            images: image vectors ``[images, dim]``, of any length; or what
+                :func:`~cupl.embedding.image_vectors.load_embeddings` gives; or images.
+            progress: told how many images are done, and of how many.
+
+        Returns:
+            float32 ``[images, classes]``, ``[1, classes]`` for one image, the columns in the order
+            of ``labels``. Rows of a softmax sum to 1, or to less where a reject bank has its share.
+            A row is NaN where an image could not be read, of which a warning tells, or where a
+            vector is zero or not finite. Of ``Embeddings`` there is a row for each image that
+            could be read: ``[path for shard in embeddings for path in shard.readable]``.
+
+        Raises:
+            InputError: vectors of another width or encoder, or images where there is no encoder.
+
+        """
+        return self._matrix(images, progress, self.vectors.provenance.probabilities)
+
+    def calibrate(
+        self,
+        image_vectors: ImageVectors,
+        labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any],
+    ) -> float:
+        """Fit the temperature to labelled images; :meth:`save` keeps it.
+
+        It changes probabilities, never a label or an order. Take other images than those that the
+        probabilities will be judged by. A reject bank is left out, so that the temperature means
+        the same with any.
+
+        Args:
+            image_vectors: ``[images, dim]``, of any length.
+            labels: the true class of each, by index, name or id.
+
+        Returns:
+            The temperature; see :func:`~cupl.classification.calibration.fit_temperature`.
+
+        Raises:
+            InputError: no image, one without a direction, or a label that is no class.
+
+        """
+        rows = float_rows(image_vectors, self.vectors.matrix.shape[1])
+        named = labels if isinstance(labels, Sequence) else labels.tolist()
+        targets = torch.tensor(find_classes(named, self.labels), dtype=torch.int64)
+        if wrong := (~has_direction(rows)).nonzero().flatten().tolist():
+            raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
+        scores = cosines(rows, self.vectors)
+        temperature = fit_temperature(scores, targets, self.vectors.provenance)
+        self.vectors = self.vectors.with_temperature(temperature)
+        return temperature
+
+    def to_torch(self) -> ClassifierHead:
+        """A module of PyTorch: image vectors ``[images, dim]`` to logits ``[images, classes]``.
+
+        Where there is a reject bank, its classes are the last columns. The module has a copy of
+        the class vectors; training it does not change this classifier.
+        """
+        return ClassifierHead(competing(self.vectors, self.reject))
+
+    def _judge(self, top_k: int, rule: DecisionRule, explain: int) -> Judge:
+        """What makes predictions; refuses before the first image what none can be judged by."""
+        if top_k < 1:
+            raise InputError(f"top_k is {top_k}; at least one class must be named")
+        if explain < 0:
+            raise InputError(f"explain is {explain}; it is a number of prompts, or 0")
+        if explain and self.explainer is None:
+            raise InputError(
+                "to explain, the bank that the class vectors were made of is needed: give it too"
+            )
+
+        def judge(rows: torch.Tensor) -> list[Prediction]:
+            explanations: Sequence[Explanation | None] = [None] * len(rows)
+            if explain and self.explainer is not None:
+                every = competing(self.vectors, self.reject)
+                explanations = self.explainer.explain(rows, every, explain)
+            return predict_rows(rows, self.vectors, self.reject, top_k, rule, explanations)
+
+        judge(torch.empty(0, self.vectors.matrix.shape[1]))
+        return judge
+
+    def _predict_stored(
+        self, image_vectors: ImageVectors | Embeddings, judge: Judge
+    ) -> Iterator[Prediction]:
+        if not isinstance(image_vectors, Embeddings):
+            chunks = in_chunks(image_vectors, competing(self.vectors, self.reject))
+            return chain.from_iterable(map(judge, chunks))
+        return (
+            prediction
+            for shard in self._shards(image_vectors)
+            for prediction in at_paths(
+                zip(shard.paths, shard.errors, strict=True),
+                self._predict_stored(shard.vectors, judge),
+            )
+        )
+
+    def _matrix(
+        self,
+        images: Scorable,
+        progress: Progress,
+        convert: Callable[[torch.Tensor], torch.Tensor],
+    ) -> npt.NDArray[np.float32]:
+        """A row an image of what ``convert`` makes of the cosines, without a reject bank's."""
+        chunks, total = self._rows(images)
+        every, number = competing(self.vectors, self.reject), len(self.labels)
+        matrices = (convert(cosines(chunk, every))[:, :number].numpy() for chunk in chunks)
+        rows = counted(chain.from_iterable(matrices), progress, total)
+        return np.fromiter(rows, np.dtype((np.float32, (number,))))
+
+    def _rows(self, images: Scorable) -> tuple[Iterator[torch.Tensor], int]:
+        """Image vectors, float32 ``[chunk, dim]`` each, and how many; 0 where that is not known."""
+        every = competing(self.vectors, self.reject)
+        if isinstance(images, Embeddings):
+            parts = (in_chunks(shard.vectors, every) for shard in self._shards(images))
+            return chain.from_iterable(parts), 0
+        vectors: Any = images
+        try:
+            return in_chunks(vectors, every), len(vectors)
+        except InputError as error:
+            raise InputError(f"{error} (a grey image of floats must stand in a list)") from None
+
+    def _shards(self, embeddings: Embeddings) -> Iterator[Shard]:
+        """Its shards, where the encoder of the class vectors made them."""
+        theirs, ours = embeddings.provenance, self.vectors.provenance
+        if (theirs.fingerprint, theirs.dim) != (ours.fingerprint, self.vectors.matrix.shape[1]):
+            raise InputError(
+                f"these image vectors were made by {theirs}, the class vectors by the encoder "
+                f"{ours.encoder!r:.100} (fingerprint {ours.fingerprint[:12]!r}): encode both with "
+                "the same"
+            )
+        return iter(embeddings)

@@ -1,0 +1,166 @@
+"""What lets us in at a server: which key is sent to whom."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cupl.errors import InputError, ServerError
+from cupl.llm.address import ServerAddress
+from cupl.llm.redaction import is_placeholder
+
+OPENAI_KEY = "OPENAI_API_KEY"
+"""The environment variable with the key for OpenAI's own servers."""
+_KEY = re.compile(r"[!-~]*")
+_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+"""What is certainly the name of a variable; anything else could be a key in its place."""
+
+
+@dataclass(frozen=True)
+class ServerAccess:
+    """A server, and the one thing it is sent to let us in, if any.
+
+    Args:
+        address: the server. User and password of its base URL are sent where there are some.
+        key: the key that is sent otherwise; "" for none.
+        key_env: the environment variable that holds it.
+
+    """
+
+    address: ServerAddress
+    key: str = field(default="", repr=False)
+    key_env: str = OPENAI_KEY
+
+    @property
+    def authorization(self) -> str:
+        """The header of that name; servers that want no key ignore it."""
+        basic = self.address.basic_token
+        return f"Basic {basic}" if basic else f"Bearer {self.key or 'none'}"
+
+    @property
+    def sent(self) -> list[str]:
+        """What of it is secret."""
+        return self.address.secrets or _hidden(self.key)
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown or stored: what is sent, and the key for OpenAI in any case."""
+        ours = os.environ.get(OPENAI_KEY, "").strip()
+        return [*self.sent, *_hidden(ours if _KEY.fullmatch(ours) else "")]
+
+    @property
+    def lacks_key(self) -> bool:
+        """Nothing is sent that could let us in."""
+        return not self.key and self.address.credentials is None
+
+    @property
+    def name(self) -> str:
+        """What it is called in messages."""
+        if self.address.credentials:
+            return "the user and password in the base URL"
+        return f"the key in {self.key_env}"
+
+    def warning(self) -> str | None:
+        """What to say before anything is sent, where others could read it on its way."""
+        if not self.sent or not self.address.is_readable_on_the_way:
+            return None
+        return (
+            f"{self.name} can be read by anyone on the way to {self.address.endpoint}: "
+            "use https, or a tunnel that ends on this machine"
+        )
+
+
+def warn(sentence: str) -> None:
+    """Tell the caller of the library."""
+    warnings.warn(sentence, stacklevel=2)
+
+
+def access_to(
+    address: ServerAddress,
+    api_key_env: str | None = None,
+    notice: Callable[[str], None] = warn,
+) -> ServerAccess:
+    """Settle which key a server gets.
+
+    The key in ``$OPENAI_API_KEY`` is for OpenAI: no other host gets it unless the person names the
+    variable, and that ``$OPENAI_BASE_URL`` is set does not count as that. Whoever set it, in a
+    container or a profile, need not be who pays for the key.
+
+    Args:
+        address: the server.
+        api_key_env: the environment variable that holds its key; None for ``OPENAI_API_KEY`` where
+            the server is OpenAI's, and for no key where it is another.
+        notice: told where the key, or user and password, could be read on the way.
+
+    Raises:
+        InputError: there is no key in the variable that was named, or what no key holds, or there
+            is a user or password in the base URL too.
+        ServerError: OpenAI itself is meant and there is no key.
+
+    """
+    access = ServerAccess(address)
+    if api_key_env is not None:
+        access = ServerAccess(address, _named_key(address, api_key_env), api_key_env)
+    elif address.is_openai and address.credentials is None:
+        access = ServerAccess(address, api_key())
+        if not access.key:
+            raise ServerError(
+                "OPENAI_API_KEY is not set; set it, name the variable that holds the key "
+                "(api_key_env) or a local server (base_url), or use the model mini, which needs "
+                "no key",
+                arguments={"api_key_env": ..., "base_url": ..., "model": "mini"},
+            )
+    if said := access.warning():
+        notice(said)
+    return access
+
+
+def _named_key(address: ServerAddress, variable: str) -> str:
+    if address.credentials:
+        raise InputError(
+            "the base URL holds a user or password and api_key_env names a key, and a request "
+            "carries only one of them; leave one out",
+            arguments={"api_key_env": False},
+        )
+    key = api_key(variable)
+    if not key:
+        shown = f" {variable}" if _NAME.fullmatch(variable) else ""
+        raise InputError(
+            f"the environment variable{shown} that api_key_env names is not set, or empty; set it "
+            "to the key (api_key_env is the name of the variable, not the key)",
+            arguments={"api_key_env": ...},
+        )
+    return key
+
+
+def api_key(variable: str = OPENAI_KEY) -> str:
+    """The key in an environment variable, without the line end that a settings file leaves on it.
+
+    Returns:
+        The key, or "" where the variable is not set.
+
+    Raises:
+        InputError: it holds what no key holds; the message does not repeat it.
+
+    """
+    key = os.environ.get(variable, "").strip()
+    if not _KEY.fullmatch(key):
+        raise InputError(f"{variable} holds a character that no key has; set it again")
+    return key
+
+
+def openai_secrets() -> list[str]:
+    """What must not be shown or stored of answers whose server is not known.
+
+    Raises:
+        InputError: ``$OPENAI_API_KEY`` holds what no key holds.
+
+    """
+    return _hidden(api_key())
+
+
+def _hidden(key: str) -> list[str]:
+    return [] if is_placeholder(key) else [key]

@@ -1,0 +1,120 @@
+"""The address of a server, apart from its credentials."""
+
+import base64
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cupl.errors import InputError
+from cupl.llm.address import DEFAULT_URL, ServerAddress, endpoint_of
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        (None, DEFAULT_URL),
+        (" ", DEFAULT_URL),
+        ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
+        ("https://me:pass@example.org/v1", "https://example.org/v1"),
+        ("http://[::1]:80/v1", "http://[::1]:80/v1"),
+    ],
+)
+def test_the_endpoint_has_no_credentials(url: str | None, endpoint: str) -> None:
+    assert endpoint_of(url) == endpoint
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000", "ftp://x/v1", "http://", "http://x:y/", "http://[", "http://a\0/v1"]
+)
+def test_a_base_url_that_is_none(url: str) -> None:
+    with pytest.raises(InputError, match="must look like"):
+        endpoint_of(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://example.org/v1?key=secret",
+        "https://example.org/v1#secret",
+        "https://me:1/secret@example.org/v1",
+    ],
+)
+def test_a_base_url_with_more_than_a_path_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(InputError, match="must end with its path") as caught:
+        endpoint_of(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_user_and_password_as_they_are_sent() -> None:
+    assert ServerAddress.parse("http://host/v1").credentials is None
+    assert ServerAddress.parse("http://m%40e:p%2Fw@host/v1").credentials == ("m@e", "p/w")
+    assert ServerAddress.parse("http://me@host/v1").credentials == ("me", "")
+    assert ServerAddress.parse("http://:pw@host/v1").credentials == ("", "pw")
+
+
+def test_the_header_is_a_secret_too() -> None:
+    assert ServerAddress.parse("http://host/v1").secrets == []
+    header = base64.b64encode(b"m@e:p/w").decode()
+    address = ServerAddress.parse("http://m%40e:p%2Fw@host/v1")
+    assert address.secrets == ["m@e", "p/w", header]
+    assert address.basic_token == header
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+
+
+@given(TEXTS, TEXTS)
+def test_no_credentials_are_left_in_what_is_shown(user: str, password: str) -> None:
+    url = f"https://{quote(user, '')}:{quote(password, '')}@host.example:8443/v1"
+    address = ServerAddress.parse(url)
+    assert address.credentials == (user, password)
+    assert address.endpoint == "https://host.example:8443/v1"
+    assert (
+        str(address) == repr(address) == ("ServerAddress(endpoint='https://host.example:8443/v1')")
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "ours"),
+    [
+        (DEFAULT_URL, True),
+        ("https://API.OpenAI.com:443/v1", True),
+        ("https://eu.api.openai.com/v1", True),
+        ("https://openai.com/v1", False),
+        ("https://myapi.openai.com/v1", False),
+        ("https://api.openai.com.example.org/v1", False),
+        ("https://api.openai.com@example.org/v1", False),
+        ("https://example.org/api.openai.com/v1", False),
+        ("http://127.0.0.1:8000/v1", False),
+    ],
+)
+def test_which_hosts_are_openais(url: str, ours: bool) -> None:
+    assert ServerAddress.parse(url).is_openai == ours
+
+
+@pytest.mark.parametrize(
+    ("host", "readable"),
+    [
+        ("localhost", False),
+        ("LOCALHOST:8000", False),
+        ("gpu.localhost", False),
+        ("127.0.0.1:8000", False),
+        ("127.8.9.10", False),
+        ("[::1]:8000", False),
+        ("[::ffff:127.0.0.1]", False),
+        ("0.0.0.0:8000", False),
+        ("192.168.1.7:8000", True),
+        ("10.0.0.1", True),
+        ("[fe80::1]", True),
+        ("[::ffff:10.0.0.1]", True),
+        ("localhost.example.org", True),
+        ("notlocalhost", True),
+        ("gpu-server", True),
+        ("api.openai.com", True),
+    ],
+)
+def test_what_can_be_read_on_the_way(host: str, readable: bool) -> None:
+    assert ServerAddress.parse(f"http://{host}/v1").is_readable_on_the_way == readable
+    assert not ServerAddress.parse(f"https://{host}/v1").is_readable_on_the_way

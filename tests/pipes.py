@@ -1,0 +1,35 @@
+"""Named pipes, as ``<(command)`` of a shell makes them."""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def pipe(path: Path, *chunks: bytes) -> Iterator[Path]:
+    """A pipe into which somebody writes, piece by piece, for whoever reads it once."""
+    os.mkfifo(path)
+    writer = threading.Thread(target=_write, args=(path, chunks))
+    writer.start()
+    try:
+        yield path
+    finally:
+        _drain(path, writer)
+
+
+def _drain(path: Path, writer: threading.Thread) -> None:
+    """Let the writer end, whatever its reader has left."""
+    end = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+    while writer.is_alive():
+        with suppress(BlockingIOError):
+            os.read(end, 2**16)
+        writer.join(0.01)
+    os.close(end)
+
+
+def _write(path: Path, chunks: Sequence[bytes]) -> None:
+    with suppress(BrokenPipeError), path.open("wb", buffering=0) as file:
+        for chunk in chunks:
+            file.write(chunk)
