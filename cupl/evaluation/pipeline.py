@@ -240,7 +240,7 @@ def _comparisons(
     """
     tests = [paired_test(one.correct, other.correct) for one, other in pairs]
     corrected = [*holm([test.p for test in tests[:tested]]), *[None] * (len(pairs) - tested)]
-    found: dict[str, list[Comparison]] = {}
+    comparisons: dict[str, list[Comparison]] = {}
     for (one, other), difference, test, p_holm in zip(
         pairs, differences, tests, corrected, strict=True
     ):
@@ -248,8 +248,8 @@ def _comparisons(
             to=other.name, difference=difference, won=test.won, lost=test.lost, p=test.p,
             p_holm=p_holm,
         )  # fmt: skip
-        found.setdefault(one.name, []).append(comparison)
-    return found
+        comparisons.setdefault(one.name, []).append(comparison)
+    return comparisons
 
 
 def _result(
