@@ -26,7 +26,7 @@ from cupl.report.figures.drawing import DARK, LIGHT, Theme, themed
 MOST_BARS = 10
 """Classes that get a bar; of the others there is the number."""
 _SIDE = 640
-"""Pixels of the photo's longer side."""
+"""_Pixels of the photo's longer side."""
 _WIDTH, _DPI = 8.0, 110
 _PHOTO_WIDTH, _PHOTO_HEIGHT = 3.9, 3.6
 _BAR, _TALLEST_BAR, _LINE, _TITLE = 0.36, 0.5, 0.19, 0.4
@@ -36,7 +36,7 @@ _NAME, _SENTENCE, _PROMPT, _REASON = 44, 92, 112, 300
 _LETTERS = 10
 """Of the name of a photo, an inch of its width."""
 
-Pixels = npt.NDArray[np.uint8]
+_Pixels = npt.NDArray[np.uint8]
 
 
 class PredictionFigure(Figure):
@@ -96,7 +96,7 @@ def _sheet(width: float, height: float, lines: int) -> tuple[Figure, Axes, Axes,
     return figure, photo, bars, below
 
 
-def _read(image: ImageSource) -> tuple[Pixels | None, str]:
+def _read(image: ImageSource) -> tuple[_Pixels | None, str]:
     """The photo ``[height, width, 3]``, not larger than it is shown, or why there is none."""
     try:
         photo = open_image(image, side=_SIDE)
@@ -106,14 +106,14 @@ def _read(image: ImageSource) -> tuple[Pixels | None, str]:
     return np.asarray(photo), ""
 
 
-def _photo_size(pixels: Pixels | None) -> tuple[float, float]:
+def _photo_size(pixels: _Pixels | None) -> tuple[float, float]:
     """Width and height in inches; a strip gets a little room beside it."""
     aspect = 0.6 if pixels is None else min(max(pixels.shape[0] / pixels.shape[1], 0.4), 2.0)
     width = min(_PHOTO_WIDTH, _PHOTO_HEIGHT / aspect)
     return width, width * aspect
 
 
-def _draw_photo(axes: Axes, pixels: Pixels | None, problem: str, theme: Theme) -> None:
+def _draw_photo(axes: Axes, pixels: _Pixels | None, problem: str, theme: Theme) -> None:
     if pixels is None:
         axes.set_facecolor(theme.grid)
         _say(axes, problem and f"The photo cannot be shown: {problem}")
