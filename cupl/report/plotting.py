@@ -26,7 +26,7 @@ from cupl.report.figures.drawing import DARK, LIGHT, Theme, themed
 MOST_BARS = 10
 """Classes that get a bar; of the others there is the number."""
 _SIDE = 640
-"""_Pixels of the photo's longer side."""
+"""Pixels of the photo's longer side."""
 _WIDTH, _DPI = 8.0, 110
 _PHOTO_WIDTH, _PHOTO_HEIGHT = 3.9, 3.6
 _BAR, _TALLEST_BAR, _LINE, _TITLE = 0.36, 0.5, 0.19, 0.4
