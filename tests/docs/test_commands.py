@@ -118,6 +118,12 @@ def test_modules_that_the_changelog_names() -> None:
     assert [name for name in rows if find_spec(name) is None] == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_modules_that_a_page_runs(page: str) -> None:
+    for name in re.findall(r"python -m ((?:tests|cupl)[\w.]*)", text_of(page)):
+        assert find_spec(name), name
+
+
 def test_there_are_pages() -> None:
     assert {"README.md", "prompts/README.md", "cupl/README.md"} <= set(PAGES)
     assert Path(ROOT / ".github/CHANGELOG.md").exists()

@@ -3,7 +3,7 @@
 import colorsys
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from sybil.document import Document
 from sybil.example import Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
-from cupl import ZeroShotClassifier
+from cupl import PromptBank, QuestionSet, TemplateSet, ZeroShotClassifier
 from tests.batch_server import FakeBatches, serve_batches
 from tests.cli.conftest import Cupl, Outcome
 from tests.docs.pages import PAGES, ROOT, Line, lines_of
@@ -116,6 +116,19 @@ def label_photos(folder: Path, classifier: ZeroShotClassifier) -> None:
     (folder / "labels.csv").write_text("\n".join(rows) + "\n")
 
 
+def load_yaml(example: Example) -> None:
+    """A file of the format that a block names loads."""
+    loaders: dict[str, Callable[[str], object]] = {
+        "bank": PromptBank.load,
+        "questions": QuestionSet.load,
+        "templates": TemplateSet.load,
+    }
+    kind = re.search(r"^format: cupl-(\w+)/", example.parsed, re.MULTILINE)
+    assert kind, "a block of YAML is a whole file"
+    Path("shown.yaml").write_text(example.parsed)
+    loaders[kind[1]]("shown.yaml")
+
+
 @pytest.fixture
 def shell(cupl: Cupl, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     with serve_batches() as server:
@@ -134,6 +147,7 @@ def test_a_page(
         PythonCodeBlockParser(),
         CodeBlockParser("sh", shell.sh),
         CodeBlockParser("console", shell.console),
+        CodeBlockParser("yaml", load_yaml),
         SkipParser(),
     )
     for example in Document.parse(str(ROOT / page), *parsers).examples():
