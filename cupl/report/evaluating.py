@@ -19,6 +19,7 @@ from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.candidates import CONTROLS, DRAWS, load_banks, make_candidates
 from cupl.evaluation.dataset import read_labelled
+from cupl.evaluation.judging import EvaluationRun, count_prompts, judge_candidates
 from cupl.evaluation.labelled import (
     LabelledImages,
     check_matched,
@@ -26,7 +27,6 @@ from cupl.evaluation.labelled import (
     images_in_words,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair
-from cupl.evaluation.pipeline import EvaluationRun, count_prompts, judge_candidates
 from cupl.evaluation.records import (
     Record,
     candidate_records,
@@ -35,7 +35,7 @@ from cupl.evaluation.records import (
     prediction_records,
 )
 from cupl.evaluation.schema import Evaluation
-from cupl.evaluation.text import summarize_evaluation
+from cupl.evaluation.summary import summarize_evaluation
 from cupl.evaluation.verdict import Verdict, verdicts
 from cupl.progress import Progress, ignore
 from cupl.report.writing import save_calibrated, write_evaluation

@@ -15,7 +15,7 @@ from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_runs import embed_images
 from cupl.errors import CuplError, InputError
 from cupl.evaluation.schema import Evaluation
-from cupl.evaluation.text import summarize_evaluation
+from cupl.evaluation.summary import summarize_evaluation
 from cupl.report.evaluating import EvaluationResult, evaluate
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
 from tests.models import HandMadeEncoder, bank_of

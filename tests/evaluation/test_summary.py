@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from cupl.evaluation.text import summarize_evaluation
+from cupl.evaluation.summary import summarize_evaluation
 from tests.report.evaluations import bare_evaluation, evaluation, hostile_evaluation
 
 
