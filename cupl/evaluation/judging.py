@@ -125,7 +125,7 @@ def judge_candidates(
         candidates: see :func:`~cupl.evaluation.candidates.make_candidates`.
         encoder: embeds the prompts, none that is cached.
         pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
-        text_cache: see there.
+        text_cache: where embeddings of prompts are kept, or False for nowhere.
         progress: told how many prompts are embedded, and of how many in all.
 
     Raises:
