@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
     from cupl.llm.protocol import LLM as LLM
+    from cupl.llm.protocol import Request as Request
+    from cupl.llm.protocol import Response as Response
     from cupl.llm.protocol import Sampling as Sampling
     from cupl.report.evaluating import evaluate as evaluate
     from cupl.report.plotting import plot as plot
@@ -50,6 +52,8 @@ _HOME = {
     "Prediction": "classification.prediction",
     "PromptBank": "bank.model",
     "QuestionSet": "bank.templates",
+    "Request": "llm.protocol",
+    "Response": "llm.protocol",
     "Sampling": "llm.protocol",
     "TemplateSet": "bank.templates",
     "ZeroShotClassifier": "classification.classifier",
@@ -75,6 +79,8 @@ __all__ = [
     "Prediction",
     "PromptBank",
     "QuestionSet",
+    "Request",
+    "Response",
     "Sampling",
     "TemplateSet",
     "ZeroShotClassifier",

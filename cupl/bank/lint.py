@@ -133,19 +133,27 @@ def _words(text: str) -> list[str]:
 
 def suspicious(bank: PromptBank) -> Iterator[Finding]:
     """What the filters of a run would have dropped."""
+    stop = _stop_of(bank)
     for label, text in _prompts(bank):
-        # Banks made with stop="." had the full stop put back, also where it had cut a number.
-        if reason := _why_dropped(text.removesuffix(".")):
+        # Where stop="." ended an answer the full stop was put back, also inside a number.
+        if reason := _why_dropped(text.removesuffix("."), stop):
             yield Finding(reason, f"{label}: {text}")
 
 
-def _why_dropped(text: str) -> str | None:
+def _stop_of(bank: PromptBank) -> tuple[str, ...]:
+    """The texts that ended the answers; of a bank that does not say, CuPL's own: ``.``."""
+    if bank.source is None or bank.source.model is None:
+        return (".",)
+    return tuple(bank.source.stop or ())
+
+
+def _why_dropped(text: str, stop: tuple[str, ...]) -> str | None:
     if reason := lack_of_words(text):
         return reason
     looks = (("refusal", is_refusal), ("non-answer", is_non_answer), ("URL or markup", has_markup))
     if reason := next((name for name, look in looks if look(text)), None):
         return reason
-    return "cut off" if sentences_of(text, stop=(".",)) is None else None
+    return "cut off" if sentences_of(text, stop=stop) is None else None
 
 
 def over_long(bank: PromptBank) -> Iterator[Finding]:

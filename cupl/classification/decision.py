@@ -171,7 +171,8 @@ def _references(others: torch.Tensor, vectors: ClassVectors, rule: DecisionRule)
     elif not others.shape[1]:
         raise InputError(
             f"the probabilities of {made_by.encoder!r:.100} are a softmax, which cannot say "
-            "that several classes are there: give a reject bank or a threshold for each class"
+            "that several classes are there: give a reject bank or a threshold for each class",
+            arguments={"reject": ..., "class_thresholds": ...},
         )
     return (
         references.maximum(others.max(dim=1, keepdim=True).values)

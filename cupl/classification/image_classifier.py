@@ -70,10 +70,16 @@ class ImageClassifier(VectorClassifier):
 
         """
         if self._encoder is None:
-            name = self.vectors.provenance.encoder
+            made_by = self.vectors.provenance
+            if made_by.made_elsewhere:
+                raise InputError(
+                    "this classifier has class vectors that were made outside of cupl, and cannot "
+                    "encode images: give image vectors of the same encoder (predict_vectors)"
+                )
             raise InputError(
                 "this classifier has class vectors alone: give the encoder that made them, "
-                f"ZeroShotClassifier(vectors, load_encoder({name!r:.100})), or image vectors"
+                f"ZeroShotClassifier(vectors, load_encoder({made_by.encoder!r:.100})), or image "
+                "vectors (predict_vectors)"
             )
         return self._encoder
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_target, count, progress, say, set_aside
+from cupl.cli.output import check_target, count, progress, quoted, say, set_aside
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.terminal import printable
 
@@ -39,7 +39,7 @@ def import_bank_command(
     say(f"wrote {output}: {count(len(bank), 'class', 'classes')}, {count(bank.size, 'prompt')}")
     for reason, number in changes.most_common():
         say(f"  {number:,}: {reason}")
-    say(f"next: cupl bank check {output}")
+    say(f"next: cupl bank check {quoted(output)}")
 
 
 @bank_app.command("check")
@@ -126,7 +126,8 @@ def prune_bank_command(
     )
     if pruned.spared:
         say(f"  {pruned.spared:,} more would go, but every class keeps {keep} (--keep)")
-    say(f"next: cupl evaluate IMAGES --bank {bank} --bank {output}")
+    banks = f"--bank {quoted(bank)} --bank {quoted(output)}"
+    say(f"next: cupl evaluate IMAGES {banks} --encoder {quoted(encoder)}")
 
 
 def _list(dropped: "list[DroppedPrompt]", path: Path | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, progress, say, say_warning
+from cupl.cli.output import check_target, count, progress, quoted, say, say_warning
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -99,9 +99,9 @@ def _say_export(written: "Export", output: Path, model: str, endpoint: str, api:
         say(f"nothing is missing, so nothing was written{left}")
         say("next: the same options with cupl generate --offline")
         return
-    say(f"next: cupl batch submit {' '.join(str(file.path) for file in written.files)}")
+    say(f"next: cupl batch submit {quoted(*(file.path for file in written.files))}")
     if api == "chat" and endpoint != DEFAULT_URL:  # run-batch knows no completions
-        say(f"  or: vllm run-batch -i {output} -o results.jsonl --model {model}")
+        say(f"  or: vllm run-batch -i {quoted(output)} -o results.jsonl --model {quoted(model)}")
         say("      and then cupl batch import results.jsonl")
 
 
@@ -202,7 +202,7 @@ def status_command(
         say("no batches that cupl submitted")
     ready = [batch.id for batch in batches if batch.output_file]
     if ready:
-        say(f"next: cupl batch fetch {' '.join(ready)}")
+        say(f"next: cupl batch fetch {quoted(*ready)}")
 
 
 @batch_app.command("fetch")
@@ -232,7 +232,7 @@ def fetch_command(
             written += paths
             waiting |= not paths
     if written:
-        say(f"next: cupl batch import {' '.join(map(str, written))}")
+        say(f"next: cupl batch import {quoted(*written)}")
     if waiting:
         raise typer.Exit(1)
 

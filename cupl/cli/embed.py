@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import count, progress, say, say_unreadable
+from cupl.cli.output import count, progress, quoted, say, say_unreadable
 from cupl.encoders.loading import DEFAULT_ENCODER
 
 
@@ -56,7 +56,8 @@ def embed_command(
         f"wrote {output}: {count(tally.images, 'image')} in {count(tally.shards, 'shard')} by "
         f"{encoder} in {loaded.precision}"
     )
-    say(f"next: cupl evaluate {output} --bank BANK.yaml, or cupl.load_embeddings in Python")
+    say(f"next: cupl evaluate {quoted(output)} --bank BANK.yaml, with --labels LABELS.csv where no")
+    say("  folder names the class; or cupl.load_embeddings in Python")
     if tally.failed:
         rest = "  ... and {} more; images-*.parquet names them all"
         say_unreadable(tally.failed, tally.images, tally.examples, rest)

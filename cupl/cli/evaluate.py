@@ -161,7 +161,8 @@ def _report_unmatched(
     if not labelled.paths:
         raise InputError(
             "no label means a class of the bank; is it the right bank, and the folder that the "
-            "class folders are in?"
+            "class folders are in? Vectors of images in other folders need a file of labels",
+            arguments={"labels": ...},
         )
     if not skip:
         raise InputError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, progress, say, say_warning, set_aside
+from cupl.cli.output import check_target, count, progress, quoted, say, say_warning, set_aside
 
 if TYPE_CHECKING:
     from cupl.generation.budget import Prices, UsageMeter
@@ -217,4 +217,8 @@ def _say_result(output: Path, collected: "CollectedPrompts") -> None:
         say(f"  {name}: {count(kept, 'prompt')} only")
     if len(report.short) > 10:
         say(f"  ... and {len(report.short) - 10:,} more classes with too few")
-    say(f"next: cupl bank check {output}, or cupl classify IMAGE... --bank {output}")
+    from cupl.llm.mini import NAME as MINI
+
+    encoder = " --encoder mini" if collected.plan.model == MINI else ""
+    bank = quoted(output)
+    say(f"next: cupl bank check {bank}, or cupl classify IMAGE... --bank {bank}{encoder}")

@@ -1,6 +1,7 @@
 """What commands share: printing safely, options that can be left unsent, progress."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,11 @@ def say(text: str) -> None:
 def say_warning(text: str) -> None:
     """What could do harm and stops nothing."""
     say(f"warning: {text}")
+
+
+def quoted(*paths: object) -> str:
+    """Names of files as a shell takes them, in a command that is to be copied."""
+    return " ".join(shlex.quote(str(path)) for path in paths)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

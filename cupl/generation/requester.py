@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import math
 import time
 from collections import deque
@@ -251,9 +252,7 @@ class _Asker:
             self.meter.retried += tries.number > 0
             try:
                 with self._on_its_way():
-                    responses = await self.llm.complete(request, n)
-                if not responses:
-                    raise RetryableError("the model gave no answer", answered=True)
+                    responses = await _completed(self.llm, request, n)
             except RetryableError as error:
                 self.meter.fail(reserved, charged=not (error.answered or error.unreachable))
                 if error.limited:
@@ -303,3 +302,28 @@ class _Asker:
         if now - self._told.get(kind, -math.inf) >= _QUIET:
             self._told[kind] = now
             self.options.notice(sentence)
+
+
+async def _completed(llm: LLM, request: Request, n: int) -> list[Response]:
+    """What a model of the caller's own says, if it keeps to what an :class:`LLM` is.
+
+    Raises:
+        RetryableError: it gave no answer.
+        InputError: it gave something else than answers.
+
+    """
+    answer: Any = llm.complete(request, n)
+    if not inspect.isawaitable(answer):
+        raise InputError("the complete method of llm must be asynchronous: async def complete(...)")
+    responses: Any = await answer
+    if not isinstance(responses, list | tuple) or not all(
+        isinstance(one, Response) for one in responses
+    ):
+        raise InputError(
+            "the complete method of llm must return a list of cupl.Response, not "
+            f"{type(responses).__name__}"
+            + (f" of {type(responses[0]).__name__}" if isinstance(responses, list) else "")
+        )
+    if not responses:
+        raise RetryableError("the model gave no answer", answered=True)
+    return list(responses)

@@ -108,9 +108,8 @@ def access_to(
         access = ServerAccess(address, api_key())
         if not access.key:
             raise ServerError(
-                "OPENAI_API_KEY is not set; set it, name the variable that holds the key "
-                "(api_key_env) or a local server (base_url), or use the model mini, which needs "
-                "no key",
+                "OPENAI_API_KEY is not set; set it, or name the variable that holds the key "
+                "(api_key_env), or a server of your own (base_url), or a model that needs no key",
                 arguments={"api_key_env": ..., "base_url": ..., "model": "mini"},
             )
     if said := access.warning():

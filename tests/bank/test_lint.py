@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.bank.lint import NEAR, check_bank, near_duplicates
-from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.bank.model import ClassPrompts, PromptBank, Source
 from tests.models import bank_of
 
 
@@ -136,3 +136,21 @@ def test_classes_of_one_name_are_told_apart() -> None:
         ],
     )
     assert found(bank) == [("several classes", "missile (n1), missile (n2): A missile flies fast.")]
+
+
+@pytest.mark.parametrize(
+    ("source", "kinds"),
+    [
+        (None, ["cut off"]),
+        (Source(imported="prompts"), ["cut off"]),
+        (Source(model="m", stop=["."]), ["cut off"]),
+        (Source(model="m"), []),
+        (Source(model="m", stop=["\n"]), []),
+    ],
+)
+def test_a_number_at_the_end_is_cut_only_where_a_full_stop_could_cut_it(
+    source: Source | None, kinds: list[str]
+) -> None:
+    entry = ClassPrompts(name="audi", prompts={"q": ["An audi has a top speed of 250."]})
+    bank = PromptBank(name="cars", source=source, classes=[entry])
+    assert [kind for kind, _ in found(bank)] == kinds

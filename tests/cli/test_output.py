@@ -1,6 +1,10 @@
+import shlex
+from pathlib import Path
+
 import pytest
 
 from cupl.cli.output import count, none_or, progress, say
+from tests.cli.conftest import Cupl
 
 
 def test_say_spells_out_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,3 +59,12 @@ def test_a_bar_towards_an_end_that_nobody_knows(
         update(5, 0)
         update(2000, 0)
     assert "ZeroDivision" not in capsys.readouterr().err
+
+
+def test_commands_to_copy_quote_what_a_shell_would_split(cupl: Cupl, tmp_path: Path) -> None:
+    folder = tmp_path / "my dir"
+    folder.mkdir()
+    (folder / "p.json").write_text('{"cat": ["A cat is soft."]}')
+    outcome = cupl("bank", "import", folder / "p.json", "-o", folder / "b.yaml")
+    hint = outcome.err.splitlines()[-1].removeprefix("next: cupl ")
+    assert cupl(*shlex.split(hint)).code == 0

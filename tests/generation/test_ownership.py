@@ -206,3 +206,29 @@ def test_what_is_given_is_not_changed(tmp_path: Path) -> None:
     assert (names, repr(sampling), repr(TWO)) == before
     bank = generate((name for name in names), TWO, samples=1, cache=tmp_path, llm=Echo())
     assert [entry.name for entry in bank] == names
+
+
+class SaysText(Echo):
+    """Gives texts where answers belong."""
+
+    async def complete(self, request: Request, n: int) -> Any:
+        return ["A cat is soft."] * n
+
+
+class Waits(Echo):
+    """Is not asynchronous."""
+
+    def complete(self, request: Request, n: int) -> Any:
+        return [Response("A cat is soft.")]
+
+
+@pytest.mark.parametrize(
+    ("llm", "expected"),
+    [
+        (SaysText(), r"must return a list of cupl\.Response, not list of str"),
+        (Waits(), r"must be asynchronous: async def complete"),
+    ],
+)
+def test_a_model_that_is_none_is_told_what_one_is(tmp_path: Path, llm: Any, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        generate(["cat"], ONE, samples=1, cache=tmp_path, llm=llm)
