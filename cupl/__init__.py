@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cupl.llm.protocol import LLM as LLM
     from cupl.llm.protocol import Sampling as Sampling
     from cupl.report.evaluating import evaluate as evaluate
+    from cupl.report.plotting import plot as plot
 
     __version__: str
 
@@ -59,6 +60,7 @@ _HOME = {
     "generate": "generation.pipeline",
     "load_embeddings": "embedding.image_vectors",
     "load_encoder": "encoders.loading",
+    "plot": "report.plotting",
     "read_classes": "bank.class_lists",
 }
 
@@ -83,6 +85,7 @@ __all__ = [
     "generate",
     "load_embeddings",
     "load_encoder",
+    "plot",
     "read_classes",
 ]
 

@@ -6,15 +6,15 @@ import os
 from collections.abc import Sequence
 
 from cupl.bank.model import PromptBank
-from cupl.classification.explainer import Explainer
-from cupl.classification.image_classifier import ImageClassifier
-from cupl.classification.loading import (
+from cupl.classification.assembly import (
     check_made_of,
     encode_reject,
     loaded_bank,
     loaded_encoder,
     recorded_encoder,
 )
+from cupl.classification.explainer import Explainer
+from cupl.classification.image_classifier import ImageClassifier
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors, Combine
 from cupl.embedding.pooling import DEFAULT_POOLING

@@ -29,7 +29,7 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
-from cupl.classification.ranking import best_first
+from cupl.classification.top_k import best_first
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
 from cupl.io.csv import read_rows

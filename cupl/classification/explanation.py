@@ -23,7 +23,7 @@ from typing import Any
 import torch
 
 from cupl.bank.model import PromptBank
-from cupl.classification.ranking import best_first
+from cupl.classification.top_k import best_first
 from cupl.embedding.bank_encoding import prompts_of_class
 from cupl.embedding.class_vectors import ClassVectors, Provenance
 from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction, unit

@@ -15,6 +15,10 @@ from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.embedding.image_vectors import Embeddings
 from cupl.encoders.protocol import Encoder
+from cupl.io.terminal import printable
+
+_TO_THE_CALLER = 6
+"""Frames from a warning here to the line that asked for the matrix (``predict_proba``)."""
 
 
 def is_image_vectors(images: object) -> bool:
@@ -68,6 +72,6 @@ def encoded_rows(
     if failed:
         warnings.warn(
             f"{failed:,} of {number:,} images could not be read and are rows of NaN, the first "
-            f"{first}",
-            stacklevel=2,
+            f"{printable(first):.300}",
+            stacklevel=_TO_THE_CALLER,
         )

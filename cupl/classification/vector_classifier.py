@@ -192,7 +192,6 @@ class VectorClassifier:
             raise InputError(f"top_k is {top_k}; at least one class must be named")
         if explain < 0:
             raise InputError(f"explain is {explain}; it is a number of prompts, or 0")
-
         if explain and self.explainer is None:
             raise InputError(
                 "to explain, the bank that the class vectors were made of is needed: give it too"

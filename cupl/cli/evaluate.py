@@ -90,19 +90,19 @@ def evaluate_command(
     banks = load_banks(bank)
     make_candidates(banks, against, seeds=seeds, templates=written)  # before a long list is read
     names = [entry.label for entry in banks[0]]
-    found = read_labelled(data, names, labels)
-    for note in found.notes:
+    labelled = read_labelled(data, names, labels)
+    for note in labelled.notes:
         say(note)
-    _report_unmatched(found, names, skip_unmatched)
-    if calibrated is not None and len(found.paths) < FEWEST_TO_CALIBRATE:
+    _report_unmatched(labelled, names, skip_unmatched)
+    if calibrated is not None and len(labelled.paths) < FEWEST_TO_CALIBRATE:
         raise InputError(
             f"a temperature is fitted on half of at least {FEWEST_TO_CALIBRATE} images, and there "
-            f"are {len(found.paths)}: leave out --calibrated"
+            f"are {len(labelled.paths)}: leave out --calibrated"
         )
-    images = len(found.paths) if found.vectors is None else 0
+    images = len(labelled.paths) if labelled.vectors is None else 0
     with _progress(images) as update:
         result = evaluate(
-            found, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
+            labelled, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
             pooling=pooling or DEFAULT_POOLING, skip_unmatched=True, revision=revision,
             device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
             progress=update,
@@ -145,18 +145,20 @@ def _split(controls: str) -> list[str]:
     return [] if list(names) == ["none"] else list(names)
 
 
-def _report_unmatched(found: "LabelledImages", names: Sequence["ClassLabel"], skip: bool) -> None:
+def _report_unmatched(
+    labelled: "LabelledImages", names: Sequence["ClassLabel"], skip: bool
+) -> None:
     from cupl.evaluation.labelled import explain_unmatched
 
-    number = len(found.unmatched)
+    number = len(labelled.unmatched)
     if not number:
         return
     say(f"{count(number, 'label')} mean{'s' * (number == 1)} no class of the bank:")
-    for line in explain_unmatched(found, names, _SHOWN):
+    for line in explain_unmatched(labelled, names, _SHOWN):
         say(f"  {line}")
     if number > _SHOWN:
         say(f"  and {number - _SHOWN:,} more")
-    if not found.paths:
+    if not labelled.paths:
         raise InputError(
             "no label means a class of the bank; is it the right bank, and the folder that the "
             "class folders are in?"
@@ -164,6 +166,6 @@ def _report_unmatched(found: "LabelledImages", names: Sequence["ClassLabel"], sk
     if not skip:
         raise InputError(
             "rename these labels, add them to the bank as aliases, or leave their "
-            f"{count(found.unmatched.total(), 'image')} out with --skip-unmatched"
+            f"{count(labelled.unmatched.total(), 'image')} out with --skip-unmatched"
         )
-    say(f"{count(found.unmatched.total(), 'image')} left out")
+    say(f"{count(labelled.unmatched.total(), 'image')} left out")

@@ -203,6 +203,11 @@ def _say_result(output: Path, collected: "CollectedPrompts") -> None:
             f"  {count(report.failed, 'answer')} of these of no use at every try; "
             "--retry-failed asks again"
         )
+    if report.withdrawn:
+        say(
+            f"  {count(report.withdrawn, 'answer')} of a batch said the question again; the same "
+            "command without --offline asks for them"
+        )
     if report.shared and not collected.filtering.drop_shared:
         say(
             f"  {count(len(report.shared), 'sentence')} under several classes, such as "

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from cupl.embedding.image_sources import url_scheme
 from cupl.embedding.images import FORMAT_ENDINGS, IMAGE_ENDINGS
 from cupl.errors import InputError, MissingFileError
 
@@ -20,8 +21,8 @@ def find_images(sources: ImagePaths | str | os.PathLike[str]) -> list[str]:
     :data:`IMAGE_ENDINGS`; links to folders are followed, each folder is searched once, and hidden
     names are skipped. A pattern (``*``, ``?``, ``[...]``, and ``**`` for any depth) stands for the
     files it matches among such names, unless a file is called just that. Every other name is kept
-    as it is, whatever its ending and even if there is no such file, so that its reader can say
-    what is wrong with it.
+    as it is, whatever its ending, a URL too, and even if there is no such file, so that its reader
+    can say what is wrong with it.
 
     Returns:
         Paths in the order of ``sources``, sorted within each, without duplicates; as text, which
@@ -37,6 +38,8 @@ def find_images(sources: ImagePaths | str | os.PathLike[str]) -> list[str]:
         # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
         if os.path.isdir(source):  # noqa: PTH112
             found += _folder_images(source)
+        elif url_scheme(os.fspath(source)):
+            found.append(os.fspath(source))
         elif not os.path.lexists(source) and any(sign in os.fspath(source) for sign in "*?["):
             found += _matching_images(Path(source))
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeGuard
@@ -33,6 +34,7 @@ CHANNELS = (1, 3, 4)
 """Grey, colour, colour with alpha."""
 ARRAY_LAYOUT = "[height, width] or [height, width, 1, 3 or 4]"
 TENSOR_LAYOUT = "[1, 3 or 4, height, width]"
+_URL = re.compile(r"([a-z][a-z0-9+.-]+):/|(data):", re.IGNORECASE)
 OPENED_AS_TEXT = "this file is opened as text; open it for reading bytes: open(path, 'rb')"
 
 
@@ -67,6 +69,12 @@ def one_or_many(images: ImageSource | Iterable[ImageSource]) -> tuple[bool, Iter
         raise InputError(
             f"{described(images)} is no image, nor an iterable of images; an image is {IMAGE_KINDS}"
         ) from error
+
+
+def url_scheme(path: str) -> str | None:
+    """The scheme of a URL, such as ``https``; None of a path, and where there is such a file."""
+    url = _URL.match(path)
+    return url[1] or url[2] if url and not os.path.lexists(path) else None
 
 
 def is_tensor(thing: object) -> TypeGuard[torch.Tensor]:

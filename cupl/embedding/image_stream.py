@@ -46,9 +46,9 @@ def encode_sources(
 
     Threads decode, turn upright and prepare the images (Pillow releases the interpreter's lock
     for most of it); the model runs in the thread that asks for results. Two batches and an image
-    a worker are held at most, prepared: a decoded photo lives only inside its worker. An image is
-    taken as it is when ``sources`` gives it, so that it may be closed, or its memory used again,
-    when the next is asked for.
+    a worker are held at most, prepared or as they were given: a file is decoded only inside its
+    worker. An image is taken as it is when ``sources`` gives it, so that it may be closed, or its
+    memory used again, when the next is asked for.
 
     Args:
         sources: images, see :data:`~cupl.embedding.image_sources.ImageSource`; read a little ahead.

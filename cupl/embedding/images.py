@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from cupl.embedding.image_ownership import (
     take_image,
 )
 from cupl.embedding.image_pixels import Pixels, array_image, upright_rgb
-from cupl.embedding.image_sources import ImageSource
+from cupl.embedding.image_sources import ImageSource, url_scheme
 
 _MARGIN = 3
 """How many times as large as needed a JPEG that is decoded at less than its size has to stay."""
@@ -47,8 +46,6 @@ FORMAT_ENDINGS = {
     "AVIF": (".avif", ".avifs"),
 }
 IMAGE_ENDINGS = tuple(ending for endings in FORMAT_ENDINGS.values() for ending in endings)
-
-_URL = re.compile(r"([a-z][a-z0-9+.-]+):/|(data):", re.IGNORECASE)
 
 
 def open_image(
@@ -112,9 +109,9 @@ def _undecoded(own: OwnImage) -> Image.Image:
 
 
 def _file_bytes(path: str) -> bytes:
-    if (url := _URL.match(path)) and not os.path.lexists(path):
-        way = "give its path" if url[1] == "file" else "download it first"
-        raise ImageError(f"this is a URL ({url[1] or url[2]}), not a file: {way}")
+    if scheme := url_scheme(path):
+        way = "give its path" if scheme == "file" else "download it first"
+        raise ImageError(f"this is a URL ({scheme}), not a file: {way}")
     try:
         status = Path(path).stat()
         if stat.S_ISDIR(status.st_mode):

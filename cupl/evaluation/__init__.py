@@ -1,1 +1,1 @@
-"""Whether a bank is any good: accuracy against honest controls, and what in the bank did it."""
+"""Whether a bank is any good: its accuracy against controls, and what its parts are worth."""

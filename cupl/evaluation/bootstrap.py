@@ -56,10 +56,12 @@ def intervals(statistics: Sequence[Statistic], targets: Integers) -> list[Interv
     starts = np.flatnonzero(np.diff(targets[order], prepend=-1))
     rows = np.concatenate([side for one in statistics for side in one.sides])
     rows = np.ascontiguousarray(rows[:, order], dtype=np.float64)
-    wide = np.concatenate([[one.per_class] * len(side) for one in statistics for side in one.sides])
-    values = _means(np.ones((1, len(order))), rows, wide, starts)
+    per_class = np.concatenate(
+        [[one.per_class] * len(side) for one in statistics for side in one.sides]
+    )
+    values = _means(np.ones((1, len(order))), rows, per_class, starts)
     resampled = np.concatenate(
-        [_means(weights, rows, wide, starts) for weights in _resamples(order)]
+        [_means(weights, rows, per_class, starts) for weights in _resamples(order)]
     )
     low, high = np.quantile(_values(statistics, resampled), [0.025, 0.975], axis=0)
     return [
@@ -82,13 +84,13 @@ def _resamples(order: Integers) -> Iterator[Floats]:
         yield counts.reshape(number, images).astype(np.float64)
 
 
-def _means(weights: Floats, rows: Floats, wide: npt.NDArray[Any], starts: Integers) -> Floats:
+def _means(weights: Floats, rows: Floats, per_class: npt.NDArray[Any], starts: Integers) -> Floats:
     """Mean of each row in each resample, ``[resamples, rows]``, or over the classes from starts."""
     means: Floats = weights @ rows.T / rows.shape[1]
-    if wide.any():
+    if per_class.any():
         counts = np.add.reduceat(weights, starts, axis=1)  # [resamples, classes]
         present = counts > 0
-        for row in np.flatnonzero(wide):
+        for row in np.flatnonzero(per_class):
             sums = np.add.reduceat(weights * rows[row], starts, axis=1)
             each = np.divide(sums, counts, where=present, out=np.zeros_like(sums))
             means[:, row] = each.sum(axis=1) / present.sum(axis=1)

@@ -116,7 +116,7 @@ def _told_of(name: str, other: ClassPrompts) -> dict[str, list[str]]:
     for question, texts in other.prompts.items():
         renamed = (rename(text) for text in texts)
         prompts.setdefault(rename(question)[0], []).extend(
-            text if found else f"{name}: {text}" for text, found in renamed
+            text if number else f"{name}: {text}" for text, number in renamed
         )
     return prompts
 
@@ -127,11 +127,11 @@ def _renaming(old: Iterable[str], new: str) -> Callable[[str], tuple[str, int]]:
     either = "|".join(re.escape(name) for name in sorted(set(old), key=len, reverse=True))
     pattern = re.compile(rf"(?<!\w)(an? )?(?:{either})(?!\w)", re.IGNORECASE)
 
-    def put(found: re.Match[str]) -> str:
-        if not found[1]:
+    def put(match: re.Match[str]) -> str:
+        if not match[1]:
             return new
         named = with_article(new)
-        return named[0].upper() + named[1:] if found[1][0].isupper() else named
+        return named[0].upper() + named[1:] if match[1][0].isupper() else named
 
     return lambda text: pattern.subn(put, text)
 

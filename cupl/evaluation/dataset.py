@@ -55,14 +55,14 @@ def read_labelled(
             f"{path} holds no vectors that cupl embed wrote; a file of labels goes with those"
         )
     if embedded:
-        found = _from_embeddings(path, index, label_file)
+        images = _from_embeddings(path, index, label_file)
     elif folder:
-        found = _from_folder(path, index)
+        images = _from_folder(path, index)
     else:
-        found = _from_csv(path, index)
-    if not found.paths and not found.unmatched:
+        images = _from_csv(path, index)
+    if not images.paths and not images.unmatched:
         raise InputError(f"{path}: no labelled image that can be read")
-    return found
+    return images
 
 
 def _from_folder(root: Path, index: ClassIndex) -> LabelledImages:
@@ -80,16 +80,16 @@ def _from_folder(root: Path, index: ClassIndex) -> LabelledImages:
             matcher.add(path, name)
     if len(empty) == len(folders):
         raise InputError(f"{root}: none of its {len(folders)} folders holds an image")
-    found = matcher.done()
+    images = matcher.done()
     if loose:
-        found.notes.append(
+        images.notes.append(
             f"{images_in_words(loose)} in {root} itself, in no class folder: left out"
         )
     if empty:
         names = ", ".join(f"{name!r:.80}" for name in empty[:_SHOWN])
         more = f" and {len(empty) - _SHOWN:,} more" * (len(empty) > _SHOWN)
-        found.notes.append(f"no image in the class folder{'s' * (len(empty) != 1)} {names}{more}")
-    return found
+        images.notes.append(f"no image in the class folder{'s' * (len(empty) != 1)} {names}{more}")
+    return images
 
 
 def _list_folder(root: Path) -> tuple[list[str], int]:
@@ -135,17 +135,17 @@ def _csv_rows(file: Path) -> list[tuple[str, str]]:
         lambda columns: all(columns.count(name) == 1 for name in ("path", "label")),
         "must name the columns path and label, each once",
     )
-    found = []
+    pairs = []
     for where, row in rows:
         path, label = (row["path"] or "").strip(), (row["label"] or "").strip()
         if None in row or not path or not label or "\0" in path:
             raise InputError(
                 f"{where}: needed are a path and a label, in quotes where there is a comma in them"
             )
-        found.append((path, label))
-    if not found:
+        pairs.append((path, label))
+    if not pairs:
         raise InputError(f"{file}: no image is named below its first line")
-    return found
+    return pairs
 
 
 def _from_embeddings(

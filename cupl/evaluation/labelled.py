@@ -50,18 +50,18 @@ class LabelledImages:
 
 
 def explain_unmatched(
-    found: LabelledImages, labels: Sequence[ClassLabel], most: int | None = None
+    images: LabelledImages, labels: Sequence[ClassLabel], most: int | None = None
 ) -> list[str]:
     """A line for each label that means no class, the most frequent first.
 
     Args:
-        found: its ``unmatched``.
+        images: whose ``unmatched`` labels are explained.
         labels: the classes, to suggest one that may be meant.
         most: lines.
 
     """
     index, lines = ClassIndex(labels), []
-    for label, number in found.unmatched.most_common(most):
+    for label, number in images.unmatched.most_common(most):
         hint = index.hint(label) if label else None
         name = f"{label!r:.80}" if label else "no label"
         more = f", {hint}" if hint else ""
@@ -69,25 +69,25 @@ def explain_unmatched(
     return lines
 
 
-def check_matched(found: LabelledImages, labels: Sequence[ClassLabel], skip: bool) -> None:
+def check_matched(images: LabelledImages, labels: Sequence[ClassLabel], skip: bool) -> None:
     """Accept images whose labels all mean a class, or with ``skip`` some.
 
     Raises:
         InputError: a label means none; the message names the most frequent ones.
 
     """
-    if not found.unmatched or (skip and found.paths):
+    if not images.unmatched or (skip and images.paths):
         return
-    number = len(found.unmatched)
-    lines = "; ".join(explain_unmatched(found, labels, _SHOWN))
+    number = len(images.unmatched)
+    lines = "; ".join(explain_unmatched(images, labels, _SHOWN))
     more = f"; and {number - _SHOWN:,} more" if number > _SHOWN else ""
     mean = "label means" if number == 1 else "labels mean"
     way_out = "rename these labels, add them to the bank as aliases, or leave their images out"
-    if not found.paths:
+    if not images.paths:
         way_out = "is it the right bank, and the folder that the class folders are in?"
     raise InputError(
         f"{number:,} {mean} no class of the bank: {lines}{more}; {way_out}",
-        arguments={"skip_unmatched": True} if found.paths else {},
+        arguments={"skip_unmatched": True} if images.paths else {},
     )
 
 
@@ -132,7 +132,7 @@ class ImageMatcher:
     """Collects images with their classes, each once."""
 
     def __init__(self, index: ClassIndex) -> None:
-        self.found = LabelledImages([], [])
+        self.images = LabelledImages([], [])
         self.repeated = 0
         self._find = cache(index.find)
         self._labels: dict[tuple[str, str], str | int] = {}
@@ -158,18 +158,18 @@ class ImageMatcher:
         self._labels[identity] = label
         number = label if isinstance(label, int) else self._find(label) if label else None
         if number is None:
-            self.found.unmatched[str(label)] += 1
+            self.images.unmatched[str(label)] += 1
             return False
-        self.found.paths.append(path)
-        self.found.targets.append(number)
+        self.images.paths.append(path)
+        self.images.targets.append(number)
         return True
 
     def done(self) -> LabelledImages:
-        """What was found, with a note on images that came several times."""
+        """All of them, with a note on images that came several times."""
         if self.repeated:
             repeated = images_in_words(self.repeated, "repeated ")
-            self.found.notes.append(f"{repeated} left out: each counts once")
-        return self.found
+            self.images.notes.append(f"{repeated} left out: each counts once")
+        return self.images
 
 
 def file_identity() -> Callable[[str], tuple[str, str]]:

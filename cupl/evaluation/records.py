@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pydantic import BaseModel
 
 from cupl.evaluation.calibration_error import halves
-from cupl.evaluation.pipeline import EvaluationRun
+from cupl.evaluation.judging import EvaluationRun
 from cupl.evaluation.schema import CandidateResult, Evaluation, Interval
 from cupl.io.csv import Cell
 

@@ -40,7 +40,7 @@ def explain_uncalibrated(evaluation: Evaluation) -> list[str]:
 
 
 def _verdict(bank: CandidateResult) -> Verdict:
-    # Random words first: what they do not lose against is no work of the descriptions.
+    # Random words first: only they can show that it is the descriptions which help.
     against = sorted(bank.against, key=lambda one: one.to != RANDOM_WORDS)
     share = (
         f"{_quoted(bank.name)} gets {percent(bank.top1.value)} % of the images right "

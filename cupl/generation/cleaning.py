@@ -23,7 +23,7 @@ _WORD = re.compile(r"\w")
 _HEADING = re.compile(r"^[ \t]*(?:#{1,6}\s.*|\*\*[^*\n]+\*\*:?[ \t]*)\n", re.MULTILINE)
 _EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,2}|`)(?=\S)(.{1,300}?)(?<=\S)\1(?!\w)")
 _BULLET = re.compile(r"(?:[-*•–]+|\d{1,2}[.)](?=\s))\s*")
-
+_LISTED = re.compile(r"^[^\S\n]*[-*•–\d]", re.MULTILINE)
 _OPENINGS = re.compile(
     r"(?:[^\w\"'“‘«(\[¿¡<`{|]+"
     r"|(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great question)[!.,:]\s*"
@@ -88,6 +88,8 @@ def _without_odd_characters(text: str) -> str:
 
 def _one_line(text: str) -> str:
     """The lines as one; the items of a list become parts of a sentence."""
+    if not _LISTED.search(text):
+        return " ".join(text.split())
     parts: list[str] = []
     for line in filter(None, (" ".join(line.split()) for line in text.split("\n"))):
         listed = line[0] in "-*•–" or line[0].isdecimal()

@@ -17,7 +17,7 @@ from cupl.llm.address import DEFAULT_URL, endpoint_of
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
-from cupl.llm.protocol import SEEDS, Api, Failure, Request, Sampling, cache_key
+from cupl.llm.protocol import SEED_RANGE, Api, Failure, Request, Sampling, cache_key
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 CHAT_PREAMBLE = (
@@ -159,7 +159,7 @@ class MissingAnswers:
 def move_seed(seed: int, sample: int, tries: int, *, back: bool = False) -> int:
     """The seed of a sample that was asked for so often before; ``back`` from that to the first."""
     distance = sample + 100_000 * tries
-    return (seed - distance if back else seed + distance) % SEEDS
+    return (seed - distance if back else seed + distance) % SEED_RANGE
 
 
 def is_missing(entry: CacheEntry | None, tries: float) -> bool:

@@ -1,4 +1,4 @@
-"""What lets us in at a server: which key is sent to whom."""
+"""Credentials: which key, or user and password, is sent to which server."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 
 @dataclass(frozen=True)
 class ServerAccess:
-    """A server, and the one thing it is sent to let us in, if any.
+    """A server and the credentials that every request to it carries.
 
     Args:
-        address: the server. User and password of its base URL are sent where there are some.
+        address: the server. User and password of its base URL are sent where it has them.
         key: the key that is sent otherwise; "" for none.
-        key_env: the environment variable that holds it.
+        key_env: the environment variable that holds the key.
 
     """
 
@@ -36,45 +36,45 @@ class ServerAccess:
 
     @property
     def authorization(self) -> str:
-        """The header of that name; servers that want no key ignore it."""
+        """The value of the header ``Authorization``; servers that want no key ignore it."""
         basic = self.address.basic_token
         return f"Basic {basic}" if basic else f"Bearer {self.key or 'none'}"
 
     @property
-    def sent(self) -> list[str]:
-        """What of it is secret."""
+    def sent_secrets(self) -> list[str]:
+        """The credentials that requests carry, in every form in which they could be repeated."""
         return self.address.secrets or _hidden(self.key)
 
     @property
     def secrets(self) -> list[str]:
-        """What must not be shown or stored: what is sent, and the key for OpenAI in any case."""
-        ours = os.environ.get(OPENAI_KEY, "").strip()
-        return [*self.sent, *_hidden(ours if _KEY.fullmatch(ours) else "")]
+        """What must not be shown or stored: what is sent, and ``$OPENAI_API_KEY`` in any case."""
+        unsent = os.environ.get(OPENAI_KEY, "").strip()
+        return [*self.sent_secrets, *_hidden(unsent if _KEY.fullmatch(unsent) else "")]
 
     @property
     def lacks_key(self) -> bool:
-        """Nothing is sent that could let us in."""
+        """Requests carry neither a key nor user and password."""
         return not self.key and self.address.credentials is None
 
     @property
-    def name(self) -> str:
-        """What it is called in messages."""
+    def credentials_name(self) -> str:
+        """What messages call the credentials that are sent."""
         if self.address.credentials:
             return "the user and password in the base URL"
         return f"the key in {self.key_env}"
 
     def warning(self) -> str | None:
-        """What to say before anything is sent, where others could read it on its way."""
-        if not self.sent or not self.address.is_readable_on_the_way:
+        """A warning where the credentials would leave this machine unencrypted, else None."""
+        if not self.sent_secrets or not self.address.is_readable_on_the_way:
             return None
         return (
-            f"{self.name} can be read by anyone on the way to {self.address.endpoint}: "
+            f"{self.credentials_name} can be read by anyone on the way to {self.address.endpoint}: "
             "use https, or a tunnel that ends on this machine"
         )
 
 
 def warn(sentence: str) -> None:
-    """Tell the caller of the library."""
+    """Tell the caller of the library with a Python warning, which is shown once."""
     warnings.warn(sentence, stacklevel=2)
 
 
@@ -83,11 +83,11 @@ def access_to(
     api_key_env: str | None = None,
     notice: Callable[[str], None] = warn,
 ) -> ServerAccess:
-    """Settle which key a server gets.
+    """Decide which key a server gets.
 
     The key in ``$OPENAI_API_KEY`` is for OpenAI: no other host gets it unless the person names the
-    variable, and that ``$OPENAI_BASE_URL`` is set does not count as that. Whoever set it, in a
-    container or a profile, need not be who pays for the key.
+    variable. That ``$OPENAI_BASE_URL`` is set does not count: whoever set it, in a container or a
+    profile, need not be who pays for the key.
 
     Args:
         address: the server.

@@ -42,7 +42,7 @@ def to_server_error(error: openai.APIError, asked: str, access: ServerAccess) ->
     Args:
         error: what the SDK raised.
         asked: what was asked for, such as the model.
-        access: the server, and what it was sent to let us in.
+        access: the server, and the credentials it was sent.
 
     """
     import openai
@@ -76,8 +76,10 @@ def to_server_error(error: openai.APIError, asked: str, access: ServerAccess) ->
 def _not_let_in(access: ServerAccess, status: int, asked: str, said: str) -> ServerError:
     where = access.address.endpoint
     if not access.lacks_key:
-        refused = f"does not let this key use {asked} ({said})"
-        return ServerError(f"{where} {f'rejected {access.name}' if status == 401 else refused}")
+        why = f"does not let this key use {asked} ({said})"
+        if status == 401:
+            why = f"rejected {access.credentials_name}"
+        return ServerError(f"{where} {why}")
     # We sent no key, which need not be why it says no.
     wants = "wants a key:"
     if status == 403:

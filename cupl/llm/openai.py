@@ -68,7 +68,7 @@ class OpenAIServer:
 
     @functools.cached_property
     def access(self) -> ServerAccess:
-        """What the server is sent to let us in, settled at first use.
+        """The server and the credentials for it, which are read at first use.
 
         Raises:
             InputError: there is no key where ``api_key_env`` says.

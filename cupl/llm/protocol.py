@@ -15,7 +15,7 @@ Api = Literal["chat", "completions"]
 
 MAX_ANSWER = 100_000
 """Characters of the longest answer that is one; a description is a few hundred."""
-SEEDS = 2**31
+SEED_RANGE = 2**31
 """How many seeds there are, from 0, that every server takes."""
 
 
@@ -53,8 +53,10 @@ class Sampling:
             raise InputError("a stop text must not be empty")
         if self.max_tokens is not None and self.max_tokens < 1:
             raise InputError(f"max_tokens must be at least 1, not {self.max_tokens}")
-        if self.seed is not None and not (type(self.seed) is int and 0 <= self.seed < SEEDS):
-            raise InputError(f"seed must be a whole number from 0 to {SEEDS - 1}, not {self.seed}")
+        if self.seed is not None and not (type(self.seed) is int and 0 <= self.seed < SEED_RANGE):
+            raise InputError(
+                f"seed must be a whole number from 0 to {SEED_RANGE - 1}, not {self.seed}"
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ def async_client(
     """A client for requests and answers that fit in memory.
 
     Args:
-        access: the server, and what lets us in.
+        access: the server, and the credentials for it.
         timeout: seconds between two signs of life.
         trust_env: whether a proxy that the environment names is used.
 
@@ -49,7 +49,7 @@ def sync_client(access: ServerAccess, timeout: float) -> openai.OpenAI:
     """A client for files of any size.
 
     Args:
-        access: the server, and what lets us in.
+        access: the server, and the credentials for it.
         timeout: seconds between two signs of life.
 
     Raises:

@@ -19,6 +19,7 @@ from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.candidates import CONTROLS, DRAWS, load_banks, make_candidates
 from cupl.evaluation.dataset import read_labelled
+from cupl.evaluation.judging import EvaluationRun, count_prompts, judge_candidates
 from cupl.evaluation.labelled import (
     LabelledImages,
     check_matched,
@@ -26,7 +27,6 @@ from cupl.evaluation.labelled import (
     images_in_words,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair
-from cupl.evaluation.pipeline import EvaluationRun, count_prompts, judge_candidates
 from cupl.evaluation.records import (
     Record,
     candidate_records,
@@ -35,7 +35,7 @@ from cupl.evaluation.records import (
     prediction_records,
 )
 from cupl.evaluation.schema import Evaluation
-from cupl.evaluation.text import summarize_evaluation
+from cupl.evaluation.summary import summarize_evaluation
 from cupl.evaluation.verdict import Verdict, verdicts
 from cupl.progress import Progress, ignore
 from cupl.report.writing import save_calibrated, write_evaluation
@@ -180,15 +180,15 @@ def evaluate(
     named = [controls] if isinstance(controls, str) else controls
     candidates = make_candidates(loaded, named, seeds=seeds, templates=templates)
     classes = [entry.label for entry in loaded[0]]
-    found = _labelled(data, classes, labels)
-    check_matched(found, classes, skip_unmatched)
+    labelled = _labelled(data, classes, labels)
+    check_matched(labelled, classes, skip_unmatched)
     if encoder is None:
-        encoder = _usual_encoder(found, revision, device, precision, batch_size)
+        encoder = _usual_encoder(labelled, revision, device, precision, batch_size)
     elif isinstance(encoder, str | os.PathLike):
         encoder = load_encoder(encoder, device, precision, batch_size, revision=revision)
-    pictures = len(found.paths) if found.vectors is None else 0
+    pictures = len(labelled.paths) if labelled.vectors is None else 0
     everything = pictures + count_prompts(candidates)
-    images = encode_labelled(found, encoder, lambda done, _: progress(done, everything))
+    images = encode_labelled(labelled, encoder, lambda done, _: progress(done, everything))
     run = judge_candidates(
         images, candidates, encoder, pooling=pooling, text_cache=text_cache,
         progress=lambda done, _: progress(pictures + done, everything),
@@ -214,19 +214,19 @@ def _labelled(
 
 
 def _usual_encoder(
-    found: LabelledImages,
+    labelled: LabelledImages,
     revision: str | None,
     device: str,
     precision: str,
     batch_size: int | str,
 ) -> Encoder:
     """The encoder that made the vectors; where there are none, the default one."""
-    made_by = found.provenance
+    made_by = labelled.provenance
     if made_by is not None and revision is None:
         return load_recorded_encoder(
             made_by.encoder, made_by.revision, device, precision, batch_size
         )
-    if made_by is None and found.vectors is not None:
+    if made_by is None and labelled.vectors is not None:
         raise InputError("name the encoder that made the image vectors", arguments={"encoder": ...})
     name = DEFAULT_ENCODER if made_by is None else made_by.encoder
     return load_encoder(

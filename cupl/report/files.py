@@ -30,7 +30,7 @@ def write_report(
     """Write ``report.html``, its figures as SVG and PNG, and the numbers as JSON and CSV.
 
     Args:
-        evaluation: what was found.
+        evaluation: its figures.
         examples: images for the gallery, of which the first 200 are shown; one that cannot be
             read any more leaves its place empty.
         directory: made where it is missing; other files in it stay.

@@ -50,7 +50,7 @@ def report_page(
     """The page of an evaluation.
 
     Args:
-        evaluation: what was found.
+        evaluation: its figures.
         examples: images for the gallery, of which ``MOST_IMAGES`` are shown; they are read here.
         figures: by the name of their drawing; the others are left out.
 

@@ -12,7 +12,7 @@ from cupl.classification.classifier import ZeroShotClassifier
 from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.evaluation.pipeline import EvaluationRun
+from cupl.evaluation.judging import EvaluationRun
 from cupl.evaluation.records import PREDICTION_COLUMNS, prediction_records
 from cupl.io.atomic import open_atomically
 from cupl.report.examples import Example

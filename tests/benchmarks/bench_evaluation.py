@@ -15,8 +15,8 @@ import torch
 
 from cupl.bank.model import PromptBank
 from cupl.evaluation.candidates import make_candidates
+from cupl.evaluation.judging import judge_candidates
 from cupl.evaluation.labelled import LabelledImages
-from cupl.evaluation.pipeline import judge_candidates
 from tests.benchmarks.bench_encoding import own_cache
 from tests.evaluation.planted import PlantedEncoder, planted_bank
 

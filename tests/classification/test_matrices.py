@@ -72,8 +72,11 @@ def test_an_image_that_cannot_be_read_is_a_row_of_nan(
     (tmp_path / "damaged.jpg").write_bytes(b"no image")
     images: list[Any] = [image_of(RED), image_of(BLUE), image_of(NOTHING), image_of(GREEN)]
     images[2:2] = [tmp_path / "damaged.jpg"]
-    with pytest.warns(UserWarning, match="2 of 5 images .* NaN, the first .*damaged.jpg: n"):
+    with pytest.warns(
+        UserWarning, match="2 of 5 images .* NaN, the first .*damaged.jpg: n"
+    ) as told:
         found = classifier.predict_proba(images)
+    assert [one.filename for one in told] == [__file__]
     assert np.isnan(found).all(axis=1).tolist() == [False, False, True, True, False]
     whole = classifier.predict_proba([images[0], images[1], images[4]])
     assert np.array_equal(found[[0, 1, 4]], whole)

@@ -213,7 +213,11 @@ def test_class_vectors_alone_classify_stored_vectors(tmp_path: Path) -> None:
     before = made.predict_proba(rows)
     logits = made.to_torch()(rows)
     assert logits.softmax(dim=1).detach().numpy() == pytest.approx(before, abs=1e-6)
-    temperature = made.calibrate(torch.randn(50, 2), ["rose", "leaf"] * 25)
+    random = torch.Generator().manual_seed(0)
+    images = torch.randn(200, 2, generator=random)
+    flat = torch.from_numpy(made.scores(images) * 3).softmax(dim=1)  # a temperature of 3.3
+    temperature = made.calibrate(images, flat.multinomial(1, generator=random).flatten())
+    assert 2 < temperature < 5
     assert (made.predict_proba(rows) != before).any()
     made.save(tmp_path / "v")
     again = ZeroShotClassifier(ClassVectors.load(tmp_path / "v"))

@@ -294,3 +294,28 @@ def test_another_server_gets_the_key_that_is_named(
     outcome = cupl("batch", *command)
     assert "wants a key: name the environment variable that holds it" in outcome.err
     assert "(--api-key-env)" in outcome.err
+
+
+def test_an_answer_that_says_its_question_again(cupl: Cupl, fake: FakeBatches) -> None:
+    said = set()
+
+    def answer(body: dict[str, Any]) -> Reply:
+        question = body["messages"][-1]["content"]
+        status, reply = describe(body)
+        if question not in said:
+            reply["choices"][0]["message"]["content"] = f"**{question}**"
+        said.add(question)
+        return status, reply
+
+    export(cupl, names=("cat",))
+    requests = [json.loads(line) for line in Path("requests.jsonl").read_text().splitlines()]
+    lines = [json.dumps(openai_line(request, answer)) for request in requests]
+    Path("r.jsonl").write_text("\n".join(lines))
+    cupl("batch", "import", "r.jsonl")
+    offline = cupl("generate", "-c", "cat", "--model", "m", "-o", "b.yaml", "--offline")
+    assert "27 prompts kept\n  dropped 3: empty" in offline.err
+    assert "3 answers of a batch said the question again; the same command without" in offline.err
+    assert "wrote requests.jsonl: 3 requests for 3 answers" in export(cupl, names=("cat",)).err
+    lines = Path("requests.jsonl").read_text().splitlines()
+    names = [json.loads(line)["custom_id"] for line in lines]
+    assert all(name.startswith("cupl2-") and name.endswith("-0") for name in names)

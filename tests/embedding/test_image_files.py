@@ -209,3 +209,12 @@ def test_any_name_is_kept_or_refused(name: str) -> None:
 def test_one_source_need_not_be_in_a_list(kind: Any, tmp_path: Path) -> None:
     Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
     assert image_files.find_images(kind(tmp_path)) == [str(tmp_path / "a.png")]
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.org/a.jpg", "https://example.org/a?x=[1]", "s3://b/*"]
+)
+def test_a_url_is_kept_for_its_reader_to_name(url: str) -> None:
+    assert image_files.find_images([url]) == [url]
+    with pytest.raises(ImageError, match="this is a URL"):
+        open_image(url)

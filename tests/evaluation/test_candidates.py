@@ -5,7 +5,7 @@ import pytest
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.errors import InputError, MissingFileError
 from cupl.evaluation.candidates import align, load_banks, make_candidates
-from cupl.evaluation.pipeline import judge_candidates
+from cupl.evaluation.judging import judge_candidates
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
 
 GOOD = {"What is {}?": ["A {}.", "One {}."]}

@@ -67,7 +67,7 @@ def test_the_sentence_names_every_control_random_words_first() -> None:
         (NONE, UP, "open", "not shown: random words may do as well."),
         (DOWN, UP, "open", "do harm: random words in their place do better."),
         (DOWN, NONE, "worse", "do harm: random words in their place do better."),
-        (UP, DOWN, "open", "help more than random words, but less than “photo” does."),
+        (UP, DOWN, "open", "but the bank does worse than “photo”."),
         (NONE, DOWN, "worse", "not shown: random words may do as well."),
         (NONE, NONE, "open", "not shown: random words may do as well."),
     ],

@@ -15,7 +15,7 @@ from cupl.generation.batch.requests import check_requests, write_requests
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.pipeline import generate
 from cupl.generation.plan import make_plan, move_seed
-from cupl.llm.protocol import SEEDS, Failure, Request, Response, Sampling, cache_key
+from cupl.llm.protocol import SEED_RANGE, Failure, Request, Response, Sampling, cache_key
 from tests.generation.test_plan import ONE
 
 URL = "http://localhost:8000/v1"
@@ -89,13 +89,13 @@ def test_another_seed_is_another_question() -> None:
     assert len(digests) == 3
 
 
-@pytest.mark.parametrize("seed", [-1, SEEDS, True, 1.5, "7"])
+@pytest.mark.parametrize("seed", [-1, SEED_RANGE, True, 1.5, "7"])
 def test_what_is_no_seed(seed: Any) -> None:
     with pytest.raises(InputError, match="seed must be a whole number from 0 to 2147483647"):
         Sampling(seed=seed)
 
 
-@given(st.integers(0, SEEDS - 1), st.integers(0, 30_000), st.integers(0, 9999))
+@given(st.integers(0, SEED_RANGE - 1), st.integers(0, 30_000), st.integers(0, 9999))
 def test_a_seed_moves_and_comes_back(seed: int, sample: int, tries: int) -> None:
     moved = move_seed(seed, sample, tries)
     assert Sampling(seed=moved).seed == moved
@@ -104,7 +104,7 @@ def test_a_seed_moves_and_comes_back(seed: int, sample: int, tries: int) -> None
 
 def test_requests_in_files_move_it_too_and_are_known_again(tmp_path: Path) -> None:
     plan = make_plan(
-        ["cat"], ONE, model="m", base_url=URL, samples=4, sampling=Sampling(seed=SEEDS - 1)
+        ["cat"], ONE, model="m", base_url=URL, samples=4, sampling=Sampling(seed=SEED_RANGE - 1)
     )
     [request] = plan.requests(plan.labels[0])
     path = tmp_path / "r.jsonl"
@@ -112,7 +112,7 @@ def test_requests_in_files_move_it_too_and_are_known_again(tmp_path: Path) -> No
         cache.put({cache_key(request.digest, sample): Failure("empty", 1) for sample in (2, 3)})
         write_requests(plan, cache, path, n=2)
     bodies = [json.loads(line)["body"] for line in path.read_text().splitlines()]
-    assert [body["seed"] for body in bodies] == [SEEDS - 1, 100_001]
+    assert [body["seed"] for body in bodies] == [SEED_RANGE - 1, 100_001]
     assert check_requests(path, URL).answers == 4
     path.write_text(path.read_text().replace('"seed":100001', '"seed":100002'))
     with pytest.raises(InputError, match="line 2: not exported .* or changed since"):

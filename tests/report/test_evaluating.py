@@ -15,7 +15,7 @@ from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_runs import embed_images
 from cupl.errors import CuplError, InputError
 from cupl.evaluation.schema import Evaluation
-from cupl.evaluation.text import summarize_evaluation
+from cupl.evaluation.summary import summarize_evaluation
 from cupl.report.evaluating import EvaluationResult, evaluate
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
 from tests.models import HandMadeEncoder, bank_of
@@ -191,21 +191,21 @@ def test_progress_counts_images_and_prompts(photos: Path) -> None:
 def test_an_encoder_by_name_is_loaded_with_its_settings(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[tuple[Any, ...]] = []
+    asked: list[tuple[tuple[Any, ...], str | None]] = []
 
-    def load(*settings: Any) -> HandMadeEncoder:
-        asked.append(settings)
+    def load(*settings: Any, revision: str | None, download: bool = True) -> HandMadeEncoder:
+        asked.append((settings, revision))
         return animals()
 
     monkeypatch.setattr("cupl.report.evaluating.load_encoder", load)
     evaluate(photos, BANK, controls=["photo"])
     evaluate(
-        photos, BANK, encoder="mini", controls=["photo"], device="cpu", precision="float32",
-        batch_size=3,
+        photos, BANK, encoder="mini", controls=["photo"], revision="a1b2", device="cpu",
+        precision="float32", batch_size=3,
     )  # fmt: skip
     assert asked == [
-        ("openai/clip-vit-base-patch32", "auto", "auto", "auto"),
-        ("mini", "cpu", "float32", 3),
+        (("openai/clip-vit-base-patch32", "auto", "auto", "auto"), None),
+        (("mini", "cpu", "float32", 3), "a1b2"),
     ]
 
 

@@ -6,6 +6,9 @@ Result lines of OpenAI's Batch API and of vLLM's ``run-batch`` have the same par
 
 An older ``run-batch`` puts the completion where ``response`` is. In the error file of OpenAI
 ``response`` is null or has another status.
+
+A line does not have the question. Whether an answer only says that again is seen where both are
+at hand: :func:`cupl.generation.collect.collect` takes such an answer out of the cache.
 """
 
 from __future__ import annotations

@@ -207,9 +207,22 @@ def test_whatever_opens_and_closes_a_claim_is_held_by_one(
 
 def forked(work: Callable[[], bool]) -> bool:
     """What ``work`` says in a child of this process."""
+    return wait_for(fork(work))
+
+
+def fork(work: Callable[[], bool]) -> int:
+    """The id of a child of this process that ends with ``work``, whatever becomes of it."""
     child = os.fork()
     if not child:
-        os._exit(10 if work() else 20)
+        try:
+            os._exit(10 if work() else 20)
+        finally:
+            os._exit(30)  # an error must not have the child go on with these tests
+    return child
+
+
+def wait_for(child: int) -> bool:
+    """What the child said at its end."""
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     assert code in (10, 20)
@@ -241,16 +254,17 @@ def test_a_forked_process_is_another(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
 def test_a_forked_process_takes_over_what_its_parent_has_let_go(tmp_path: Path) -> None:
     released, release = os.pipe()
+
+    def can_claim_later() -> bool:
+        os.read(released, 1)
+        with cache.claim("this") as mine:
+            return mine
+
     with ResponseCache(tmp_path) as cache:
         with cache.claim("this"):
-            child = os.fork()
-            if not child:
-                os.read(released, 1)
-                with cache.claim("this") as mine:
-                    os._exit(10 if mine else 20)
+            child = fork(can_claim_later)
         os.write(release, b"x")
-        _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 10
+        assert wait_for(child)
     os.close(released)
     os.close(release)
 

@@ -125,7 +125,7 @@ def judge_candidates(
         candidates: see :func:`~cupl.evaluation.candidates.make_candidates`.
         encoder: embeds the prompts, none that is cached.
         pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
-        text_cache: see there.
+        text_cache: where embeddings of prompts are kept, or False for nowhere.
         progress: told how many prompts are embedded, and of how many in all.
 
     Raises:
@@ -240,7 +240,7 @@ def _comparisons(
     """
     tests = [paired_test(one.correct, other.correct) for one, other in pairs]
     corrected = [*holm([test.p for test in tests[:tested]]), *[None] * (len(pairs) - tested)]
-    found: dict[str, list[Comparison]] = {}
+    comparisons: dict[str, list[Comparison]] = {}
     for (one, other), difference, test, p_holm in zip(
         pairs, differences, tests, corrected, strict=True
     ):
@@ -248,8 +248,8 @@ def _comparisons(
             to=other.name, difference=difference, won=test.won, lost=test.lost, p=test.p,
             p_holm=p_holm,
         )  # fmt: skip
-        found.setdefault(one.name, []).append(comparison)
-    return found
+        comparisons.setdefault(one.name, []).append(comparison)
+    return comparisons
 
 
 def _result(

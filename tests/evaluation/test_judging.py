@@ -6,8 +6,8 @@ from cupl.bank.model import PromptBank
 from cupl.embedding.bank_encoding import TEMPLATE
 from cupl.errors import InputError
 from cupl.evaluation.candidates import make_candidates, with_templates
+from cupl.evaluation.judging import judge_candidates
 from cupl.evaluation.labelled import LabelledImages
-from cupl.evaluation.pipeline import judge_candidates
 from cupl.evaluation.schema import CandidateResult, Evaluation
 from cupl.evaluation.significance import holm
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank

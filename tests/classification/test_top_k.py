@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupl.classification.ranking import best_first
+from cupl.classification.top_k import best_first
 
 FEW = st.sampled_from([-1.0, -0.0, 0.0, 0.25, 0.5, 1.0, math.inf, -math.inf, math.nan])
 """So few that many are equal."""
