@@ -55,7 +55,7 @@ def main() -> int:
     with TemporaryDirectory() as folder:
         venv.create(folder, with_pip=True, symlinks=True)
         python = str(Path(folder) / ("Scripts" if os.name == "nt" else "bin") / "python")
-        subprocess.run([python, "-m", "pip", "install", "-qq", *wanted, *TOOLS], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted, *TOOLS], check=True)
         print(f"installed in {time.monotonic() - began:.0f} s", flush=True)
         tests = [
             python,
