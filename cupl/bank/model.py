@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     PrivateAttr,
     StrictStr,
+    ValidationError,
     field_validator,
     model_validator,
 )
@@ -22,7 +23,7 @@ from pydantic import (
 from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
-from cupl.io.yaml import dump_yaml, read_yaml
+from cupl.io.yaml import dump_yaml, own_words, read_yaml
 
 BY_HAND = ""
 """The question of prompts that answer none: a plain list in the file."""
@@ -208,13 +209,24 @@ class PromptBank(BaseModel):
         """The file; equal banks give equal bytes.
 
         Raises:
-            InputError: a text cannot be written as UTF-8.
+            InputError: a text cannot be written as UTF-8, or the bank was changed to something
+                that could not be read again.
 
         """
-        data: dict[str, Any] = {"format": self.format, "name": self.name}
-        if source := self.current_source:
-            data["source"] = source.model_dump(exclude_none=True)
-        data["classes"] = [entry.to_yaml() for entry in self.classes]
+        try:
+            data: dict[str, Any] = {"format": self.format, "name": self.name}
+            if source := self.current_source:
+                data["source"] = source.model_dump(exclude_none=True)
+            data["classes"] = [entry.to_yaml() for entry in self.classes]
+            type(self).model_validate(data)
+        except ValidationError as error:
+            why = own_words(error.errors()[0])
+            raise InputError(f"the bank {self.name!r:.100} cannot be saved: {why}") from error
+        except (AttributeError, TypeError) as error:
+            raise InputError(
+                f"the bank {self.name!r:.100} cannot be saved: something in it is no class, prompt "
+                "or source"
+            ) from error
         return dump_yaml(data)
 
     def save(self, path: str | os.PathLike[str]) -> None:

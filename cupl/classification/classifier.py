@@ -191,7 +191,25 @@ class ZeroShotClassifier(ImageClassifier):
         text_cache: TextCache = None,
         progress: Progress = ignore,
     ) -> ZeroShotClassifier:
-        """Read what :meth:`save` wrote; see :meth:`from_vectors`."""
+        """Read what :meth:`save` wrote, and classify with it.
+
+        Args:
+            path: the file of class vectors.
+            encoder: an encoder or its name; by default the one that the file names, which is
+                loaded from this machine and not downloaded because a file says so.
+            device: ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+            precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+            batch_size: images to encode at once, or ``auto``.
+            revision: commit, branch or tag of the model hub, for an encoder given by name.
+            bank: what the vectors were made of, for explanations, or its file.
+            reject: a bank of what is none of the classes, or its file.
+            text_cache: where embeddings of prompts are kept, or False for nowhere.
+            progress: told how many prompts of ``reject`` are encoded, and of how many.
+
+        Raises:
+            CuplError: the file or the encoder cannot be loaded, or do not belong together.
+
+        """
         return cls.from_vectors(
             path, encoder, device, precision=precision, batch_size=batch_size, revision=revision,
             bank=bank, reject=reject, text_cache=text_cache, progress=progress,

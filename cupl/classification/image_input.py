@@ -15,6 +15,7 @@ from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.embedding.image_vectors import Embeddings
 from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError
 from cupl.io.terminal import printable
 
 _TO_THE_CALLER = 6
@@ -37,6 +38,8 @@ def image_sources(images: Any) -> tuple[bool, Iterator[ImageSource], int]:
         InputError: they are no images.
 
     """
+    if isinstance(images, Embeddings):
+        raise InputError("these are image vectors, not images: predict_vectors classifies them")
     one, sources = one_or_many(images)
     return one, sources, 1 if one else len(images) if isinstance(images, Sized) else 0
 

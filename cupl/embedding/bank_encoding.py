@@ -15,6 +15,7 @@ from cupl.bank.templates import TemplateSet, fill, fill_templates
 from cupl.embedding.class_vectors import ClassVectors, Combine, Provenance
 from cupl.embedding.pooling import DEFAULT_POOLING, average, check_pooling, pool
 from cupl.embedding.text_cache import TextCache, embed_texts
+from cupl.encoders.loading import named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.version import cupl_version
@@ -23,7 +24,7 @@ from cupl.progress import Progress, ignore
 
 def encode_bank(
     bank: PromptBank,
-    encoder: Encoder,
+    encoder: Encoder | str | os.PathLike[str],
     pooling: str = DEFAULT_POOLING,
     *,
     templates: str | os.PathLike[str] | Sequence[str] = (),
@@ -36,7 +37,8 @@ def encode_bank(
 
     Args:
         bank: the prompts of each class.
-        encoder: its text tower embeds them, each different one once, and none that is cached.
+        encoder: its text tower embeds them, each different one once, and none that is cached; an
+            encoder, or the name of one as for :func:`~cupl.encoders.loading.load_encoder`.
         pooling: a name in :data:`cupl.embedding.pooling.POOLINGS`.
         templates: prompts for every class, with ``{}`` for its name: ``a photo of a {}.``; or
             the name or file of a set of them, such as ``photo``.
@@ -54,6 +56,7 @@ def encode_bank(
     """
     if combine not in ("concat", "average"):
         raise InputError(f"no combination is called {combine!r}: use concat or average")
+    encoder = named_encoder(encoder)
     if isinstance(templates, str | os.PathLike):
         templates = TemplateSet.load(Path(templates)).templates
     labels = [entry.label for entry in bank.classes]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -18,11 +17,14 @@ from safetensors.torch import save
 
 from cupl.bank.labels import ClassLabel, check_labels
 from cupl.embedding.given_arrays import (
+    LEAST,
+    MOST,
     check_directions,
     class_labels,
     real_matrix,
     real_number,
 )
+from cupl.embedding.normalize import has_direction
 from cupl.embedding.revisions import another_revision
 from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
@@ -43,10 +45,10 @@ class Provenance(BaseModel):
     encoder: StrictStr
     revision: StrictStr | None = None
     fingerprint: StrictStr
-    logit_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    logit_scale: Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
     logit_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """``None`` where the probabilities are a softmax; see :meth:`probabilities`."""
-    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    temperature: Annotated[float, Field(ge=LEAST, le=MOST, allow_inf_nan=False)] = 1.0
     """What the logits are divided by (``cupl.classification.calibration.fit_temperature``)."""
     bank: StrictStr | None = None
     bank_digest: StrictStr | None = None
@@ -122,6 +124,8 @@ class ClassVectors:
             raise InputError(f"{len(self.matrix)} class vectors for {len(self.labels)} labels")
         if not self.matrix.isfinite().all():
             raise InputError("a class vector holds a number that is not finite")
+        if not has_direction(self.matrix).all():
+            raise InputError("a class vector is zero, or too long to be one")
 
     @classmethod
     def from_arrays(
@@ -229,8 +233,10 @@ class ClassVectors:
             InputError: it is not a number above 0.
 
         """
-        if not 0 < temperature < math.inf:
-            raise InputError(f"the temperature {temperature} is not a number above 0")
+        if not LEAST <= temperature <= MOST:
+            raise InputError(
+                f"the temperature {temperature} is not a number above 0, from {LEAST:g} to {MOST:g}"
+            )
         changes = {"temperature": float(temperature)}
         return replace(self, provenance=self.provenance.model_copy(update=changes))
 

@@ -63,6 +63,10 @@ def check_directions(labels: Sequence[ClassLabel], values: torch.Tensor) -> None
         )
 
 
+LEAST, MOST = 1e-6, 1e6
+"""Of a logit scale and a temperature."""
+
+
 def real_number(name: str, value: Any) -> float:
     """A setting as a plain number; but for ``logit_bias`` it has to be above 0.
 
@@ -73,6 +77,11 @@ def real_number(name: str, value: Any) -> float:
     above = name != "logit_bias"
     number = value.item() if isinstance(value, np.generic | torch.Tensor) else value
     real = isinstance(number, int | float) and not isinstance(number, bool)
-    if not real or not math.isfinite(number) or (above and number <= 0):
+    # A whole number may be too large for a float, and is finite.
+    endless = isinstance(number, float) and not math.isfinite(number)
+    if not real or endless or (above and number <= 0):
         raise InputError(f"{name} is a number {'above 0' if above else 'or None'}, not {value!r}")
+    # Beyond these bounds logits have no difference left, or no end.
+    if not (LEAST if above else -MOST) <= number <= MOST:
+        raise InputError(f"{name} is a number from {LEAST:g} to {MOST:g}, not {value!r:.100}")
     return float(number)

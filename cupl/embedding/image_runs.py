@@ -26,6 +26,7 @@ from cupl.embedding.image_shards import (
 )
 from cupl.embedding.image_sources import described
 from cupl.embedding.image_stream import Encoded, encode_sources
+from cupl.encoders.loading import named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.atomic import check_folder
@@ -78,7 +79,7 @@ def check_directory(directory: Path, *, resume: bool) -> None:
 
 def embed_images(
     paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
-    encoder: Encoder,
+    encoder: Encoder | str | os.PathLike[str],
     directory: str | os.PathLike[str],
     *,
     shard_size: int = SHARD_SIZE,
@@ -95,7 +96,8 @@ def embed_images(
     Args:
         paths: the images; or one file, folder or pattern, see
             :func:`~cupl.embedding.image_files.find_images`.
-        encoder: its image tower encodes them.
+        encoder: its image tower encodes them; an encoder, or the name of one as for
+            :func:`~cupl.encoders.loading.load_encoder`.
         directory: made where it is missing; what else lies in it is left alone.
         shard_size: images a shard, which is what a crash costs at most.
         resume: keep the whole shards that are there, with their errors, and make the others. The
@@ -121,6 +123,7 @@ def embed_images(
     if not 1 <= shard_size <= MAX_SHARD_SIZE:
         raise InputError(f"the shard size is {shard_size}; it goes from 1 to {MAX_SHARD_SIZE:,}")
     check_directory(directory, resume=resume)
+    encoder = named_encoder(encoder)
     whole = _whole_shards(directory, paths, encoder, shard_size, tally) if resume else set()
     _make(directory)
     missing = [i for i in range(math.ceil(len(paths) / shard_size)) if i not in whole]

@@ -71,6 +71,16 @@ def load_encoder(
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
 
 
+def named_encoder(encoder: Encoder | str | os.PathLike[str]) -> Encoder:
+    """The encoder itself, or the one of that name, loaded with the usual settings.
+
+    Raises:
+        CuplError: as :func:`load_encoder`.
+
+    """
+    return load_encoder(encoder) if isinstance(encoder, str | os.PathLike) else encoder
+
+
 def load_recorded_encoder(
     name: str,
     revision: str | None = None,

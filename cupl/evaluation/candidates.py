@@ -15,10 +15,9 @@ from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.templates import fill_templates
 from cupl.embedding.bank_encoding import TEMPLATE
 from cupl.errors import InputError
-from cupl.evaluation.controls import SEEDED, control_banks
+from cupl.evaluation.controls import CONTROLS, SEEDED, control_banks
 
 CandidateKind = Literal["bank", "control"]
-CONTROLS = ("photo", "names", "random-words", "shuffled")
 DRAWS = 3
 
 

@@ -14,6 +14,8 @@ from cupl.bank.templates import TemplateSet, fill, fill_templates, with_article
 from cupl.errors import InputError, MissingFileError
 
 RANDOM_WORDS = "random-words"
+CONTROLS = ("photo", "names", RANDOM_WORDS, "shuffled")
+"""What banks are compared with unless somebody says otherwise; the first is the reference."""
 FRAME = "A photo of {a}, which has "
 """What stands before a random descriptor, as in WaffleCLIP."""
 _WORD = re.compile(r"[^\W\d_]+")

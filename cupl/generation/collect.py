@@ -20,6 +20,7 @@ from cupl.generation.filters import (
     why_unusable,
 )
 from cupl.generation.plan import Plan
+from cupl.generation.retry import RetryPolicy
 from cupl.llm.protocol import Failure, Request, Response, cache_key
 
 MOST_MORE = 2
@@ -205,7 +206,7 @@ def _prompts_of(
             entry = _judge(key, request, cache, filtering, report)
             if isinstance(entry, Failure):
                 report.dropped[entry.reason] += 1
-                report.failed += 1
+                report.failed += entry.tries >= RetryPolicy.answer_tries
                 continue
             words = same_text(entry.text) if isinstance(entry, Answer) else ""
             if words and (reason := _repeats(words, said, filtering.similarity)):

@@ -170,6 +170,10 @@ def _named(filter: Filter, name: object = None) -> tuple[str, Filter]:
     return name, filter
 
 
+def _called(step: Filter) -> str:
+    return str(getattr(step, "__name__", step))
+
+
 def apply_filters(answer: Answer, filters: Iterable[Filter]) -> Answer | Dropped:
     """Send an answer through filters until one drops it.
 
@@ -178,11 +182,16 @@ def apply_filters(answer: Answer, filters: Iterable[Filter]) -> Answer | Dropped
 
     """
     for step in filters:
-        result = step(answer)
+        try:
+            result = step(answer)
+        except StopIteration as error:  # no future can hold one: whoever waits would wait for ever
+            raise InputError(f"the filter {_called(step)} raised StopIteration") from error
         if isinstance(result, Dropped):
             return result
-        if not isinstance(result, Answer):
-            name = getattr(step, "__name__", step)
-            raise InputError(f"the filter {name} returned {result!r}, no Answer and no Dropped")
+        if not isinstance(result, Answer) or not isinstance(result.text, str):
+            raise InputError(
+                f"the filter {_called(step)} returned {result!r:.200}, no Answer of a text and no "
+                "Dropped"
+            )
         answer = result
     return answer

@@ -11,8 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import ValidationError
+
 from cupl.bank.labels import ClassLabel
-from cupl.bank.model import PromptBank
+from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.templates import QuestionSet
 from cupl.errors import InputError
 from cupl.generation.budget import UsageMeter
@@ -30,6 +32,7 @@ from cupl.generation.plan import (
     survey,
 )
 from cupl.generation.requester import RequestOptions, run_requests
+from cupl.io.yaml import own_words
 from cupl.llm.access import warn
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import MiniServer
@@ -124,6 +127,7 @@ async def agenerate(
         concurrency=concurrency, n=n, retry_failed=retry_failed, progress=progress
     )
     meter = UsageMeter(max_requests, max_tokens_total)
+    check_bank_settings(name, plan, filtering)
     with ResponseCache(cache) as responses:
         tries = options.missing_below(offline)
         found = await _aside(responses, partial(survey, plan, responses, n=n, tries=tries))
@@ -215,6 +219,22 @@ async def _aside(cache: ResponseCache, read: Callable[[], _Result]) -> _Result:
             cache.release()
 
     return await asyncio.to_thread(read_and_release)
+
+
+def check_bank_settings(name: str, plan: Plan, filtering: FilterOptions) -> None:
+    """Find out before anything is asked, and paid for, that the bank could not say it.
+
+    Raises:
+        InputError: a setting has another type than it is declared with.
+
+    """
+    try:
+        source = plan.source(filtering.names(), filtering.min_prompts)
+        PromptBank(name=name, source=source, classes=[ClassPrompts(name="-", prompts={"-": ["-"]})])
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(map(str, first["loc"]))
+        raise InputError(f"{setting} {own_words(first)}, not {first['input']!r:.100}") from error
 
 
 def connect(

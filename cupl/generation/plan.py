@@ -107,6 +107,8 @@ def make_plan(
     """
     if isinstance(classes, str):
         raise InputError(f"classes is a list of names, such as [{classes!r}]")
+    if not isinstance(model, str) or not model.strip():
+        raise InputError(f"model is the name of a model, not {model!r:.100}")
     if api not in (None, "chat", "completions"):
         raise InputError(f"api is chat or completions, not {api!r}")
     mini = model == MINI

@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from cupl.errors import BudgetError, CuplError, InputError, ServerError
 from cupl.generation.budget import UsageMeter
-from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.generation.cache.store import CacheEntry, ResponseCache, check_entry
 from cupl.generation.filters import why_unusable
 from cupl.generation.plan import MissingAnswers, is_missing
 from cupl.generation.rate_limit import RateLimiter
@@ -315,7 +315,13 @@ async def _completed(llm: LLM, request: Request, n: int) -> list[Response]:
     answer: Any = llm.complete(request, n)
     if not inspect.isawaitable(answer):
         raise InputError("the complete method of llm must be asynchronous: async def complete(...)")
-    responses: Any = await answer
+    try:
+        responses: Any = await answer
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise  # the run is cancelled, not a call inside the model
+        raise RetryableError("the model's own call was cancelled") from None
     if not isinstance(responses, list | tuple) or not all(
         isinstance(one, Response) for one in responses
     ):
@@ -326,4 +332,6 @@ async def _completed(llm: LLM, request: Request, n: int) -> list[Response]:
         )
     if not responses:
         raise RetryableError("the model gave no answer", answered=True)
+    for response in responses:
+        check_entry(response)
     return list(responses)

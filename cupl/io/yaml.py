@@ -30,6 +30,7 @@ _COMPLAINTS = {
     "dict_type": "must be keys with values",
     "list_type": "must be a valid list",
     "tuple_type": "must be a valid list",
+    "string_type": "must be a text",
     "int_type": "must be a valid integer",
     "int_parsing": "must be a valid integer",
     "int_from_float": "must be a valid integer",
@@ -120,12 +121,15 @@ def dump_yaml(data: dict[str, Any]) -> bytes:
     """UTF-8 YAML; equal data gives equal bytes.
 
     Raises:
-        InputError: a text holds half a surrogate pair, which no file can.
+        InputError: a text holds half a surrogate pair, which no file can, or is none of Python's
+            own texts.
 
     """
     try:
         text = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16)
         return str(text).encode()
+    except yaml.representer.RepresenterError as error:
+        raise InputError(f"{error.args[-1]!r:.100} cannot be written as YAML") from error
     except UnicodeEncodeError as error:
         around = error.object[max(error.start - 20, 0) : error.end + 20]
         raise InputError(

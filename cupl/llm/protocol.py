@@ -49,9 +49,14 @@ class Sampling:
             if value is not None:
                 # 1 and 1.0 are one setting and must be one cache key.
                 object.__setattr__(self, name, float(value))
-        if self.stop is not None and not all(self.stop):
-            raise InputError("a stop text must not be empty")
-        if self.max_tokens is not None and self.max_tokens < 1:
+        if self.stop is not None:
+            stop = self.stop
+            if isinstance(stop, str) or not all(isinstance(text, str) and text for text in stop):
+                raise InputError(f"stop is a tuple of texts that are not empty, not {stop!r:.100}")
+            object.__setattr__(self, "stop", tuple(stop))
+        if self.max_tokens is not None and not (
+            type(self.max_tokens) is int and self.max_tokens > 0
+        ):
             raise InputError(f"max_tokens must be at least 1, not {self.max_tokens}")
         if self.seed is not None and not (type(self.seed) is int and 0 <= self.seed < SEED_RANGE):
             raise InputError(

@@ -17,7 +17,8 @@ from cupl.embedding.text_cache import TextCache
 from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder, load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.evaluation.candidates import CONTROLS, DRAWS, load_banks, make_candidates
+from cupl.evaluation.candidates import DRAWS, load_banks, make_candidates
+from cupl.evaluation.controls import CONTROLS
 from cupl.evaluation.dataset import read_labelled
 from cupl.evaluation.judging import EvaluationRun, count_prompts, judge_candidates
 from cupl.evaluation.labelled import (

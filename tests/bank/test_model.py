@@ -1,4 +1,5 @@
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 
 from cupl.bank.model import ClassPrompts, PromptBank, Source
 from cupl.errors import CuplError, InputError, MissingFileError
+from tests.models import bank_of
 from tests.strategies import banks
 
 
@@ -206,3 +208,30 @@ def test_half_a_character_is_refused_and_the_old_bank_stays(tmp_path: Path) -> N
     with pytest.raises(CuplError, match="cannot be written"):
         bank_with(prompts={"q": ["half \ud83d"]}).save(path)
     assert hashlib.sha256(path.read_bytes()).digest() == before
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda bank: bank.classes[0].prompts["What?"].clear(),
+        lambda bank: bank.classes.append(bank.classes[0]),
+        lambda bank: bank.classes.clear(),
+        lambda bank: bank.classes[0].prompts["What?"].append(5),
+        lambda bank: bank.classes[0].prompts["What?"].append(" "),
+        lambda bank: setattr(bank.classes[0], "name", "a\nb"),
+        lambda bank: setattr(bank.classes[0], "prompts", None),
+        lambda bank: setattr(bank, "name", 5),
+        lambda bank: setattr(bank, "source", {"model": "m"}),
+    ],
+)
+def test_a_bank_that_could_not_be_read_again_does_not_take_the_place_of_one(
+    tmp_path: Path, spoil: Callable[[PromptBank], object]
+) -> None:
+    path = tmp_path / "bank.yaml"
+    bank = bank_of({"cat": ["A cat is soft."], "dog": ["A dog barks."]})
+    bank.save(path)
+    before = path.read_bytes()
+    spoil(bank)
+    with pytest.raises(InputError, match="cannot be saved"):
+        bank.save(path)
+    assert path.read_bytes() == before

@@ -145,3 +145,14 @@ def test_what_is_no_image_at_all(classifier: ZeroShotClassifier, given_images: A
     for use in (classifier.predict_proba, classifier.scores, classifier.predict):
         with pytest.raises(InputError, match=rf"\({kind}\) is no image, nor an iterable"):
             use(given_images)
+
+
+def test_stored_vectors_are_no_images(
+    classifier: ZeroShotClassifier, encoder: HandMadeEncoder, tmp_path: Path
+) -> None:
+    image_of(RED).save(tmp_path / "red.png")
+    embed_images([tmp_path / "red.png"], encoder, tmp_path / "v")
+    stored: Any = load_embeddings(tmp_path / "v")
+    with pytest.raises(InputError, match="predict_vectors classifies them"):
+        classifier.predict(stored)
+    assert classifier.predict_vectors(stored)[0].label == "rose"

@@ -13,11 +13,12 @@ from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.templates import fill_templates
 from cupl.embedding.bank_encoding import encode_bank, encode_templates
 from cupl.embedding.class_vectors import Combine, Provenance
+from cupl.embedding.image_runs import embed_images
 from cupl.embedding.pooling import POOLINGS
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from tests.models import HandMadeEncoder, bank_of, save_clip
+from tests.models import HandMadeEncoder, bank_of, draw, save_clip
 
 BANK = bank_of(
     {
@@ -213,3 +214,11 @@ def test_ids_and_aliases_of_a_bank_are_kept() -> None:
         ],
     )
     assert encode_bank(bank, HAND_MADE).labels == [ClassLabel("cat", "n1", ("house cat",))]
+
+
+def test_an_encoder_may_be_given_by_its_name(real_size: Path, tmp_path: Path) -> None:
+    bank = bank_of({"cat": ["a cat"]})
+    named, loaded = encode_bank(bank, real_size), encode_bank(bank, load_encoder(real_size))
+    assert torch.equal(named.matrix, loaded.matrix)
+    draw(30, 20).save(tmp_path / "a.png")
+    assert embed_images(tmp_path, str(real_size), tmp_path / "v").images == 1

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +236,19 @@ def test_the_format_of_their_file_is_that_of_others(tmp_path: Path) -> None:
     header = (tmp_path / "v").read_bytes()[8:]
     text = json.JSONDecoder().raw_decode(header.decode("utf-8", "replace"))[0]
     assert json.loads(text["__metadata__"]["cupl"])["format"] == "cupl-vectors/1"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"logit_scale": 1e300}, {"logit_scale": 10**400}, {"temperature": 1e-300}],
+)
+def test_numbers_that_leave_no_probability_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(settings))} is a number from"):
+        ClassVectors.from_arrays(["a", "b"], np.eye(2), **settings)
+
+
+@pytest.mark.parametrize("row", [[0.0, 0.0], [3e38, 3e38]])
+def test_a_row_of_a_file_that_has_no_direction_is_refused(row: list[float]) -> None:
+    good = ClassVectors.from_arrays(["a", "b"], np.eye(2))
+    with pytest.raises(InputError, match="a class vector is zero, or too long"):
+        replace(good, matrix=torch.tensor([[1.0, 0.0], row]))

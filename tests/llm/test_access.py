@@ -96,7 +96,9 @@ def test_a_server_that_wants_a_key_says_so() -> None:
 
 
 def test_openai_without_a_key_says_what_to_do() -> None:
-    with pytest.raises(ServerError, match="OPENAI_API_KEY is not set.*base_url.*model that needs no key"):
+    with pytest.raises(
+        ServerError, match="OPENAI_API_KEY is not set.*base_url.*model that needs no key"
+    ):
         run_requests(DEFAULT_URL)
 
 

@@ -68,8 +68,28 @@ class Stored:
     """Seconds since 1970 at which it was stored."""
 
 
+def check_entry(entry: CacheEntry) -> None:
+    """Accept only what can be read again once it is stored.
+
+    Raises:
+        InputError: a field of it has another type than it is declared with.
+
+    """
+    if not _has_declared_types(entry):
+        raise InputError(
+            "an answer has a text and a reason to finish, which are texts, and numbers of tokens, "
+            f"which are whole or None; this is none: {entry!r:.200}"
+        )
+
+
 def entry_to_json(entry: CacheEntry, now: int) -> str:
-    """The JSON text, in ASCII, of an entry that is stored at ``now``."""
+    """The JSON text, in ASCII, of an entry that is stored at ``now``.
+
+    Raises:
+        InputError: it could not be read again; see :func:`check_entry`.
+
+    """
+    check_entry(entry)
     kind = "failure" if isinstance(entry, Failure) else "answer"
     values = {name: getattr(entry, name) for name in _TYPES[type(entry)]}
     return json.dumps({kind: values, "stored": now}, separators=(",", ":"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cupl.bank.model import ClassPrompts, PromptBank
-from cupl.evaluation import candidates
+from cupl.evaluation import candidates, controls
 from tests.cli.conftest import Cupl, interrupted_at_two
 from tests.cli.evaluate.files import ANIMALS, files_in
 from tests.models import bank_of
@@ -132,5 +132,5 @@ def test_calibrated_vectors_never_take_the_place_of_labels(evaluate: Cupl, work:
 
 def test_defaults_are_those_of_the_library(cupl: Cupl) -> None:
     text = " ".join(cupl("evaluate", "--help").out.split())
-    assert ",".join(candidates.CONTROLS) in text
+    assert ",".join(controls.CONTROLS) in text
     assert f"[default: {candidates.DRAWS}; 1<=x<=100]" in text
