@@ -198,9 +198,9 @@ def _say_result(output: Path, collected: "CollectedPrompts") -> None:
     )
     for reason, number in report.dropped.most_common():
         say(f"  dropped {number:,}: {reason}")
-    if report.failed:
+    if given_up := report.failed - report.withdrawn:
         say(
-            f"  {count(report.failed, 'answer')} of these of no use at every try; "
+            f"  {count(given_up, 'answer')} of these of no use at every try; "
             "--retry-failed asks again"
         )
     if report.withdrawn:

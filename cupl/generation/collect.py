@@ -20,7 +20,6 @@ from cupl.generation.filters import (
     why_unusable,
 )
 from cupl.generation.plan import Plan
-from cupl.generation.retry import RetryPolicy
 from cupl.llm.protocol import Failure, Request, Response, cache_key
 
 MOST_MORE = 2
@@ -206,7 +205,7 @@ def _prompts_of(
             entry = _judge(key, request, cache, filtering, report)
             if isinstance(entry, Failure):
                 report.dropped[entry.reason] += 1
-                report.failed += entry.tries >= RetryPolicy.answer_tries
+                report.failed += 1
                 continue
             words = same_text(entry.text) if isinstance(entry, Answer) else ""
             if words and (reason := _repeats(words, said, filtering.similarity)):

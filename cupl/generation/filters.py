@@ -170,6 +170,11 @@ def _named(filter: Filter, name: object = None) -> tuple[str, Filter]:
     return name, filter
 
 
+def _short(result: object) -> str:
+    """What a filter returned; of an answer what it has in the place of its text."""
+    return f"{result.text!r:.100} as the text" if isinstance(result, Answer) else f"{result!r:.200}"
+
+
 def _called(step: Filter) -> str:
     return str(getattr(step, "__name__", step))
 
@@ -190,8 +195,7 @@ def apply_filters(answer: Answer, filters: Iterable[Filter]) -> Answer | Dropped
             return result
         if not isinstance(result, Answer) or not isinstance(result.text, str):
             raise InputError(
-                f"the filter {_called(step)} returned {result!r:.200}, no Answer of a text and no "
-                "Dropped"
+                f"the filter {_called(step)} returned {_short(result)}, no Answer and no Dropped"
             )
         answer = result
     return answer

@@ -71,7 +71,7 @@ def a_number(answer: Answer) -> Answer:
     ("step", "expected"),
     [
         (next_of_nothing, "the filter next_of_nothing raised StopIteration"),
-        (a_number, r"the filter a_number returned Answer\(text=5"),
+        (a_number, "the filter a_number returned 5 as the text, no Answer"),
     ],
 )
 def test_a_filter_that_is_wrong_ends_the_run(tmp_path: Path, step: Any, expected: str) -> None:
