@@ -10,7 +10,7 @@ Progress = Callable[[int, int], None]
 
 
 def ignore(*what: object) -> None:
-    """Listen to nothing."""
+    """Take whatever it is told and do nothing: the default for callbacks."""
 
 
 def counted(items: Iterable[_T], progress: Progress, total: int) -> Iterator[_T]:

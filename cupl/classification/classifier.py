@@ -98,15 +98,18 @@ class ZeroShotClassifier(ImageClassifier):
         Args:
             bank: a bank or its file.
             encoder: an encoder or its name.
-            device: see :func:`~cupl.encoders.loading.load_encoder`, as for the next three; for an
-                encoder given by name.
-            precision: type of number to compute with.
-            batch_size: images to encode at once.
+            device: where an encoder given by name computes: ``auto`` (CUDA, then MPS, then CPU),
+                ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+            precision: ``auto`` (half on a GPU, full on a CPU), ``float32``, ``bfloat16`` or
+                ``float16``.
+            batch_size: images to encode at once, or ``auto``.
             revision: commit, branch or tag of the model hub.
-            pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`, as for all that follow.
+            pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean`` or
+                ``similarity``; formulas in :mod:`cupl.embedding.pooling`.
             templates: hand-written prompts for every class, with ``{}`` for its name, or the name
                 or file of a set of them, such as ``photo``.
-            combine: ``concat`` or ``average``.
+            combine: ``concat`` pools prompts and templates as one list, ``average`` takes the mean
+                of a vector of each.
             strict: refuse a prompt of the bank longer than the encoder reads.
             reject: a bank of what is none of the classes, or its file; see :meth:`__init__`.
             text_cache: where embeddings of prompts are kept, or False for nowhere.
@@ -150,9 +153,10 @@ class ZeroShotClassifier(ImageClassifier):
             encoder: an encoder or its name; by default the one that the vectors name, which is
                 loaded from this machine and not downloaded because a file says so. For none at
                 all, ``ZeroShotClassifier(ClassVectors.load(file))``.
-            device: as for :meth:`from_bank`, as the next three.
-            precision: type of number to compute with.
-            batch_size: images to encode at once.
+            device: where an encoder given by name computes: ``auto``, ``cpu``, ``cuda``,
+                ``cuda:N`` or ``mps``.
+            precision: ``auto``, ``float32``, ``bfloat16`` or ``float16``.
+            batch_size: images to encode at once, or ``auto``.
             revision: of an encoder given by name.
             bank: what the vectors were made of, for explanations, or its file.
             reject: a bank of what is none of the classes, or its file; see :meth:`__init__`.

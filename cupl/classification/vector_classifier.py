@@ -88,9 +88,11 @@ class VectorClassifier:
             image_vectors: ``[images, dim]``, of any length, or what
                 :func:`~cupl.embedding.image_vectors.load_embeddings` gives.
             top_k: classes to name for each image; all of them where there are fewer.
-            threshold: see :class:`~cupl.classification.decision.DecisionRule`, as for the next two.
-            multi_label: give each image all labels that apply.
-            class_thresholds: cosines by the name or id of the class.
+            threshold: no label where the best probability is below this; with ``multi_label``
+                every class from this probability on, by default one half.
+            multi_label: give each image all labels that apply, each class judged alone.
+            class_thresholds: for ``multi_label``, the cosine from which on a class is a label, by
+                its name or id; of every class.
             explain: prompts to name for each of the two best classes, and as many against it;
                 0 for no explanation. This needs the encoder and the bank.
             progress: told how many images are done, and of how many.

@@ -80,20 +80,22 @@ async def agenerate(
         classes: names or labels.
         questions: a set, or the name or path of one.
         name: the bank's name.
-        model: see :func:`cupl.generation.plan.make_plan`, as for the settings up to ``preamble``.
+        model: as the server knows it; ``mini`` is the embedded one.
         base_url: the server; None for ``$OPENAI_BASE_URL`` or else OpenAI itself.
         api_key_env: the environment variable that holds the server's key. None for
             ``OPENAI_API_KEY`` where the server is OpenAI's, and for no key where it is another.
-        api: chat or completions.
-        samples: answers to each question.
-        sampling: how they are drawn.
-        preamble: what goes before a question.
+        api: ``chat`` or ``completions``; None for chat, or completions for ``mini``.
+        samples: answers to each question, about each class.
+        sampling: how they are drawn; None for the model's usual settings.
+        preamble: the system message, or for completions the text around the question (``{}``);
+            None for none, "" for the usual one.
         filters: what is kept of an answer: names, functions or both, in the order in which they
             run, or a mapping of names to functions; None for the default ones. See
             :func:`cupl.generation.filters.choose_filters`.
-        min_prompts: see :class:`cupl.generation.collect.FilterOptions`, as for the next two.
-        similarity: from where on two prompts of a class are near-duplicates.
-        drop_shared: whether a sentence under several classes is dropped.
+        min_prompts: a class that keeps fewer is asked for more samples, up to a bound.
+        similarity: two prompts of a class that are alike to so many percent are near-duplicates,
+            and the first stays; None keeps both.
+        drop_shared: whether a sentence that stands under several classes is dropped.
         concurrency: requests under way at once.
         n: most answers to ask for in one request; None for servers that reject ``n``.
         timeout: seconds that one request may take.

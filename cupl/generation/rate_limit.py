@@ -91,6 +91,6 @@ class RateLimiter:
         return after
 
     def went_well(self) -> None:
-        """An answer came."""
+        """Note that an answer came, so that more requests may go out at once again."""
         self._pauses = 0
         self._now_most = min(float(self._most), self._now_most + 1 / self._now_most)

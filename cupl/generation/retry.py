@@ -26,7 +26,7 @@ class RequestTries:
 
     @property
     def number(self) -> int:
-        """How many there were."""
+        """Tries of either kind together."""
         return self.limited + self.faults
 
 

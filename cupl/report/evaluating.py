@@ -159,14 +159,15 @@ def evaluate(
         seeds: how often ``random-words`` and ``shuffled`` are drawn.
         templates: added to the prompts of every bank and of these two controls; or the name or
             file of a set of them.
-        pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
+        pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean`` or
+            ``similarity``.
         labels: a CSV of path and label for the images of a directory of ``cupl embed``.
         skip_unmatched: leave out images whose label means no class.
         revision: of the encoder: commit, branch or tag of the model hub.
         device: where an encoder given by name is loaded.
         precision: of an encoder given by name.
         batch_size: of an encoder given by name.
-        text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
+        text_cache: where embeddings of prompts are kept, or False for nowhere.
         progress: told how many images and prompts are embedded, and of how many in all.
 
     Raises:
