@@ -9,23 +9,9 @@ from cupl.bank.model import PromptBank
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.text_cache import TextCache
-from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.progress import Progress
-
-
-def loaded_encoder(
-    encoder: Encoder | str | os.PathLike[str],
-    device: str,
-    precision: str,
-    batch_size: int | str,
-    revision: str | None,
-) -> Encoder:
-    """An encoder, loaded where only its name is given; else the settings are its own."""
-    if not isinstance(encoder, str | os.PathLike):
-        return encoder
-    return load_encoder(encoder, device, precision, batch_size, revision=revision)
 
 
 def recorded_encoder(

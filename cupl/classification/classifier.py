@@ -10,7 +10,6 @@ from cupl.classification.assembly import (
     check_made_of,
     encode_reject,
     loaded_bank,
-    loaded_encoder,
     recorded_encoder,
 )
 from cupl.classification.explainer import Explainer
@@ -19,7 +18,7 @@ from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors, Combine
 from cupl.embedding.pooling import DEFAULT_POOLING
 from cupl.embedding.text_cache import TextCache
-from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.encoders.loading import DEFAULT_ENCODER, named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.progress import Progress, ignore
@@ -121,7 +120,7 @@ class ZeroShotClassifier(ImageClassifier):
 
         """
         bank = loaded_bank(bank)
-        encoder = loaded_encoder(encoder, device, precision, batch_size, revision)
+        encoder = named_encoder(encoder, device, precision, batch_size, revision)
         vectors = encode_bank(
             bank, encoder, pooling,
             templates=templates, combine=combine, strict=strict, text_cache=text_cache,
@@ -174,7 +173,7 @@ class ZeroShotClassifier(ImageClassifier):
         found = (
             recorded_encoder(vectors, device, precision, batch_size)
             if encoder is None
-            else loaded_encoder(encoder, device, precision, batch_size, revision)
+            else named_encoder(encoder, device, precision, batch_size, revision)
         )
         return cls(
             vectors, found, bank=bank, reject=reject, text_cache=text_cache, progress=progress

@@ -71,14 +71,22 @@ def load_encoder(
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
 
 
-def named_encoder(encoder: Encoder | str | os.PathLike[str]) -> Encoder:
-    """The encoder itself, or the one of that name, loaded with the usual settings.
+def named_encoder(
+    encoder: Encoder | str | os.PathLike[str],
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | str = "auto",
+    revision: str | None = None,
+) -> Encoder:
+    """The encoder itself, whose settings are its own, or the one of that name, loaded with these.
 
     Raises:
         CuplError: as :func:`load_encoder`.
 
     """
-    return load_encoder(encoder) if isinstance(encoder, str | os.PathLike) else encoder
+    if not isinstance(encoder, str | os.PathLike):
+        return encoder
+    return load_encoder(encoder, device, precision, batch_size, revision=revision)
 
 
 def load_recorded_encoder(
