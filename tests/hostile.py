@@ -11,7 +11,8 @@ OTHERS = [
 ]  # fmt: skip
 PIECES = [
     "*a", " *a", " **a", " ***a", "a* ", "a*\n*a\n", "`a` ", "[^.,] ", "</think", "<think>",
-    "think", "\n?", "A ", "A: ", "a:", "no ", "not a", "n't ", "no one ", "one ", "way ", "http",
+    "think", "[INST]", "[/INST]", "</s>", "<answer>", "<think></think>a", "<|channel|>", "<|",
+    "\n?", "A ", "A: ", "a:", "no ", "not a", "n't ", "no one ", "one ", "way ", "http",
     "www.", "&a", "&amp", "|a", "|\n", "<a", "</a", "{ ", "# ", "#\n", "\n- ", "\n-", "1. ",
     "\n1. ", "5.", "1.1", "a.a.", "e.g. ", "St. ", "the. ", ",. A", ". A", "? A", "(A. ", "a, ",
     "a, or ", "a-", "to ", "can vary ", "can vary depending ", "it is ", "sure, ", "here is ",

@@ -57,9 +57,11 @@ _ABBREVIATION = re.compile(
 _UNFINISHED = re.compile(
     r"(?:[,:;–—(/&-]|[,:;]\s?\d{1,2}|\b(?:a|an|the|and|or|but|its|their|very))$"
 )
-_LOOK_BACK, _OPEN_END = 12, 8
-"""Characters in which an abbreviation, and an unfinished end, is looked for."""
-_CUT_NUMBER = re.compile(r"(?<!\w)\d{1,3}$")
+_LOOK_BACK, _OPEN_END, _LONG_NAME = 12, 8, 40
+"""Characters in which an abbreviation, an unfinished end, and a name is looked for."""
+_CUT_NUMBER = re.compile(r"(?<![\w-])\d{1,3}$")
+_NAME_WITH_NUMBER = re.compile(r"[^\s.!?]\s+[A-Z][\w'’-]*\.?\s\d{1,3}$")
+"""The end of "a Boeing 737" or "Chanel No. 5"; the first word of a sentence may be no name."""
 
 
 def same_text(text: str) -> str:
@@ -156,7 +158,7 @@ def sentences_of(text: str, *, finished: bool = True, stop: Sequence[str] = ()) 
     if finished and not _is_open(text.rstrip(".")):
         if ends and ends[-1].end() == len(text):
             return text
-        if "." not in stop or not (_CUT_NUMBER.search(text) or _ABBREVIATION.search(text)):
+        if "." not in stop or not (_is_cut_number(text) or _ABBREVIATION.search(text)):
             return text + "."
     place, unclosed = len(text), text.count("(") - text.count(")")
     for end in reversed(ends):
@@ -181,10 +183,16 @@ def _is_end(text: str, end: re.Match[str]) -> bool:
     """Whether a sentence ends there, as far as the words before tell."""
     before = text[max(0, end.start() - _LOOK_BACK) : end.start()]
     # The last dot of a text cut by length may stand inside "5.3".
-    if end.end() == len(text) and before[-1:].isdigit():
+    if end.end() == len(text) and _is_cut_number(text[: end.start()]):
         return False
     abbreviated = end[0][0] == "." and _ABBREVIATION.search(before)
     return not (_UNFINISHED.search(before[-_OPEN_END:]) or abbreviated)
+
+
+def _is_cut_number(text: str) -> bool:
+    """Whether a text that ends before a dot may be cut inside a number, as "weighs about 5.3"."""
+    text = text[-_LONG_NAME:]
+    return bool(_CUT_NUMBER.search(text)) and not _NAME_WITH_NUMBER.search(text)
 
 
 def _plain(text: str) -> str:

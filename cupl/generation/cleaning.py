@@ -10,12 +10,12 @@ import re
 import unicodedata
 
 from cupl.bank.wording import normalized
+from cupl.generation.thinking import without_thinking
 
 MAX_MARKS = 1000
 """Marks of emphasis up to which they are taken off: what closes one is looked for 300 characters
 far, and a text with more of them is none that a person could read."""
 
-_THINKING = re.compile(r"\A.*</think(?:ing)?>|<think(?:ing)?>.*\Z", re.DOTALL | re.IGNORECASE)
 _EMOJI = re.compile(r"[\u2600-\u27bf\U0001f000-\U0001faff][\ufe0f\u200d]*")
 _REPLACEMENTS = {"Cc": " ", "Cf": "", "Co": "", "Cs": ""}
 _KEPT = "\n\u200c\u200d"  # joiners are letters of several scripts
@@ -28,7 +28,7 @@ _OPENINGS = re.compile(
     r"(?:[^\w\"'“‘«(\[¿¡<`{|]+"
     r"|(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great question)[!.,:]\s*"
     r"|here(?:'s|’s| is| are)\b[^.!:]{0,150}:\s*"
-    r"|(?:answer|description|caption|image|a|q):\s*"
+    r"|(?:(?:final )?answer|description|caption|image|a|q):\s*"
     r"|(?:what|which|how|who|where|why|do|does|is|are|can)\b[^.!?]{0,200}\?\s*(?=\w))*",
     re.IGNORECASE,
 )
@@ -39,25 +39,30 @@ _SPILL = re.compile(
 """The end of a question that the model went on writing: "in as much detail as possibleThe ..."."""
 _AFTERWORD = re.compile(
     r"\s(?:(?<=\S\n)(?:(?:q|question|user|human):|describe\b|[^\n]{3,200}\?\s*(?:\n|\Z))"
-    r"|(?<=[.!?]\s)\s*(?:would you like|do you want|let me know|i hope this)\b).*",
+    r"|(?<=[.!?\n]\s)\s*(?:(?:would you like|do you want|let me know|i hope this)\b"
+    r"|\(?(?:word|character) count:|(?:sources?|references?|citations?):)).*",
     re.DOTALL | re.IGNORECASE,
 )
 """The next question that a base model asks itself, or the offer to say more."""
+_CITATION = re.compile(r"\s?(?:\[\d{1,3}\]|【[^】\n]{1,30}】)")
+_BOXED = re.compile(r"\\boxed\{([^{}]+)\}\.?\Z")
 _QUOTED = re.compile(r"""["“«]([^"“”«»]+)["”»]?([.!?]?)\Z|['‘]([^‘]+)['’]([.!?]?)\Z""")
 _CLOSING = re.compile(r"['’](?!\w)")
 
 
 def unwrapped(text: str, question: str = "") -> str:
     """The description in an answer to a question, on one line."""
-    # Each test in front of a pattern says that it would find nothing, and is many times as fast.
-    if "think" in text.lower():
-        text = _THINKING.sub("", text)
-    text = text.strip(" ")
+    text = without_thinking(text).strip(" ")
+    # This test says that the rest would find nothing, and is many times as fast.
     if not (text.isascii() and text.isprintable()):  # most answers are, and need none of this
         text = _without_odd_characters(text)
         lines = (line.strip() for line in _HEADING.sub("", text).split("\n"))
         text = "\n".join(filter(None, lines))
     text = _AFTERWORD.sub("", text)
+    if "\\boxed" in text:
+        text = _BOXED.sub(r"\1", text)
+    if "[" in text or "【" in text:
+        text = _CITATION.sub("", text)
     if 0 < sum(map(text.count, "*_`")) <= MAX_MARKS:
         text = _EMPHASIS.sub(r"\2", text)
     text = _without_echo(_one_line(text), question.rstrip(" :?."))

@@ -13,6 +13,7 @@ from cupl.errors import InputError
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.filters import (
     DEFAULT_FILTERS,
+    FAILED,
     Answer,
     Dropped,
     Filter,
@@ -20,6 +21,7 @@ from cupl.generation.filters import (
     why_unusable,
 )
 from cupl.generation.plan import Plan
+from cupl.llm.finish_reasons import finish_kind
 from cupl.llm.protocol import Failure, Request, Response, cache_key
 
 MOST_MORE = 2
@@ -231,6 +233,9 @@ def _judge(
         raise InputError("an answer vanished from the cache during the run; run it again")
     if isinstance(response, Failure):
         return response
+    if finish_kind(response.finish_reason) == "fault":  # kept by a version that did not know better
+        report.withdrawn += 1
+        return _withdraw(key, response, FAILED, cache)
     stop = request.sampling.stop or ()
     answer = Answer(response.text, request.question, response.finish_reason, stop)
     result = apply_filters(answer, filtering.filters.values())

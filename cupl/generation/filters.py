@@ -20,6 +20,8 @@ from cupl.bank.wording import (
 )
 from cupl.errors import InputError
 from cupl.generation.cleaning import unwrapped
+from cupl.generation.thinking import without_thinking
+from cupl.llm.finish_reasons import FinishKind, finish_kind
 from cupl.llm.protocol import MAX_ANSWER, Response
 
 
@@ -40,9 +42,21 @@ class Dropped:
     reason: str
 
 
+THINKING = "thinking alone"
+"""Why an answer that is one block of thought is none."""
+UNSEEN = "in reasoning_content alone"
+"""Why an answer that the server put there is none."""
+FAILED = "failed on the server"
+"""Why an answer that a fault broke off is none."""
 Filter = Callable[[Answer], Answer | Dropped]
 
 _WORD = re.compile(r"\w")
+_USELESS: dict[FinishKind, str] = {
+    "content_filter": "content filter",
+    "fault": FAILED,
+    "no content": UNSEEN,
+}
+"""Why an answer that ended so is none, whatever its text."""
 
 
 def clean(answer: Answer) -> Answer:
@@ -58,7 +72,7 @@ def not_empty(answer: Answer) -> Answer | Dropped:
 
 def not_refusal(answer: Answer) -> Answer | Dropped:
     """Drop what a server's content filter cut, and talk of what the model will not or cannot do."""
-    refused = answer.finish_reason == "content_filter" or is_refusal(answer.text)
+    refused = finish_kind(answer.finish_reason) == "content_filter" or is_refusal(answer.text)
     return Dropped("refusal") if refused else answer
 
 
@@ -76,9 +90,10 @@ def whole_sentences(answer: Answer) -> Answer | Dropped:
     """Cut an answer after its last whole sentence; drop it where there is none.
 
     A model that stopped by itself, or at a stop text, may leave the last full stop out: it is put
-    back. What ``stop="."`` cut inside "weighs about 5.3" or "a St. Bernard" is no sentence.
+    back. An answer that ended for a reason nobody knows may be cut off, and gets none. What
+    ``stop="."`` cut inside "weighs about 5.3" or "a St. Bernard" is no sentence.
     """
-    finished = answer.finish_reason == "stop"
+    finished = finish_kind(answer.finish_reason) == "stop"
     text = sentences_of(answer.text, finished=finished, stop=answer.stop)
     return Dropped("cut off") if text is None else replace(answer, text=text)
 
@@ -93,14 +108,18 @@ def why_unusable(response: Response, question: str = "") -> str | None:
 
     What the filters drop was an answer nevertheless, as a refusal is.
     """
-    if response.finish_reason == "content_filter":
-        return "content filter"
+    kind = finish_kind(response.finish_reason)
+    if kind in _USELESS:
+        return _USELESS[kind]
     if len(response.text) > MAX_ANSWER:
         return "too long"
-    cut = response.finish_reason == "length"
+    cut = kind == "length"
     answer = clean(Answer(response.text, question, response.finish_reason))
     if not _WORD.search(answer.text):
-        return "cut off" if cut and response.text.strip() else "empty"
+        if cut and response.text.strip():
+            return "cut off"
+        said = _WORD.search(response.text) and not _WORD.search(without_thinking(response.text))
+        return THINKING if said else "empty"
     return "cut off" if cut and isinstance(whole_sentences(answer), Dropped) else None
 
 

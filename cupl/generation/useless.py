@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cupl.errors import ServerError
+from cupl.generation.filters import UNSEEN
 from cupl.generation.retry import RetryPolicy
 
 
@@ -44,8 +45,24 @@ class UselessAnswers:
         if self.proven or few:
             return
         reasons = ", ".join(f"{count} {reason}" for reason, count in self._reasons.most_common())
+        way_out, arguments = _way_out(self._reasons.most_common(1)[0][0])
         raise ServerError(
-            f"the first {number} answers are of no use ({reasons}), so the run stopped: a model "
-            "that thinks before it answers needs max_tokens=None, or some thousands",
-            arguments={"max_tokens": None},
+            f"the first {number} answers are of no use ({reasons}), so the run stopped: {way_out}",
+            arguments=arguments,
         )
+
+
+def _way_out(reason: str) -> tuple[str, dict[str, object]]:
+    """What helps where most answers are of no use for this reason."""
+    if reason == UNSEEN:
+        return (
+            "the server takes the model's text for its reasoning; switch its reasoning parser off, "
+            "or the model's thinking",
+            {},
+        )
+    if reason == "content filter":
+        return "the server's content filter turns the questions down; ask another model", {}
+    return (
+        "a model that thinks before it answers needs max_tokens=None, or some thousands",
+        {"max_tokens": None},
+    )

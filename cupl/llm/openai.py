@@ -14,7 +14,7 @@ from cupl.llm.access import ServerAccess, access_to, warn
 from cupl.llm.address import ServerAddress
 from cupl.llm.body_limit import BodyTooLargeError
 from cupl.llm.errors import is_filtered, to_server_error
-from cupl.llm.parsing import read_completion
+from cupl.llm.parsing import FailedGenerationError, read_completion
 from cupl.llm.protocol import Request, Response, RetryableError
 from cupl.llm.sdk import async_client
 
@@ -144,6 +144,12 @@ class OpenAIServer:
             raise RetryableError(f"{where} sent an answer of {error}") from None
         except UnicodeEncodeError:
             raise InputError("the question, preamble or model name is no valid Unicode") from None
+        except FailedGenerationError as error:
+            raise RetryableError(
+                f"{where} could not finish an answer: {error}",
+                limited=error.code == 429,
+                answered=True,
+            ) from None
         except (ValueError, RecursionError):
             raise RetryableError(
                 f"{where} did not answer with a completion; is it the right URL?"

@@ -40,6 +40,8 @@ ABBREVIATION = re.compile(
 UNFINISHED = re.compile(
     r"(?:[,:;–—(/&-]|[,:;]\s?\d{1,2}|\b(?:a|an|the|and|or|but|its|their|very))$"
 )
+CUT_NUMBER = re.compile(r"(?<![\w-])\d{1,3}$")
+NAMED = re.compile(r"[^\s.!?]\s+[A-Z][\w'’-]*\.?\s\d{1,3}$")
 WORDS = (
     "no not isn't n't one single specific way answers look definition definitive answer this "
     "question mark it is difficult to say depends can may vary depending based on from I'm not "
@@ -60,7 +62,7 @@ def sentences_as_meant(text: str, finished: bool) -> str | None:
         return text if ends and ends[-1].end() == len(text) else text + "."
     for end in reversed(ends):
         before = text[: end.start()]
-        doubtful = end.end() == len(text) and before[-1:].isdigit()
+        doubtful = end.end() == len(text) and CUT_NUMBER.search(before) and not NAMED.search(before)
         abbreviated = end[0][0] == "." and ABBREVIATION.search(before[-12:])
         if not doubtful and not abbreviated and not open_end(before):
             return text[: end.end()]

@@ -89,6 +89,12 @@ def test_a_good_answer_is_left_as_it_is(text: str) -> None:
         "It is small and green.\nDescribe a toad:\nA toad is",
         "It is small and green. Would you like to know more?",
         "It is small and green.\n\nLet me know if you need more!",
+        "It is small and green.\n\n(Word count: 5)",
+        "It is small and green [1].\nSources: [1] frogs",
+        "It is small【3†source】 and green.",
+        "Final answer: \\boxed{It is small and green.}",
+        "It is small and green.<|im_end|>",
+        "<|START_RESPONSE|>It is small and green.</s>",
     ],
 )
 def test_what_wraps_a_description_is_taken_off(text: str) -> None:
@@ -107,6 +113,10 @@ def test_what_wraps_a_description_is_taken_off(text: str) -> None:
         ("It is 绿色。它有大大的", "It is 绿色。"),
         ("1. A frog.\n2. A frog with red eyes.\n3. A fr", "A frog. A frog with red eyes."),
         ("It is green. \ud83d", "It is green."),
+        ("It flies as the Boeing 737.", "It flies as the Boeing 737."),
+        ("A car was built in 1969.", "A car was built in 1969."),
+        ("It is a scent, Chanel No. 5.", "It is a scent, Chanel No. 5."),
+        ("It is a jet, the F-16.", "It is a jet, the F-16."),
     ],
 )  # fmt: skip
 def test_an_answer_cut_by_length_ends_with_its_last_whole_sentence(
@@ -118,6 +128,13 @@ def test_an_answer_cut_by_length_ends_with_its_last_whole_sentence(
 def test_the_items_of_a_list_become_a_sentence() -> None:
     text = "A frog has:\n- a small body\n- green skin;\n* toe pads"
     assert kept(text) == "A frog has: a small body, green skin; toe pads."
+
+
+@pytest.mark.parametrize(
+    "text", ["A plane like the Boeing 737", "It is an Airbus A380", "Drawn in 1969"]
+)
+def test_a_number_in_a_name_is_no_cut(text: str) -> None:
+    assert kept(text, stop=(".",)) == text + "."
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import FilterOptions, collect
 from cupl.generation.plan import missing_answers
 from cupl.generation.requester import run_requests
+from cupl.llm.finish_reasons import NO_CONTENT
 from cupl.llm.protocol import Failure, Request, Response
 from tests.fakes import Echo, QueueLLM
 from tests.generation.runs import ask_all
@@ -22,6 +23,11 @@ USELESS: list[Response] = [
     Response("A cat is a small", "length"),
     Response("<think>What is a cat? It is small. It", "length"),
     Response("x" * 200_000),
+    Response("A cat is a small", "MAX_TOKENS"),
+    Response("A cat is a", "SAFETY"),
+    Response("A cat is small. It is", "network_error"),
+    Response("", NO_CONTENT),
+    Response("[THINK]What is a cat? It is small.[/THINK]"),
 ]
 
 
@@ -76,6 +82,21 @@ def test_a_run_that_brings_nothing_of_use_stops(cache: ResponseCache) -> None:
     assert len(llm.asked) == 20
 
 
+@pytest.mark.parametrize(
+    ("useless", "way_out"),
+    [
+        (Response("", NO_CONTENT), "switch its reasoning parser off"),
+        (Response("", "sensitive"), "content filter turns"),
+        (Response("<thought>Hm.</thought>"), "max_tokens=None"),
+    ],
+)
+def test_the_way_out_fits_what_came(cache: ResponseCache, useless: Response, way_out: str) -> None:
+    plan = plan_of(*(f"thing {i}" for i in range(50)), samples=1)
+    with pytest.raises(ServerError, match=way_out) as error:
+        ask_all(plan, cache, QueueLLM([useless] * 500), concurrency=1)
+    assert ("max_tokens" in error.value.arguments) == ("max_tokens" in way_out)
+
+
 def test_one_class_that_is_always_refused_does_not_stop_a_run(cache: ResponseCache) -> None:
     class Refuses(Echo):
         async def complete(self, request: Request, n: int) -> list[Response]:
@@ -96,3 +117,15 @@ def test_a_model_that_has_answered_is_not_stopped_for_hard_questions(
     asyncio.run(run_requests(missing_answers(plan, cache), cache, llm, proven=True))
     assert not llm.answers
     assert collect(plan, cache, FilterOptions()).report.failed == 50
+
+
+def test_half_a_sentence_that_an_earlier_version_kept_is_asked_for_again(
+    cache: ResponseCache,
+) -> None:
+    plan = plan_of("cat", samples=1)
+    (unit,) = missing_answers(plan, cache)
+    cache.put({unit.key(0): Response("A cat is small. It ha", "network_error")})
+    report = collect(plan, cache, FilterOptions()).report
+    assert (report.withdrawn, report.failed, report.kept) == (1, 1, 0)
+    ask_all(plan, cache, QueueLLM(["A cat is soft."]))
+    assert collect(plan, cache, FilterOptions()).report.kept == 1

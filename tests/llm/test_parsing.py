@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupl.llm.parsing import MAX_CHOICES, read_completion
+from cupl.llm.finish_reasons import NO_CONTENT
+from cupl.llm.parsing import MAX_CHOICES, FailedGenerationError, read_completion
 from cupl.llm.protocol import MAX_ANSWER, Response
 from tests.fakes import chat_reply
 from tests.llm.strategies import completions, json_values
@@ -113,3 +114,44 @@ def test_texts_survive_in_their_order(texts: list[str], random: Any) -> None:
     body = chat_reply(*texts)
     random.shuffle(body["choices"])
     assert [response.text for response in read_completion(body)] == texts
+
+
+FAILED: list[dict[str, Any]] = [
+    {"message": {"content": "A cat is a"}, "finish_reason": "error"},
+    {"message": {"content": "A cat is a"}, "finish_reason": "engine_error"},
+    {"text": "A cat is a", "finish_reason": "abort"},
+    {"message": {"content": "A cat is a"}, "finish_reason": "stop", "error": {"message": "gone"}},
+    {"message": None, "finish_reason": None, "error": "gone"},
+    {"error": {"code": 502}},
+]
+
+
+@pytest.mark.parametrize("failed", FAILED)
+def test_what_a_fault_broke_off_is_no_answer(failed: dict[str, Any]) -> None:
+    good = {"message": {"content": "A cat."}, "finish_reason": "stop"}
+    assert [one.text for one in read_completion({"choices": [failed, good]})] == ["A cat."]
+    with pytest.raises(FailedGenerationError):
+        read_completion({"choices": [failed, failed]})
+
+
+def test_a_failed_generation_tells_why_without_the_key() -> None:
+    key = "secret-key-1234567"
+    choice = {"message": {}, "error": {"code": 429, "message": f"{key} is too fast"}}
+    with pytest.raises(FailedGenerationError, match=r"^\*\*\* is too fast$") as error:
+        read_completion({"choices": [choice]}, key)
+    assert error.value.code == 429
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "read"),
+    [
+        ({"content": None, "reasoning_content": "A cat."}, "stop", NO_CONTENT),
+        ({"content": "", "reasoning": "A cat."}, None, NO_CONTENT),
+        ({"reasoning_content": "Hm, a cat"}, "length", "length"),
+        ({"content": "A cat.", "reasoning_content": "Hm."}, "stop", "stop"),
+        ({"content": None, "refusal": "I cannot."}, "stop", "content_filter"),
+        ({"content": "A cat.", "refusal": None}, "end_turn", "end_turn"),
+    ],
+)
+def test_where_the_text_stands_tells_how_it_ended(message: Any, finish: Any, read: str) -> None:
+    assert only({"message": message, "finish_reason": finish}).finish_reason == read

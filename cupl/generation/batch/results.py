@@ -4,8 +4,9 @@ Result lines of OpenAI's Batch API and of vLLM's ``run-batch`` have the same par
 
     {"id": ..., "custom_id": ..., "response": {"status_code": 200, "body": {...}}, "error": null}
 
-An older ``run-batch`` puts the completion where ``response`` is. In the error file of OpenAI
-``response`` is null or has another status.
+An older ``run-batch`` puts the completion where ``response`` is; others call that ``result``,
+or have the status or the body as text. In the error file of OpenAI ``response`` is null or has
+another status.
 
 A line does not have the question. Whether an answer only says that again is seen where both are
 at hand: :func:`cupl.generation.collect.collect` takes such an answer out of the cache.
@@ -13,6 +14,7 @@ at hand: :func:`cupl.generation.collect.collect` takes such an answer out of the
 
 from __future__ import annotations
 
+import contextlib
 import re
 import stat
 from collections import Counter
@@ -24,10 +26,10 @@ from typing import Any
 from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.generation.batch.requests import CustomId
 from cupl.generation.cache.store import CacheEntry, ResponseCache
-from cupl.generation.filters import why_unusable
+from cupl.generation.filters import FAILED, why_unusable
 from cupl.io.jsonl import load_line, numbered_lines
 from cupl.llm.access import openai_secrets
-from cupl.llm.parsing import read_completion
+from cupl.llm.parsing import FailedGenerationError, read_completion
 from cupl.llm.protocol import Failure, Response, cache_key
 from cupl.llm.redaction import redact
 from cupl.progress import Progress, ignore
@@ -168,13 +170,15 @@ def read_result(line: bytes) -> tuple[CustomId, list[Response]]:
         name = CustomId.parse(data.get("custom_id"))
     except ValueError as error:
         raise LineError(str(error)) from error
-    if "response" not in data and "method" in data:
+    if "response" not in data and "result" not in data and "method" in data:
         raise LineError("a request, not a result")
     body = _body(data)
     try:
         responses = read_completion(body, *openai_secrets())
     except CuplError:
         raise  # the key in the environment is none
+    except FailedGenerationError as error:
+        raise LineError(FAILED, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise LineError(str(error)) from error
     return name, responses
@@ -187,11 +191,18 @@ def _body(data: dict[str, Any]) -> object:
         LineError: the request failed.
 
     """
-    response, error = data.get("response"), data.get("error")
+    response, error = data.get("response", data.get("result")), data.get("error")
     response = response if isinstance(response, dict) else {}
+    if isinstance(error, dict) and not any(error.values()):
+        error = None  # spelled out: no code, no message
     if "choices" in response and not error:
         return response
     body, status = response.get("body"), response.get("status_code", 200 if response else None)
+    if isinstance(status, str) and status.isdecimal() and len(status) == 3:
+        status = int(status)
+    if isinstance(body, str):
+        with contextlib.suppress(ValueError):
+            body = load_line(body.encode("utf-8", "replace"))
     if status == 200 and not error:
         return body
     code, message = next(_faults(error, body), ("", ""))

@@ -179,7 +179,7 @@ BAD: list[tuple[Any, str]] = [
     (request() | {"response": {"status_code": 200}}, "not a completion"),
     (request() | {"response": {"status_code": 200, "body": {"choices": []}}}, "without an answer"),
     (request() | {"response": {"status_code": 200, "body": {"choices": 1}}}, "not a completion"),
-    (request() | {"response": {"status_code": "200", "body": chat_reply("A.")}}, "no response"),
+    (request() | {"response": {"status_code": "OK", "body": chat_reply("A.")}}, "no response"),
     (request() | {"response": {"status_code": 10**9, "body": None}}, "no response"),
     (request() | {"response": {"status_code": 500, "body": "<html>"}}, "status 500: <html>"),
     (request() | {"response": {"status_code": 400, "body": None}, "error": "too long"},
