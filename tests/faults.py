@@ -20,7 +20,9 @@ from tests.fault_replies import (
     Answer,
     Fault,
     Post,
+    Reply,
     error_reply,
+    models_reply,
     reply_to,
 )
 from tests.sentences import sentences
@@ -92,8 +94,8 @@ class FaultServer:
             keep = True
             while keep:
                 post = await self._read(reader)
-                if post is None:
-                    writer.write(error_reply(ERRORS["404"], "").wire())
+                if isinstance(post, Reply):
+                    writer.write(post.wire())
                     await writer.drain()
                     continue
                 self.received.append(post.body)
@@ -105,8 +107,8 @@ class FaultServer:
                     self.in_flight -= 1
 
     @staticmethod
-    async def _read(reader: asyncio.StreamReader) -> Post | None:
-        """The next request, or None for one that asks for no completion."""
+    async def _read(reader: asyncio.StreamReader) -> Post | Reply:
+        """The next request, or the answer to one that asks for no completion."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.rstrip().split("\r\n")
         method, target, _ = first.split(" ")
@@ -114,7 +116,7 @@ class FaultServer:
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         data = await reader.readexactly(int(headers.get("content-length", 0)))
         if method != "POST" or not target.partition("?")[0].endswith("/completions"):
-            return None
+            return models_reply() if target == "/v1/models" else error_reply(ERRORS["404"], "")
         token = headers.get("authorization", "").removeprefix("Bearer ")
         return Post(target, token, json.loads(data))
 

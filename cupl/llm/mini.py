@@ -63,9 +63,8 @@ class MiniServer(OpenAIServer):
             InputError: the weights are damaged.
 
         """
-        # No proxy of the environment can reach loopback.
         url = f"{_server().listening_address}/v1"
-        return async_client(ServerAccess(ServerAddress(url)), self.timeout, trust_env=False)
+        return async_client(ServerAccess(ServerAddress(url)), self.timeout)
 
 
 @functools.cache

@@ -13,10 +13,13 @@ from cupl.errors import InputError
 from cupl.llm.access import ServerAccess, access_to, warn
 from cupl.llm.address import ServerAddress
 from cupl.llm.body_limit import BodyTooLargeError
+from cupl.llm.error_bodies import is_error, is_page
 from cupl.llm.errors import is_filtered, to_server_error
+from cupl.llm.first_alone import FirstAlone
 from cupl.llm.parsing import read_completion
 from cupl.llm.protocol import Request, Response, RetryableError
 from cupl.llm.sdk import async_client
+from cupl.llm.wrong_address import WrongAddressError, with_right_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -60,6 +63,7 @@ class OpenAIServer:
         self._key_env = api_key_env
         self._notice = notice
         self._clients: dict[asyncio.AbstractEventLoop, openai.AsyncOpenAI] = {}
+        self._first: dict[asyncio.AbstractEventLoop, FirstAlone] = {}
 
     @property
     def endpoint(self) -> str:
@@ -100,7 +104,9 @@ class OpenAIServer:
             for other in list(self._clients):
                 if other.is_closed():
                     self._clients.pop(other, None)
+                    self._first.pop(other, None)
             self._clients[loop] = self.connect()
+            self._first[loop] = FirstAlone()
         return self._clients[loop]
 
     async def complete(self, request: Request, n: int) -> list[Response]:
@@ -113,10 +119,17 @@ class OpenAIServer:
             InputError: the request holds what is no text.
 
         """
+        client = self._connected()
+        async with self._first[asyncio.get_running_loop()].turn():
+            return await self._complete(client, request, n)
+
+    async def _complete(
+        self, client: openai.AsyncOpenAI, request: Request, n: int
+    ) -> list[Response]:
         import httpx2
         from openai import APIError, AsyncStream
 
-        client, where = self._connected(), self.endpoint
+        where = self.endpoint
         # What is raised here may hold a key: "from None" keeps it out of tracebacks.
         try:
             async with asyncio.timeout(self.timeout):
@@ -137,7 +150,10 @@ class OpenAIServer:
             if is_filtered(error):
                 return [Response("", "content_filter")] * n
             asked = f"{request.model!r} for the API {request.api}"
-            raise to_server_error(error, asked, self.access) from None
+            said = to_server_error(error, asked, self.access)
+            if isinstance(said, WrongAddressError):
+                said = await with_right_url(said, client)
+            raise said from None
         except httpx2.HTTPError:
             raise RetryableError(f"{where} broke off in the middle of an answer") from None
         except BodyTooLargeError as error:
@@ -152,12 +168,13 @@ class OpenAIServer:
     async def close(self) -> None:
         """Let go of the connections that were made in this event loop."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
+        self._first.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
 
 
 def _json(answer: httpx2.Response) -> object:
-    """The body, unless it is that of an error in spite of the status 200.
+    """The body, unless it is a web page, or that of an error in spite of the status 200.
 
     Raises:
         openai.APIStatusError: it is.
@@ -167,7 +184,9 @@ def _json(answer: httpx2.Response) -> object:
     """
     import openai
 
+    if is_page(answer.text):
+        raise openai.APIStatusError("", response=answer, body=answer.text)
     body = answer.json()
-    if isinstance(body, dict) and body.get("error") and not body.get("choices"):
-        raise openai.APIStatusError("", response=answer, body=body["error"])
+    if is_error(body):
+        raise openai.APIStatusError("", response=answer, body=body)
     return body

@@ -68,7 +68,9 @@ def test_what_may_heal(status: int) -> None:
 
 @pytest.mark.parametrize("status", [304, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 431])
 def test_what_does_not_heal(status: int) -> None:
-    assert type(explained(status, {})) is ServerError
+    error = explained(status, {})
+    assert isinstance(error, ServerError)
+    assert not isinstance(error, RetryableError)
 
 
 def test_a_limited_rate_heals_and_an_empty_account_does_not() -> None:
