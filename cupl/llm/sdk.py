@@ -122,9 +122,10 @@ def _certificates(access: ServerAccess) -> ssl.SSLContext | bool:
     except (OSError, ValueError) as error:
         if urlsplit(access.address.endpoint).scheme == "http":
             return True
-        names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+        names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+        source = next((name for name in names if os.environ.get(name)), "the system")
         raise InputError(
-            f"{' or '.join(names) or 'the system'} names certificates that cannot be read "
+            f"{source} names certificates that cannot be read "
             f"({getattr(error, 'strerror', None) or error}); mend it, or unset it"
         ) from None
 
@@ -166,8 +167,9 @@ def _refuse_change_of_method(response: httpx2.Response) -> None:
         return
     changes = response.status_code in (301, 302, 303) and response.request.method == "POST"
     try:
-        port = httpx2.URL(response.headers["Location"]).port
-        usable = port is None or 0 < port < 65536
+        target = httpx2.URL(response.headers["Location"])
+        port = 1 if target.port is None else target.port
+        usable = target.scheme in ("", "http", "https") and 0 < port < 65536
     except httpx2.InvalidURL:
         usable = False
     if changes or not usable:
