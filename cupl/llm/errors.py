@@ -64,6 +64,9 @@ def to_server_error(error: openai.APIError, asked: str, access: ServerAccess) ->
     secrets = [*access.secrets, *(proxy.secrets if proxy else ())]
     if not isinstance(error, openai.APIStatusError):
         return unheard(error, access.address, proxy, secrets)
+    if error.status_code < 300 and error.body is None:
+        what = f"{access.address.endpoint} answered {error.status_code} without a body"
+        return RetryableError(f"{what}; is it the right URL?")
     said = redact(
         message_of(error.body)
         or title_of(error.body)

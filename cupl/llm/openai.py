@@ -174,7 +174,7 @@ class OpenAIServer:
 
 
 def _json(answer: httpx2.Response) -> object:
-    """The body, unless it is a web page, or that of an error in spite of the status 200.
+    """The body, unless it is empty, a web page, or that of an error in spite of the status 200.
 
     Raises:
         openai.APIStatusError: it is.
@@ -184,6 +184,8 @@ def _json(answer: httpx2.Response) -> object:
     """
     import openai
 
+    if not answer.content.strip():
+        raise openai.APIStatusError("", response=answer, body=None)
     if is_page(answer.text):
         raise openai.APIStatusError("", response=answer, body=answer.text)
     body = answer.json()
