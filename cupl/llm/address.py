@@ -93,7 +93,8 @@ class ServerAddress:
     @property
     def is_azure(self) -> bool:
         """Azure, or something in front of it that wants to be told a version as Azure does."""
-        return self.api_version is not None or self.host.endswith(_AZURE)
+        named = self.host.endswith(_AZURE) or "/openai/deployments/" in self.endpoint
+        return named or self.api_version is not None
 
     @property
     def is_this_machine(self) -> bool:

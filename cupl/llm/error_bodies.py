@@ -53,6 +53,11 @@ _TOO_LONG = re.compile(
     r"(prompt|input) (is|are) too long|tokens to keep from the initial prompt",
     re.IGNORECASE,
 )
+_NO_KEY = re.compile(
+    r"api.?key[^.]{0,20} (not valid|invalid|incorrect|missing|required)|"
+    r"(invalid|incorrect|wrong|missing|no)[^.]{0,20} (api.?key|authorization|credentials)",
+    re.IGNORECASE,
+)
 _TOO_BIG = re.compile(
     r"requires more system memory|(failed|unable) to load (the )?model", re.IGNORECASE
 )
@@ -158,6 +163,11 @@ def lacks_model(error: openai.APIError, said: str) -> bool:
     """It is the model that is not there, or not loaded."""
     kinds = {kind.lower() for kind in kinds_of(error)}
     return bool(kinds & _NO_MODEL_KINDS or _NO_MODEL.search(said))
+
+
+def lacks_key(said: str) -> bool:
+    """It is the key that is wrong; Google says so with the status of any bad request."""
+    return bool(_NO_KEY.search(said))
 
 
 def lacks_room(said: str) -> bool:

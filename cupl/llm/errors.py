@@ -14,6 +14,7 @@ from cupl.llm.access import ServerAccess
 from cupl.llm.error_bodies import (
     delay_of,
     kinds_of,
+    lacks_key,
     lacks_memory,
     lacks_model,
     lacks_quota,
@@ -102,6 +103,8 @@ def _refusal(
         return ServerError(lack[0], arguments=lack[1])
     if status in (408, 409, 425) or (status >= 500 and not lacks_memory(said)):
         return RetryableError(f"{where} answered {status}: {said}", after=after, answered=True)
+    if status == 400 and lacks_key(said):
+        status = 401
     if status in (401, 403):
         return _not_let_in(access, status, asked, said)
     argument = _ARGUMENTS.get(_parameter(error) or "")
