@@ -39,12 +39,16 @@ _BY_WORDS = (
 )  # fmt: skip
 """The status that an error would have, for servers that send it with the status of a success."""
 
+_OUR_FAULT = {"invalid_request_error", "BadRequestError", "INVALID_ARGUMENT"}
+_NOT_LOADED = re.compile(
+    r"model[^.]{0,120}? (is not loaded|not loaded|unloaded|has not been loaded)|"
+    r"no models? (is |are )?(currently )?loaded",
+    re.IGNORECASE,
+)
 _NO_MODEL = re.compile(
-    r"model[^.]{0,120}?\b(not found|not exist|does(n't| not) exist|not available|not loaded|"
-    r"unloaded|is not a valid model|not a valid model|has not been loaded)|"
-    r"no models? (is |are )?(currently )?loaded|(no such|unknown|invalid|unable to access) model\b"
-    r"(?! (type|output|response))|not a valid model|deployment[^.]{0,80} does not exist|"
-    r"models/\S{1,100} is not found",
+    r"model[^.]{0,120}? (not found|not exist|does(n't| not) exist|not available)|"
+    r"(no such|unknown|invalid|unable to access) model\b(?! (type|output|response))|"
+    r"not a valid model|deployment[^.]{0,80} does not exist|models/\S{1,100} is not found",
     re.IGNORECASE,
 )
 _NO_MODEL_KINDS = {"model_not_found", "deploymentnotfound", "model_not_exist", "invalid_model"}
@@ -117,12 +121,12 @@ def title_of(page: object) -> str:
 
 
 def is_error(body: object) -> bool:
-    """JSON that came as a success and says what went wrong."""
+    """JSON that came as a success and is that of an error, or of something else altogether."""
     if isinstance(body, list):  # Gemini's way
         return bool(body) and isinstance(body[0], dict) and bool(body[0].get("error"))
     if not isinstance(body, dict) or body.get("choices"):
         return False
-    return bool(body.get("error")) or message_of(body) is not None
+    return "choices" not in body or bool(body.get("error")) or message_of(body) is not None
 
 
 def _inner(body: object) -> dict[str, Any]:
@@ -156,13 +160,17 @@ def status_of(error: openai.APIStatusError) -> int:
     if type(code) is int and 400 <= code < 600:
         return code
     said = message_of(error.body) or ""
-    return next((s for s, words in _BY_WORDS if re.search(words, said, re.IGNORECASE)), 500)
+    told = next((s for s, words in _BY_WORDS if re.search(words, said, re.IGNORECASE)), None)
+    return told or (400 if kinds_of(error) & _OUR_FAULT else 500)
 
 
 def lacks_model(error: openai.APIError, said: str) -> bool:
     """It is the model that is not there, or not loaded."""
     kinds = {kind.lower() for kind in kinds_of(error)}
-    return bool(kinds & _NO_MODEL_KINDS or _NO_MODEL.search(said))
+    if kinds & _NO_MODEL_KINDS or _NOT_LOADED.search(said):
+        return True
+    # One that is "not available" at an error of the server is so for a while.
+    return status_of(error) < 500 and bool(_NO_MODEL.search(said))
 
 
 def lacks_key(said: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import ipaddress
 import os
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
@@ -82,7 +84,13 @@ def proxy_of(address: ServerAddress) -> Proxy | None:
 
 def _is_left_out(address: ServerAddress) -> bool:
     netloc = urlsplit(address.endpoint).netloc
-    return bool(proxy_bypass(netloc) or proxy_bypass(address.host))
+    if proxy_bypass(netloc) or proxy_bypass(address.host):
+        return True
+    for name in getproxies().get("no", "").split(","):
+        with contextlib.suppress(ValueError):  # neither is an address, or one of them is not
+            if ipaddress.ip_address(address.host) in ipaddress.ip_network(name.strip(), False):
+                return True
+    return False
 
 
 def _source(scheme: str) -> str:

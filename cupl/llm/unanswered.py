@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from cupl.errors import ServerError
-from cupl.llm.address import ServerAddress
-from cupl.llm.error_bodies import is_page, lacks_model, status_of, title_of
+from cupl.llm.address import DEFAULT_URL, ServerAddress
+from cupl.llm.error_bodies import is_page, lacks_model, message_of, status_of, title_of
 from cupl.llm.protocol import RetryableError
 from cupl.llm.proxies import Proxy
 from cupl.llm.redaction import redact
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 _OTHER_PROTOCOL = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "record layer failure")
 """What TLS calls an answer in plain text."""
-_NO_PAGE_OF_AN_API = (404, 405, 406, 410, 501)
+_WANTS_HTTPS = re.compile("http request .{0,20} https", re.IGNORECASE)
+_NO_PAGE_OF_AN_API = (404, 405, 406, 410, 501, 511)
 """With these a web server says that it has nothing there; other pages say that it cannot now."""
 
 
@@ -88,17 +90,31 @@ def not_an_answer(
         return _redirected(error.response.headers["Location"], error, address, secrets)
     if status == 407 or (proxy and where.startswith("http://") and _sounds_like_proxy(error)):
         return _of_proxy(proxy, address, f"{status}: {said}", passing=status >= 500)
-    if status == 400 and "http" in said.lower() and "https" in said.lower():
+    if status == 400 and where.startswith("http://") and _WANTS_HTTPS.search(said):
         encrypted = where.replace("http://", "https://", 1)
         return WrongAddressError(f"{where} speaks only https", address, encrypted)
+    return _elsewhere(error, asked, address, said)
+
+
+def _elsewhere(
+    error: openai.APIStatusError, asked: str, address: ServerAddress, said: str
+) -> ServerError | None:
+    """The error where a path is not that of an API."""
+    where, status = address.endpoint, error.status_code
+    passing: ServerError | None = None
     if is_page(error.body) and (status < 300 or status in _NO_PAGE_OF_AN_API):
-        title = redact(title_of(error.body), *secrets)[:80]
-        what = f"{where} answers with a web page{f' ({title})' if title else ''}"
-        return WrongAddressError(what, address, otherwise=RetryableError(what))
-    if status_of(error) in (404, 405, 501) and not lacks_model(error, said):
+        what = f"{where} answers with a web page{f' ({said})' if title_of(error.body) else ''}"
+        passing = RetryableError(what)
+    elif status < 300 and message_of(error.body) is None:
+        what = f"{where} did not answer with a completion"
+        passing = RetryableError(f"{what}; is it the right URL?")
+    elif status_of(error) in (404, 405, 501) and not lacks_model(error, said):
         what = f"{where} has no {asked} ({said})"
-        return ServerError(what) if address.is_openai else WrongAddressError(what, address)
-    return None
+    else:
+        return None
+    if passing is None and where == DEFAULT_URL:
+        return ServerError(what)
+    return WrongAddressError(what, address, otherwise=passing)
 
 
 def _redirected(

@@ -24,7 +24,8 @@ _PATHS = {
     "openai.azure.com": "/openai/v1",
 }
 """Where hosts that do not have it at ``/v1`` have their API."""
-_HAS_VERSION = re.compile(r"/v[0-9]+(beta|alpha)?(/openai)?$")
+_VERSION = re.compile(r".*?/v[0-9]+(?:alpha|beta)?(?:/openai)?(?=/|$)")
+"""A path up to its first version: what is behind it is not the base of an API."""
 _PROBE_SECONDS = 5.0
 
 
@@ -112,8 +113,8 @@ def _usual(address: ServerAddress) -> str:
         if address.host == host or address.host.endswith(f".{host}"):
             return _at(address, path)
     path = re.sub(r"/{2,}", "/", urlsplit(address.endpoint).path)
-    path = re.sub(r"(/v[0-9]+)\1+$", r"\1", path)
-    return _at(address, path if _HAS_VERSION.search(path) else f"{path}/v1")
+    whole = _VERSION.match(path)
+    return _at(address, whole[0] if whole else f"{path}/v1")
 
 
 def _candidates(address: ServerAddress) -> list[str]:

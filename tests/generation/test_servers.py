@@ -114,4 +114,5 @@ def test_azures_other_address(tmp_path: Path) -> None:
         url = f"{root}/openai/deployments/{MODEL}/chat/completions?api-version=2024-10-21"
         bank = bank_of(url, tmp_path, sampling=Sampling(max_tokens=None))
     assert len(bank.classes) == len(CLASSES)
+    assert bank.source
     assert bank.source.server == f"{root}/openai/deployments/{MODEL}"

@@ -127,6 +127,7 @@ def with_success(error: Any) -> ServerError:
         "Access denied",
         {"message": "no such route", "code": "404"},
         {"message": "", "code": 401},
+        {"message": "no", "type": "invalid_request_error"},
         "This model's maximum context length is 16 tokens",
     ],
 )
@@ -205,6 +206,12 @@ def test_a_context_that_is_too_small(status: int, message: str) -> None:
     assert type(found) is ServerError
     assert str(found).startswith("the question and its answer do not fit into the model's context")
     assert found.arguments == {"max_tokens": ..., "preamble": ...}
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_model_that_is_not_there_for_a_while(status: int) -> None:
+    error = explained(status, {"error": {"message": "The model is currently not available."}})
+    assert isinstance(error, RetryableError)
 
 
 def test_a_model_that_is_too_big_is_not_tried_again() -> None:

@@ -177,6 +177,15 @@ def test_what_needs_no_proxy(left_out: str, monkeypatch: pytest.MonkeyPatch) -> 
     assert proxy_of(address) is None
 
 
+@pytest.mark.parametrize(
+    ("host", "out"), [("10.1.2.3", True), ("[fd00::1]", True), ("11.1.2.3", False)]
+)
+def test_networks_that_need_no_proxy(host: str, out: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "example.org, 10.0.0.0/8,fd00::/8,x/y")
+    assert (proxy_of(ServerAddress.parse(f"http://{host}/v1")) is None) == out
+
+
 @both
 def test_certificates_that_are_not_there(error_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")

@@ -80,6 +80,9 @@ NOWHERE: dict[str, Nowhere] = {
     "webui": lambda *_: (200, PAGE),
     "python": lambda *_: (501, "<html><title>Error response</title></html>"),
     "nothing": lambda *_: (404, ""),
+    "health": lambda *_: (200, {"status": "ok"}),
+    "ollama's own": lambda *_: (200, {"message": {"role": "assistant", "content": "A cat."}}),
+    "portal": lambda *_: (511, "<html><title>Network login</title></html>"),
 }  # fmt: skip
 
 
@@ -148,6 +151,8 @@ def test_what_an_api_lacks_is_not_blamed_on_its_address() -> None:
          "https://me.openai.azure.com/openai/v1"),
         ("https://example.org/prefix", "https://example.org/prefix/v1"),
         ("https://example.org/v1/v1", "https://example.org/v1"),
+        ("https://example.org/api/v1/chat", "https://example.org/api/v1"),
+        ("https://api.openai.com", "https://api.openai.com/v1"),
         ("https://example.org//v1", "https://example.org/v1"),
     ],
 )  # fmt: skip
@@ -163,6 +168,20 @@ def test_a_hint_has_no_password_and_keeps_the_version() -> None:
     assert "pw" not in str(secret)
     azure = WrongAddressError("no", ServerAddress.parse("http://host?api-version=1"))
     assert azure.arguments == {"base_url": "http://host/v1?api-version=1"}
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Client sent an HTTP request to an HTTPS server.",
+        "<html><head><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
+    ],
+)
+def test_a_server_that_speaks_only_https(said: str) -> None:
+    with site(lambda *_: (400, said), api="/none") as server:
+        error = refused(f"{server.root}/v1")
+    right = server.root.replace("http://", "https://")
+    assert str(error) == f"{server.root}/v1 speaks only https; the right base URL is {right}/v1"
 
 
 # Redirects
