@@ -164,7 +164,7 @@ def status_of(error: openai.APIStatusError) -> int:
     return told or (400 if kinds_of(error) & _OUR_FAULT else 500)
 
 
-def lacks_model(error: openai.APIError, said: str) -> bool:
+def lacks_model(error: openai.APIStatusError, said: str) -> bool:
     """It is the model that is not there, or not loaded."""
     kinds = {kind.lower() for kind in kinds_of(error)}
     if kinds & _NO_MODEL_KINDS or _NOT_LOADED.search(said):
