@@ -162,6 +162,6 @@ def _api_version(query: str) -> str | None:
             return version
     raise InputError(
         f"the base URL must end with its path, such as /v1, or with ?{_SENT_ALONG}=... as Azure's; "
-        "a key goes into an environment variable that api_key_env names, other settings into extra",
+        "a key goes into an environment variable that api_key_env names",
         arguments={"api_key_env": ...},
     )

@@ -119,7 +119,9 @@ def _usual(address: ServerAddress) -> str:
 
 def _candidates(address: ServerAddress) -> list[str]:
     """Addresses on the same host where an API may be, the likeliest first, what was given last."""
-    likely = (_usual(address), _at(address, "/v1"), _at(address, "/api/v1"))
+    likely = [_usual(address), _at(address, "/v1"), _at(address, "/api/v1")]
+    if "/v1beta" in address.endpoint:  # Gemini's, by way of a gateway
+        likely.append(_at(address, "/v1beta/openai"))
     others = [url for url in dict.fromkeys(likely) if url != address.endpoint]
     return [*others, address.endpoint]
 
