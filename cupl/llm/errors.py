@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import math
-import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -13,19 +12,11 @@ from cupl.errors import ServerError
 from cupl.llm.access import ServerAccess
 from cupl.llm.protocol import RetryableError
 from cupl.llm.redaction import redact
+from cupl.llm.rejections import way_out
 
 if TYPE_CHECKING:
     import openai
 
-_ARGUMENTS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "max_tokens": "max_tokens",
-    "max_completion_tokens": "max_tokens",
-    "stop": "stop",
-    "n": "n",
-}
-"""Parameters of a request, and the arguments that leave them out where they are None."""
 _NO_QUOTA = {
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -36,13 +27,19 @@ _FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyV
 _YEAR = 366 * 86_400.0
 
 
-def to_server_error(error: openai.APIError, asked: str, access: ServerAccess) -> ServerError:
+def to_server_error(
+    error: openai.APIError,
+    asked: str,
+    access: ServerAccess,
+    sent: Mapping[str, object] | None = None,
+) -> ServerError:
     """Say what happened and what to do, without anything that could hold a key.
 
     Args:
         error: what the SDK raised.
         asked: what was asked for, such as the model.
         access: the server, and the credentials it was sent.
+        sent: the request's body, where that is known.
 
     """
     import openai
@@ -63,14 +60,13 @@ def to_server_error(error: openai.APIError, asked: str, access: ServerAccess) ->
         )  # fmt: skip
     if status in (408, 409, 425) or status >= 500:
         return RetryableError(f"{where} answered {status}: {said}", after=after, answered=True)
-    argument = _ARGUMENTS.get(_parameter(error) or "")
-    omit = f"; {argument}=None omits it" if argument else ""
+    hint, arguments = way_out(_message(error.body) or "", error.param, sent)
     if status in (401, 403):
         return _not_let_in(access, status, asked, said)
-    why = f"answered {status}: {said}{omit}"
+    why = f"answered {status}: {said.rstrip('.') + hint if hint else said}"
     if status == 404:
-        why, argument = f"has no {asked}, or the URL is not whole (does it end in /v1?)", None
-    return ServerError(f"{where} {why}", arguments={argument: None} if argument else None)
+        why, arguments = f"has no {asked}, or the URL is not whole (does it end in /v1?)", {}
+    return ServerError(f"{where} {why}", arguments=arguments)
 
 
 def _not_let_in(access: ServerAccess, status: int, asked: str, said: str) -> ServerError:
@@ -124,6 +120,21 @@ def _status(error: openai.APIStatusError) -> int:
     return code if type(code) is int and 400 <= code < 600 else 500
 
 
+def refusal_in(error: openai.APIError) -> tuple[str, object] | None:
+    """What a server says of a request that it turned down, and the parameter that it names.
+
+    None where it is not the request's form that it minds.
+    """
+    import openai
+
+    if not isinstance(error, openai.APIStatusError) or _kinds(error) & _NO_QUOTA:
+        return None
+    if _status(error) in (401, 402, 403, 404, 408, 425, 429, 503, 504):
+        return None
+    said = _message(error.body)
+    return (said, error.param) if said else None
+
+
 def is_filtered(error: openai.APIError) -> bool:
     """Whether a content filter turned the question down: an answer of no use, not a fault."""
     return bool(_kinds(error) & _FILTERED)
@@ -167,17 +178,6 @@ def _kinds(error: openai.APIError) -> set[str]:
     inner = error.body.get("error", error.body) if isinstance(error.body, dict) else {}
     named = [inner.get("code"), inner.get("type")] if isinstance(inner, dict) else []
     return {name for name in (error.code, *named) if isinstance(name, str)}
-
-
-def _parameter(error: openai.APIStatusError) -> str | None:
-    """The request's parameter that the server turned down, if it says which."""
-    if isinstance(error.param, str) and error.param:
-        return error.param.rpartition(".")[2]
-    said = _message(error.body) or ""
-    # "n" and "stop" are parameters in quotes only, and words without.
-    bare = [word for word in re.findall(r"\w+", said) if word not in ("n", "stop")]
-    words = [*re.findall(r"['\"`](\w+)['\"`]", said), *bare]
-    return next((word for word in words if word in _ARGUMENTS), None)
 
 
 def _message(body: object, depth: int = 5) -> str | None:
