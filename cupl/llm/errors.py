@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import math
-import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -26,20 +25,12 @@ from cupl.llm.error_bodies import (
 from cupl.llm.protocol import RetryableError
 from cupl.llm.proxies import proxy_of
 from cupl.llm.redaction import redact
+from cupl.llm.rejections import way_out
 from cupl.llm.unanswered import not_an_answer, unheard
 
 if TYPE_CHECKING:
     import openai
 
-_ARGUMENTS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "max_tokens": "max_tokens",
-    "max_completion_tokens": "max_tokens",
-    "stop": "stop",
-    "n": "n",
-}
-"""Parameters of a request, and the arguments that leave them out where they are None."""
 _NO_QUOTA = {
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -50,13 +41,19 @@ _FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyV
 _YEAR = 366 * 86_400.0
 
 
-def to_server_error(error: openai.APIError, asked: str, access: ServerAccess) -> ServerError:
+def to_server_error(
+    error: openai.APIError,
+    asked: str,
+    access: ServerAccess,
+    sent: Mapping[str, object] | None = None,
+) -> ServerError:
     """Say what happened and what to do, without anything that could hold a key.
 
     Args:
         error: what the SDK raised.
         asked: what was asked for, such as the model.
         access: the server, and the credentials it was sent.
+        sent: the request's body, where that is known.
 
     """
     import openai
@@ -76,11 +73,15 @@ def to_server_error(error: openai.APIError, asked: str, access: ServerAccess) ->
         *secrets,
     )
     misled = not_an_answer(error, asked, access.address, proxy, said, secrets)
-    return misled or _refusal(error, asked, access, said)
+    return misled or _refusal(error, asked, access, said, sent)
 
 
 def _refusal(
-    error: openai.APIStatusError, asked: str, access: ServerAccess, said: str
+    error: openai.APIStatusError,
+    asked: str,
+    access: ServerAccess,
+    said: str,
+    sent: Mapping[str, object] | None,
 ) -> ServerError:
     """What an API said."""
     where, status = access.address.endpoint, status_of(error)
@@ -107,12 +108,9 @@ def _refusal(
         status = 401
     if status in (401, 403):
         return _not_let_in(access, status, asked, said)
-    argument = _ARGUMENTS.get(_parameter(error) or "")
-    omit = f"; {argument}=None omits it" if argument else ""
-    return ServerError(
-        f"{where} answered {status}: {said}{omit}",
-        arguments={argument: None} if argument else None,
-    )
+    hint, arguments = way_out(message_of(error.body) or "", error.param, sent)
+    why = f"answered {status}: {said.rstrip('.') + hint if hint else said}"
+    return ServerError(f"{where} {why}", arguments=arguments)
 
 
 def _not_let_in(access: ServerAccess, status: int, asked: str, said: str) -> ServerError:
@@ -131,6 +129,21 @@ def _not_let_in(access: ServerAccess, status: int, asked: str, said: str) -> Ser
         "(for instance OPENAI_API_KEY)",
         arguments={"api_key_env": ...},
     )
+
+
+def refusal_in(error: openai.APIError) -> tuple[str, object] | None:
+    """What a server says of a request that it turned down, and the parameter that it names.
+
+    None where it is not the request's form that it minds.
+    """
+    import openai
+
+    if not isinstance(error, openai.APIStatusError) or kinds_of(error) & _NO_QUOTA:
+        return None
+    if status_of(error) in (401, 402, 403, 404, 408, 425, 429, 503, 504):
+        return None
+    said = message_of(error.body)
+    return (said, error.param) if said else None
 
 
 def is_filtered(error: openai.APIError) -> bool:
@@ -169,14 +182,3 @@ def _seconds(date: str, otherwise: float) -> float:
         return otherwise if parts is None else email.utils.mktime_tz(parts)
     except (ValueError, OverflowError):
         return otherwise
-
-
-def _parameter(error: openai.APIStatusError) -> str | None:
-    """The request's parameter that the server turned down, if it says which."""
-    if isinstance(error.param, str) and error.param:
-        return error.param.rpartition(".")[2]
-    said = message_of(error.body) or ""
-    # "n" and "stop" are parameters in quotes only, and words without.
-    bare = [word for word in re.findall(r"\w+", said) if word not in ("n", "stop")]
-    words = [*re.findall(r"['\"`](\w+)['\"`]", said), *bare]
-    return next((word for word in words if word in _ARGUMENTS), None)

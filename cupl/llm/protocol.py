@@ -17,6 +17,8 @@ MAX_ANSWER = 100_000
 """Characters of the longest answer that is one; a description is a few hundred."""
 SEED_RANGE = 2**31
 """How many seeds there are, from 0, that every server takes."""
+LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
+"""What servers call the limit of an answer; OpenAI's current chat models know only the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,9 @@ class Request:
         sent = {name: value for name, value in asdict(self.sampling).items() if value is not None}
         if "stop" in sent:
             sent["stop"] = list(sent["stop"])
-        if "max_tokens" in sent and self.api == "chat" and "api.openai.com" in self.endpoint:
-            # OpenAI's current chat models reject max_tokens; other servers know only that.
-            sent["max_completion_tokens"] = sent.pop("max_tokens")
         if n > 1:
             body["n"] = n
-        return body | sent
+        return _with_usual_limit(self.endpoint, self.path, body | sent)
 
     @property
     def digest(self) -> str:
@@ -111,9 +110,22 @@ class Request:
 
 def digest_of(endpoint: str, path: str, body: dict[str, Any]) -> str:
     """The digest of the request with this body, which asks for one answer."""
+    body = _with_usual_limit(endpoint, path, body)
     content = {"endpoint": endpoint, "path": path, "body": body}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _with_usual_limit(endpoint: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The body with the limit by the name that its server usually has for it.
+
+    Cache keys have that name, also where the server turns out to want the other one.
+    """
+    name = LIMIT_NAMES[path == "/chat/completions" and "api.openai.com" in endpoint]
+    given = [other for other in LIMIT_NAMES if other in body]
+    if len(given) != 1 or given == [name]:
+        return body
+    return {key: value for key, value in body.items() if key != given[0]} | {name: body[given[0]]}
 
 
 def cache_key(digest: str, sample: int) -> str:
@@ -169,6 +181,20 @@ class RetryableError(ServerError):
         self.limited = limited
         self.unreachable = unreachable
         self.answered = answered
+
+
+class AdaptedError(RetryableError):
+    """The server wants to be asked in another form, and is from now on: no fault of anything.
+
+    Args:
+        message: what is done otherwise.
+        new: nobody has been told yet.
+
+    """
+
+    def __init__(self, message: str, *, new: bool) -> None:
+        super().__init__(message, answered=True)
+        self.new = new
 
 
 class LLM(Protocol):

@@ -29,7 +29,8 @@ def test_completions_are_asked_at_their_own_path() -> None:
         answers = run_requests(server.url, api="completions", sampling=sampling)
     assert answers == [Response(" A cat.")]
     assert server.paths == ["/v1/completions"]
-    assert server.requests == [{"model": "m", "prompt": "What is a cat?", "stop": ["."]}]
+    asked = {"model": "m", "prompt": "What is a cat?", "stop": ["."], "stream": False}
+    assert server.requests == [asked]
 
 
 def test_one_try_is_one_request(key: str) -> None:
