@@ -163,7 +163,7 @@ class FaultServer:
             return False
         if reader.at_eof():
             return False
-        whole = min(post.n, self.quirks.most) if self.quirks else post.n
+        whole = self.quirks.answers_to(post) if self.quirks else post.n
         usable = {"": whole, "fewer": max(1, post.n // 2), "more": post.n}.get(kind, 0)
         await self._write(reply.wire(), writer, post.question, usable)
         return True

@@ -104,6 +104,10 @@ class Quirks:
                 return reply
         return None
 
+    def answers_to(self, post: Post) -> int:
+        """How many a request gets."""
+        return 0 if self.refuse(post) else min(post.n, self.most)
+
     def dress(self, good: Reply, post: Post) -> Reply:
         """A completion in its own way."""
         body = json.loads(good.body)

@@ -22,6 +22,7 @@ from cupl.generation.plan import MissingAnswers, is_missing
 from cupl.generation.rate_limit import RateLimiter
 from cupl.generation.retry import RequestTries, RetryPolicy, failure_of
 from cupl.generation.useless import UselessAnswers
+from cupl.llm.first_alone import UnaskedError
 from cupl.llm.protocol import LLM, AdaptedError, Failure, Request, Response, RetryableError
 from cupl.progress import Progress, ignore
 
@@ -254,6 +255,9 @@ class _Asker:
             try:
                 with self._on_its_way():
                     responses = await _completed(self.llm, request, n)
+            except UnaskedError:
+                self.meter.withdraw(reserved)
+                raise
             except RetryableError as error:
                 self.meter.fail(reserved, charged=not (error.answered or error.unreachable))
                 if isinstance(error, AdaptedError):

@@ -13,6 +13,10 @@ _PATIENCE = 2.0
 """Seconds for which others wait: who says no says it soon."""
 
 
+class UnaskedError(ServerError):
+    """Nothing was sent, since what another request was told would be said to this one too."""
+
+
 class FirstAlone:
     """Has the first request of many go alone until it is answered.
 
@@ -29,7 +33,7 @@ class FirstAlone:
         """Hold the place of the first, or wait for it.
 
         Raises:
-            ServerError: what the first was told, which would be said to all.
+            UnaskedError: in the words that the first was told.
 
         """
         if self._answered:
@@ -37,7 +41,7 @@ class FirstAlone:
         elif first := self._first:
             await asyncio.wait([first], timeout=_PATIENCE)
             if first.done() and (no := first.result()):
-                raise no
+                raise UnaskedError(str(no), arguments=no.arguments)
             yield
         else:
             self._first = first = asyncio.get_running_loop().create_future()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cupl.errors import ServerError
-from cupl.llm.first_alone import FirstAlone
+from cupl.llm.first_alone import FirstAlone, UnaskedError
 from cupl.llm.protocol import RetryableError
 
 
@@ -49,8 +49,12 @@ def test_after_an_answer_all_go() -> None:
 def test_a_no_is_for_all_who_wait_and_for_nobody_later() -> None:
     async def run() -> None:
         line = Line()
-        no = ServerError("no such model")
-        assert await line.many(no) == [no] * 5
+        no = ServerError("no such model", arguments={"model": ...})
+        first, *others = await line.many(no)
+        assert first is no
+        assert [type(other) for other in others] == [UnaskedError] * 4
+        assert {str(other) for other in others} == {"no such model"}
+        assert {str(other.arguments) for other in others} == {"{'model': Ellipsis}"}
         assert line.asked == 1
         assert await line.ask() == "answer"
 
