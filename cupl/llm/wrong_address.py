@@ -51,12 +51,14 @@ class WrongAddressError(ServerError):
         self.what, self.address, self.url = what, address, url
         self.otherwise = otherwise or ServerError(what)
         guess = url or _usual(address)
-        if guess == address.endpoint:
-            end, guess = f"is {guess} the right base URL?", ""
-        else:
+        self.better = guess != address.endpoint
+        """There is another that is right, or likelier."""
+        if self.better:
             end = f"the right base URL is {guess}" if url else f"try the base URL {guess}"
+        else:
+            end = f"is {guess} the right base URL?"
         version = f"?api-version={address.api_version}" if address.api_version else ""
-        value = guess + version if guess and not address.credentials else ...
+        value = guess + version if self.better and not address.credentials else ...
         super().__init__(f"{what}; {end}", arguments={"base_url": value})
 
 

@@ -22,6 +22,7 @@ from cupl.llm.errors import to_server_error
 from cupl.llm.protocol import RetryableError
 from cupl.llm.redaction import redact
 from cupl.llm.sdk import sync_client
+from cupl.llm.wrong_address import WrongAddressError
 
 MAX_RESULT = 4 * 10**9
 """Bytes of the largest result file that is fetched: ten answers to each of 50,000 requests have
@@ -203,6 +204,8 @@ class BatchServer:
             yield
         except APIError as error:
             said = to_server_error(error, asked, self._access)
+            if isinstance(said, WrongAddressError) and not said.better:
+                said = said.otherwise  # it is that which was asked for that is not there
             if isinstance(said, RetryableError) and said.limited:
                 said = ServerError(f"{self.endpoint} limits the rate; try again in some minutes")
             raise said from None

@@ -213,6 +213,17 @@ def test_a_connection_that_cannot_be_set_up() -> None:
         BatchServer("http://\N{SNOWMAN}.net/v1")
 
 
+def test_the_address_is_blamed_only_where_another_is_likelier(fake: FakeBatches) -> None:
+    with BatchServer(fake.url) as server, pytest.raises(ServerError) as caught:
+        server.batch("batch_9")
+    assert str(caught.value) == f"{fake.url} has no batch 'batch_9' (no batch)"
+    with (
+        BatchServer(fake.url.removesuffix("/v1")) as server,
+        pytest.raises(ServerError, match=f"; try the base URL {fake.url}$"),
+    ):
+        server.batch("batch_9")
+
+
 def test_openai_wants_a_key() -> None:
     with pytest.raises(ServerError, match="OPENAI_API_KEY is not set"):
         BatchServer()
