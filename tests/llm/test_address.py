@@ -170,3 +170,12 @@ def test_which_hosts_are_openais(url: str, ours: bool) -> None:
 def test_what_can_be_read_on_the_way(host: str, readable: bool) -> None:
     assert ServerAddress.parse(f"http://{host}/v1").is_readable_on_the_way == readable
     assert not ServerAddress.parse(f"https://{host}/v1").is_readable_on_the_way
+
+
+@given(st.text() | st.text().map(lambda rest: f"http://{rest}") | st.from_regex(r"https?://\S+"))
+def test_any_text_is_an_address_or_refused(text: str) -> None:
+    try:
+        address = ServerAddress.parse(f"x{text}" if not text.strip() else text)
+    except InputError:
+        return
+    assert ServerAddress.parse(address.endpoint).endpoint == address.endpoint
