@@ -27,6 +27,7 @@ from cupl.llm.proxies import proxy_of
 from cupl.llm.redaction import redact
 from cupl.llm.rejections import way_out
 from cupl.llm.unanswered import not_an_answer, unheard
+from cupl.llm.wrong_address import WrongAddressError
 
 if TYPE_CHECKING:
     import openai
@@ -64,7 +65,7 @@ def to_server_error(
         return unheard(error, access.address, proxy, secrets)
     if error.status_code < 300 and error.body is None:
         what = f"{access.address.endpoint} answered {error.status_code} without a body"
-        return RetryableError(f"{what}; is it the right URL?")
+        return WrongAddressError(what, access.address, otherwise=RetryableError(what))
     said = redact(
         message_of(error.body)
         or title_of(error.body)

@@ -16,7 +16,6 @@ from tests.llm.one_request import met, refused, replying, run_requests
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
         b"null",
         b"[]",
         b'"choices"',

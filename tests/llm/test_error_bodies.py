@@ -219,14 +219,6 @@ def test_a_model_that_is_too_big_is_not_tried_again() -> None:
     assert type(explained(500, {"error": {"message": message}})) is ServerError
 
 
-@pytest.mark.parametrize("status", [200, 204])
-def test_nothing_at_all(status: int) -> None:
-    with serve(lambda _: (status, "")) as server:
-        error = refused(server.url)
-    assert isinstance(error, RetryableError)
-    assert str(error) == f"{server.url} answered {status} without a body; is it the right URL?"
-
-
 def test_a_page_is_no_message() -> None:
     assert message_of("  <!DOCTYPE html><p>no</p>") is None
     assert message_of("\ufeff<?xml version='1.0'?><Error/>") is None

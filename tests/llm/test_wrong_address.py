@@ -83,6 +83,8 @@ NOWHERE: dict[str, Nowhere] = {
     "nothing": lambda *_: (404, ""),
     "health": lambda *_: (200, {"status": "ok"}),
     "ollama's own": lambda *_: (200, {"message": {"role": "assistant", "content": "A cat."}}),
+    "empty": lambda *_: (200, " \n"),
+    "no content": lambda *_: (204, ""),
     "portal": lambda *_: (511, "<html><title>Network login</title></html>"),
 }  # fmt: skip
 
@@ -130,6 +132,13 @@ def test_a_page_where_there_is_an_api_may_pass() -> None:
         error = refused(f"{server.root}/v1", api="completions")
     assert isinstance(error, RetryableError)
     assert str(error) == f"{server.root}/v1 answers with a web page (Open & WebUI)"
+
+
+def test_an_empty_answer_where_there_is_an_api_may_pass() -> None:
+    with site(NOWHERE["empty"]) as server:
+        error = refused(f"{server.root}/v1", api="completions")
+    assert isinstance(error, RetryableError)
+    assert str(error) == f"{server.root}/v1 answered 200 without a body"
 
 
 def test_what_an_api_lacks_is_not_blamed_on_its_address() -> None:
