@@ -1,3 +1,4 @@
+import contextlib
 import json
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_a_stream_of_any_server(end: str, head: str) -> None:
         stream({"choices": [{"delta": {"role": "assistant", "content": None}}]}, *A_CAT),
         stream({"choices": None}, {"choices": []}, *A_CAT, {"choices": []}),
         stream(chunk("A "), chunk("cat.", finish="stop")),
-        stream({"choices": [{"index": 0, "text": "A "}]}, {"choices": [{"text": "cat.", "finish_reason": "stop"}]}),
+        stream({"choices": [{"index": 0, "text": "A "}]}, {"choices": [{"text": "cat."}]}),
         stream({"choices": [{"message": {"content": "A cat."}, "finish_reason": "stop"}]}),
         b": PROCESSING\n\n: PROCESSING\n\n" + stream(*A_CAT),
         b'data: {"choices": [{"delta":\ndata: {"content": "A cat."}}]}\n\ndata: [DONE]\n\n',
@@ -77,7 +78,7 @@ def test_a_text_in_pieces(content: bytes) -> None:
 
 def test_several_answers_come_interleaved() -> None:
     content = stream(
-        chunk("B ", 1), chunk("A ", 0), chunk("b", 1, "length"), chunk("a", 0), chunk(None, 0, "stop"),
+        chunk("B ", 1), chunk("A ", 0), chunk("b", 1, "length"), chunk("a", 0), chunk(finish="stop"),
         {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4}, "model": "m-1"},
     )  # fmt: skip
     assert read_completion(read_body(content)) == [
@@ -174,7 +175,5 @@ def test_nothing_in_a_stream_breaks_its_reading(values: list[Any], tail: bytes) 
     st.binary(max_size=60) | st.text(alphabet='data: {}[]"\n\r:event', max_size=60).map(str.encode)
 )
 def test_no_bytes_break_it(content: bytes) -> None:
-    try:
+    with contextlib.suppress(ValueError, EOFError):
         read_body(content)
-    except (ValueError, EOFError):
-        pass
