@@ -78,7 +78,7 @@ def test_a_text_in_pieces(content: bytes) -> None:
 
 def test_several_answers_come_interleaved() -> None:
     content = stream(
-        chunk("B ", 1), chunk("A ", 0), chunk("b", 1, "length"), chunk("a", 0), chunk(finish="stop"),
+        chunk("B ", 1), chunk("A ", 0), chunk("b", 1, "length"), chunk("a"), chunk(finish="stop"),
         {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 4}, "model": "m-1"},
     )  # fmt: skip
     assert read_completion(read_body(content)) == [
