@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 from cupl.errors import InputError, ServerError
+from cupl.llm.extra import checked_extra
 
 Api = Literal["chat", "completions"]
 
@@ -31,6 +32,8 @@ class Sampling:
         max_tokens: of an answer.
         stop: texts that end an answer.
         seed: of the first sample; the others' follow from it.
+        extra: what a server wants to be told beyond that, as JSON has it: names and values such as
+            ``{"enable_thinking": False}`` or ``{"chat_template_kwargs": {...}}``.
 
     Raises:
         InputError: a value that no server can take.
@@ -42,6 +45,7 @@ class Sampling:
     max_tokens: int | None = 50
     stop: tuple[str, ...] | None = None
     seed: int | None = None
+    extra: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("temperature", "top_p"):
@@ -64,6 +68,9 @@ class Sampling:
             raise InputError(
                 f"seed must be a whole number from 0 to {SEED_RANGE - 1}, not {self.seed}"
             )
+        if self.extra is not None:
+            extra = checked_extra(self.extra, limited=self.max_tokens is not None)
+            object.__setattr__(self, "extra", extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +103,7 @@ class Request:
             before, _, after = (self.preamble or "").partition("{}")
             body["prompt"] = before + self.question + after
         sent = {name: value for name, value in asdict(self.sampling).items() if value is not None}
+        sent |= sent.pop("extra", {})
         if "stop" in sent:
             sent["stop"] = list(sent["stop"])
         if n > 1:

@@ -35,7 +35,7 @@ _WORDS = ("n", "stop", "seed")
 _QUOTED = re.compile(r"['\"`]([\w.]{1,40})['\"`]")
 _SPOKEN_OF = re.compile(
     r"\b(?:parameters?|arguments?|fields?|property|option|values?|range of|invalid|unsupported|"
-    r"on this model)[ :=]{1,4}(n|stop|seed)\b|"
+    r"supplied|provided|received|on this model)[ :=]{1,4}(n|stop|seed)\b|"
     r"\b(n|stop|seed)(?:: (?=must|should|input|value|expected|invalid|only|too|not|extra)| ?[=<>]|"
     r" (?:parameter|value|must|should|cannot|can only|may|exceeds|"
     r"is (?:not|greater|above|too|limited|unsupported))\b)",
@@ -44,7 +44,7 @@ _SPOKEN_OF = re.compile(
 _MANY_ANSWERS = re.compile(
     r"\b(?:multiple|only (?:one|a single|1)|more than (?:one|1)|number of) "
     r"(?:[a-z]{1,20} ){0,2}"
-    r"(?:candidate|choice|completion|generation|sequence|slot|alternative)s?\b",
+    r"(?:candidate|choice|completion|generation|sequence|slot|alternative|response(?! format))s?\b",
     re.IGNORECASE,
 )
 _MOST = re.compile(
@@ -55,7 +55,7 @@ _MOST = re.compile(
     re.IGNORECASE,
 )
 _UNSUPPORTED = re.compile(
-    r"\b(?:not|n't|never) (?:\w+ )?(?:support|permit|allow|accept|recogni[sz]e|valid|available)|"
+    r"(?:\bnot|n't|\bnever) (?:\w+ )?(?:support|permit|allow|accept|recogni[sz]e|valid|available)|"
     r"\b(?:unsupported|unknown|unrecogni[sz]ed|unexpected|deprecated|instead|extra)\b|"
     r"\binvalid (?:parameter|argument|field|option)|\badditional propert",
     re.IGNORECASE,
@@ -71,7 +71,7 @@ _LARGEST = re.compile(
     re.IGNORECASE,
 )
 _MUST_BE = re.compile(
-    r"(?:\bparameter[. ])?['\"`]?\b([a-z]\w{1,40})\b['\"`]? (?:must|should|has to|needs to) be "
+    r"(?:\bparameter[. ])?['\"`]?\b([a-z]\w{1,40})\b['\"`]?(?::? (?:input|value))? (?:must|should|has to|needs to) be "
     r"(?:set to )?['\"`]?(true|false)\b",
     re.IGNORECASE,
 )
