@@ -126,6 +126,12 @@ def error_reply(error: _Error, token: str) -> Reply:
     return Reply(status, json.dumps({"error": said}).encode())
 
 
+def models_reply(*names: str) -> Reply:
+    """The list of models."""
+    data = [{"id": name, "object": "model", "owned_by": "us"} for name in names]
+    return Reply(200, json.dumps({"object": "list", "data": data}).encode())
+
+
 def _completion(post: Post, texts: Sequence[str | None], finish: str = "stop") -> Reply:
     """A chat or text completion, by the path that was asked."""
     chat = post.target.endswith("/chat/completions")

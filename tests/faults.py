@@ -20,9 +20,12 @@ from tests.fault_replies import (
     Answer,
     Fault,
     Post,
+    Reply,
     error_reply,
+    models_reply,
     reply_to,
 )
+from tests.quirks import QUIRKS, Quirks
 from tests.sentences import sentences
 
 __all__ = [
@@ -77,6 +80,7 @@ class FaultServer:
     script: Script
     delay: float
     answer: Answer
+    quirks: Quirks | None = None
     received: list[dict[str, Any]] = field(default_factory=list)
     """The JSON bodies in their order of arrival."""
     served: Counter[str] = field(default_factory=Counter)
@@ -92,8 +96,8 @@ class FaultServer:
             keep = True
             while keep:
                 post = await self._read(reader)
-                if post is None:
-                    writer.write(error_reply(ERRORS["404"], "").wire())
+                if isinstance(post, Reply):
+                    writer.write(post.wire())
                     await writer.drain()
                     continue
                 self.received.append(post.body)
@@ -104,17 +108,20 @@ class FaultServer:
                 finally:
                     self.in_flight -= 1
 
-    @staticmethod
-    async def _read(reader: asyncio.StreamReader) -> Post | None:
-        """The next request, or None for one that asks for no completion."""
+    async def _read(self, reader: asyncio.StreamReader) -> Post | Reply:
+        """The next request, or the answer to one that asks for no completion."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         first, *lines = head.rstrip().split("\r\n")
         method, target, _ = first.split(" ")
         pairs = (line.partition(":") for line in lines)
         headers = {name.lower(): value.strip() for name, _, value in pairs}
         data = await reader.readexactly(int(headers.get("content-length", 0)))
+        if self.quirks and (reply := self.quirks.turn_down(method, target, headers)):
+            if method == "POST":
+                self.received.append(json.loads(data))
+            return reply
         if method != "POST" or not target.partition("?")[0].endswith("/completions"):
-            return None
+            return models_reply() if target == "/v1/models" else error_reply(ERRORS["404"], "")
         token = headers.get("authorization", "").removeprefix("Bearer ")
         return Post(target, token, json.loads(data))
 
@@ -144,7 +151,7 @@ class FaultServer:
             case "huge-chunked":
                 await _flood(reader, writer)
                 return False
-        reply = reply_to(kind, post, self.answer)
+        reply = self._reply(kind, post)
         if fault and fault.retry_after is not None:
             reply = replace(reply, headers=reply.headers | {"Retry-After": fault.retry_after})
         if kind == "drip":
@@ -156,9 +163,18 @@ class FaultServer:
             return False
         if reader.at_eof():
             return False
-        usable = {"": post.n, "fewer": max(1, post.n // 2), "more": post.n}.get(kind, 0)
+        whole = self.quirks.answers_to(post) if self.quirks else post.n
+        usable = {"": whole, "fewer": max(1, post.n // 2), "more": post.n}.get(kind, 0)
         await self._write(reply.wire(), writer, post.question, usable)
         return True
+
+    def _reply(self, kind: str, post: Post) -> Reply:
+        if self.quirks and not kind:
+            good = reply_to("", post, self.answer)
+            return self.quirks.refuse(post) or self.quirks.dress(good, post)
+        if self.quirks and kind == "429":
+            return self.quirks.limited
+        return reply_to(kind, post, self.answer)
 
     async def _write(
         self, data: bytes, writer: asyncio.StreamWriter, question: str, usable: int
@@ -207,7 +223,11 @@ async def _serve(
 
 @contextmanager
 def fault_server(
-    script: Script = (), *, delay: float = 0.0, answer: Answer = sentences
+    script: Script = (),
+    *,
+    delay: float = 0.0,
+    answer: Answer = sentences,
+    quirks: str | None = None,
 ) -> Iterator[FaultServer]:
     """A server in a thread of its own; its end hangs up on whoever is still connected.
 
@@ -216,11 +236,14 @@ def fault_server(
             A function is called in the server's thread.
         delay: seconds before a good answer.
         answer: gives the texts of a reply to a question, ``n`` of them, in the server's thread.
+        quirks: the name of a server that is imitated, one of tests/quirks.py; with it "429" is its
+            own way to say so.
 
     """
     listening = socket.create_server(("127.0.0.1", 0))
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
-    server = FaultServer(url, script, delay, answer)
+    own = QUIRKS[quirks] if quirks else None
+    url = f"http://127.0.0.1:{listening.getsockname()[1]}{own.bases[0] if own else '/v1'}"
+    server = FaultServer(url, script, delay, answer, own)
     started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = Future()
     with listening, ThreadPoolExecutor(1, "fault-server") as pool:
         ended = pool.submit(asyncio.run, _serve(listening, server.converse, started))

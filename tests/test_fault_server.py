@@ -70,7 +70,8 @@ def test_one_connection_carries_several_requests() -> None:
 
 def test_what_is_no_completion_is_not_found_and_not_scripted() -> None:
     with fault_server([Fault("500")]) as server:
-        assert httpx2.get(f"{server.url}/models", trust_env=False).status_code == 404
+        assert httpx2.get(f"{server.url}/files", trust_env=False).status_code == 404
+        assert httpx2.get(f"{server.url}/models", trust_env=False).json()["data"] == []
         assert post(server, path="/embeddings").status_code == 404
         assert server.received == []
         assert post(server).status_code == 500

@@ -13,6 +13,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     PrivateAttr,
     StrictStr,
     ValidationError,
@@ -80,6 +81,7 @@ class Source(BaseModel):
     max_tokens: _Count | None = None
     stop: list[StrictStr] | None = None
     seed: int | None = None
+    extra: dict[str, JsonValue] | None = None
     preamble: StrictStr | None = None
     filters: list[StrictStr] | None = None
     min_prompts: _Count | None = None

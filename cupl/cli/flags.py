@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -36,4 +37,6 @@ def _hint(option: str, value: object) -> str:
         return option
     if value is False:
         return f"without {option}"
+    if isinstance(value, Mapping):
+        return f"{option} {shlex.quote(json.dumps(value))}"
     return f"{option} {'none' if value is None else shlex.quote(str(value))}"

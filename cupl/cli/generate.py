@@ -43,6 +43,7 @@ def generate_command(
     max_tokens: generate_options.MaxTokensOption = None,
     stop: generate_options.StopOption = None,
     seed: generate_options.SeedOption = None,
+    extra: generate_options.ExtraOption = None,
     n: generate_options.NOption = None,
     preamble: generate_options.PreambleOption = None,
     filters: generate_options.FiltersOption = None,
@@ -103,7 +104,7 @@ def generate_command(
     prices = _prices(price_in, price_out)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
-        stop, seed, preamble,
+        stop, seed, extra, preamble,
     )  # fmt: skip
     filtering = generate_options.filtering_of(
         filters, no_filters, min_prompts, similarity, drop_shared

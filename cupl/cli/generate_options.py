@@ -68,6 +68,14 @@ SeedOption = Annotated[
         help="Where chance starts, on servers that take a seed. [default: none]",
     ),
 ]
+ExtraOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="JSON",
+        help="What else the server wants, as an object; repeat for more. For instance "
+        "'{\"enable_thinking\": false}'",
+    ),
+]
 NOption = Annotated[
     Any,
     typer.Option(
@@ -130,6 +138,7 @@ def plan_of(
     max_tokens: Any,
     stop: list[str] | None,
     seed: Any,
+    extra: list[str] | None,
     preamble: str | None,
 ) -> "Plan":
     """The plan that the options describe."""
@@ -143,7 +152,7 @@ def plan_of(
         base_url=base_url,
         api=api,
         samples=samples,
-        sampling=_sampling(model, temperature, top_p, max_tokens, stop, seed),
+        sampling=_sampling(model, temperature, top_p, max_tokens, stop, seed, extra),
         preamble=_preamble(preamble),
     )
 
@@ -194,9 +203,11 @@ def _sampling(
     max_tokens: Any,
     stop: list[str] | None,
     seed: Any,
+    extra: list[str] | None,
 ) -> "Sampling":
     """The model's usual settings with those that were given in their place."""
     from cupl.generation.plan import usual_sampling
+    from cupl.llm.extra import parse_extra
 
     given = {
         "temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed,
@@ -209,6 +220,8 @@ def _sampling(
     if stop:
         texts = tuple(text.replace("\\n", "\n") for text in stop)
         changes["stop"] = None if texts == ("none",) else texts
+    for text in extra or ():
+        changes["extra"] = changes.get("extra", {}) | parse_extra(text)
     return replace(usual_sampling(model), **changes)
 
 

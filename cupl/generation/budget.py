@@ -132,3 +132,8 @@ class UsageMeter:
             self.uncounted += 1
         else:
             self._reserved -= reserved
+
+    def withdraw(self, reserved: int) -> None:
+        """Note that a request did not go out after all."""
+        self._reserved -= reserved
+        self.requests -= 1

@@ -66,6 +66,7 @@ class Plan:
             max_tokens=self.sampling.max_tokens,
             stop=list(self.sampling.stop) if self.sampling.stop else None,
             seed=self.sampling.seed,
+            extra=dict(self.sampling.extra) if self.sampling.extra else None,
             preamble=self.preamble,
             filters=list(filters),
             min_prompts=min_prompts if min_prompts > 1 else None,

@@ -22,7 +22,8 @@ from cupl.generation.plan import MissingAnswers, is_missing
 from cupl.generation.rate_limit import RateLimiter
 from cupl.generation.retry import RequestTries, RetryPolicy, failure_of
 from cupl.generation.useless import UselessAnswers
-from cupl.llm.protocol import LLM, Failure, Request, Response, RetryableError
+from cupl.llm.first_alone import UnaskedError
+from cupl.llm.protocol import LLM, AdaptedError, Failure, Request, Response, RetryableError
 from cupl.progress import Progress, ignore
 
 _QUIET = 10.0
@@ -248,14 +249,22 @@ class _Asker:
 
     async def _try(self, request: Request, n: int, tries: RequestTries) -> list[Response]:
         async with self.limiter.turn() as started:
+            n = min(n, getattr(self.llm, "at_once", None) or n)
             reserved = self.meter.start(request, n)
             self.meter.retried += tries.number > 0
             try:
                 with self._on_its_way():
                     responses = await _completed(self.llm, request, n)
+            except UnaskedError:
+                self.meter.withdraw(reserved)
+                raise
             except RetryableError as error:
                 self.meter.fail(reserved, charged=not (error.answered or error.unreachable))
-                if error.limited:
+                if isinstance(error, AdaptedError):
+                    tries.adapted += 1
+                    if error.new:
+                        self.options.notice(str(error))
+                elif error.limited:
                     tries.limited += 1
                     self._slow_down(started, error.after)
                 else:
@@ -285,7 +294,7 @@ class _Asker:
 
     def _wait(self, state: RetryCallState) -> float:
         error = failure_of(state)
-        if not error.limited:
+        if not error.limited and not isinstance(error, AdaptedError):
             self._notice(f"trying again: {error}", "trying again")
         return self.policy.wait(error, state)
 

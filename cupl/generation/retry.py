@@ -10,7 +10,7 @@ from tenacity import RetryCallState
 from tenacity.wait import wait_exponential_jitter
 
 from cupl.errors import InputError
-from cupl.llm.protocol import RetryableError
+from cupl.llm.protocol import AdaptedError, RetryableError
 
 
 @dataclass
@@ -23,11 +23,13 @@ class RequestTries:
     """Turned down by the server because of the rate."""
     faults: int = 0
     """Failed in any other way."""
+    adapted: int = 0
+    """Turned down in a form that the server does not take, which is not a fault."""
 
     @property
     def number(self) -> int:
-        """Tries of either kind together."""
-        return self.limited + self.faults
+        """Tries of every kind together."""
+        return self.limited + self.faults + self.adapted
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class RetryPolicy:
         """
         if max(waited, error.after or 0.0) > self.patience:
             return True
+        if isinstance(error, AdaptedError):
+            return tries.adapted >= self.fault_tries
         if error.limited:
             return tries.limited >= self.limited_tries
         heard = reached or error.answered
@@ -95,10 +99,10 @@ class RetryPolicy:
     def wait(self, error: RetryableError, state: RetryCallState) -> float:
         """Seconds until a request that failed is tried again.
 
-        None where the rate is limited: :class:`cupl.generation.rate_limit.RateLimiter` has all
-        requests wait then.
+        None where only its form was wrong, and where the rate is limited:
+        :class:`cupl.generation.rate_limit.RateLimiter` has all requests wait then.
         """
-        if error.limited:
+        if error.limited or isinstance(error, AdaptedError):
             return 0.0
         if error.after is not None:
             return error.after

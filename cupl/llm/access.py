@@ -41,6 +41,18 @@ class ServerAccess:
         return f"Basic {basic}" if basic else f"Bearer {self.key or 'none'}"
 
     @property
+    def header(self) -> tuple[str, str]:
+        """Name and value of the header with the credentials.
+
+        Azure takes its keys as ``api-key`` at every path, and as ``Authorization`` only at some;
+        a token of its login (a JWT, which begins with ``eyJ``) is no such key.
+        """
+        is_key = self.key and not self.key.startswith("eyJ") and not self.address.credentials
+        if self.address.is_azure and is_key:
+            return "api-key", self.key
+        return "Authorization", self.authorization
+
+    @property
     def sent_secrets(self) -> list[str]:
         """The credentials that requests carry, in every form in which they could be repeated."""
         return self.address.secrets or _hidden(self.key)

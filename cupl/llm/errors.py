@@ -4,28 +4,34 @@ from __future__ import annotations
 
 import email.utils
 import math
-import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cupl.errors import ServerError
 from cupl.llm.access import ServerAccess
+from cupl.llm.error_bodies import (
+    delay_of,
+    kinds_of,
+    lacks_key,
+    lacks_memory,
+    lacks_model,
+    lacks_quota,
+    lacks_room,
+    message_of,
+    status_of,
+    title_of,
+)
 from cupl.llm.protocol import RetryableError
+from cupl.llm.proxies import proxy_of
 from cupl.llm.redaction import redact
+from cupl.llm.rejections import way_out
+from cupl.llm.unanswered import not_an_answer, unheard
+from cupl.llm.wrong_address import WrongAddressError
 
 if TYPE_CHECKING:
     import openai
 
-_ARGUMENTS = {
-    "temperature": "temperature",
-    "top_p": "top_p",
-    "max_tokens": "max_tokens",
-    "max_completion_tokens": "max_tokens",
-    "stop": "stop",
-    "n": "n",
-}
-"""Parameters of a request, and the arguments that leave them out where they are None."""
 _NO_QUOTA = {
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -36,41 +42,76 @@ _FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyV
 _YEAR = 366 * 86_400.0
 
 
-def to_server_error(error: openai.APIError, asked: str, access: ServerAccess) -> ServerError:
+def to_server_error(
+    error: openai.APIError,
+    asked: str,
+    access: ServerAccess,
+    sent: Mapping[str, object] | None = None,
+) -> ServerError:
     """Say what happened and what to do, without anything that could hold a key.
 
     Args:
         error: what the SDK raised.
         asked: what was asked for, such as the model.
         access: the server, and the credentials it was sent.
+        sent: the request's body, where that is known.
 
     """
     import openai
 
-    where, secrets = access.address.endpoint, access.secrets
+    proxy = proxy_of(access.address)
+    secrets = [*access.secrets, *(proxy.secrets if proxy else ())]
     if not isinstance(error, openai.APIStatusError):
-        return _unheard(error, where, secrets)
-    status, after = _status(error), retry_after(error.response.headers)
+        return unheard(error, access.address, proxy, secrets)
+    if error.status_code < 300 and error.body is None:
+        what = f"{access.address.endpoint} answered {error.status_code} without a body"
+        return WrongAddressError(what, access.address, otherwise=RetryableError(what))
     said = redact(
-        _message(error.body) or error.response.reason_phrase or "no reason given", *secrets
+        message_of(error.body)
+        or title_of(error.body)
+        or error.response.reason_phrase
+        or "no reason given",
+        *secrets,
     )
-    if status == 402 or _kinds(error) & _NO_QUOTA:
-        return ServerError(f"the account at {where} has no quota left ({said})")
-    if status == 429:
+    misled = not_an_answer(error, asked, access.address, proxy, said, secrets)
+    return misled or _refusal(error, asked, access, said, sent)
+
+
+def _refusal(
+    error: openai.APIStatusError,
+    asked: str,
+    access: ServerAccess,
+    said: str,
+    sent: Mapping[str, object] | None,
+) -> ServerError:
+    """What an API said."""
+    where, status = access.address.endpoint, status_of(error)
+    after = retry_after(error.response.headers) or delay_of(error.body)
+    no_quota = status == 402 or kinds_of(error) & _NO_QUOTA or lacks_quota(error, said, after)
+    if status == 429 and not no_quota:
         return RetryableError(
             f"{where} still limits the rate; try a lower concurrency ({said})",
             after=after, limited=True, answered=True, arguments={"concurrency": ...},
         )  # fmt: skip
-    if status in (408, 409, 425) or status >= 500:
+    lack: tuple[str, dict[str, object]] | None = None
+    if no_quota:
+        lack = f"the account at {where} has no quota left ({said})", {}
+    elif lacks_room(said):
+        what = "the question and its answer do not fit into the model's context"
+        lack = f"{what} at {where} ({said})", {"max_tokens": ..., "preamble": ...}
+    elif lacks_model(error, said):
+        lack = f"{where} has no {asked} ({said})", {"model": ...}
+    if lack:
+        return ServerError(lack[0], arguments=lack[1])
+    if status in (408, 409, 425) or (status >= 500 and not lacks_memory(said)):
         return RetryableError(f"{where} answered {status}: {said}", after=after, answered=True)
-    argument = _ARGUMENTS.get(_parameter(error) or "")
-    omit = f"; {argument}=None omits it" if argument else ""
+    if status == 400 and lacks_key(said):
+        status = 401
     if status in (401, 403):
         return _not_let_in(access, status, asked, said)
-    why = f"answered {status}: {said}{omit}"
-    if status == 404:
-        why, argument = f"has no {asked}, or the URL is not whole (does it end in /v1?)", None
-    return ServerError(f"{where} {why}", arguments={argument: None} if argument else None)
+    hint, arguments = way_out(message_of(error.body) or "", error.param, sent)
+    why = f"answered {status}: {said.rstrip('.') + hint if hint else said}"
+    return ServerError(f"{where} {why}", arguments=arguments)
 
 
 def _not_let_in(access: ServerAccess, status: int, asked: str, said: str) -> ServerError:
@@ -91,42 +132,24 @@ def _not_let_in(access: ServerAccess, status: int, asked: str, said: str) -> Ser
     )
 
 
-def _unheard(error: openai.APIError, where: str, secrets: Sequence[str]) -> ServerError:
-    """No answer came; the request may have arrived nevertheless."""
-    import httpx2
+def refusal_in(error: openai.APIError) -> tuple[str, object] | None:
+    """What a server says of a request that it turned down, and the parameter that it names.
+
+    None where it is not the request's form that it minds.
+    """
     import openai
 
-    if not isinstance(error, openai.APIConnectionError):
-        return RetryableError(f"{where} did not answer as OpenAI does; is it the right URL?")
-    match error.__cause__:
-        case httpx2.TooManyRedirects():
-            return ServerError(f"{where} redirects without end; is the URL right?")
-        case (
-            httpx2.ConnectError()
-            | httpx2.ConnectTimeout()
-            | httpx2.PoolTimeout()
-            | httpx2.ProxyError()
-            | httpx2.UnsupportedProtocol()
-        ) as cause:
-            reason = redact(str(cause) or "no answer in time", *secrets)
-            message = f"cannot reach {where} ({reason}); is the server running and the URL right?"
-            return RetryableError(message, unreachable=True)
-        case httpx2.TimeoutException():
-            return RetryableError(f"{where} did not answer in time")
-    return RetryableError(f"{where} closed the connection without an answer")
-
-
-def _status(error: openai.APIStatusError) -> int:
-    """The status, also of an error that comes as a success with the status in its body."""
-    if error.status_code >= 300:
-        return error.status_code
-    code = error.body.get("code") if isinstance(error.body, dict) else None
-    return code if type(code) is int and 400 <= code < 600 else 500
+    if not isinstance(error, openai.APIStatusError) or kinds_of(error) & _NO_QUOTA:
+        return None
+    if status_of(error) in (401, 402, 403, 404, 408, 425, 429, 503, 504):
+        return None
+    said = message_of(error.body)
+    return (said, error.param) if said else None
 
 
 def is_filtered(error: openai.APIError) -> bool:
     """Whether a content filter turned the question down: an answer of no use, not a fault."""
-    return bool(_kinds(error) & _FILTERED)
+    return bool(kinds_of(error) & _FILTERED)
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -160,38 +183,3 @@ def _seconds(date: str, otherwise: float) -> float:
         return otherwise if parts is None else email.utils.mktime_tz(parts)
     except (ValueError, OverflowError):
         return otherwise
-
-
-def _kinds(error: openai.APIError) -> set[str]:
-    """What kind of error the server says it is, in any of the usual places."""
-    inner = error.body.get("error", error.body) if isinstance(error.body, dict) else {}
-    named = [inner.get("code"), inner.get("type")] if isinstance(inner, dict) else []
-    return {name for name in (error.code, *named) if isinstance(name, str)}
-
-
-def _parameter(error: openai.APIStatusError) -> str | None:
-    """The request's parameter that the server turned down, if it says which."""
-    if isinstance(error.param, str) and error.param:
-        return error.param.rpartition(".")[2]
-    said = _message(error.body) or ""
-    # "n" and "stop" are parameters in quotes only, and words without.
-    bare = [word for word in re.findall(r"\w+", said) if word not in ("n", "stop")]
-    words = [*re.findall(r"['\"`](\w+)['\"`]", said), *bare]
-    return next((word for word in words if word in _ARGUMENTS), None)
-
-
-def _message(body: object, depth: int = 5) -> str | None:
-    """What the server says in the body of an error, in any of the usual places."""
-    match body:
-        case str() if not body.lstrip().startswith("<"):  # a page of HTML says nothing in a line
-            return body.strip()[:10_000] or None
-        case {"loc": list(place), "msg": str(said)}:  # pydantic's errors
-            names = [name for name in place if isinstance(name, str)]
-            return f"'{names[-1] if names else 'the request'}': {said}"
-        case list() if depth:
-            places: Iterable[object] = body[:1]
-        case dict() if depth:
-            places = (body.get(name) for name in ("message", "error", "detail"))
-        case _:
-            return None
-    return next(filter(None, (_message(place, depth - 1) for place in places)), None)

@@ -16,8 +16,9 @@ from cupl.errors import InputError, MissingPackageError
 from cupl.io.paths import cache_dir
 from cupl.llm.access import ServerAccess
 from cupl.llm.address import ServerAddress
+from cupl.llm.dialect import Dialect
 from cupl.llm.openai import OpenAIServer
-from cupl.llm.protocol import Request, Response, Sampling
+from cupl.llm.protocol import Sampling
 from cupl.llm.sdk import async_client
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ ENDPOINT = f"mini:{SHA256[:12]}"
 """In place of an address in cache keys: other weights would answer otherwise."""
 WEIGHTS = f"gemma-3-270m-q4_k_m.gguf sha256:{SHA256}"
 SLOTS = 8
+"""llama.cpp gives as many answers in one request as it has slots."""
 SAMPLING = Sampling(temperature=0.6, max_tokens=50, stop=("\n",))
 PREAMBLE = """\
 Describe what a tree frog looks like:
@@ -49,11 +51,8 @@ class MiniServer(OpenAIServer):
 
     def __init__(self) -> None:
         super().__init__(timeout=600.0)
+        self.dialect = Dialect(at_once=SLOTS)
         self.address = ServerAddress(ENDPOINT)  # the port differs, the answers do not
-
-    async def complete(self, request: Request, n: int) -> list[Response]:
-        """Up to ``n`` answers; llama.cpp gives as many in one request as it has slots."""
-        return await super().complete(request, min(n, SLOTS))
 
     def connect(self) -> AsyncOpenAI:
         """Start the server, or find the one this process has running.
@@ -63,9 +62,8 @@ class MiniServer(OpenAIServer):
             InputError: the weights are damaged.
 
         """
-        # No proxy of the environment can reach loopback.
         url = f"{_server().listening_address}/v1"
-        return async_client(ServerAccess(ServerAddress(url)), self.timeout, trust_env=False)
+        return async_client(ServerAccess(ServerAddress(url)), self.timeout)
 
 
 @functools.cache

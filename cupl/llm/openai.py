@@ -13,10 +13,15 @@ from cupl.errors import InputError
 from cupl.llm.access import ServerAccess, access_to, warn
 from cupl.llm.address import ServerAddress
 from cupl.llm.body_limit import BodyTooLargeError
-from cupl.llm.errors import is_filtered, to_server_error
+from cupl.llm.dialect import Dialect
+from cupl.llm.error_bodies import is_error, is_page
+from cupl.llm.errors import is_filtered, refusal_in, to_server_error
+from cupl.llm.event_stream import read_body
+from cupl.llm.first_alone import FirstAlone
 from cupl.llm.parsing import FailedGenerationError, read_completion
-from cupl.llm.protocol import Request, Response, RetryableError
+from cupl.llm.protocol import AdaptedError, Request, Response, RetryableError
 from cupl.llm.sdk import async_client
+from cupl.llm.wrong_address import WrongAddressError, with_right_url
 
 if TYPE_CHECKING:
     import httpx2
@@ -57,14 +62,21 @@ class OpenAIServer:
             raise InputError(f"the timeout is a number of seconds above 0, not {timeout}")
         self.address = ServerAddress.parse(base_url)
         self.timeout = timeout
+        self.dialect = Dialect()
         self._key_env = api_key_env
         self._notice = notice
         self._clients: dict[asyncio.AbstractEventLoop, openai.AsyncOpenAI] = {}
+        self._first: dict[asyncio.AbstractEventLoop, FirstAlone] = {}
 
     @property
     def endpoint(self) -> str:
         """Where it is, without credentials."""
         return self.address.endpoint
+
+    @property
+    def at_once(self) -> int | None:
+        """Most answers that one request may ask for, where a bound is known."""
+        return self.dialect.at_once
 
     @functools.cached_property
     def access(self) -> ServerAccess:
@@ -100,29 +112,39 @@ class OpenAIServer:
             for other in list(self._clients):
                 if other.is_closed():
                     self._clients.pop(other, None)
+                    self._first.pop(other, None)
             self._clients[loop] = self.connect()
+            self._first[loop] = FirstAlone()
         return self._clients[loop]
 
     async def complete(self, request: Request, n: int) -> list[Response]:
         """Up to ``n`` answers, at least one, from one try.
 
         Raises:
+            AdaptedError: the server wants the request in another form, which the next try has.
             RetryableError: the server cannot be reached or cannot answer now, or answers with
                 something else than a completion.
             ServerError: it says no.
             InputError: the request holds what is no text.
 
         """
+        client = self._connected()
+        async with self._first[asyncio.get_running_loop()].turn():
+            return await self._complete(client, request, n)
+
+    async def _complete(
+        self, client: openai.AsyncOpenAI, request: Request, n: int
+    ) -> list[Response]:
         import httpx2
         from openai import APIError, AsyncStream
 
-        client, where = self._connected(), self.endpoint
+        where, body = self.endpoint, self.dialect.body(request, n)
         # What is raised here may hold a key: "from None" keeps it out of tracebacks.
         try:
             async with asyncio.timeout(self.timeout):
                 # Not read by the SDK, whose types would turn down what some servers leave out.
                 answer: Any = await client.post(
-                    request.path, cast_to=httpx2.Response, body=request.body(n),
+                    request.path, cast_to=httpx2.Response, body=body,
                     stream=True, stream_cls=AsyncStream[Any],
                 )  # fmt: skip
                 await answer.aread()
@@ -136,9 +158,14 @@ class OpenAIServer:
         except APIError as error:
             if is_filtered(error):
                 return [Response("", "content_filter")] * n
+            if lesson := self._learn(error, body):
+                raise lesson from None
             asked = f"{request.model!r} for the API {request.api}"
-            raise to_server_error(error, asked, self.access) from None
-        except httpx2.HTTPError:
+            said = to_server_error(error, asked, self.access, body)
+            if isinstance(said, WrongAddressError):
+                said = await with_right_url(said, client)
+            raise said from None
+        except (httpx2.HTTPError, EOFError):
             raise RetryableError(f"{where} broke off in the middle of an answer") from None
         except BodyTooLargeError as error:
             raise RetryableError(f"{where} sent an answer of {error}") from None
@@ -155,25 +182,37 @@ class OpenAIServer:
                 f"{where} did not answer with a completion; is it the right URL?"
             ) from None
 
+    def _learn(self, error: openai.APIError, body: dict[str, Any]) -> AdaptedError | None:
+        refusal = refusal_in(error)
+        lesson = self.dialect.learn(body, *refusal) if refusal else None
+        return lesson and AdaptedError(f"{self.endpoint} {lesson.sentence}", new=lesson.new)
+
     async def close(self) -> None:
         """Let go of the connections that were made in this event loop."""
         client = self._clients.pop(asyncio.get_running_loop(), None)
+        self._first.pop(asyncio.get_running_loop(), None)
         if client is not None:
             await client.close()
 
 
 def _json(answer: httpx2.Response) -> object:
-    """The body, unless it is that of an error in spite of the status 200.
+    """The body, unless it is empty, a web page, or that of an error in spite of the status 200.
 
     Raises:
         openai.APIStatusError: it is.
         ValueError: it is no JSON.
+        EOFError: it is a stream that breaks off.
         RecursionError: it has too many levels.
 
     """
     import openai
 
-    body = answer.json()
-    if isinstance(body, dict) and body.get("error") and not body.get("choices"):
-        raise openai.APIStatusError("", response=answer, body=body["error"])
+    if not answer.content.strip():
+        raise openai.APIStatusError("", response=answer, body=None)
+    if is_page(answer.text):
+        raise openai.APIStatusError("", response=answer, body=answer.text)
+    body = read_body(answer.content)
+    if is_error(body):
+        inner = body.get("error") if isinstance(body, dict) else None
+        raise openai.APIStatusError("", response=answer, body=inner or body)
     return body

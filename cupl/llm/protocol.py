@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Protocol
 
 from cupl.errors import InputError, ServerError
+from cupl.llm.extra import checked_extra
 
 Api = Literal["chat", "completions"]
 
@@ -17,6 +18,8 @@ MAX_ANSWER = 100_000
 """Characters of the longest answer that is one; a description is a few hundred."""
 SEED_RANGE = 2**31
 """How many seeds there are, from 0, that every server takes."""
+LIMIT_NAMES = ("max_tokens", "max_completion_tokens")
+"""What servers call the limit of an answer; OpenAI's current chat models know only the second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Sampling:
         max_tokens: of an answer.
         stop: texts that end an answer.
         seed: of the first sample; the others' follow from it.
+        extra: what a server wants to be told beyond that, as JSON has it: names and values such as
+            ``{"enable_thinking": False}`` or ``{"chat_template_kwargs": {...}}``.
 
     Raises:
         InputError: a value that no server can take.
@@ -40,6 +45,7 @@ class Sampling:
     max_tokens: int | None = 50
     stop: tuple[str, ...] | None = None
     seed: int | None = None
+    extra: Mapping[str, Any] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         for name in ("temperature", "top_p"):
@@ -62,6 +68,9 @@ class Sampling:
             raise InputError(
                 f"seed must be a whole number from 0 to {SEED_RANGE - 1}, not {self.seed}"
             )
+        if self.extra is not None:
+            extra = checked_extra(self.extra, limited=self.max_tokens is not None)
+            object.__setattr__(self, "extra", extra)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +103,12 @@ class Request:
             before, _, after = (self.preamble or "").partition("{}")
             body["prompt"] = before + self.question + after
         sent = {name: value for name, value in asdict(self.sampling).items() if value is not None}
+        sent |= sent.pop("extra", {})
         if "stop" in sent:
             sent["stop"] = list(sent["stop"])
-        if "max_tokens" in sent and self.api == "chat" and "api.openai.com" in self.endpoint:
-            # OpenAI's current chat models reject max_tokens; other servers know only that.
-            sent["max_completion_tokens"] = sent.pop("max_tokens")
         if n > 1:
             body["n"] = n
-        return body | sent
+        return _with_usual_limit(self.endpoint, self.path, body | sent)
 
     @property
     def digest(self) -> str:
@@ -111,9 +118,22 @@ class Request:
 
 def digest_of(endpoint: str, path: str, body: dict[str, Any]) -> str:
     """The digest of the request with this body, which asks for one answer."""
+    body = _with_usual_limit(endpoint, path, body)
     content = {"endpoint": endpoint, "path": path, "body": body}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _with_usual_limit(endpoint: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The body with the limit by the name that its server usually has for it.
+
+    Cache keys have that name, also where the server turns out to want the other one.
+    """
+    name = LIMIT_NAMES[path == "/chat/completions" and "api.openai.com" in endpoint]
+    given = [other for other in LIMIT_NAMES if other in body]
+    if len(given) != 1 or given == [name]:
+        return body
+    return {key: value for key, value in body.items() if key != given[0]} | {name: body[given[0]]}
 
 
 def cache_key(digest: str, sample: int) -> str:
@@ -169,6 +189,20 @@ class RetryableError(ServerError):
         self.limited = limited
         self.unreachable = unreachable
         self.answered = answered
+
+
+class AdaptedError(RetryableError):
+    """The server wants to be asked in another form, and is from now on: no fault of anything.
+
+    Args:
+        message: what is done otherwise.
+        new: nobody has been told yet.
+
+    """
+
+    def __init__(self, message: str, *, new: bool) -> None:
+        super().__init__(message, answered=True)
+        self.new = new
 
 
 class LLM(Protocol):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import ssl
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from cupl.errors import InputError
 from cupl.llm.access import ServerAccess
-from cupl.llm.body_limit import limit_body
+from cupl.llm.body_limit import limit_body, limit_sync_body
+from cupl.llm.proxies import proxy_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -17,15 +21,12 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT = 20.0
 
 
-def async_client(
-    access: ServerAccess, timeout: float, *, trust_env: bool = True
-) -> openai.AsyncOpenAI:
-    """A client for requests and answers that fit in memory.
+def async_client(access: ServerAccess, timeout: float) -> openai.AsyncOpenAI:
+    """A client for requests that are made at once.
 
     Args:
         access: the server, and the credentials for it.
         timeout: seconds between two signs of life.
-        trust_env: whether a proxy that the environment names is used.
 
     Raises:
         InputError: the address, or what the environment says of connections, cannot be used.
@@ -33,24 +34,28 @@ def async_client(
     """
     from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
+    async def sent(request: httpx2.Request) -> None:
+        _leave_out_key(request, access)
+
+    async def came(response: httpx2.Response) -> None:
+        _refuse_change_of_method(response)
+        limit_body(response)
+
     with _explained(access):
         web = DefaultAsyncHttpxClient(
-            auth=_authorize(access), trust_env=trust_env, event_hooks={"response": [limit_body]}
+            **_connections(access), event_hooks={"request": [sent], "response": [came]}
         )
-        identity = {"Accept-Encoding": "identity"}
-        client = AsyncOpenAI(
-            http_client=web, default_headers=identity, **_settings(access, timeout)
-        )
+        client = AsyncOpenAI(http_client=web, **_settings(access, timeout))
     _keep_to_ourselves(client, access)
     return client
 
 
 def sync_client(access: ServerAccess, timeout: float) -> openai.OpenAI:
-    """A client for files of any size.
+    """A client for one thing at a time, with files of any size.
 
     Args:
         access: the server, and the credentials for it.
-        timeout: seconds between two signs of life.
+        timeout: seconds between two signs of life, and of a body that is no file in all.
 
     Raises:
         InputError: the address, or what the environment says of connections, cannot be used.
@@ -58,8 +63,18 @@ def sync_client(access: ServerAccess, timeout: float) -> openai.OpenAI:
     """
     from openai import DefaultHttpxClient, OpenAI
 
+    def sent(request: httpx2.Request) -> None:
+        _leave_out_key(request, access)
+
+    def came(response: httpx2.Response) -> None:
+        _refuse_change_of_method(response)
+        if not response.request.url.path.endswith("/content"):  # a file, written piece by piece
+            limit_sync_body(response, timeout)
+
     with _explained(access):
-        web = DefaultHttpxClient(auth=_authorize(access))
+        web = DefaultHttpxClient(
+            **_connections(access), event_hooks={"request": [sent], "response": [came]}
+        )
         client = OpenAI(http_client=web, **_settings(access, timeout))
     _keep_to_ourselves(client, access)
     return client
@@ -69,9 +84,12 @@ def _settings(access: ServerAccess, timeout: float) -> dict[str, Any]:
     """What both clients are told."""
     import httpx2
 
+    version = access.address.api_version
     return {
         # Apart from credentials, since the address stands in logs and errors of the SDK.
         "base_url": access.address.endpoint,
+        "default_query": {"api-version": version} if version else None,
+        "default_headers": {"Accept-Encoding": "identity"},
         "api_key": access.key or "none",
         # Its tries would multiply with ours; a batch made unheard would be paid for twice.
         "max_retries": 0,
@@ -79,15 +97,83 @@ def _settings(access: ServerAccess, timeout: float) -> dict[str, Any]:
     }
 
 
+def _connections(access: ServerAccess) -> dict[str, Any]:
+    """How both clients connect. What the environment says is looked up here, not by the library."""
+    proxy = proxy_of(access.address)
+    return {
+        "auth": _authorize(access),
+        "trust_env": False,
+        "proxy": proxy.url if proxy else None,
+        "verify": _certificates(access),
+    }
+
+
+def _certificates(access: ServerAccess) -> ssl.SSLContext | bool:
+    """Whom to trust: ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, or who signs for the public web.
+
+    Raises:
+        InputError: the file cannot be used.
+
+    """
+    import httpx2
+
+    try:
+        return httpx2.create_ssl_context()
+    except (OSError, ValueError) as error:
+        if urlsplit(access.address.endpoint).scheme == "http":
+            return True
+        names = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+        source = next((name for name in names if os.environ.get(name)), "the system")
+        raise InputError(
+            f"{source} names certificates that cannot be read "
+            f"({getattr(error, 'strerror', None) or error}); mend it, or unset it"
+        ) from None
+
+
 def _authorize(access: ServerAccess) -> Callable[[httpx2.Request], httpx2.Request]:
     """Have each request carry what was settled, whatever the SDK finds in the environment."""
-    authorization = access.authorization
+    header, value = access.header
 
     def authorize(request: httpx2.Request) -> httpx2.Request:
-        request.headers["Authorization"] = authorization
+        request.headers.pop("Authorization", None)
+        request.headers[header] = value
         return request
 
     return authorize
+
+
+def _leave_out_key(request: httpx2.Request, access: ServerAccess) -> None:
+    """Take the key along to no other host that a redirect names.
+
+    Of ``Authorization`` the library sees to that.
+    """
+    import httpx2
+
+    if request.url.origin != httpx2.URL(access.address.endpoint).origin:
+        request.headers.pop("api-key", None)
+
+
+def _refuse_change_of_method(response: httpx2.Response) -> None:
+    """Follow no redirect that turns a question into one for a page, or leads nowhere.
+
+    Raises:
+        openai.APIStatusError: it would.
+
+    """
+    import httpx2
+    import openai
+
+    if not response.has_redirect_location:
+        return
+    changes = response.status_code in (301, 302, 303) and response.request.method == "POST"
+    try:
+        target = httpx2.URL(response.headers["Location"])
+        port = 1 if target.port is None else target.port
+        usable = target.scheme in ("", "http", "https") and 0 < port < 65536
+    except httpx2.InvalidURL:
+        usable = False
+    if changes or not usable:
+        raise openai.APIStatusError("", response=response, body=None)
 
 
 def _keep_to_ourselves(client: openai.OpenAI | openai.AsyncOpenAI, access: ServerAccess) -> None:
@@ -102,6 +188,8 @@ def _explained(access: ServerAccess) -> Iterator[None]:
 
     try:
         yield
+    except InputError:
+        raise
     except (httpx2.InvalidURL, ValueError, OSError, ImportError):
         raise InputError(
             f"no connection to {access.address.endpoint} can be set up; check it, and HTTP_PROXY, "

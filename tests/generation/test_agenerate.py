@@ -165,7 +165,9 @@ def test_a_time_limit_is_a_cancellation(tmp_path: Path) -> None:
         assert survey(plan_of(*NAMES, samples=1), cache).cached == 2
 
 
-def test_cancelling_hangs_up_on_the_server(tmp_path: Path) -> None:
+def test_cancelling_hangs_up_on_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cupl.llm.first_alone._PATIENCE", 0.01)
+
     async def cancel(url: str) -> None:
         task = asyncio.create_task(agenerate(NAMES, ONE, samples=1, cache=tmp_path, base_url=url))
         while fake.in_flight < 8:

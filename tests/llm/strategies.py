@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 _NAMES = [
     "choices", "message", "content", "text", "delta", "index", "finish_reason", "usage", "model",
     "prompt_tokens", "completion_tokens", "created", "error", "code", "type", "param", "detail",
-    "loc", "msg", "temperature",
+    "loc", "msg", "temperature", "metadata", "raw", "provider_name", "details", "retryDelay",
+    "violations", "quotaId", "status",
 ]  # fmt: skip
 _LEAVES = (
     st.none()

@@ -19,6 +19,26 @@ from cupl.llm.address import DEFAULT_URL, ServerAddress, endpoint_of
         ("http://localhost:8000/v1/", "http://localhost:8000/v1"),
         ("https://me:pass@example.org/v1", "https://example.org/v1"),
         ("http://[::1]:80/v1", "http://[::1]:80/v1"),
+        # As documentation has it
+        ("https://example.org/v1/chat/completions", "https://example.org/v1"),
+        ("https://example.org/v1/completions/", "https://example.org/v1"),
+        ("https://example.org/v1/models", "https://example.org/v1"),
+        ("https://example.org/v1#chat", "https://example.org/v1"),
+        ("<https://example.org/v1>", "https://example.org/v1"),
+        ("[the docs](https://example.org/v1)", "https://example.org/v1"),
+        ("[https://example.org/v1](https://example.org/v1/)", "https://example.org/v1"),
+        ("`http://localhost:1234/v1`", "http://localhost:1234/v1"),
+        ('"http://localhost:1234/v1"', "http://localhost:1234/v1"),
+        # Azure's
+        (
+            "https://a.openai.azure.com/openai/deployments/d/chat/completions?api-version=1",
+            "https://a.openai.azure.com/openai/deployments/d",
+        ),
+        (
+            "https://a.openai.azure.com/openai/v1/?api-version=preview",
+            "https://a.openai.azure.com/openai/v1",
+        ),
+        ("https://a.services.ai.azure.com/models", "https://a.services.ai.azure.com/models"),
     ],
 )
 def test_the_endpoint_has_no_credentials(url: str | None, endpoint: str) -> None:
@@ -34,11 +54,41 @@ def test_a_base_url_that_is_none(url: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("localhost:8000/v1", "http:// goes in front of localhost:8000/v1"),
+        ("127.0.0.1:1234", "http:// goes in front of 127.0.0.1:1234"),
+        ("[::1]:8000", r"http:// goes in front of \[::1\]:8000"),
+        ("http://host:99999/v1", "a port from 1 to 65535"),
+        ("http://host:0/v1", "a port from 1 to 65535"),
+    ],
+)
+def test_what_a_base_url_lacks(url: str, why: str) -> None:
+    with pytest.raises(InputError, match=f"must look like.*{why}"):
+        endpoint_of(url)
+
+
+def test_what_is_no_address_is_not_repeated() -> None:
+    with pytest.raises(InputError) as caught:
+        endpoint_of("sk-0123456789abcdef")
+    assert "0123" not in str(caught.value)
+
+
+def test_a_version_is_kept_apart_from_the_endpoint() -> None:
+    address = ServerAddress.parse("http://localhost:8000/v1?api-version=2024-10-21")
+    assert (address.endpoint, address.api_version) == ("http://localhost:8000/v1", "2024-10-21")
+    assert ServerAddress.parse("http://localhost:8000/v1").api_version is None
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "https://example.org/v1?key=secret",
-        "https://example.org/v1#secret",
+        "https://example.org/v1?api-version=1&key=secret",
+        "https://example.org/v1?api-version=",
         "https://me:1/secret@example.org/v1",
+        "https://me:1?secret@example.org/v1",
+        "https://me:1#secret@example.org/v1",
     ],
 )
 def test_a_base_url_with_more_than_a_path_is_refused_without_repeating_it(url: str) -> None:
@@ -72,7 +122,9 @@ def test_no_credentials_are_left_in_what_is_shown(user: str, password: str) -> N
     assert address.credentials == (user, password)
     assert address.endpoint == "https://host.example:8443/v1"
     assert (
-        str(address) == repr(address) == ("ServerAddress(endpoint='https://host.example:8443/v1')")
+        str(address)
+        == repr(address)
+        == "ServerAddress(endpoint='https://host.example:8443/v1', api_version=None)"
     )
 
 
@@ -118,3 +170,12 @@ def test_which_hosts_are_openais(url: str, ours: bool) -> None:
 def test_what_can_be_read_on_the_way(host: str, readable: bool) -> None:
     assert ServerAddress.parse(f"http://{host}/v1").is_readable_on_the_way == readable
     assert not ServerAddress.parse(f"https://{host}/v1").is_readable_on_the_way
+
+
+@given(st.text() | st.text().map(lambda rest: f"http://{rest}") | st.from_regex(r"https?://\S+"))
+def test_any_text_is_an_address_or_refused(text: str) -> None:
+    try:
+        address = ServerAddress.parse(f"x{text}" if not text.strip() else text)
+    except InputError:
+        return
+    assert ServerAddress.parse(address.endpoint).endpoint == address.endpoint

@@ -16,7 +16,6 @@ from tests.llm.one_request import met, refused, replying, run_requests
 @pytest.mark.parametrize(
     "body",
     [
-        b"",
         b"null",
         b"[]",
         b'"choices"',
@@ -27,7 +26,11 @@ from tests.llm.one_request import met, refused, replying, run_requests
         b'{"choices": [{"text": "a"}], "created": 1' + b"0" * 5000 + b"}",
         b"[" * 100_000,
         b'{"choices": ' * 100_000,
-        b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n',
+        b'{"choices": [{"text": "a"}]} {}',
+        b"data: [DONE]",
+        b"data: 3\n\ndata: [DONE]",
+        b"data: {\n\ndata: [DONE]",
+        b'data: {"choices": [3]}\n\ndata: [DONE]',
     ],
 )
 def test_a_body_that_is_no_completion(body: bytes) -> None:
@@ -35,6 +38,16 @@ def test_a_body_that_is_no_completion(body: bytes) -> None:
         error = refused(url)
     assert isinstance(error, RetryableError)
     assert "is it the right URL?" in str(error)
+
+
+@pytest.mark.parametrize(
+    "body", [b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n', b"data: {", b": working\n\n"]
+)
+def test_a_stream_that_breaks_off(body: bytes) -> None:
+    with replying(body) as url:
+        error = refused(url)
+    assert isinstance(error, RetryableError)
+    assert str(error) == f"{url} broke off in the middle of an answer"
 
 
 def test_numbers_that_are_none_are_left_out() -> None:

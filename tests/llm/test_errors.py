@@ -68,7 +68,9 @@ def test_what_may_heal(status: int) -> None:
 
 @pytest.mark.parametrize("status", [304, 400, 401, 402, 403, 404, 405, 410, 413, 418, 422, 431])
 def test_what_does_not_heal(status: int) -> None:
-    assert type(explained(status, {})) is ServerError
+    error = explained(status, {})
+    assert isinstance(error, ServerError)
+    assert not isinstance(error, RetryableError)
 
 
 def test_a_limited_rate_heals_and_an_empty_account_does_not() -> None:
@@ -280,9 +282,16 @@ def test_a_message_holds_no_key(access: ServerAccess, monkeypatch: pytest.Monkey
         assert "hunter2" not in sentence or access is KEYED
 
 
-@given(st.sampled_from([200, 400, 401, 404, 422, 429, 500]), json_values)
-def test_nothing_that_a_server_says_breaks_the_explanation(status: int, body: Any) -> None:
-    response = httpx2.Response(status, request=httpx2.Request("POST", "http://server"))
+STATUSES = st.sampled_from([200, 302, 400, 401, 403, 404, 405, 407, 422, 429, 500, 501, 511])
+
+
+@given(STATUSES, json_values, st.none() | st.text(st.characters(codec="ascii"), max_size=20))
+def test_nothing_that_a_server_says_breaks_the_explanation(
+    status: int, body: Any, location: str | None
+) -> None:
+    headers = {} if location is None else {"Location": location}
+    request = httpx2.Request("POST", "http://server/v1/chat/completions")
+    response = httpx2.Response(status, request=request, headers=headers)
     for content in (body, {"error": body}, {"detail": body}, {"message": body, "code": body}):
         error = openai.APIStatusError("", response=response, body=content)
         assert str(to_server_error(error, "'m'", KEYED))

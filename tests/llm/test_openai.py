@@ -29,7 +29,8 @@ def test_completions_are_asked_at_their_own_path() -> None:
         answers = run_requests(server.url, api="completions", sampling=sampling)
     assert answers == [Response(" A cat.")]
     assert server.paths == ["/v1/completions"]
-    assert server.requests == [{"model": "m", "prompt": "What is a cat?", "stop": ["."]}]
+    asked = {"model": "m", "prompt": "What is a cat?", "stop": ["."], "stream": False}
+    assert server.requests == [asked]
 
 
 def test_one_try_is_one_request(key: str) -> None:
@@ -90,7 +91,7 @@ _NO_COMPLETION = "URL did not answer with a completion; is it the right URL?"
 UNANSWERED = {
     "drop": "URL closed the connection without an answer",
     "drop-midway": "URL broke off in the middle of an answer",
-    "html": _NO_COMPLETION,
+    "html": "URL answers with a web page",
     "wrong-type": _NO_COMPLETION,
     "truncated-json": _NO_COMPLETION,
     "not-a-completion": _NO_COMPLETION,
@@ -132,7 +133,7 @@ SAID_NO = {
     "echo-key": "URL rejected the key in OPENAI_API_KEY",
     "403": "URL does not let this key use 'm' for the API chat "
     "(You are not allowed to sample from this model)",
-    "404": "URL has no 'm' for the API chat, or the URL is not whole (does it end in /v1?)",
+    "404": "URL has no 'm' for the API chat (The model does not exist)",
     "quota": "the account at URL has no quota left (You exceeded your current quota)",
     "bad-parameter": "URL answered 400: Unsupported value: 'temperature' does not support 0.99 "
     "with this model; temperature=None omits it",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from typing import Any, BinaryIO
 from cupl.errors import CuplError, InputError, ServerError
 from cupl.llm.access import access_to, warn
 from cupl.llm.address import ServerAddress
+from cupl.llm.body_limit import BodyTooLargeError
 from cupl.llm.errors import to_server_error
 from cupl.llm.protocol import RetryableError
 from cupl.llm.redaction import redact
 from cupl.llm.sdk import sync_client
+from cupl.llm.wrong_address import WrongAddressError
 
 MAX_RESULT = 4 * 10**9
 """Bytes of the largest result file that is fetched: ten answers to each of 50,000 requests have
@@ -27,6 +30,11 @@ some 10 % of it."""
 _OVER = ("completed", "failed", "expired", "cancelled")
 _MOST_BATCHES = 10_000
 _TIMEOUT = 600.0
+_LEAST_PACKED, _MOST_PACKED = 2**24, 50
+"""What is packed, though we ask for it plain, has at most so many bytes and so many times its size:
+JSON lines shrink to a tenth, and what shrinks to a thousandth is meant to fill a disk."""
+_SLOWEST = 1000
+"""Bytes a second of a file that takes longer than one answer may."""
 _HASH, _FILE = "cupl_sha256", "cupl_file"
 
 
@@ -68,6 +76,7 @@ class BatchServer:
         base_url: see :meth:`cupl.llm.address.ServerAddress.parse`.
         api_key_env: see :func:`cupl.llm.access.access_to`.
         notice: told where what is secret could be read on its way.
+        clock: seconds; only their differences count.
 
     Raises:
         InputError: the address is none, or there is no key where ``api_key_env`` says.
@@ -81,7 +90,9 @@ class BatchServer:
         *,
         api_key_env: str | None = None,
         notice: Callable[[str], None] = warn,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._access = access_to(ServerAddress.parse(base_url), api_key_env, notice)
         self.endpoint = self._access.address.endpoint
         self._client = sync_client(self._access, _TIMEOUT)
@@ -162,17 +173,21 @@ class BatchServer:
             ServerError: the server does not give it, or it is not what a result file can be.
 
         """
-        size = 0
+        size, began = 0, self._clock()
         with self._explained(f"file {file_id!r}"):
             answer = self._client.files.with_streaming_response.content(file_id)
             with answer as content:
                 for chunk in content.iter_bytes(2**16):
                     size += len(chunk)
-                    if size > MAX_RESULT:
+                    sent = content.http_response.num_bytes_downloaded
+                    if size > min(MAX_RESULT, _LEAST_PACKED + _MOST_PACKED * sent):
                         raise ServerError(
                             f"{self.endpoint} sends more than {MAX_RESULT // 10**9} GB as "
-                            f"{file_id!r}; nothing was kept"
+                            f"{file_id!r}, or unpacks to a multiple of what it sends; nothing "
+                            "was kept"
                         )
+                    if size < _SLOWEST * (self._clock() - began - _TIMEOUT):
+                        raise ServerError(f"{self.endpoint} sends {file_id!r} too slowly")
                     to.write(chunk)
         return size
 
@@ -189,6 +204,8 @@ class BatchServer:
             yield
         except APIError as error:
             said = to_server_error(error, asked, self._access)
+            if isinstance(said, WrongAddressError) and not said.better:
+                said = said.otherwise  # it is that which was asked for that is not there
             if isinstance(said, RetryableError) and said.limited:
                 said = ServerError(f"{self.endpoint} limits the rate; try again in some minutes")
             raise said from None
@@ -196,6 +213,8 @@ class BatchServer:
             raise
         except httpx2.HTTPError:
             raise ServerError(f"{self.endpoint} broke off; try again") from None
+        except BodyTooLargeError as error:
+            raise ServerError(f"{self.endpoint} sent an answer of {error}") from None
         except (ValueError, TypeError, AttributeError, RecursionError):
             raise ServerError(
                 f"{self.endpoint} did not answer as a Batch API does; is it the right URL?"

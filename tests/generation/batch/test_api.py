@@ -208,12 +208,20 @@ def test_a_variable_without_a_key(fake: FakeBatches) -> None:
         BatchServer(fake.url, api_key_env="GATEWAY_KEY")
 
 
-def test_a_connection_that_cannot_be_set_up(
-    fake: FakeBatches, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "odd://127.0.0.1:9")
+def test_a_connection_that_cannot_be_set_up() -> None:
     with pytest.raises(InputError, match="no connection to .* can be set up"):
-        BatchServer(fake.url)
+        BatchServer("http://\N{SNOWMAN}.net/v1")
+
+
+def test_the_address_is_blamed_only_where_another_is_likelier(fake: FakeBatches) -> None:
+    with BatchServer(fake.url) as server, pytest.raises(ServerError) as caught:
+        server.batch("batch_9")
+    assert str(caught.value) == f"{fake.url} has no batch 'batch_9' (no batch)"
+    with (
+        BatchServer(fake.url.removesuffix("/v1")) as server,
+        pytest.raises(ServerError, match=f"; try the base URL {fake.url}$"),
+    ):
+        server.batch("batch_9")
 
 
 def test_openai_wants_a_key() -> None:
