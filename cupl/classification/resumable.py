@@ -29,7 +29,11 @@ from cupl.classification.writers import (
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.io.locks import try_lock
+from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
+
+_BEGINNING = b'{"format": "cupl-part/'
 
 
 def classify_to_file(
@@ -86,7 +90,12 @@ def classify_to_file(
         return write_predictions(_shown(predictions, on_prediction), top_k, format, output, more)
 
     predict(()).close()  # refuses what cannot be used, before a file is made
-    if output is None or (output.exists() and not output.is_file()):
+    if output is None or is_stream(output):
+        if resume:
+            raise InputError(
+                f"{output or 'standard output'} is no ordinary file: nothing is kept to go on with",
+                arguments={"resume": False},
+            )
         return write(predict(images))
     partial = output.with_name(f"{output.name}.part")
     try:
@@ -115,11 +124,36 @@ def classify_to_file(
 
 
 def _opened(partial: Path, resume: bool) -> BinaryIO:
-    if resume and partial.exists():
-        return partial.open("r+b")
-    # A new file: a run that still writes to the old one keeps that for itself.
-    partial.unlink(missing_ok=True)
-    return partial.open("x+b")
+    """The partial file, locked; what another run or program has there is not touched."""
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    if partial.is_symlink() or (partial.exists() and not partial.is_file()):
+        raise InputError(f"cannot write {partial}: cupl did not make what is there; move it away")
+    file = os.fdopen(os.open(partial, flags | getattr(os, "O_NOFOLLOW", 0), 0o666), "r+b")
+    try:
+        if not try_lock(file.fileno()) or not _is_at(file, partial):
+            raise InputError(
+                f"another run is writing {partial}: wait for its end, or name another output"
+            )
+        if not resume:
+            begun = file.read(len(_BEGINNING))
+            if begun != _BEGINNING[: len(begun)]:
+                raise InputError(
+                    f"cannot write {partial}: cupl did not make what is there; move it away"
+                )
+            file.seek(0)
+            file.truncate()
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether a path still means this file, which the run that made it may have removed."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
+    except FileNotFoundError:
+        return False
 
 
 def _shown(
@@ -163,6 +197,10 @@ def _begun(file: BinaryIO, partial: Path, settings: dict[str, Any], images: Imag
     """Leave ``file`` at its end, after the rows that are of use; returns how many these are."""
     first = file.readline()
     if not first.endswith(b"\n"):  # new, or killed at its very beginning
+        if first[: len(_BEGINNING)] != _BEGINNING[: len(first)]:
+            raise InputError(
+                f"cannot write {partial}: cupl did not make what is there; move it away"
+            )
         file.seek(0)
         file.truncate()
         file.write(json.dumps(settings).encode("ascii") + b"\n")

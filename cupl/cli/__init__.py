@@ -1,6 +1,11 @@
 """The command line: each command parses, calls the library and prints; there is no logic here."""
 
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -51,11 +56,38 @@ def shared_options(
     """Options of every command; ``main`` takes ``--debug`` out, wherever it stands."""
 
 
+@contextmanager
+def _signals_as_ctrl_c() -> Iterator[list[int]]:
+    """What ends a session or a job keeps what was done, as Ctrl-C does; which one came is noted.
+
+    What whoever started us has told us to ignore (``nohup``) stays ignored.
+    """
+    caught: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        pressed = signal.getsignal(signal.SIGINT)  # asyncio has its own while it runs
+        (pressed if callable(pressed) else signal.default_int_handler)(signal.SIGINT, frame)
+
+    names = [name for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    taken = []
+    if threading.current_thread() is threading.main_thread():
+        taken = [n for n in map(signal.Signals.__getitem__, names)
+                 if signal.getsignal(n) is signal.SIG_DFL]  # fmt: skip
+    for number in taken:
+        signal.signal(number, handle)
+    try:
+        yield caught
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main() -> None:
     """Run the command line.
 
     Exits with 0 done, 1 something the user can mend, 2 usage, 3 done but some items failed, 130
-    interrupted.
+    interrupted, 143 and 129 ended by SIGTERM and SIGHUP.
     """
     debug = "--debug" in sys.argv
     for stream in (sys.stdout, sys.stderr):
@@ -65,7 +97,8 @@ def main() -> None:
     command = typer.main.get_command(app)
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        command(words, prog_name="cupl")
+        with _signals_as_ctrl_c() as caught:
+            command(words, prog_name="cupl")
     except CuplError as error:
         if debug:
             raise
@@ -79,4 +112,5 @@ def main() -> None:
     except SystemExit as stop:
         if stop.code == 130:
             say("interrupted")
+            sys.exit(128 + caught[0] if caught else 130)
         raise

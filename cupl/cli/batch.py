@@ -241,22 +241,26 @@ def fetch_command(
 def _fetch(server: "BatchServer", batch: "Batch", path: Path) -> list[Path]:
     """Download what there is of a batch; the answers, and the failures in a second file."""
     from cupl.io.atomic import settle, staging
+    from cupl.io.targets import is_stream
 
-    errors = path.with_name(f"{path.stem}.errors{path.suffix}")
+    # What is no file has no neighbour; the import reads answers and failures alike.
+    errors = path if is_stream(path) else path.with_name(f"{path.stem}.errors{path.suffix}")
     parts = [(batch.output_file, path), (batch.error_file, errors)]
     found = [(file, target) for file, target in parts if file is not None]
     if not found:
         say(f"{batch.id} has no results{'' if batch.over else ' yet'}: {_summary(batch)}")
         return []
     with staging(path) as folder:
-        for file, target in found:
-            with (folder / target.name).open("wb") as content:
+        staged = [folder / str(number) for number in range(len(found))]
+        for (file, _), part in zip(found, staged, strict=True):
+            with part.open("wb") as content:
                 server.download(file, content)
-        kept = settle([(folder / target.name, target) for _, target in found])
+        sizes = [part.stat().st_size for part in staged]
+        kept = settle([(part, target) for part, (_, target) in zip(staged, found, strict=True)])
     _say_kept(kept)
-    for file, target in found:
+    for (file, target), size in zip(found, sizes, strict=True):
         what = "answers" if file == batch.output_file else "requests that failed"
-        say(f"wrote {target}: {what}, {target.stat().st_size / 1e6:,.1f} MB")
+        say(f"wrote {target}: {what}, {size / 1e6:,.1f} MB")
     return [target for _, target in found]
 
 

@@ -4,17 +4,23 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from cupl.errors import InputError, MissingFileError
+from cupl.io.targets import is_stream
 from cupl.io.terminal import printable
 
 
 def say(text: str) -> None:
-    """A line for the person at the terminal; standard output is for results."""
-    print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
+    """A line for the person at the terminal; standard output is for results.
+
+    Nobody may be there to read it: that stops no run.
+    """
+    if sys.stderr is not None:  # print would take standard output for it
+        with suppress(OSError, ValueError):
+            print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
 
 
 def say_warning(text: str) -> None:
@@ -81,10 +87,22 @@ def check_target(path: Path, *inputs: Path | None) -> None:
     if os.path.isdir(path):  # noqa: PTH112
         raise InputError(f"cannot write {path}: it is a folder")
     real = os.path.realpath(path)
-    if any(source is not None and os.path.realpath(source) == real for source in inputs):
+    if any(source is not None and _same(source, path, real) for source in inputs):
         raise InputError(f"cannot write {path}: it is also what is read; name another file")
+    if is_stream(path):
+        return
     if not os.access(path if os.path.lexists(path) else path.parent, os.W_OK):
         raise InputError(f"cannot write {path}: no permission")
+
+
+def _same(source: Path, path: Path, real: str) -> bool:
+    """Whether writing to a path would change an input; also one that has a second name."""
+    if os.path.realpath(source) == real:
+        return os.path.isfile(path) or not os.path.lexists(path)  # noqa: PTH113
+    try:
+        return os.path.isfile(path) and os.path.samefile(source, path)  # noqa: PTH113, PTH121
+    except OSError:
+        return False
 
 
 def set_aside(path: Path, new: bytes) -> None:
@@ -103,7 +121,7 @@ def set_aside(path: Path, new: bytes) -> None:
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal; elsewhere a line at each tenth, or of what has no known end tenfold."""
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import (
             BarColumn,

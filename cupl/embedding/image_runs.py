@@ -30,6 +30,7 @@ from cupl.encoders.loading import named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.atomic import check_folder
+from cupl.io.locks import sole_writer
 from cupl.progress import Progress, ignore
 
 SHARD_SIZE = 1024
@@ -122,10 +123,25 @@ def embed_images(
         raise InputError("there is no image to embed")
     if not 1 <= shard_size <= MAX_SHARD_SIZE:
         raise InputError(f"the shard size is {shard_size}; it goes from 1 to {MAX_SHARD_SIZE:,}")
-    check_directory(directory, resume=resume)
     encoder = named_encoder(encoder)
+    check_directory(directory, resume=resume)
+    with sole_writer(directory):
+        return _embed(directory, paths, encoder, shard_size, resume, workers, tally, progress)
+
+
+def _embed(
+    directory: Path,
+    paths: ImagePaths,
+    encoder: Encoder,
+    shard_size: int,
+    resume: bool,
+    workers: int | None,
+    tally: ImageTally,
+    progress: Progress,
+) -> ImageTally:
+    check_directory(directory, resume=resume)  # again: another run may just have ended
     whole = _whole_shards(directory, paths, encoder, shard_size, tally) if resume else set()
-    _make(directory)
+    remove_leftovers(directory)
     missing = [i for i in range(math.ceil(len(paths) / shard_size)) if i not in whole]
     parts = (_part(paths, number, shard_size) for number in missing)
     done = itertools.count(tally.images + 1)
@@ -145,14 +161,6 @@ def _listed(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) ->
     if wrong := [path for path in listed if not isinstance(path, str | os.PathLike)][:1]:
         raise InputError(f"images are embedded from paths, not {described(wrong[0])}")
     return listed
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make {directory}: {error.strerror or error}") from error
-    remove_leftovers(directory)
 
 
 def _part(paths: ImagePaths, number: int, shard_size: int) -> list[str]:

@@ -9,19 +9,21 @@ import filecmp
 import itertools
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.io.targets import is_stream, open_stream
 
 
 @contextlib.contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """A file to write; at the end, and only then, it takes the place of ``path``.
 
-    A link stays a link and what it points to is replaced; a device or a pipe is written directly.
+    A link stays a link and what it points to is replaced; what is no file is written straight on.
 
     Raises:
         MissingFileError: the folder does not exist.
@@ -31,21 +33,23 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     if not path.parent.is_dir():
         raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            with path.open("wb") as file:
+        if is_stream(path):
+            with open_stream(path) as file:
                 yield file
         else:
             with _replacement(path.resolve()) as file:
                 yield file
-    except CuplError:
-        raise  # from the caller's own work; some are an OSError too
+    except (CuplError, BrokenPipeError):
+        raise  # from the caller's own work; or whoever read has enough
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager
 def _replacement(path: Path) -> Iterator[BinaryIO]:
-    temporary = path.with_name(f".{path.name[:40]}.{secrets.token_hex(6)}")
+    temporary = path.with_name(
+        f".{os.fsdecode(os.fsencode(path.name)[:40])}.{secrets.token_hex(6)}"
+    )
     try:
         with temporary.open("xb") as file:
             if path.is_file():
@@ -104,7 +108,7 @@ def keep_old(path: Path, new: bytes) -> Path | None:
 
     """
     try:
-        if not path.is_file() or (old := path.read_bytes()) == new:
+        if is_stream(path) or not path.is_file() or (old := path.read_bytes()) == new:
             return None
         names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
         aside = next(name for name in names if not name.exists())
@@ -126,9 +130,11 @@ def staging(output: Path) -> Iterator[Path]:
     if not output.parent.is_dir():
         raise MissingFileError(f"cannot write {output}: the folder {output.parent} does not exist")
     try:
-        with tempfile.TemporaryDirectory(prefix=".cupl-", dir=output.parent) as folder:
+        # Beside what is no file there is no place: /dev is not for ours.
+        beside = None if is_stream(output) else output.parent
+        with tempfile.TemporaryDirectory(prefix=".cupl-", dir=beside) as folder:
             yield Path(folder)
-    except CuplError:
+    except (CuplError, BrokenPipeError):
         raise
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror or error}") from error
@@ -150,10 +156,15 @@ def settle(
         Old and new name of each file that said something else.
 
     """
+    for _, path in files:
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder")
+    streams = [(new, path) for new, path in files if is_stream(path)]
     fresh = [
         (new, path)
         for new, path in files
-        if not (path.is_file() and filecmp.cmp(new, path, shallow=False))
+        if (new, path) not in streams
+        and not (path.is_file() and filecmp.cmp(new, path, shallow=False))
     ]
     old = [path for _, path in fresh if os.path.lexists(path)] + list(stale)
     kept = [(path, _set_aside(path)) for path in old]
@@ -161,6 +172,9 @@ def settle(
         with new.open("rb+") as file:
             os.fsync(file.fileno())
         new.replace(path)
+    for new, path in streams:
+        with new.open("rb") as source, open_stream(path) as target:
+            shutil.copyfileobj(source, target)
     return kept
 
 

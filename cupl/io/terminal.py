@@ -19,7 +19,7 @@ def rendered(*parts: str | Table, width: int) -> str:
     """Lines and tables for standard output: as wide as the terminal, or elsewhere ``width``."""
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
+    terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(
         file=io.StringIO(), force_terminal=terminal, width=None if terminal else width
     )

@@ -30,6 +30,7 @@ from cupl.generation.refill import next_answers
 from cupl.generation.retry import RetryPolicy
 from cupl.io.atomic import settle, staging
 from cupl.io.jsonl import MAX_LINE, load_line, numbered_lines
+from cupl.io.targets import is_stream
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.protocol import Failure, digest_of
 from cupl.progress import ignore
@@ -165,12 +166,14 @@ def write_requests(
         files = _split((line for unit in units for line in _lines(unit, cache)), folder, per_file)
         if not files:
             return Export()
+        if len(files) > 1 and is_stream(output):
+            raise InputError(f"{output} would take {len(files)} files: name an ordinary file")
         staged = [file.path for file in files]
         for number, file in enumerate(files, 1):
             file.path = _part(output, number)
         kept = settle(
             list(zip(staged, (file.path for file in files), strict=True)),
-            stale=_parts_of_an_export(output, len(files) + 1),
+            stale=() if is_stream(output) else _parts_of_an_export(output, len(files) + 1),
         )
     return Export(files, kept)
 
