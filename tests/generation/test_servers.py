@@ -43,9 +43,11 @@ def prompts_of(name: str | None, cache: Path, **more: Any) -> Any:
     return [(entry.name, entry.prompts) for entry in bank]
 
 
-SETTINGS: dict[str, dict[str, Any]] = {}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "dashscope": {"sampling": Sampling(extra={"enable_thinking": False})}
+}
 """What a person has to say to a server, where it cannot be found out."""
-WAITING = {"gemini", "ollama", "llamacpp", "dashscope"}
+WAITING = {"gemini", "ollama", "llamacpp"}
 
 
 @NAMES
@@ -104,6 +106,13 @@ def test_a_model_that_it_does_not_have(name: str, tmp_path: Path) -> None:
         error = failed(server.url, server, tmp_path, model="x", concurrency=8)
     assert str(error).startswith(f"{server.url} has no 'x' for the API chat (")
     assert error.arguments == {"model": ...}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_that_it_has_to_be_told(name: str, tmp_path: Path) -> None:
+    with fault_server(quirks=name) as server:
+        error = failed(server.url, server, tmp_path, concurrency=8)
+    assert error.arguments == {"extra": SETTINGS[name]["sampling"].extra}
 
 
 @NAMES
