@@ -65,7 +65,7 @@ def test_what_it_refuses_is_asked_once(name: str, tmp_path: Path) -> None:
         pytest.xfail("thinking and extra settings come with other work")
     quirks = QUIRKS[name]
     with fault_server(quirks=name) as server:
-        bank_of(server.url, tmp_path, concurrency=8, **SETTINGS.get(name, {}))
+        bank_of(server.url, tmp_path, samples=6, concurrency=8, **SETTINGS.get(name, {}))
     if quirks.too_many:
         assert sum(body.get("n", 1) > quirks.most for body in server.received) == 1
     for setting in quirks.refused:
