@@ -15,6 +15,14 @@ from tests.generation.runs import deliver_on, over_http
 from tests.quirks import KEY, MODEL, QUIRKS, THOUGHT
 
 NAMES = pytest.mark.parametrize("name", QUIRKS)
+_UNREAD = pytest.mark.xfail(reason="its way to mark thoughts is not known to the filters yet")
+ANSWERING = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=_UNREAD) if name in ("gemini", "ollama", "llamacpp") else name
+        for name in QUIRKS
+    ],
+)
 CLASSES = ["cat", "sea lion"]
 
 
@@ -47,22 +55,17 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dashscope": {"sampling": Sampling(extra={"enable_thinking": False})}
 }
 """What a person has to say to a server, where it cannot be found out."""
-WAITING = {"gemini", "ollama", "llamacpp"}
 
 
-@NAMES
+@ANSWERING
 def test_a_bank_of_every_server(name: str, tmp_path: Path) -> None:
-    if name in WAITING:
-        pytest.xfail("thinking, streams and extra settings come with other work")
     prompts = prompts_of(name, tmp_path / "cache", **SETTINGS.get(name, {}))
     assert prompts == prompts_of(None, tmp_path / "usual")
     assert THOUGHT.split(".")[0] not in str(prompts)
 
 
-@NAMES
+@ANSWERING
 def test_what_it_refuses_is_asked_once(name: str, tmp_path: Path) -> None:
-    if name in WAITING:
-        pytest.xfail("thinking and extra settings come with other work")
     quirks = QUIRKS[name]
     with fault_server(quirks=name) as server:
         bank_of(server.url, tmp_path, samples=6, concurrency=8, **SETTINGS.get(name, {}))
