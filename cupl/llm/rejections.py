@@ -71,8 +71,8 @@ _LARGEST = re.compile(
     re.IGNORECASE,
 )
 _MUST_BE = re.compile(
-    r"(?:\bparameter[. ])?['\"`]?\b([a-z]\w{1,40})\b['\"`]?(?::? (?:input|value))? (?:must|should|has to|needs to) be "
-    r"(?:set to )?['\"`]?(true|false)\b",
+    r"(?:\bparameter[. ])?['\"`]?\b([a-z]\w{1,40})\b['\"`]?(?::? (?:input|value))? "
+    r"(?:must|should|has to|needs to) be (?:set to )?['\"`]?(true|false)\b",
     re.IGNORECASE,
 )
 _LACKING = re.compile(
