@@ -12,7 +12,7 @@ from cupl.errors import ServerError
 from cupl.llm.access import ServerAccess
 from cupl.llm.protocol import RetryableError
 from cupl.llm.redaction import redact
-from cupl.llm.rejections import way_out
+from cupl.llm.rejections import advice_on
 
 if TYPE_CHECKING:
     import openai
@@ -60,7 +60,7 @@ def to_server_error(
         )  # fmt: skip
     if status in (408, 409, 425) or status >= 500:
         return RetryableError(f"{where} answered {status}: {said}", after=after, answered=True)
-    hint, arguments = way_out(_message(error.body) or "", error.param, sent)
+    hint, arguments = advice_on(_message(error.body) or "", error.param, sent)
     if status in (401, 403):
         return _not_let_in(access, status, asked, said)
     why = f"answered {status}: {said.rstrip('.') + hint if hint else said}"

@@ -103,7 +103,7 @@ class Request:
             before, _, after = (self.preamble or "").partition("{}")
             body["prompt"] = before + self.question + after
         sent = {name: value for name, value in asdict(self.sampling).items() if value is not None}
-        extra = sent.pop("extra", {})
+        extra: dict[str, Any] = sent.pop("extra", {})
         if "stop" in sent:
             sent["stop"] = list(sent["stop"])
         if n > 1:

@@ -138,10 +138,8 @@ def test_the_other_name_of_the_limit(cache: ResponseCache) -> None:
     refuse = without("max_tokens", "Unsupported parameter: use 'max_completion_tokens' instead.")
     server, told = ask(refuse, cache, concurrency=1)
     assert told == ["URL wants max_completion_tokens in place of max_tokens"]
-    limits = [
-        [body.get("max_tokens"), body.get("max_completion_tokens")] for body in server.requests
-    ]
-    assert limits[:3] == [[50, None], [None, 50], [None, 50]]
+    limits = [[name for name in body if "max" in name] for body in server.requests]
+    assert limits[:3] == [["max_tokens"], *[["max_completion_tokens"]] * 2]
 
 
 def test_the_usual_name_of_the_limit_where_another_was_given(cache: ResponseCache) -> None:
@@ -188,10 +186,11 @@ def test_a_server_that_knows_no_stream(cache: ResponseCache) -> None:
 
 
 def test_what_changes_the_answers_is_not_changed(cache: ResponseCache) -> None:
-    for name, value in (("stop", (".",)), ("temperature", 0.5), ("top_p", 0.5), ("seed", 1)):
+    sampling = Sampling(0.5, 0.5, 50, (".",), 1)
+    for name in ("stop", "temperature", "top_p", "seed"):
         refuse = without(name, f"Unsupported parameter: {name}")
         with pytest.raises(ServerError, match=f"{name}=None omits it") as caught:
-            ask(refuse, cache, sampling=Sampling(**{name: value}), concurrency=1)
+            ask(refuse, cache, sampling=sampling, concurrency=1)
         assert caught.value.arguments == {name: None}
 
 
