@@ -87,9 +87,9 @@ def test_how_a_server_wants_to_be_asked_is_told_in_a_line(cupl: Cupl, tmp_path: 
     def reply(body: dict[str, Any]) -> Reply:
         if body.get("n", 1) > 1:
             return 400, {"error": {"message": "'n' : number must be at most 1"}}
-        return 200, chat_reply(*sentences(str(len(server.requests)), 1))
+        return 200, chat_reply(*sentences(str(len(single.requests)), 1))
 
-    with serve(reply) as server:
-        outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml", "--samples", 3)
+    with serve(reply) as single:
+        outcome = generate(cupl, single, "-c", "cat", "-o", tmp_path / "b.yaml", "--samples", 3)
     assert outcome.code == 0
     assert outcome.err.count("gives no more than 1 answer in a request") == 1
