@@ -34,8 +34,9 @@ SLOW = ("hang", "drip", "huge-chunked")
 """Faults that last until the client leaves or the server stops."""
 FATAL = ("401", "403", "404", "quota", "bad-parameter", "echo-key")
 """Faults that the next request would meet again."""
-KINDS = (*HEALING, *SLOW, *FATAL, "echo-key-answer", "redirect-loop")
-"""All faults. The last two are a good answer that repeats the key, and 307 to itself for ever."""
+KINDS = (*HEALING, *SLOW, *FATAL, "failed-choice", "echo-key-answer", "redirect-loop")
+"""All faults. The last three are half a sentence that the server could not finish, a good answer
+that repeats the key, and 307 to itself for ever."""
 
 HUGE = 10_000_000
 """Characters of the first text of ``huge``."""
@@ -175,6 +176,8 @@ def reply_to(kind: str, post: Post, answer: Answer) -> Reply:
     number = {"fewer": max(1, post.n // 2), "more": post.n + 2}.get(kind, post.n)
     texts = answer(post.question, number)
     match kind:
+        case "failed-choice":
+            return _completion(post, [text[: len(text) // 2] for text in texts], "error")
         case "length":
             return _completion(post, [text[: len(text) // 2] for text in texts], "length")
         case "huge":

@@ -174,7 +174,8 @@ class FaultServer:
             return self.quirks.refuse(post) or self.quirks.dress(good, post)
         if self.quirks and kind == "429":
             return self.quirks.limited
-        return reply_to(kind, post, self.answer)
+        reply = reply_to(kind, post, self.answer)
+        return self.quirks.fail(reply) if self.quirks and kind == "failed-choice" else reply
 
     async def _write(
         self, data: bytes, writer: asyncio.StreamWriter, question: str, usable: int

@@ -57,6 +57,7 @@ class Quirks:
         needed: settings without which it answers so.
         thinking: what it puts around its thoughts in front of the text, or the field for them.
         finish: its word for a text that is whole.
+        failed: its word for a text that it could not finish.
         streams: it sends events unless told not to.
         padded: it sends blank lines before the answer.
 
@@ -73,6 +74,7 @@ class Quirks:
     needed: dict[str, tuple[object, Reply]] = field(default_factory=dict)
     thinking: str | None = None
     finish: str = "stop"
+    failed: str = "error"
     streams: bool = False
     padded: bool = False
 
@@ -120,6 +122,15 @@ class Quirks:
             return _events(body)
         data = (b"\n" * 20 if self.padded else b"") + json.dumps(body).encode()
         return replace(good, body=data)
+
+    def fail(self, failed: Reply) -> Reply:
+        """A completion that it could not finish in its own words."""
+        body = json.loads(failed.body)
+        for choice in body["choices"]:
+            choice["finish_reason"] = self.failed
+            if self.failed == "error":
+                choice["error"] = {"code": 502, "message": "Upstream error"}
+        return replace(failed, body=json.dumps(body).encode())
 
     def _think(self, message: dict[str, Any]) -> None:
         before, marked, after = (self.thinking or "").partition("@@")
@@ -174,6 +185,7 @@ QUIRKS: dict[str, Quirks] = {
         too_many=_openai(400, "Invalid n value (currently only n = 1 is supported)",
             "invalid_request_error"),
         thinking="reasoning_content",
+        failed="insufficient_system_resource",
         padded=True,
     ),
     "gemini": Quirks(
@@ -235,6 +247,7 @@ QUIRKS: dict[str, Quirks] = {
         no_model=_openai(404, "The model `x` does not exist.", 404, type="NotFoundError"),
         no_key=_json(401, {"error": "Unauthorized"}),
         thinking="reasoning_content",
+        failed="abort",
     ),
     "dashscope": Quirks(
         bases=("/compatible-mode/v1",),

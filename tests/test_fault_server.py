@@ -101,7 +101,7 @@ def test_an_unknown_fault_is_refused() -> None:
 
 
 def test_the_sets_hold_every_kind_once() -> None:
-    assert len(set(KINDS)) == len(KINDS) == len(HEALING + SLOW + FATAL) + 2
+    assert len(set(KINDS)) == len(KINDS) == len(HEALING + SLOW + FATAL) + 3
 
 
 @pytest.mark.parametrize("kind", [*HEALING, *FATAL])

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 10_000
 """Characters of a body that are looked at; hostile ones may have millions."""
+_TAG = re.compile(r"[\ufeff\s]{0,1000}<[!?a-z]", re.IGNORECASE)
+"""How a page begins; Alibaba's messages begin with ``<400>``."""
 _TITLE = re.compile(r"<title[^<>]*>([^<]{1,300})", re.IGNORECASE)
 _DELAY = re.compile(
     r"(?:try again|retry|wait)[^.\d]{0,30}(?=[0-9])"
@@ -111,7 +113,7 @@ def _behind(body: object) -> str | None:
 
 def is_page(body: object) -> bool:
     """HTML or XML, which no API sends."""
-    return isinstance(body, str) and body[:_LONGEST].lstrip("\ufeff \t\r\n").startswith("<")
+    return isinstance(body, str) and bool(_TAG.match(body))
 
 
 def title_of(page: object) -> str:

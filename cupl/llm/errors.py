@@ -25,7 +25,7 @@ from cupl.llm.error_bodies import (
 from cupl.llm.protocol import RetryableError
 from cupl.llm.proxies import proxy_of
 from cupl.llm.redaction import redact
-from cupl.llm.rejections import way_out
+from cupl.llm.rejections import advice_on
 from cupl.llm.unanswered import not_an_answer, unheard
 from cupl.llm.wrong_address import WrongAddressError
 
@@ -109,7 +109,7 @@ def _refusal(
         status = 401
     if status in (401, 403):
         return _not_let_in(access, status, asked, said)
-    hint, arguments = way_out(message_of(error.body) or "", error.param, sent)
+    hint, arguments = advice_on(message_of(error.body) or "", error.param, sent)
     why = f"answered {status}: {said.rstrip('.') + hint if hint else said}"
     return ServerError(f"{where} {why}", arguments=arguments)
 

@@ -103,12 +103,12 @@ class Request:
             before, _, after = (self.preamble or "").partition("{}")
             body["prompt"] = before + self.question + after
         sent = {name: value for name, value in asdict(self.sampling).items() if value is not None}
-        sent |= sent.pop("extra", {})
+        extra: dict[str, Any] = sent.pop("extra", {})
         if "stop" in sent:
             sent["stop"] = list(sent["stop"])
         if n > 1:
             body["n"] = n
-        return _with_usual_limit(self.endpoint, self.path, body | sent)
+        return _with_usual_limit(self.endpoint, self.path, body | sent) | extra
 
     @property
     def digest(self) -> str:

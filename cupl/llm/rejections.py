@@ -71,8 +71,8 @@ _LARGEST = re.compile(
     re.IGNORECASE,
 )
 _MUST_BE = re.compile(
-    r"(?:\bparameter[. ])?['\"`]?\b([a-z]\w{1,40})\b['\"`]?(?::? (?:input|value))? (?:must|should|has to|needs to) be "
-    r"(?:set to )?['\"`]?(true|false)\b",
+    r"(?:\bparameter[. ])?['\"`]?\b([a-z]\w{1,40})\b['\"`]?(?::? (?:input|value))? "
+    r"(?:must|should|has to|needs to) be (?:set to )?['\"`]?(true|false)\b",
     re.IGNORECASE,
 )
 _LACKING = re.compile(
@@ -164,7 +164,7 @@ _ONLY_STREAMS = re.compile(
 )
 
 
-def way_out(
+def advice_on(
     said: str, param: object = None, sent: Mapping[str, object] | None = None
 ) -> tuple[str, dict[str, object]]:
     """What to do about a parameter that was turned down.
@@ -186,10 +186,10 @@ def way_out(
         if value is None:
             return f"; {argument}=None omits it", {argument: None}
         return f"; it takes {argument}={value}", {argument: value}
-    return _way_out_of_extra(said, name, sent or {})
+    return _advice_on_extra(said, name, sent or {})
 
 
-def _way_out_of_extra(
+def _advice_on_extra(
     said: str, name: str | None, sent: Mapping[str, object]
 ) -> tuple[str, dict[str, object]]:
     """The same of what cupl does not send by itself."""

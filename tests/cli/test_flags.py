@@ -24,6 +24,11 @@ PACKAGE = Path(__file__).parents[2] / "cupl"
         ),
         (["batch", "export"], {"model": "a b", "timeout": ...}, " (--model 'a b')"),
         (["embed", "-o", "v"], {"resume": True, "output": ...}, " (--resume, -o)"),
+        (
+            ["generate"],
+            {"extra": {"a": "it's", "b": False}},
+            """ (--extra '{"a": "it'"'"'s", "b": false}')""",
+        ),
         (["cache", "info"], {"max_tokens": None}, ""),
         ([], {"cache": ...}, ""),
         (["generate"], {}, ""),

@@ -37,3 +37,4 @@ completions = st.fixed_dictionaries(
     {"choices": st.lists(choices, max_size=4) | json_values},
     optional={"usage": json_values, "model": json_values, "created": json_values},
 )
+statuses = st.sampled_from([200, 302, 400, 401, 403, 404, 405, 407, 422, 429, 500, 501, 511])

@@ -222,6 +222,7 @@ def test_a_model_that_is_too_big_is_not_tried_again() -> None:
 def test_a_page_is_no_message() -> None:
     assert message_of("  <!DOCTYPE html><p>no</p>") is None
     assert message_of("\ufeff<?xml version='1.0'?><Error/>") is None
+    assert message_of("<400> Range of n should be [1, 4]") == "<400> Range of n should be [1, 4]"
 
 
 def test_a_key_that_is_wrong_comes_as_a_success(key: str) -> None:

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.llm.rejections import (
+    advice_on,
     answers_allowed,
     is_unsupported,
     rejected_parameter,
     wants_stream,
-    way_out,
 )
 
 SENT: dict[str, Any] = {
@@ -126,7 +126,7 @@ def test_the_way_out_is_named(said: str, hint: str, arguments: dict[str, object]
     sent = {name: value for name, value in SENT.items() if name != "n"}
     if "maxOutput" in said:
         del sent["max_tokens"]
-    assert way_out(said, None, sent) == (hint and f"; {hint}", arguments)
+    assert advice_on(said, None, sent) == (hint and f"; {hint}", arguments)
 
 
 def test_what_was_not_sent_was_not_turned_down() -> None:
@@ -189,5 +189,5 @@ def test_no_sentence_breaks_the_reading(said: str, param: object) -> None:
     most = answers_allowed(said, param, 10)
     assert most is None or 1 <= most < 10
     wants_stream(said)
-    hint, arguments = way_out(said, param, SENT)
+    hint, arguments = advice_on(said, param, SENT)
     assert bool(hint) == bool(arguments)

@@ -101,6 +101,30 @@ def test_a_line_is_the_request(cache: ResponseCache, output: Path) -> None:
     assert len({line["custom_id"] for line in lines}) == 9
 
 
+def test_what_else_a_server_wants_is_in_the_file(cache: ResponseCache, output: Path) -> None:
+    extra = {"chat_template_kwargs": {"enable_thinking": False}, "top_k": 20.0}
+    plan = plan_for("cat", sampling=Sampling(extra=extra, seed=7))
+    write_requests(plan, cache, output, n=3)
+    assert all(line["body"].items() >= extra.items() for line in lines_of(output))
+    assert check_requests(output, URL).answers == 30
+    names = {line["custom_id"] for line in lines_of(output)}
+    write_requests(plan_for("cat", sampling=Sampling(seed=7)), cache, output, n=3)
+    assert not names & {line["custom_id"] for line in lines_of(output)}
+
+
+@pytest.mark.parametrize("url", [URL, "https://api.openai.com/v1"])
+def test_the_name_of_the_limit_can_be_chosen(cache: ResponseCache, output: Path, url: str) -> None:
+    usual = plan_for("cat", base_url=url, sampling=Sampling(max_tokens=60))
+    extra = {"max_completion_tokens": 60}
+    by_hand = plan_for("cat", base_url=url, sampling=Sampling(max_tokens=None, extra=extra))
+    write_requests(usual, cache, output)
+    names = [line["custom_id"] for line in lines_of(output)]
+    write_requests(by_hand, cache, output)
+    assert [line["custom_id"] for line in lines_of(output)] == names
+    assert {line["body"]["max_completion_tokens"] for line in lines_of(output)} == {60}
+    assert check_requests(output, url).answers == 30
+
+
 def test_completions_have_their_own_url(cache: ResponseCache, output: Path) -> None:
     write_requests(plan_for("cat", api="completions"), cache, output)
     assert {line["url"] for line in lines_of(output)} == {"/v1/completions"}
