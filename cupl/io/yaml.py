@@ -1,8 +1,8 @@
 """YAML files whose texts are texts.
 
 YAML reads ``no``, ``0``, ``null`` and ``2012-01-01`` as something other than the words a person
-wrote, keeps the last of two equal keys without a word, and lets a small file name a huge one
-through aliases. Here each of these is an error that names the file and the line.
+wrote, keeps the last of two equal keys without a word, cuts a text at `` #``, and lets a small file
+name a huge one through aliases. Here each of these is an error that names the file and the line.
 """
 
 import contextlib
@@ -15,12 +15,19 @@ from pydantic import BaseModel, ValidationError
 
 from cupl.errors import InputError
 from cupl.io.text import read_text
+from cupl.io.yaml_source import check_source, hidden_hint
 
 MAX_DEPTH = 20
 """Lists and mappings inside one another; a bank needs five. At 100,000 libyaml crashes."""
 
 MAX_NUMBER = 100
 """Characters of a number; reading a longer one takes time that grows with the square."""
+
+FREE_NODES = 100_000
+"""Texts, keys and lists that any file may hold; a text takes some 700 bytes, a list 2,000."""
+
+NODE_CHARACTERS = 20
+"""Characters of a file for each further one. Banks have 40 and more, as prompts are sentences."""
 
 _TAG = "tag:yaml.org,2002:"
 _COMPLAINTS = {
@@ -57,12 +64,21 @@ class _DepthError(yaml.MarkedYAMLError):
     """Lists and mappings lie too deeply in one another."""
 
 
+class _CrowdError(Exception):
+    """More nodes than a file of that size has."""
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The safe loader with a bound on depth."""
+    """The safe loader with a bound on depth and on nodes."""
 
     depth = 0
+    left = FREE_NODES
+    """How many more nodes there may be."""
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _CrowdError
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise _DepthError(problem_mark=current_node.start_mark)
@@ -101,18 +117,46 @@ def read_yaml(path: Path, model: type[_Model]) -> _Model:
 
     """
     text = read_text(path)
-    root: Any = None
+    with _explained(path, text):
+        root = _compose(text)
+        try:
+            content = _construct(root, set())
+            check_source(root, text)
+            return model.model_validate(content)
+        except ValidationError as error:
+            raise InputError(_explain(error, root)) from error
+
+
+def _compose(text: str) -> yaml.Node:
+    most = FREE_NODES + len(text) // NODE_CHARACTERS
+    # Signs of nodes, some of them in prose too: what is far beyond is not worth a parse.
+    lists = min(text.count("["), text.count("]")) + min(text.count("{"), text.count("}"))
+    if lists > most // 2 or text.count(",") + text.count("\n") > 2 * most:
+        raise _CrowdError
+    loader = _Loader(text)
+    loader.left = most
     try:
-        root = yaml.compose(text, Loader=_Loader)
-        if root is None:
-            raise InputError("the file is empty")
-        return model.model_validate(_construct(root, set()))
+        root: yaml.Node | None = loader.get_single_node()
+    finally:
+        loader.dispose()
+    if root is None:
+        raise InputError("the file is empty")
+    return root
+
+
+@contextlib.contextmanager
+def _explained(path: Path, text: str) -> Iterator[None]:
+    """What is wrong with the file, in a sentence that names it."""
+    try:
+        yield
+    except _CrowdError as error:
+        raise InputError(
+            f"{path}: more lists, keys and texts than a file of {len(text):,} characters can mean"
+        ) from error
     except yaml.reader.ReaderError as error:
         raise InputError(f"{path}: {_explain_character(text)}") from error
     except yaml.MarkedYAMLError as error:
         raise InputError(f"{path}:{_explain_syntax(error, text)}") from error
-    except ValidationError as error:
-        raise InputError(f"{path}: {_explain(error, root)}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -182,7 +226,8 @@ def _explain_syntax(error: yaml.MarkedYAMLError, text: str) -> str:
     if isinstance(error, _DepthError) or (mark and _is_deep(text[: mark.index])):
         return f"{line} not valid YAML: nested too deeply (at most {MAX_DEPTH} in one another)"
     why = error.problem or error.context
-    return f"{line} not valid YAML: {why} (does a text there need 'quotes'?)"
+    hint = hidden_hint(text, mark.line) if mark else ""
+    return f"{line} not valid YAML: {why}{hint}"
 
 
 def _is_deep(text: str) -> bool:
