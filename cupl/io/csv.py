@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cupl.errors import InputError
@@ -51,13 +51,19 @@ def _unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
+def is_blank(row: Mapping[str, str | None]) -> bool:
+    """Whether no cell of a row says anything: Excel writes ``,`` for a blank one."""
+    return not any("".join(cell or ()).strip() for cell in row.values())
+
+
 def read_rows(
     file: Path, usable: Callable[[list[str]], bool], needed: str
 ) -> Iterator[tuple[str, dict[str, str | None]]]:
     """Rows by the names of their columns, which are stripped and in lower case.
 
     Args:
-        file: with a header; surplus fields of a row are under the key None.
+        file: with a header; surplus fields of a row are under the key None. Tabs separate the
+            columns of a ``.tsv``.
         usable: whether the columns are those that are needed.
         needed: what to say where they are not, unless another sign than a comma separates them.
 
@@ -69,7 +75,10 @@ def read_rows(
         InputError: it is not valid CSV, or has other columns.
 
     """
-    rows = csv.DictReader(io.StringIO(read_text(file), newline=""), strict=True)
+    separator = "\t" if file.suffix.lower() == ".tsv" else ","
+    rows = csv.DictReader(
+        io.StringIO(read_text(file), newline=""), strict=True, delimiter=separator
+    )
     try:
         columns = [column.strip().lower() for column in rows.fieldnames or ()]
         if not usable(columns):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cupl.errors import InputError, MissingFileError
+from cupl.io.json import parse_json
 
 MAX_LINE = 8 * 2**20
 """Bytes of the longest line that is read or written."""
@@ -47,8 +47,8 @@ def load_line(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE:
         raise ValueError(f"longer than {MAX_LINE // 2**20} MB")
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        data = parse_json(line)
+    except ValueError as error:
         raise ValueError("not JSON") from error
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")

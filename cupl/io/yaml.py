@@ -6,7 +6,7 @@ name a huge one through aliases. Here each of these is an error that names the f
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from cupl.errors import InputError
+from cupl.io.complaints import own_words
 from cupl.io.text import read_text
 from cupl.io.yaml_source import check_source, hidden_hint
 
@@ -30,31 +31,6 @@ NODE_CHARACTERS = 20
 """Characters of a file for each further one. Banks have 40 and more, as prompts are sentences."""
 
 _TAG = "tag:yaml.org,2002:"
-_COMPLAINTS = {
-    "value_error": "{error}",
-    "model_type": "must be keys with values",
-    "model_attributes_type": "must be keys with values",
-    "dict_type": "must be keys with values",
-    "list_type": "must be a valid list",
-    "tuple_type": "must be a valid list",
-    "string_type": "must be a text",
-    "int_type": "must be a valid integer",
-    "int_parsing": "must be a valid integer",
-    "int_from_float": "must be a valid integer",
-    "float_type": "must be a valid number",
-    "float_parsing": "must be a valid number",
-    "finite_number": "must be a finite number",
-    "literal_error": "must be {expected}",
-    "greater_than": "must be above {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be below {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "too_short": "must have at least {min_length}",
-    "too_long": "must have at most {max_length}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-}
-"""What to say of pydantic's errors, by their types."""
 _PLAIN = {_TAG + kind for kind in ("str", "int", "float", "bool", "null")}
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -161,6 +137,46 @@ def _explained(path: Path, text: str) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from error
 
 
+def read_yaml_texts(path: Path, keys: Iterable[str]) -> Any:
+    """What stands under one of ``keys``, or the list or numbered mapping that the file is.
+
+    Args:
+        path: a YAML file of others.
+        keys: the first that the file has counts.
+
+    Returns:
+        Lists and mappings of texts, each as it is written (``no`` is a word here, and ``0`` is);
+        None where there is no such thing in the file.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it is not YAML, has a key twice, uses aliases, or a text in it is cut.
+
+    """
+    text = read_text(path)
+    with _explained(path, text):
+        root = _compose(text)
+        found: yaml.Node | None = root
+        if isinstance(root, yaml.MappingNode):
+            under = {
+                key.value: value for key, value in root.value if not isinstance(key.value, list)
+            }
+            wanted = next((key for key in keys if key in under), None)
+            if wanted is not None:
+                found = under[wanted]
+            elif not under or not all(map(str.isdecimal, under)):
+                found = None
+        if found is None or isinstance(found, yaml.ScalarNode):
+            return None
+        data = _construct(found, set(), _written)
+        check_source(found, text)
+        return {wanted: data} if isinstance(root, yaml.MappingNode) and wanted else data
+
+
+def _written(node: yaml.ScalarNode) -> str:
+    return str(node.value)
+
+
 def dump_yaml(data: dict[str, Any]) -> bytes:
     """UTF-8 YAML; equal data gives equal bytes.
 
@@ -181,24 +197,27 @@ def dump_yaml(data: dict[str, Any]) -> bytes:
         ) from error
 
 
-def _construct(node: yaml.Node, seen: set[int]) -> Any:
+def _construct(
+    node: yaml.Node, seen: set[int], scalar: Callable[[yaml.ScalarNode], Any] | None = None
+) -> Any:
     if id(node) in seen:
         raise InputError(f"line {_line(node)}: YAML aliases (*name) are not allowed; write it out")
     seen.add(id(node))
+    scalar = scalar or _scalar
     if isinstance(node, yaml.ScalarNode):
-        return _scalar(node)
+        return scalar(node)
     if node.tag not in (_TAG + "seq", _TAG + "map"):
         return NotText()
     if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, seen) for item in node.value]
+        return [_construct(item, seen, scalar) for item in node.value]
     mapping: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+        key = scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str):
             raise InputError(f"line {_line(key_node)}: {_not_text(key_node)}")
         if key in mapping:
             raise InputError(f"line {_line(key_node)}: the key {_short(key)!r} stands here twice")
-        mapping[key] = _construct(value_node, seen)
+        mapping[key] = _construct(value_node, seen, scalar)
     return mapping
 
 
@@ -262,12 +281,6 @@ def _explain(error: ValidationError, root: yaml.Node) -> str:
     return (
         f"{line}{complaint}" if first["type"] == "value_error" else f"{line}{complaint} ({steps})"
     )
-
-
-def own_words(complaint: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors complains of: by its type, as its wording may change."""
-    words = _COMPLAINTS.get(complaint["type"])
-    return words.format(**complaint.get("ctx", {})) if words else str(complaint["msg"])
 
 
 def _not_text(node: yaml.Node) -> str:
