@@ -99,8 +99,12 @@ def _imagenet_names() -> set[str]:
 def _are_prompts(data: Mapping[str, Any]) -> bool:
     """Whether it is a class with prompts that happens to be called "names"."""
     texts = [text for value in data.values() if isinstance(value, list) for text in value]
-    written = [isinstance(text, str) and len(text.split()) >= _WORDS for text in texts]
+    written = [isinstance(text, str) and _is_sentence(text) for text in texts]
     return all(isinstance(value, list) for value in data.values()) and all(written)
+
+
+def _is_sentence(text: str) -> bool:
+    return len(text.split()) >= _WORDS or text.rstrip().endswith(".")
 
 
 def _from_mapping(data: Mapping[str, Any]) -> list[ClassLabel]:

@@ -52,7 +52,7 @@ def labels_from_lines(
     """
     if (data := _as_data([text for _, text in lines])) is not None:
         labels = labels_from_data(data)
-        return labels, describe(labels, "a list in code")
+        return labels, describe_labels(labels, "a list in code")
     pasted, rest = _unwrapped(lines, where)
     labels, keyed = _with_ids(rest, where)
     for label, (number, _) in zip(labels, rest, strict=True):
@@ -60,12 +60,12 @@ def labels_from_lines(
             check_label(label)
         except InputError as error:
             raise InputError(f"{where(number)}: {error}") from None
-    return labels, describe(labels, "ids and names" if keyed else "names") if (
+    return labels, describe_labels(labels, "ids and names" if keyed else "names") if (
         pasted or keyed
     ) else None  # fmt: skip
 
 
-def describe(labels: Sequence[ClassLabel], kind: str) -> str:
+def describe_labels(labels: Sequence[ClassLabel], kind: str) -> str:
     """What was understood, with the first classes: ``read as ids and names: n1 = tench``."""
     shown = []
     for label in labels[:_SHOWN]:

@@ -17,7 +17,7 @@ from cupl.bank.class_data import (
     first_of,
     labels_from_data,
 )
-from cupl.bank.class_lines import describe, labels_from_lines
+from cupl.bank.class_lines import describe_labels, labels_from_lines
 from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.bank.model import PromptBank
 from cupl.errors import InputError, MissingFileError
@@ -152,7 +152,7 @@ def _from_data(data: Any, path: Path) -> _Read:
         labels = labels_from_data(data)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
-    return labels, describe(labels, "ids and names" if labels and labels[0].id else "names")
+    return labels, describe_labels(labels, "ids and names" if labels and labels[0].id else "names")
 
 
 def _from_csv(path: Path) -> _Read:

@@ -20,6 +20,11 @@ from cupl.io.text import read_text
 
 Cell = str | int | float | None
 
+MAX_COLUMNS = 1000
+"""Of a table; each row is a mapping of all."""
+_MAX_SIGNS = 100_000
+"""Separators in a line, those in quotes too."""
+
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
@@ -51,6 +56,13 @@ def _unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
+def _bounded(lines: Iterable[str], separator: str) -> Iterator[str]:
+    for line in lines:
+        if line.count(separator) > _MAX_SIGNS:
+            raise csv.Error(f"more than {_MAX_SIGNS:,} separators in a line")
+        yield line
+
+
 def is_blank(row: Mapping[str, str | None]) -> bool:
     """Whether no cell of a row says anything: Excel writes ``,`` for a blank one."""
     return not any("".join(cell or ()).strip() for cell in row.values())
@@ -76,10 +88,11 @@ def read_rows(
 
     """
     separator = "\t" if file.suffix.lower() == ".tsv" else ","
-    rows = csv.DictReader(
-        io.StringIO(read_text(file), newline=""), strict=True, delimiter=separator
-    )
+    lines = _bounded(io.StringIO(read_text(file), newline=""), separator)
+    rows = csv.DictReader(lines, strict=True, delimiter=separator)
     try:
+        if len(rows.fieldnames or ()) > MAX_COLUMNS:
+            raise InputError(f"{file}: line 1: more than {MAX_COLUMNS:,} columns")
         columns = [column.strip().lower() for column in rows.fieldnames or ()]
         if not usable(columns):
             sign = re.search(r"[;\t|]", columns[0]) if len(columns) == 1 else None

@@ -13,6 +13,9 @@ from cupl.io.json import parse_json
 MAX_LINE = 8 * 2**20
 """Bytes of the longest line that is read or written."""
 
+MAX_BLANK = 100_000
+"""Lines without a text in a file."""
+
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file, from 1, with their ends; of one that is too long only the beginning.
@@ -22,12 +25,16 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         InputError: it cannot be read.
 
     """
+    blank = 0
     try:
         with path.open("rb") as file:
             for number in itertools.count(1):
                 line = file.readline(MAX_LINE + 1)
                 if not line:
                     return
+                blank += line.isspace()
+                if blank > MAX_BLANK:
+                    raise InputError(f"{path}: more than {MAX_BLANK:,} empty lines")
                 yield number, line
                 while len(line) > MAX_LINE and not line.endswith(b"\n"):
                     line = file.readline(MAX_LINE + 1)
