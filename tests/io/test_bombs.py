@@ -29,7 +29,7 @@ def test_json_of_brackets_is_not_parsed(
     def never(*args: object, **kwargs: object) -> None:
         pytest.fail("it was parsed")
 
-    monkeypatch.setattr(bounded_json.json, "loads", never)
+    monkeypatch.setattr("json.loads", never)
     for content in (bomb, bomb.encode()):
         with pytest.raises(ValueError, match="almost nothing but brackets"):
             parse_json(content)
