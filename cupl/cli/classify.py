@@ -221,6 +221,7 @@ def _load(
     prompts = None if bank is None else PromptBank.load(bank)
     if vectors is not None:
         made = ClassVectors.load(vectors)
+        encoder_options.say_twins(made)
         if encoder is None and revision is None:
             return prompts, made, made.load_encoder(device, precision, batch_size)
         name = encoder or made.provenance.encoder

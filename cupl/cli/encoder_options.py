@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cupl.cli.output import count, progress, say
+from cupl.cli.output import count, progress, say, say_warning
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
@@ -102,7 +102,16 @@ def encode_with(
             text_cache=text_cache, progress=update,
         )  # fmt: skip
     say_truncated(vectors, encoder)
+    say_twins(vectors)
     return vectors
+
+
+def say_twins(vectors: ClassVectors) -> None:
+    """Warn of classes that no image can tell apart."""
+    from cupl.embedding.twins import explain_twins
+
+    if sentence := explain_twins(vectors):
+        say_warning(sentence)
 
 
 def say_truncated(vectors: ClassVectors, encoder: Encoder) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_target, count, progress, say, say_unreadable
+from cupl.cli.output import check_target, count, progress, say, say_unreadable, say_warning
 from cupl.errors import InputError
 
 if TYPE_CHECKING:
@@ -107,6 +107,8 @@ def evaluate_command(
             device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
             progress=update,
         )  # fmt: skip
+    for sentence in result.warnings:
+        say_warning(sentence)
     typer.echo(str(result), nl=False)
     if output is not None:
         result.save_report(output)

@@ -18,7 +18,7 @@ from cupl.embedding.image_vectors import load_embeddings
 from cupl.embedding.images import IMAGE_ENDINGS
 from cupl.errors import InputError, MissingFileError
 from cupl.evaluation.labelled import ImageMatcher, LabelledImages, file_identity, images_in_words
-from cupl.io.csv import read_rows
+from cupl.io.csv import is_blank, read_rows
 
 _SHOWN = 5
 
@@ -137,6 +137,8 @@ def _csv_rows(file: Path) -> list[tuple[str, str]]:
     )
     pairs = []
     for where, row in rows:
+        if is_blank(row):
+            continue
         path, label = (row["path"] or "").strip(), (row["label"] or "").strip()
         if None in row or not path or not label or "\0" in path:
             raise InputError(

@@ -14,6 +14,7 @@ from cupl.bank.model import PromptBank
 from cupl.bank.templates import TemplateSet
 from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
 from cupl.embedding.text_cache import TextCache
+from cupl.embedding.twins import explain_twins
 from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder, load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
@@ -79,6 +80,16 @@ class EvaluationResult(Evaluation):
         number = data.unmatched.total()
         left = f"{images_in_words(number)} left out: the label means no class"
         return [*data.notes, *([left] if number else [])]
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence on each bank in which classes have the same vector."""
+        found = [
+            (entry.name, explain_twins(entry.vectors))
+            for entry in self._run.entries
+            if entry.kind == "bank"
+        ]
+        return [f"{name:.100}: {sentence}" for name, sentence in found if sentence]
 
     def to_records(self) -> list[Record]:
         """A flat row a candidate, the columns of ``summary.csv``; ``DataFrame`` takes the list."""

@@ -5,7 +5,7 @@ import torch
 
 from cupl.embedding.class_vectors import ClassVectors
 from tests.cli.conftest import Cupl
-from tests.models import bank_of, save_clip
+from tests.models import bank_of, draw, save_clip
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +81,22 @@ def test_wrong_arguments(
     assert outcome.code == code
     assert message in outcome.err
     assert [path.name for path in bank.parent.iterdir()] == ["bank.yaml"]
+
+
+def test_a_class_that_can_never_win_is_told(cupl: Cupl, clip: Path, tmp_path: Path) -> None:
+    bank, vectors = tmp_path / "twins.yaml", tmp_path / "v.safetensors"
+    bank.write_text(
+        "format: cupl-bank/1\nname: t\nclasses:\n"
+        "- {name: cat, id: n1, prompts: [A cat is small., A photo of a cat.]}\n"
+        "- {name: cat, id: n2, prompts: [A photo of a cat., A cat is small.]}\n"
+        "- {name: dog, prompts: [A dog is large.]}\n"
+    )
+    outcome = cupl("encode", bank, "-o", vectors, "--encoder", clip)
+    assert outcome.code == 0
+    assert "warning: the same class vector has 'cat (n2)' after 'cat (n1)'" in outcome.err
+    image = tmp_path / "a.png"
+    draw(20, 20).save(image)
+    for given in (["--vectors", vectors], ["--bank", bank, "--encoder", clip]):
+        outcome = cupl("classify", image, *given)
+        assert outcome.code == 0, outcome.err
+        assert outcome.err.count("the later class can never win") == 1

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cupl.errors import InputError, MissingFileError
+from cupl.generation.cache import transfer
 from cupl.generation.cache.reader import CacheReader
 from cupl.generation.cache.store import ResponseCache, Stored
 from cupl.generation.cache.transfer import Exported, Imported, export_entries, import_entries
@@ -206,6 +207,37 @@ def test_a_bomb_takes_little_memory(tmp_path: Path) -> None:
     assert peak < 5 * MAX_LINE  # of the twelve that it unpacks to
     assert result.entries == {"new": 1}
     assert result.bad.first == [f"line 2: longer than {MAX_LINE // 2**20} MB"]
+
+
+@pytest.mark.parametrize("content", [b"\n", b"[]\n", b"x"], ids=["breaks", "lists", "one line"])
+@pytest.mark.parametrize("entries", [0, 1])
+def test_what_unpacks_to_far_more_than_an_export_is_not_read_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, entries: int
+) -> None:
+    monkeypatch.setattr(transfer, "_FREE_BYTES", 2**16)
+    monkeypatch.setattr(transfer, "_MOST_BAD", 5000)
+    path = tmp_path / "bomb.jsonl.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(line(0).encode() * entries + content * (20 * 2**20 // len(content)))
+    if entries:
+        result = take_over(path, tmp_path / "cache")
+        assert result.entries == {"new": 1}
+        assert result.broken_off is not None
+        assert result.bad.total < 10_000
+    else:
+        with pytest.raises(InputError, match="is no export of a response cache"):
+            take_over(path, tmp_path / "cache")
+
+
+def test_lines_that_are_no_entries_are_not_read_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "_MOST_BAD", 50)
+    path = tmp_path / "x.jsonl"
+    path.write_text(line(0) + "\n" * 10_000)
+    result = take_over(path, tmp_path / "cache")
+    assert result.broken_off == "more than 50 lines of it are no entries"
+    assert result.bad.total < 200
 
 
 def test_a_full_disk_keeps_what_came_before(tmp_path: Path) -> None:
