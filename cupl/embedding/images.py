@@ -16,10 +16,10 @@ import os
 import stat
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from cupl.embedding.image_errors import ImageError, one_sentence
-from cupl.embedding.image_kinds import FORMAT_ENDINGS
+from cupl.embedding.image_kinds import FORMAT_ENDINGS, HEAD_BYTES, kind_of
 from cupl.embedding.image_ownership import (
     MAX_PIXELS,
     OwnImage,
@@ -29,6 +29,7 @@ from cupl.embedding.image_ownership import (
 )
 from cupl.embedding.image_pixels import Pixels, array_image, upright_rgb
 from cupl.embedding.image_sources import ImageSource, url_scheme
+from cupl.embedding.image_tiff import settle_tiff, tiff_refusal
 
 _MARGIN = 3
 """How many times as large as needed a JPEG that is decoded at less than its size has to stay."""
@@ -73,6 +74,8 @@ def decode_image(
     with one_sentence("the image is damaged or cut off"):
         image = _undecoded(own)
         check_size(image, max_pixels)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            settle_tiff(image)
         if side is not None:
             image.draft(None, (_MARGIN * side, _MARGIN * side))  # of a JPEG; else nothing
         image.load()
@@ -90,6 +93,8 @@ def _undecoded(own: OwnImage) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=tuple(FORMAT_ENDINGS))
     except UnidentifiedImageError as error:
+        if kind_of(data[:HEAD_BYTES]) == "TIFF":
+            raise ImageError(tiff_refusal(data)) from error
         known = ", ".join(FORMAT_ENDINGS)
         raise ImageError(f"not an image in a format that can be read ({known})") from error
 
