@@ -65,7 +65,7 @@ _SIGNATURES = {
     rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n": "JPEG XL",
     rb"(\xef\xbb\xbf)?\s*<(svg|!DOCTYPE svg|\?xml.*<svg)": "SVG",
     rb"gimp xcf": "GIMP",
-    rb"\0\0[\1\2]\0|icns": "icon",
+    rb"\0\0\x01\0|icns": "icon",
     rb"\x76\x2f\x31\x01": "OpenEXR",
     rb"%!PS|\xc5\xd0\xd3\xc6": "PostScript",
     rb"version https://git-lfs\.github\.com/spec/": LFS_POINTER,

@@ -39,7 +39,7 @@ def settle_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
     if apart and len(bits) > 1 and (decoder == "raw" or photometric != _YCBCR):
         rawmode = image.mode + (";16N" if bits[0] == 16 else "")
     elif decoder == "libtiff":  # its values are in the machine's order, whatever the file's is
-        rawmode = re.sub(r"(?<=;16|;32)B(?=[SF])", "N", rawmode)
+        rawmode = re.sub(r"(?<=;16|;32)B(?=[SF])", "N", str(rawmode))
     else:
         return
     width, height = tags[ExifTags.Base.ImageWidth], tags[ExifTags.Base.ImageLength]
