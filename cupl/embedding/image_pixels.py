@@ -22,6 +22,7 @@ _TRANSPOSITIONS = {
 }
 WHITE = {"b1": 1, "u1": 255, "u2": 65535, "f2": 1, "f4": 1, "f8": 1}
 """The value that is white, by numpy's type code."""
+_STORED_AS = (ExifTags.Base.BitsPerSample, ExifTags.Base.SampleFormat)
 _ROUNDING = 1e-3  # resizing a float image leaves 0..1 by a little
 
 
@@ -98,8 +99,15 @@ def _grey(image: Image.Image) -> npt.NDArray[np.uint8]:
     """Scale a grey image of more than 8 bits, which Pillow would saturate."""
     values = np.asarray(image)
     tags = getattr(image, "tag_v2", {})  # where it was read from TIFF
-    twelve_bits = tags.get(ExifTags.Base.BitsPerSample) == (12,)
-    black, white = (0, 4095) if twelve_bits else _black_and_white(image.mode, values)
+    bits, sample_format = (tags.get(tag, (0,)) for tag in _STORED_AS)
+    if image.mode == "I" and bits == (32,) and sample_format in {(0,), (1,)}:
+        values = values.view(np.uint32)  # Pillow's are signed
+    if bits == (12,):
+        black, white = 0.0, 4095.0
+    elif bits == (16,) and sample_format == (2,) and values.min() >= 0:
+        black, white = 0.0, 32767.0
+    else:
+        black, white = _black_and_white(image.mode, values)
     grey = _scaled(values, black, white)
     if tags.get(ExifTags.Base.PhotometricInterpretation) == 0:  # 0 is white; Pillow leaves it so
         grey = 255 - grey

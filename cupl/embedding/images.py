@@ -16,9 +16,19 @@ import os
 import stat
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
 from cupl.embedding.image_errors import ImageError, one_sentence
+from cupl.embedding.image_extras import open_extra
+from cupl.embedding.image_kinds import (
+    EXTRA_PACKAGES,
+    FORMAT_ENDINGS,
+    HEAD_BYTES,
+    LFS_POINTER,
+    OTHER_ENDINGS,
+    kind_of,
+    kind_of_name,
+)
 from cupl.embedding.image_ownership import (
     MAX_PIXELS,
     OwnImage,
@@ -27,25 +37,12 @@ from cupl.embedding.image_ownership import (
     take_image,
 )
 from cupl.embedding.image_pixels import Pixels, array_image, upright_rgb
+from cupl.embedding.image_png import only_pixels
 from cupl.embedding.image_sources import ImageSource, url_scheme
+from cupl.embedding.image_tiff import settle_tiff, tiff_refusal
 
 _MARGIN = 3
 """How many times as large as needed a JPEG that is decoded at less than its size has to stay."""
-
-# Left out on purpose: EPS, which runs Ghostscript; ICO, which decodes before its size can be
-# checked; TGA, which has no signature, so that any bytes could pass for one.
-FORMAT_ENDINGS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
-    "JPEG2000": (".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc"),
-    "AVIF": (".avif", ".avifs"),
-}
-IMAGE_ENDINGS = tuple(ending for endings in FORMAT_ENDINGS.values() for ending in endings)
 
 
 def open_image(
@@ -85,27 +82,59 @@ def decode_image(
 ) -> Image.Image:
     """Decode what :func:`take_image` took, once; see :func:`open_image`."""
     with one_sentence("the image is damaged or cut off"):
-        image = _undecoded(own)
-        check_size(image, max_pixels)
-        if side is not None:
-            image.draft(None, (_MARGIN * side, _MARGIN * side))  # of a JPEG; else nothing
-        image.load()
-        return upright_rgb(image)
+        source = _file_bytes(own) if isinstance(own, str) else own
+        try:
+            return _decoded(source, max_pixels, side, _is_tga(own, source))
+        except MemoryError:
+            raise
+        except Exception:
+            if not isinstance(source, bytes) or kind_of(source[:HEAD_BYTES]) != "PNG":
+                raise
+            return _decoded(only_pixels(source), max_pixels, side)
 
 
-def _undecoded(own: OwnImage) -> Image.Image:
+def _decoded(source: OwnImage, max_pixels: int, side: int | None, tga: bool = False) -> Image.Image:
+    image = _undecoded(source, max_pixels, tga)
+    check_size(image, max_pixels)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        settle_tiff(image)
+    if side is not None and image.format in {"JPEG", "MPO"}:  # HEIC would give its thumbnail
+        image.draft(None, (_MARGIN * side, _MARGIN * side))
+    image.load()
+    return upright_rgb(image)
+
+
+def _is_tga(own: OwnImage, source: OwnImage) -> bool:
+    """By the end of the file or its name: the head has no signature, any bytes could pass."""
+    if not isinstance(source, bytes):
+        return False
+    named = isinstance(own, str) and kind_of_name(own) == "TGA" and not kind_of(source[:HEAD_BYTES])
+    return named or source[-18:] == b"TRUEVISION-XFILE.\0"
+
+
+def _undecoded(own: OwnImage, max_pixels: int, tga: bool) -> Image.Image:
     if isinstance(own, Image.Image):
         return own
     if isinstance(own, Pixels):
         return array_image(own)
-    data = _file_bytes(own) if isinstance(own, str) else own
-    if not data:
+    if not isinstance(own, bytes):
+        raise TypeError(type(own))
+    if not own:
         raise ImageError("the file is empty")
+    kind = "TGA" if tga else kind_of(own[:HEAD_BYTES])
+    if kind == LFS_POINTER:
+        raise ImageError("a git-lfs pointer, not the image: git lfs pull")
+    if kind in EXTRA_PACKAGES:
+        return open_extra(own, kind, max_pixels)
+    formats = ("TGA",) if tga else tuple(FORMAT_ENDINGS.keys() - {"TGA"})
     try:
-        return Image.open(io.BytesIO(data), formats=tuple(FORMAT_ENDINGS))
+        return Image.open(io.BytesIO(own), formats=formats)
     except UnidentifiedImageError as error:
+        if kind == "TIFF":
+            raise ImageError(tiff_refusal(own)) from error
         known = ", ".join(FORMAT_ENDINGS)
-        raise ImageError(f"not an image in a format that can be read ({known})") from error
+        what = f"{kind}, " if kind in OTHER_ENDINGS else ""
+        raise ImageError(f"{what}not an image in a format that can be read ({known})") from error
 
 
 def _file_bytes(path: str) -> bytes:

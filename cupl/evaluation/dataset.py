@@ -13,9 +13,9 @@ import torch
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
 from cupl.embedding.image_files import find_images
+from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.embedding.image_shards import shard_numbers
 from cupl.embedding.image_vectors import load_embeddings
-from cupl.embedding.images import IMAGE_ENDINGS
 from cupl.errors import InputError, MissingFileError
 from cupl.evaluation.labelled import ImageMatcher, LabelledImages, file_identity, images_in_words
 from cupl.io.csv import is_blank, read_rows
