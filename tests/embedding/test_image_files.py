@@ -15,6 +15,7 @@ from PIL import Image
 from cupl.embedding import image_files
 from cupl.embedding.image_errors import ImageError
 from cupl.embedding.images import FORMAT_ENDINGS, IMAGE_ENDINGS, open_image
+from cupl.embedding.left_out import LeftOut
 from cupl.errors import InputError, MissingFileError
 from tests.models import draw
 
@@ -189,8 +190,11 @@ def test_folder_that_cannot_be_listed(
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", guarded)
+    left = LeftOut()
+    assert image_files.find_images(tmp_path, left_out=left) == [str(tmp_path / "a.jpg")]
+    assert left.notes() == [f"cannot be listed, left out: {locked} (Permission denied)"]
     with pytest.raises(InputError, match=r"locked.*Permission denied"):
-        find_images([tmp_path])
+        find_images([locked])
 
 
 @settings(max_examples=50, deadline=None)
