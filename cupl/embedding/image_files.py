@@ -6,20 +6,23 @@ import os
 import stat
 from collections import deque
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
-from cupl.embedding.image_signs import (
-    HEAD,
-    INSTALLABLE,
-    UNREADABLE,
-    ending_of_head,
-    is_readable,
+from cupl.embedding.image_kinds import (
+    EXTRA_PACKAGES,
+    FORMAT_ENDINGS,
+    HEAD_BYTES,
+    LFS_POINTER,
+    can_be_read,
+    kind_of,
+    kind_of_name,
 )
 from cupl.embedding.image_sources import url_scheme
-from cupl.embedding.images import FORMAT_ENDINGS, open_without_blocking
+from cupl.embedding.images import open_without_blocking
 from cupl.embedding.left_out import LeftOut
 from cupl.errors import InputError, MissingFileError
-from cupl.io.folders import OTHER_ENDINGS, is_junk
+from cupl.io.folders import NO_IMAGE_ENDINGS, is_junk
 
 ImagePaths = Sequence[str | os.PathLike[str]]
 
@@ -79,6 +82,7 @@ class ImageSearch:
     def __init__(self, *, all_files: bool = False, left_out: LeftOut | None = None) -> None:
         self.all_files = all_files
         self.left_out = LeftOut() if left_out is None else left_out
+        self._kind_of_name, self._can_be_read = cache(kind_of_name), cache(can_be_read)
 
     def source(self, source: str | os.PathLike[str], *, alone: bool) -> list[str]:
         """The images that one name stands for; see :func:`find_images`.
@@ -163,21 +167,22 @@ class ImageSearch:
 
     def _is_image(self, path: str, name: str, *, hidden: bool = False) -> bool:
         ending = os.path.splitext(name)[1].lower()  # noqa: PTH122
+        named = self._kind_of_name(ending)
         if name.startswith(".") and not hidden:
-            if is_readable(ending):
+            if named is not None:
                 self.left_out.add_image(name, ending, installable=False)
             return False
-        if is_readable(ending):
+        if self._can_be_read(named):
             return True
-        if ending in OTHER_ENDINGS and not self.all_files:
+        if ending in NO_IMAGE_ENDINGS and not self.all_files:
             self.left_out.unopened += 1
             return False
-        kind = ending_of_head(_first_bytes(path))
-        if kind is not None and is_readable(kind):
+        kind = kind_of(_first_bytes(path)) or named
+        if kind is None or kind == LFS_POINTER:
+            return False
+        if self._can_be_read(kind):
             return True
-        if kind is not None or ending in UNREADABLE:
-            known = ending if ending in UNREADABLE else kind or ending
-            self.left_out.add_image(name, ending, installable=known in INSTALLABLE)
+        self.left_out.add_image(name, ending, installable=kind in EXTRA_PACKAGES)
         return False
 
     def _matching(self, pattern: Path) -> list[str]:
@@ -219,6 +224,6 @@ def _first_bytes(path: str) -> bytes:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             return b""
         with open(path, "rb", buffering=0, opener=open_without_blocking) as file:
-            return file.read(HEAD)
+            return file.read(HEAD_BYTES)
     except (OSError, ValueError):
         return b""

@@ -19,6 +19,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from cupl.embedding.image_errors import ImageError, one_sentence
+from cupl.embedding.image_kinds import FORMAT_ENDINGS
 from cupl.embedding.image_ownership import (
     MAX_PIXELS,
     OwnImage,
@@ -31,21 +32,6 @@ from cupl.embedding.image_sources import ImageSource, url_scheme
 
 _MARGIN = 3
 """How many times as large as needed a JPEG that is decoded at less than its size has to stay."""
-
-# Left out on purpose: EPS, which runs Ghostscript; ICO, which decodes before its size can be
-# checked; TGA, which has no signature, so that any bytes could pass for one.
-FORMAT_ENDINGS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
-    "PNG": (".png", ".apng"),
-    "WEBP": (".webp",),
-    "GIF": (".gif",),
-    "BMP": (".bmp",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm", ".pfm"),
-    "JPEG2000": (".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc"),
-    "AVIF": (".avif", ".avifs"),
-}
-IMAGE_ENDINGS = tuple(ending for endings in FORMAT_ENDINGS.values() for ending in endings)
 
 
 def open_image(

@@ -13,9 +13,9 @@ import torch
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
 from cupl.embedding.image_files import ImageSearch
+from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.embedding.image_shards import shard_numbers
 from cupl.embedding.image_vectors import load_embeddings
-from cupl.embedding.images import IMAGE_ENDINGS
 from cupl.errors import InputError, MissingFileError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
 from cupl.evaluation.label_files import found_paths, given_labels, read_label_file

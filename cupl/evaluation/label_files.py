@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from cupl.bank.lookup import ClassIndex
-from cupl.embedding.images import IMAGE_ENDINGS
+from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
 from cupl.evaluation.labelled import file_identity

@@ -41,7 +41,7 @@ _OTHER = """
 .pickle .tfrecord .lmdb .mdb .py .pyc .ipynb .sh .bat .ps1 .js .ts .c .h .cpp .hpp .java .r
 .m .go .rs .so .dll .exe
 """
-OTHER_ENDINGS = frozenset(_OTHER.split())
+NO_IMAGE_ENDINGS = frozenset(_OTHER.split())
 """Of files that are known to be something else, and are not opened to find out."""
 
 
@@ -54,4 +54,4 @@ def is_junk(name: str) -> bool:
 def may_be_image(name: str) -> bool:
     """Whether a visible file of this name can be an image: its ending says nothing else."""
     hidden = name.startswith(".") or is_junk(name)
-    return not hidden and os.path.splitext(name)[1].lower() not in OTHER_ENDINGS  # noqa: PTH122
+    return not hidden and os.path.splitext(name)[1].lower() not in NO_IMAGE_ENDINGS  # noqa: PTH122

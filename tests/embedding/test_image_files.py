@@ -14,7 +14,8 @@ from PIL import Image
 
 from cupl.embedding import image_files
 from cupl.embedding.image_errors import ImageError
-from cupl.embedding.images import FORMAT_ENDINGS, IMAGE_ENDINGS, open_image
+from cupl.embedding.image_kinds import FORMAT_ENDINGS, IMAGE_ENDINGS
+from cupl.embedding.images import open_image
 from cupl.embedding.left_out import LeftOut
 from cupl.errors import InputError, MissingFileError
 from tests.models import draw

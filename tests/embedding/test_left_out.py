@@ -53,14 +53,14 @@ def test_images_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     picture(tmp_path / "1.jpg")
     for number in range(3):
         (tmp_path / f"{number}.psd").write_bytes(b"8BPS\0\1")
-    (tmp_path / "t.TGA").write_bytes(bytes(30))
+    (tmp_path / "t.SVG").write_bytes(bytes(30))
     (tmp_path / "layers").write_bytes(b"8BPS\0\1")
     (tmp_path / ".hidden.jpg").touch()
     for name in ("notes.txt", "sidecar.xmp", "1.jpg.json", "clip.mp4", "text", "Makefile"):
         (tmp_path / name).write_text("BM, P5 or P of no image")
     assert search(tmp_path) == (
         ["1.jpg"],
-        ["left out: 3 .psd, 1 .tga, 1 hidden, 1 without ending"],
+        ["left out: 3 .psd, 1 .svg, 1 hidden, 1 without ending"],
     )
 
 
