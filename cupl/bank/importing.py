@@ -1,12 +1,11 @@
 """Banks from other formats: JSON objects of class to prompts, or of class to descriptors."""
 
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -14,8 +13,9 @@ from cupl.bank.model import BY_HAND, ClassPrompts, PromptBank, Source
 from cupl.bank.templates import with_article
 from cupl.bank.wording import same_text
 from cupl.errors import InputError
+from cupl.io.complaints import own_words
+from cupl.io.json import parse_json
 from cupl.io.text import read_text
-from cupl.io.yaml import own_words
 
 ImportKind = Literal["auto", "prompts", "descriptors"]
 
@@ -102,25 +102,15 @@ def describe(name: str, descriptor: str) -> str:
 
 def _parse(text: str, path: Path) -> dict[str, list[str]]:
     try:
-        content = json.loads(text, object_pairs_hook=lambda pairs: _once(pairs, path))
-    except InputError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid JSON: {error}") from error
+        content = parse_json(text, keys="class")
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
     if not isinstance(content, dict) or not content:
         raise InputError(f"{path}: must be a JSON object of class name to list of texts")
     for name, texts in content.items():
         if not isinstance(texts, list) or not all(isinstance(item, str) for item in texts):
             raise InputError(f"{path}: the class {name!r} must have a list of texts")
     return content
-
-
-def _once(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
-    """An object's content; JSON would keep the last of two equal keys without a word."""
-    for name, number in Counter(name for name, _ in pairs).items():
-        if number > 1:
-            raise InputError(f"{path}: the class {name!r} stands there {number} times")
-    return dict(pairs)
 
 
 def _are_descriptors(texts_of: dict[str, list[str]]) -> bool:

@@ -23,7 +23,8 @@ from pydantic import (
 from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
-from cupl.io.yaml import dump_yaml, own_words, read_yaml
+from cupl.io.complaints import own_words
+from cupl.io.yaml import dump_yaml, read_yaml
 
 BY_HAND = ""
 """The question of prompts that answer none: a plain list in the file."""

@@ -32,7 +32,7 @@ from cupl.bank.lookup import ClassIndex
 from cupl.classification.top_k import best_first
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
-from cupl.io.csv import read_rows
+from cupl.io.csv import is_blank, read_rows
 
 HALF = 0.5
 
@@ -258,6 +258,8 @@ def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
     )
     found: dict[str, float] = {}
     for where, row in rows:
+        if is_blank(row):
+            continue
         name, cosine = row["class"], _number(row["cosine"])
         if not name or cosine is None or name in found:
             why = "stands here twice" if name in found else "needs a cosine from -1 to 1"

@@ -176,13 +176,14 @@ def most_at_once(n: Any) -> int | None:
 
 
 def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
-    from cupl.bank.class_lists import read_classes
-    from cupl.bank.labels import check_labels, labels_from_names
+    from cupl.bank.class_lists import classes_from_names, read_classes
+    from cupl.bank.labels import check_labels
+    from cupl.cli.output import say
 
     if source is None and not names:
         raise typer.BadParameter("name the classes: a file, a folder, or -c NAME")
-    labels = read_classes(source) if source is not None else []
-    labels += labels_from_names(names) if names else []
+    labels = read_classes(source, say) if source is not None else []
+    labels += classes_from_names(names, say) if names else []
     check_labels(labels)
     return labels
 

@@ -13,7 +13,7 @@ from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
 from cupl.evaluation.labelled import file_identity
-from cupl.io.csv import read_rows
+from cupl.io.csv import is_blank, read_rows
 
 Pair = tuple[str, str]
 
@@ -67,7 +67,7 @@ def read_label_file(file: Path) -> LabelFile:
     )
     read = LabelFile()
     for where, row in rows:
-        if not any("".join(cell or ()).strip() for cell in row.values()):  # Excel's blank row
+        if is_blank(row):
             continue
         path, label = ((row[name] or "").strip() for name in chosen)
         if None in row or not path or not label or "\0" in path:

@@ -32,7 +32,7 @@ from cupl.generation.plan import (
     survey,
 )
 from cupl.generation.requester import RequestOptions, run_requests
-from cupl.io.yaml import own_words
+from cupl.io.complaints import own_words
 from cupl.llm.access import warn
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import MiniServer

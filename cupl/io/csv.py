@@ -12,13 +12,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cupl.errors import InputError
 from cupl.io.text import read_text
 
 Cell = str | int | float | None
+
+MAX_COLUMNS = 1000
+"""Of a table; each row is a mapping of all."""
+_MAX_SIGNS = 100_000
+"""Separators in a line, those in quotes too."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
@@ -51,13 +56,26 @@ def _unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
+def _bounded(lines: Iterable[str], separator: str) -> Iterator[str]:
+    for line in lines:
+        if line.count(separator) > _MAX_SIGNS:
+            raise csv.Error(f"more than {_MAX_SIGNS:,} separators in a line")
+        yield line
+
+
+def is_blank(row: Mapping[str, str | None]) -> bool:
+    """Whether no cell of a row says anything: Excel writes ``,`` for a blank one."""
+    return not any("".join(cell or ()).strip() for cell in row.values())
+
+
 def read_rows(
     file: Path, usable: Callable[[list[str]], bool], needed: str
 ) -> Iterator[tuple[str, dict[str, str | None]]]:
     """Rows by the names of their columns, which are stripped and in lower case.
 
     Args:
-        file: with a header; surplus fields of a row are under the key None.
+        file: with a header; surplus fields of a row are under the key None. Tabs separate the
+            columns of a ``.tsv``.
         usable: whether the columns are those that are needed.
         needed: what to say where they are not, unless another sign than a comma separates them.
 
@@ -69,8 +87,12 @@ def read_rows(
         InputError: it is not valid CSV, or has other columns.
 
     """
-    rows = csv.DictReader(io.StringIO(read_text(file), newline=""), strict=True)
+    separator = "\t" if file.suffix.lower() == ".tsv" else ","
+    lines = _bounded(io.StringIO(read_text(file), newline=""), separator)
+    rows = csv.DictReader(lines, strict=True, delimiter=separator)
     try:
+        if len(rows.fieldnames or ()) > MAX_COLUMNS:
+            raise InputError(f"{file}: line 1: more than {MAX_COLUMNS:,} columns")
         columns = [column.strip().lower() for column in rows.fieldnames or ()]
         if not usable(columns):
             sign = re.search(r"[;\t|]", columns[0]) if len(columns) == 1 else None

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from cupl.errors import InputError, MissingFileError
+from cupl.io.json import parse_json
 
 MAX_LINE = 8 * 2**20
 """Bytes of the longest line that is read or written."""
+
+MAX_BLANK = 100_000
+"""Lines without a text in a file."""
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
@@ -22,12 +25,16 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
         InputError: it cannot be read.
 
     """
+    blank = 0
     try:
         with path.open("rb") as file:
             for number in itertools.count(1):
                 line = file.readline(MAX_LINE + 1)
                 if not line:
                     return
+                blank += line.isspace()
+                if blank > MAX_BLANK:
+                    raise InputError(f"{path}: more than {MAX_BLANK:,} empty lines")
                 yield number, line
                 while len(line) > MAX_LINE and not line.endswith(b"\n"):
                     line = file.readline(MAX_LINE + 1)
@@ -47,8 +54,8 @@ def load_line(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE:
         raise ValueError(f"longer than {MAX_LINE // 2**20} MB")
     try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        data = parse_json(line)
+    except ValueError as error:
         raise ValueError("not JSON") from error
     if not isinstance(data, dict):
         raise ValueError("not a JSON object")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from cupl.errors import InputError, MissingFileError
 
 MAX_TEXT_BYTES = 100_000_000
-"""A million prompts; parsed, they take some hundred times the memory."""
+"""A million prompts; what readers make of a text is bounded by its length."""
+
+FREE_LINES = 1_000_000
+"""Lines that any text may have; of a longer one each has at least eight bytes."""
 
 
 def read_text(path: Path) -> str:
     """Text of a UTF-8 file, or of a pipe, of bounded size.
 
+    UTF-16 is read where its mark begins the file, as Excel's "Unicode text" has it.
+
     Raises:
         MissingFileError: there is no such file.
-        InputError: it is a folder, unreadable, too large or not UTF-8.
+        InputError: it is a folder, unreadable, too large or neither.
 
     """
     try:
@@ -23,6 +29,10 @@ def read_text(path: Path) -> str:
             data = file.read(MAX_TEXT_BYTES + 1)
         if len(data) > MAX_TEXT_BYTES:
             raise InputError(f"{path}: larger than {MAX_TEXT_BYTES // 1_000_000} MB; split it")
+        if data.count(b"\n") > FREE_LINES + len(data) // 8:
+            raise InputError(f"{path}: almost nothing but line breaks; is it the right file?")
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return data.decode("utf-16")
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise MissingFileError(f"{path}: no such file") from error

@@ -1,12 +1,12 @@
 """YAML files whose texts are texts.
 
 YAML reads ``no``, ``0``, ``null`` and ``2012-01-01`` as something other than the words a person
-wrote, keeps the last of two equal keys without a word, and lets a small file name a huge one
-through aliases. Here each of these is an error that names the file and the line.
+wrote, keeps the last of two equal keys without a word, cuts a text at `` #``, and lets a small file
+name a huge one through aliases. Here each of these is an error that names the file and the line.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,7 +14,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from cupl.errors import InputError
+from cupl.io.complaints import own_words
 from cupl.io.text import read_text
+from cupl.io.yaml_source import check_source, hidden_hint
 
 MAX_DEPTH = 20
 """Lists and mappings inside one another; a bank needs five. At 100,000 libyaml crashes."""
@@ -22,32 +24,13 @@ MAX_DEPTH = 20
 MAX_NUMBER = 100
 """Characters of a number; reading a longer one takes time that grows with the square."""
 
+FREE_NODES = 100_000
+"""Texts, keys and lists that any file may hold; a text takes some 700 bytes, a list 2,000."""
+
+NODE_CHARACTERS = 20
+"""Characters of a file for each further one. Banks have 40 and more, as prompts are sentences."""
+
 _TAG = "tag:yaml.org,2002:"
-_COMPLAINTS = {
-    "value_error": "{error}",
-    "model_type": "must be keys with values",
-    "model_attributes_type": "must be keys with values",
-    "dict_type": "must be keys with values",
-    "list_type": "must be a valid list",
-    "tuple_type": "must be a valid list",
-    "string_type": "must be a text",
-    "int_type": "must be a valid integer",
-    "int_parsing": "must be a valid integer",
-    "int_from_float": "must be a valid integer",
-    "float_type": "must be a valid number",
-    "float_parsing": "must be a valid number",
-    "finite_number": "must be a finite number",
-    "literal_error": "must be {expected}",
-    "greater_than": "must be above {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be below {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
-    "too_short": "must have at least {min_length}",
-    "too_long": "must have at most {max_length}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "must have at most {max_length} characters",
-}
-"""What to say of pydantic's errors, by their types."""
 _PLAIN = {_TAG + kind for kind in ("str", "int", "float", "bool", "null")}
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -57,12 +40,21 @@ class _DepthError(yaml.MarkedYAMLError):
     """Lists and mappings lie too deeply in one another."""
 
 
+class _CrowdError(Exception):
+    """More nodes than a file of that size has."""
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """The safe loader with a bound on depth."""
+    """The safe loader with a bound on depth and on nodes."""
 
     depth = 0
+    left = FREE_NODES
+    """How many more nodes there may be."""
 
     def descend_resolver(self, current_node: Any, current_index: Any) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise _CrowdError
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise _DepthError(problem_mark=current_node.start_mark)
@@ -101,20 +93,88 @@ def read_yaml(path: Path, model: type[_Model]) -> _Model:
 
     """
     text = read_text(path)
-    root: Any = None
+    with _explained(path, text):
+        root = _compose(text)
+        try:
+            content = _construct(root, set())
+            check_source(root, text)
+            return model.model_validate(content)
+        except ValidationError as error:
+            raise InputError(_explain(error, root)) from error
+
+
+def _compose(text: str) -> yaml.Node:
+    most = FREE_NODES + len(text) // NODE_CHARACTERS
+    # Signs of nodes, some of them in prose too: what is far beyond is not worth a parse.
+    lists = min(text.count("["), text.count("]")) + min(text.count("{"), text.count("}"))
+    if lists > most // 2 or text.count(",") + text.count("\n") > 2 * most:
+        raise _CrowdError
+    loader = _Loader(text)
+    loader.left = most
     try:
-        root = yaml.compose(text, Loader=_Loader)
-        if root is None:
-            raise InputError("the file is empty")
-        return model.model_validate(_construct(root, set()))
+        root: yaml.Node | None = loader.get_single_node()
+    finally:
+        loader.dispose()
+    if root is None:
+        raise InputError("the file is empty")
+    return root
+
+
+@contextlib.contextmanager
+def _explained(path: Path, text: str) -> Iterator[None]:
+    """What is wrong with the file, in a sentence that names it."""
+    try:
+        yield
+    except _CrowdError as error:
+        raise InputError(
+            f"{path}: more lists, keys and texts than a file of {len(text):,} characters can mean"
+        ) from error
     except yaml.reader.ReaderError as error:
         raise InputError(f"{path}: {_explain_character(text)}") from error
     except yaml.MarkedYAMLError as error:
         raise InputError(f"{path}:{_explain_syntax(error, text)}") from error
-    except ValidationError as error:
-        raise InputError(f"{path}: {_explain(error, root)}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def read_yaml_texts(path: Path, keys: Iterable[str]) -> Any:
+    """What stands under one of ``keys``, or the list or numbered mapping that the file is.
+
+    Args:
+        path: a YAML file of others.
+        keys: the first that the file has counts.
+
+    Returns:
+        Lists and mappings of texts, each as it is written (``no`` is a word here, and ``0`` is);
+        None where there is no such thing in the file.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it is not YAML, has a key twice, uses aliases, or a text in it is cut.
+
+    """
+    text = read_text(path)
+    with _explained(path, text):
+        root = _compose(text)
+        found: yaml.Node | None = root
+        if isinstance(root, yaml.MappingNode):
+            under = {
+                key.value: value for key, value in root.value if not isinstance(key.value, list)
+            }
+            wanted = next((key for key in keys if key in under), None)
+            if wanted is not None:
+                found = under[wanted]
+            elif not under or not all(map(str.isdecimal, under)):
+                found = None
+        if found is None or isinstance(found, yaml.ScalarNode):
+            return None
+        data = _construct(found, set(), _written)
+        check_source(found, text)
+        return {wanted: data} if isinstance(root, yaml.MappingNode) and wanted else data
+
+
+def _written(node: yaml.ScalarNode) -> str:
+    return str(node.value)
 
 
 def dump_yaml(data: dict[str, Any]) -> bytes:
@@ -137,24 +197,27 @@ def dump_yaml(data: dict[str, Any]) -> bytes:
         ) from error
 
 
-def _construct(node: yaml.Node, seen: set[int]) -> Any:
+def _construct(
+    node: yaml.Node, seen: set[int], scalar: Callable[[yaml.ScalarNode], Any] | None = None
+) -> Any:
     if id(node) in seen:
         raise InputError(f"line {_line(node)}: YAML aliases (*name) are not allowed; write it out")
     seen.add(id(node))
+    scalar = scalar or _scalar
     if isinstance(node, yaml.ScalarNode):
-        return _scalar(node)
+        return scalar(node)
     if node.tag not in (_TAG + "seq", _TAG + "map"):
         return NotText()
     if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, seen) for item in node.value]
+        return [_construct(item, seen, scalar) for item in node.value]
     mapping: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        key = _scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
+        key = scalar(key_node) if isinstance(key_node, yaml.ScalarNode) else None
         if not isinstance(key, str):
             raise InputError(f"line {_line(key_node)}: {_not_text(key_node)}")
         if key in mapping:
             raise InputError(f"line {_line(key_node)}: the key {_short(key)!r} stands here twice")
-        mapping[key] = _construct(value_node, seen)
+        mapping[key] = _construct(value_node, seen, scalar)
     return mapping
 
 
@@ -182,7 +245,8 @@ def _explain_syntax(error: yaml.MarkedYAMLError, text: str) -> str:
     if isinstance(error, _DepthError) or (mark and _is_deep(text[: mark.index])):
         return f"{line} not valid YAML: nested too deeply (at most {MAX_DEPTH} in one another)"
     why = error.problem or error.context
-    return f"{line} not valid YAML: {why} (does a text there need 'quotes'?)"
+    hint = hidden_hint(text, mark.line) if mark else ""
+    return f"{line} not valid YAML: {why}{hint}"
 
 
 def _is_deep(text: str) -> bool:
@@ -217,12 +281,6 @@ def _explain(error: ValidationError, root: yaml.Node) -> str:
     return (
         f"{line}{complaint}" if first["type"] == "value_error" else f"{line}{complaint} ({steps})"
     )
-
-
-def own_words(complaint: Mapping[str, Any]) -> str:
-    """What one of pydantic's errors complains of: by its type, as its wording may change."""
-    words = _COMPLAINTS.get(complaint["type"])
-    return words.format(**complaint.get("ctx", {})) if words else str(complaint["msg"])
 
 
 def _not_text(node: yaml.Node) -> str:

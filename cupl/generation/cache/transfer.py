@@ -26,6 +26,13 @@ from cupl.io.jsonl import MAX_LINE, load_line
 
 _BATCH_LINES = 1000
 _BATCH_BYTES = MAX_LINE
+_MOST_BAD = 100_000
+"""Lines that are no entry, beyond as many as are one, before the rest is not read."""
+
+_FREE_BYTES = 64 * 2**20
+_MOST_RATIO = 100
+"""What an export may unpack to, for each byte. A key of 64 random digits alone takes 32 packed, so
+that an entry unpacks to less than twenty times what it takes; gzip can hold a thousand."""
 
 
 @dataclass
@@ -114,6 +121,9 @@ def import_entries(path: Path, cache: ResponseCache) -> Imported:
     with _opened(path) as file:
         for batch in _batches(file, result):
             result.entries += cache.add(batch)
+            if result.bad.total > _MOST_BAD + result.entries.total():
+                result.broken_off = f"more than {_MOST_BAD:,} lines of it are no entries"
+                break
     if result.bad.total and not result.entries:
         raise InputError(f"{path} is no export of a response cache: {result.bad.first[0]}")
     return result
@@ -124,9 +134,9 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as file:
             start = file.read(2)
-            whole = io.BufferedReader(_Rest(start, file))
+            rest = _Rest(start, file)
             packed = start == b"\x1f\x8b"
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=whole, mode="rb") if packed else whole)
+            yield cast(BinaryIO, _Unpacked(rest) if packed else io.BufferedReader(rest))
     except CuplError:
         raise  # from the cache; some are an OSError too
     except FileNotFoundError as error:
@@ -135,12 +145,34 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from error
 
 
+class _BombError(EOFError):
+    """A file unpacks to far more than an export can."""
+
+
+class _Unpacked(gzip.GzipFile):
+    """A gzip file that is not read on once it has unpacked to more than it can mean."""
+
+    def __init__(self, packed: _Rest) -> None:
+        super().__init__(fileobj=io.BufferedReader(packed), mode="rb")
+        self._packed = packed
+        self._unpacked = 0
+
+    def readline(self, size: int | None = -1) -> bytes:
+        line = super().readline(size)
+        self._unpacked += len(line)
+        if self._unpacked > _FREE_BYTES + _MOST_RATIO * self._packed.taken:
+            raise _BombError
+        return line
+
+
 class _Rest(io.RawIOBase):
     """A file from its start, of which the first bytes were read: a pipe does not go back."""
 
     def __init__(self, start: bytes, file: BinaryIO) -> None:
         self._start = start
         self._file = file
+        self.taken = 0
+        """Bytes that were read."""
 
     def readable(self) -> bool:
         return True
@@ -148,6 +180,7 @@ class _Rest(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         data, self._start = self._start or self._file.read(len(buffer)), b""
         buffer[: len(data)] = data
+        self.taken += len(data)
         return len(data)
 
 
@@ -164,7 +197,7 @@ def _batches(file: BinaryIO, result: Imported) -> Iterator[list[Stored]]:
                 result.bad.add(f"line {number:,}: {error}")
             else:
                 result.broken_off = f"it ends in the middle of line {number:,}"
-        if len(batch) == _BATCH_LINES or size > _BATCH_BYTES:
+        if len(batch) == _BATCH_LINES or size > _BATCH_BYTES or number % _MOST_BAD == 0:
             yield batch
             batch, size = [], 0
     yield batch
@@ -177,6 +210,9 @@ def _lines(file: BinaryIO, result: Imported) -> Iterator[bytes]:
             yield line
             while len(line) > MAX_LINE and not line.endswith(b"\n"):
                 line = file.readline(MAX_LINE + 1)
+    except _BombError:
+        result.broken_off = f"it unpacks to more than {_MOST_RATIO} times its size"
+        result.bad.add(result.broken_off)
     except EOFError:
         result.broken_off = "it ends early, as a download that was cut off"
     except (gzip.BadGzipFile, zlib.error) as error:
