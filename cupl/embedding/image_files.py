@@ -197,8 +197,8 @@ class ImageSearch:
         except (OSError, ValueError) as error:
             raise InputError(f"cannot search for {pattern}: {error}") from error
         if not images:
-            error = self.nothing(f"no image matches {pattern}")
-            raise MissingFileError(str(error), arguments=error.arguments)
+            missing = self.nothing(f"no image matches {pattern}")
+            raise MissingFileError(str(missing), arguments=missing.arguments)
         return images
 
     def _is_match(self, path: Path, parts: Sequence[str]) -> bool:
