@@ -17,6 +17,7 @@ from cupl.bank.class_data import (
     first_of,
     labels_from_data,
 )
+from cupl.bank.class_folders import classes_of_folders
 from cupl.bank.class_lines import describe_labels, labels_from_lines
 from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.bank.model import PromptBank
@@ -44,8 +45,8 @@ def read_classes(source: str | os.PathLike[str], notice: Notice = ignore) -> lis
         source: a text file (a name a line, ``#`` begins a comment line), a ``.csv`` with the
             columns ``name`` and optionally ``id`` and ``aliases`` (separated by ``|``), a ``.json``
             or ``.jsonl`` of names, numbers or ids (see :mod:`cupl.bank.class_data`), a prompt
-            bank (``.yaml``) or a ``data.yaml`` of YOLO, an ImageFolder (each folder in it is a
-            class), or the name of a list that comes with cupl (``imagenet``).
+            bank (``.yaml``) or a ``data.yaml`` of YOLO, an ImageFolder (each folder with images in
+            it is a class), or the name of a list that comes with cupl (``imagenet``).
         notice: told what was understood, where the file is more than a name a line.
 
     Raises:
@@ -54,7 +55,7 @@ def read_classes(source: str | os.PathLike[str], notice: Notice = ignore) -> lis
 
     """
     path = _find(Path(source))
-    read = _from_folder if path.is_dir() else _READERS.get(path.suffix.lower(), _from_text)
+    read = classes_of_folders if path.is_dir() else _READERS.get(path.suffix.lower(), _from_text)
     labels, understood = read(path)
     if understood:
         notice(f"{path}: {understood}")
@@ -100,17 +101,6 @@ def _find(path: Path) -> Path:
             arguments={"name": ...},
         )
     return shipped
-
-
-def _from_folder(path: Path) -> _Read:
-    try:
-        folders = sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
-    except OSError as error:
-        raise InputError(f"{path}: cannot be listed ({error.strerror or error})") from error
-    labels = [ClassLabel(name) for name in folders if not name.startswith(".")]
-    if not labels:
-        raise InputError(f"{path}: an ImageFolder has a folder for each class; this has none")
-    return labels, None
 
 
 def _from_text(path: Path) -> _Read:

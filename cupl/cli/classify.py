@@ -95,6 +95,7 @@ def classify_command(
         Path | None,
         typer.Option(help="Page to write (.html), with photos beside their probabilities."),
     ] = None,
+    all_files: encoder_options.AllFilesOption = False,
 ) -> None:
     """Classify images with a prompt bank or with class vectors.
 
@@ -108,6 +109,7 @@ def classify_command(
     from cupl.classification.resumable import classify_to_file
     from cupl.classification.writers import FailedImages, check_format
     from cupl.embedding.image_files import find_images
+    from cupl.embedding.left_out import LeftOut
     from cupl.progress import Progress, ignore
 
     _check_source(bank, vectors, explain)
@@ -125,7 +127,10 @@ def classify_command(
     check_format(written, output)
     thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
     rule = DecisionRule(threshold, multi_label, thresholds)
-    paths = find_images(images)
+    left = LeftOut()
+    paths = find_images(images, all_files=all_files, left_out=left)
+    for note in left.notes():
+        say(note)
     _check_targets([output, report], [bank, vectors, reject, class_thresholds], paths)
     prompts, made, loaded = _load(
         bank, vectors, encoder, revision, device, precision, batch_size,

@@ -26,6 +26,7 @@ def embed_command(
     shard_size: Annotated[
         int, typer.Option(min=1, max=100_000, help="Images a file, written when it is full.")
     ] = 1024,
+    all_files: encoder_options.AllFilesOption = False,
 ) -> None:
     """Encode images into vectors: safetensors, with paths and errors in Parquet.
 
@@ -34,10 +35,14 @@ def embed_command(
     """
     from cupl.embedding.image_files import find_images
     from cupl.embedding.image_runs import ImageTally, check_directory, embed_images
+    from cupl.embedding.left_out import LeftOut
     from cupl.encoders.loading import load_encoder
 
     check_directory(output, resume=resume)
-    paths = find_images(images)
+    left = LeftOut()
+    paths = find_images(images, all_files=all_files, left_out=left)
+    for note in left.notes():
+        say(note)
     loaded = load_encoder(encoder, device, precision, batch_size, revision=revision)
     tally = ImageTally()
     try:

@@ -36,6 +36,10 @@ RevisionOption = Annotated[
     str | None,
     typer.Option(help="Commit, branch or tag of the model on the hub. [default: main]"),
 ]
+AllFilesOption = Annotated[
+    bool,
+    typer.Option("--all-files", help="In folders open every file to see whether it is an image."),
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 PrecisionOption = Annotated[
     Literal["auto", "float32", "bfloat16", "float16"],

@@ -58,6 +58,7 @@ def evaluate_command(
     skip_unmatched: Annotated[
         bool, typer.Option("--skip-unmatched", help="Leave out images whose label means no class.")
     ] = False,
+    all_files: encoder_options.AllFilesOption = False,
     calibrated: Annotated[
         Path | None,
         typer.Option(
@@ -90,7 +91,7 @@ def evaluate_command(
     banks = load_banks(bank)
     make_candidates(banks, against, seeds=seeds, templates=written)  # before a long list is read
     names = [entry.label for entry in banks[0]]
-    labelled = read_labelled(data, names, labels)
+    labelled = read_labelled(data, names, labels, all_files=all_files)
     for note in labelled.notes:
         say(note)
     _report_unmatched(labelled, names, skip_unmatched)

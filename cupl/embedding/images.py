@@ -148,7 +148,7 @@ def _file_bytes(path: str) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise ImageError("this is not a regular file")
         check_bytes(status.st_size)
-        with open(path, "rb", opener=_open_without_blocking) as file:
+        with open(path, "rb", opener=open_without_blocking) as file:
             return file.read(status.st_size)
     except FileNotFoundError as error:
         raise ImageError("there is no such file") from error
@@ -156,6 +156,6 @@ def _file_bytes(path: str) -> bytes:
         raise ImageError(f"the file cannot be read: {error.strerror or error}") from error
 
 
-def _open_without_blocking(path: str, flags: int) -> int:
+def open_without_blocking(path: str, flags: int) -> int:
     # A pipe that took the file's place since the check would otherwise wait for a writer.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

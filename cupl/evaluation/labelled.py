@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -129,12 +129,19 @@ def encode_labelled(
 
 
 class ImageMatcher:
-    """Collects images with their classes, each once."""
+    """Collects images with their classes, each once.
 
-    def __init__(self, index: ClassIndex) -> None:
+    Args:
+        index: of the classes.
+        numbers: the classes of labels that it does not know, being numbers.
+
+    """
+
+    def __init__(self, index: ClassIndex, numbers: Mapping[str, int] | None = None) -> None:
+        known = numbers or {}
         self.images = LabelledImages([], [])
         self.repeated = 0
-        self._find = cache(index.find)
+        self._find = cache(lambda label: known.get(label, index.find(label)))
         self._labels: dict[tuple[str, str], str | int] = {}
         self._identity = file_identity()
 

@@ -16,6 +16,7 @@ from cupl.embedding import image_files
 from cupl.embedding.image_errors import ImageError
 from cupl.embedding.image_kinds import FORMAT_ENDINGS, IMAGE_ENDINGS
 from cupl.embedding.images import open_image
+from cupl.embedding.left_out import LeftOut
 from cupl.errors import InputError, MissingFileError
 from tests.models import draw
 
@@ -190,8 +191,11 @@ def test_folder_that_cannot_be_listed(
         return scandir(folder)
 
     monkeypatch.setattr(os, "scandir", guarded)
+    left = LeftOut()
+    assert image_files.find_images(tmp_path, left_out=left) == [str(tmp_path / "a.jpg")]
+    assert left.notes() == [f"cannot be listed, left out: {locked} (Permission denied)"]
     with pytest.raises(InputError, match=r"locked.*Permission denied"):
-        find_images([tmp_path])
+        find_images([locked])
 
 
 @settings(max_examples=50, deadline=None)
