@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,8 +13,8 @@ from typing import Annotated, Literal
 import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
 from cupl.bank.labels import ClassLabel, check_labels
 from cupl.embedding.given_arrays import (
@@ -30,11 +31,13 @@ from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.io.atomic import write_atomically
+from cupl.io.file_kinds import kind_of_file
 from cupl.io.version import cupl_version
 
 Combine = Literal["concat", "average"]
 _ELSEWHERE = "arrays:"
 """Begins what stands for the fingerprint of an unknown encoder; those of known ones are hex."""
+_FROM_ARRAYS = "ClassVectors.from_arrays makes class vectors of arrays"
 
 
 class Provenance(BaseModel):
@@ -209,22 +212,28 @@ class ClassVectors:
         if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises for over-long names)
             raise MissingFileError(f"{path}: no such file")
         try:
-            with safe_open(os.fspath(path), framework="pt") as file:
-                text = (file.metadata() or {}).get("cupl")
-                if text is None or "vectors" not in file.keys():  # noqa: SIM118 (no mapping)
-                    raise InputError("cupl did not write them")
-                metadata = _Metadata.model_validate_json(text)
-                # A copy: the file may be replaced while the vectors are in use.
-                matrix = file.get_tensor("vectors").clone()
-            return cls(metadata.labels, matrix, metadata.provenance)
+            # Not with safe_open, which wants a name that is UTF-8.
+            data = _read(Path(path))
+            tensors = load(data)
+            text = _header(data).get("cupl")
+            if text is None or "vectors" not in tensors:
+                raise InputError("cupl did not write them")
+            metadata = _Metadata.model_validate_json(text)
+            return cls(metadata.labels, tensors["vectors"], metadata.provenance)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "JSON"
             raise InputError(f"{path}: no class vectors: {where!r:.100}: {first['msg']}") from error
         except InputError as error:
             raise InputError(f"{path}: no class vectors: {error}") from error
-        except (SafetensorError, OSError) as error:
-            raise InputError(f"{path}: not a whole safetensors file ({error})") from error
+        except (SafetensorError, OSError, ValueError) as error:
+            if kind := kind_of_file(path):
+                arrays = "" if "git lfs" in kind else f"; {_FROM_ARRAYS}"
+                raise InputError(
+                    f"{path}: not a whole safetensors file but {kind}{arrays}"
+                ) from error
+            why = getattr(error, "strerror", None) or error
+            raise InputError(f"{path}: not a whole safetensors file ({why})") from error
 
     def with_temperature(self, temperature: float) -> ClassVectors:
         """The same classes, whose logits are divided by another temperature.
@@ -290,3 +299,16 @@ class ClassVectors:
                 f"these class vectors are {width} wide, but {encoder.id} makes {encoder.dim}: "
                 f"use the encoder {made_by.encoder!r:.100}, or encode the bank again"
             )
+
+
+def _read(path: Path) -> bytes:
+    if not path.is_file():  # a pipe would wait for a writer
+        raise OSError("no regular file")
+    return path.read_bytes()
+
+
+def _header(data: bytes) -> dict[str, str]:
+    """What a safetensors file that was read says beside its tensors."""
+    size = int.from_bytes(data[:8], "little")
+    metadata: dict[str, str] = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
+    return metadata

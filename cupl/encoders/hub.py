@@ -20,7 +20,9 @@ from huggingface_hub.errors import (
     RevisionNotFoundError,
 )
 
+from cupl.encoders.foreign import check_name, check_pointers, other_weights, why_no_model
 from cupl.errors import InputError, MissingFileError, ServerError
+from cupl.io.file_kinds import kind_of_file
 
 _IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
@@ -70,7 +72,9 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
     # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
     if os.path.isdir(path):  # noqa: PTH112
         if not (path / "config.json").is_file():
-            raise InputError(f"{path} holds no model: there is no config.json in it")
+            why = why_no_model(path) or "there is no config.json in it"
+            raise InputError(f"{path} holds no model: {why}")
+        check_pointers(path)
         if revision is not None:
             raise InputError(
                 f"{path} is a folder and has no revisions: leave it out",
@@ -79,11 +83,14 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
         # In full: class vectors carry the name, and are used from other folders.
         return ModelFiles(str(path.resolve()), path, None)
     if os.path.exists(path):  # noqa: PTH110
-        raise InputError(f"{name} is a file; name the directory of the model")
+        kind = kind_of_file(path)
+        what = f"{name} is {kind};" if kind else f"{name} is a file;"
+        raise InputError(f"{what} name the directory of the model")
     if name.startswith((".", "~")) or path.is_absolute():
         raise MissingFileError(f"{name}: no such directory")
     if revision is not None and not _REVISION.fullmatch(revision):
         raise InputError(f"{revision!r:.80} is no revision: a commit, branch or tag is needed")
+    check_name(name)
     try:
         folder = _snapshot(name, _CONFIG_FILES, revision, local_files_only=True)
     except LocalEntryNotFoundError:
@@ -128,7 +135,7 @@ def fetch_weights(files: ModelFiles) -> bool:
         for weights in (_SAFETENSORS, _PICKLE):
             if _is_complete(files.folder, weights[0], weights[1]):
                 return weights is _SAFETENSORS
-    raise InputError(f"{files.name} has no weights: neither {_SAFETENSORS[0]} nor {_PICKLE[0]}")
+    raise InputError(f"{files.name} has no weights: {_why_no_weights(files.folder)}")
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -152,6 +159,17 @@ def _is_complete(folder: Path, whole: str, index: str) -> bool:
         return False
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{folder / index} is damaged") from error
+
+
+def _why_no_weights(folder: Path) -> str:
+    for index in (_SAFETENSORS[1], _PICKLE[1]):
+        if (folder / index).is_file():
+            shards = set(json.loads((folder / index).read_text("utf-8"))["weight_map"].values())
+            gone = sorted(shard for shard in shards if not (folder / shard).is_file())
+            return f"{index} names {len(gone)} of {len(shards)} files that are missing: {gone[0]}"
+    neither = f"neither {_SAFETENSORS[0]} nor {_PICKLE[0]}"
+    why = why_no_model(folder) or other_weights(folder)
+    return f"{neither}; {why}" if why else neither
 
 
 def _not_here(name: str, revision: str | None = None) -> ServerError:

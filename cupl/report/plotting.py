@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import textwrap
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import cupl.report.figures  # noqa: F401 (before matplotlib: it minds the environment)
+
+# isort: split
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
@@ -44,7 +46,7 @@ class PredictionFigure(Figure):
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()
-        with warnings.catch_warnings(action="ignore", category=UserWarning):  # missing glyphs
+        with themed(LIGHT):  # what stands in the figure keeps the colours that it has
             self.savefig(buffer, format="png", facecolor=self.get_facecolor())
         return buffer.getvalue()
 

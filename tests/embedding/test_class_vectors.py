@@ -1,5 +1,6 @@
 import json
 import math
+import os
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -246,3 +247,30 @@ def test_a_file_with_a_borrowed_fingerprint_is_refused_by_width() -> None:
     narrow = HandMadeEncoder({"a": [0.0, 1.0]}, fingerprint="f" * 64)
     with pytest.raises(InputError, match="are 3 wide, but hand-made makes 2"):
         make_vectors().check_encoder(narrow)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (POINTER, "git-lfs pointer.*git lfs pull"),
+        (b"\x93NUMPY\x01\x00", "numpy.*from_arrays"),
+        (b"PK\x03\x04rest", "zip archive.*from_arrays"),
+        (b"\x80\x02}q\x00.", "pickle.*not read"),
+    ],
+)
+def test_what_a_file_is_is_said(data: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "v.safetensors").write_bytes(data)
+    with pytest.raises(InputError, match=said):
+        ClassVectors.load(tmp_path / "v.safetensors")
+
+
+def test_a_folder_whose_name_is_not_utf_8(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"gr\xfc\xdfe")
+    folder.mkdir()
+    for name in ("v.safetensors", "v" * 243 + ".safetensors"[:12], os.fsdecode(b"\xff\xfe")):
+        vectors = ClassVectors.from_arrays(["a", "b"], [[1.0, 0.0], [0.0, 1.0]])
+        vectors.save(folder / name)
+        assert ClassVectors.load(folder / name).matrix.equal(vectors.matrix)

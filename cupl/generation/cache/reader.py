@@ -9,17 +9,16 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 
 from cupl.errors import InputError, MissingFileError
+from cupl.generation.cache.readonly import DATABASE, database_address
 from cupl.generation.cache.store import Stored, cache_folder, entry_from_json, explained
 from cupl.llm.protocol import Failure, Response
 
 KEY = re.compile(r"[0-9a-f]{64}")
 """What names an entry: a sha256."""
 
-_DATABASE = "cache.db"
 _WALKS = [
     f"SELECT rowid, key FROM Cache {way} {order}"  # noqa: S608 (constants)
     for way, by in (("NOT INDEXED", "rowid"), ("INDEXED BY Cache_key_raw", "key"))
@@ -68,13 +67,13 @@ class CacheReader:
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
         self.folder = cache_folder(folder)
         with explained(self.folder):
-            if not (self.folder / _DATABASE).is_file():
+            if not (self.folder / DATABASE).is_file():
                 raise MissingFileError(
                     f"there is no response cache in {self.folder}; name another folder",
                     arguments={"cache": ...},
                 )
             self._database = sqlite3.connect(
-                _address(self.folder), uri=True, timeout=60, isolation_level=None
+                database_address(self.folder), uri=True, timeout=60, isolation_level=None
             )
             # A damaged text must not end the walk; what is not ASCII then is no JSON any more.
             self._database.text_factory = lambda data: data.decode("ascii", "backslashreplace")
@@ -92,7 +91,7 @@ class CacheReader:
 
     def size(self) -> int:
         """Bytes on disk."""
-        return sum(file.stat().st_size for file in self.folder.glob(f"{_DATABASE}*"))
+        return sum(file.stat().st_size for file in self.folder.glob(f"{DATABASE}*"))
 
     def damage(self) -> list[str]:
         """What SQLite finds wrong with its file: up to 100 messages, none if it is sound.
@@ -191,14 +190,6 @@ def summarize_cache(entries: Iterable[Stored | UnreadableEntry]) -> CacheSummary
 def keys_before(entries: Iterable[Stored | UnreadableEntry], before: int) -> list[str]:
     """The keys of what was stored before a time, in seconds since 1970."""
     return [entry.key for entry in entries if isinstance(entry, Stored) and entry.time < before]
-
-
-def _address(folder: Path) -> str:
-    file = (folder / _DATABASE).absolute()
-    # Readers leave marks beside the database, so a folder without them and without permission to
-    # write is read as what it is: a file that nobody can be writing to through this folder.
-    still = not os.access(folder, os.W_OK) and not file.with_name(f"{_DATABASE}-wal").exists()
-    return f"{file.as_uri()}?{'immutable=1' if still else 'mode=ro'}"
 
 
 def _entry(key: object, value: object) -> Stored | UnreadableEntry:

@@ -13,12 +13,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 import diskcache
 
 from cupl.errors import CuplError, InputError
-from cupl.generation.cache.claims import open_claims
+from cupl.generation.cache.claims import Claims, open_claims
+from cupl.generation.cache.readonly import ReadOnlyDatabase, may_only_be_read, not_kept
 from cupl.io.paths import cache_dir
 from cupl.io.sqlite import PlainDisk
 from cupl.llm.protocol import Failure, Response
@@ -176,6 +177,8 @@ def explained(folder: Path) -> Iterator[None]:
 class ResponseCache:
     """Answers on disk, for any number of threads and processes at once.
 
+    One that may only be read serves what is in it.
+
     Args:
         folder: where it lies; made, for its owner's eyes alone, if it is not there.
         clock: the time now, in seconds since 1970.
@@ -194,6 +197,13 @@ class ResponseCache:
         self.folder = cache_folder(folder)
         self._clock = clock
         with explained(self.folder), contextlib.ExitStack() as resources:
+            self._cache: Any
+            self._claims: Claims | None = None
+            if may_only_be_read(self.folder):
+                self._cache = ReadOnlyDatabase(self.folder)
+                resources.callback(self._cache.end)
+                self._resources = resources.pop_all()
+                return
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._claims = resources.enter_context(open_claims(self.folder / _CLAIMS))
             cache = diskcache.Cache(str(self.folder), disk=_TextDisk, timeout=60, **_SETTINGS)
@@ -308,7 +318,13 @@ class ResponseCache:
 
         Somebody else is another thread, another cache on this folder or another process. The claim
         ends with its block, and with the process, however that ends.
+
+        Raises:
+            InputError: the cache may only be read, so that no answer could be kept.
+
         """
+        if self._claims is None:
+            raise not_kept(self.folder)
         return self._claims.claim(name)
 
     def release(self) -> None:
@@ -325,6 +341,8 @@ class ResponseCache:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
+        if self._claims is None:
+            raise not_kept(self.folder)
         # With retry=True diskcache tries for ever also what is not a matter of time.
         with explained(self.folder), self._cache.transact():
             yield

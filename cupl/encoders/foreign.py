@@ -1,0 +1,118 @@
+"""Models in a form that is not read here: what they are, and the way out."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from cupl.errors import InputError
+from cupl.io.file_kinds import is_pointer, kind_of_file
+
+_ARRAYS = "make the vectors with that library and hand them over (ClassVectors.from_arrays)"
+_OPENAI = {
+    "B32": "openai/clip-vit-base-patch32",
+    "B16": "openai/clip-vit-base-patch16",
+    "L14": "openai/clip-vit-large-patch14",
+    "L14336": "openai/clip-vit-large-patch14-336",
+}
+_OPEN_CLIP_NAME = re.compile(
+    r"(ViT|RN\d|EVA|convnext|coca|xlm-roberta|roberta)[\w@.-]*(/\d\d\w*(@\w+)?)?(::[\w.-]+)?", re.I
+)
+_WEIGHTS = {
+    "*.gguf": "GGUF weights (llama.cpp)",
+    "*.onnx": "ONNX weights",
+    "onnx/*.onnx": "ONNX weights",
+    "tf_model*.h5": "TensorFlow weights",
+    "flax_model*.msgpack": "Flax weights",
+    "*.ckpt": "a checkpoint of a training program (.ckpt)",
+    "*.pt": "a file of torch.save (.pt)",
+    "*.pth": "a file of torch.save (.pth)",
+    "*.pkl": "a pickle",
+    "*.incomplete": "a download that was cut off",
+    "*.zip": "a zip archive: unpack it",
+}
+
+
+def check_name(name: str) -> None:
+    """Refuse what is a model's name elsewhere and none of the hub.
+
+    Raises:
+        InputError: names what would be right, where that is known.
+
+    """
+    for prefix in ("hf-hub:", "local-dir:", "hf_hub:"):
+        if name.startswith(prefix):
+            raise InputError(
+                f"{name!r:.100} is written as for open_clip: leave {prefix!r} out",
+                arguments={"encoder": name.removeprefix(prefix)},
+            )
+    if not _OPEN_CLIP_NAME.fullmatch(name):
+        return
+    model, _, trained = name.partition("::")
+    short = re.sub(r"[^BL\d]", "", model.removeprefix("ViT").removesuffix("px"))
+    way_out, encoder = "", _OPENAI.get(short) if trained in ("", "openai") else None
+    if encoder is not None:
+        way_out = f"OpenAI's of that size is {encoder}"
+    else:
+        way_out = "name a model of transformers on the hub, as openai/clip-vit-base-patch32"
+    raise InputError(
+        f"{name!r:.100} is a name of open_clip or of OpenAI's clip package; {way_out}",
+        arguments={"encoder": encoder or ...},
+    )
+
+
+def why_no_model(folder: Path) -> str | None:
+    """What a folder without ``config.json`` is, and the way out; None where nothing is known."""
+    if (folder / "adapter_config.json").is_file():
+        return (
+            f"it holds a LoRA adapter{_base_of(folder)}, only what differs from its model: merge "
+            "the two with peft (merge_and_unload, then save_pretrained) and name the folder of that"
+        )
+    if (folder / "open_clip_config.json").is_file() or any(folder.glob("open_clip_*")):
+        return (
+            "it holds a model of open_clip, and models of transformers are read: take the model in "
+            f"that form, which many of the hub have beside it (config.json), or {_ARRAYS}"
+        )
+    if (folder / "model_index.json").is_file():
+        return (
+            "it holds a pipeline of diffusers, which has a text tower and no image tower: name the "
+            "CLIP model that it was made of"
+        )
+    if (folder / "modules.json").is_file():
+        inner = folder / "0_CLIPModel"
+        if (inner / "config.json").is_file():
+            return f"it holds a model of sentence-transformers: name {inner}, the CLIP in it"
+        return f"it holds a model of sentence-transformers: {_ARRAYS}"
+    found = other_weights(folder)
+    return None if found is None else f"there is {found} in it, without config.json"
+
+
+def other_weights(folder: Path) -> str | None:
+    """Weights in a form that is not read, by the name of a file; None where there are none."""
+    for pattern, kind in _WEIGHTS.items():
+        if file := next(iter(sorted(folder.glob(pattern))), None):
+            return f"{file.name!r:.80}, {kind},"
+    return None
+
+
+def check_pointers(folder: Path) -> None:
+    """Refuse a model of which git brought only the pointers.
+
+    Raises:
+        InputError: names the first file.
+
+    """
+    for pattern in ("*.json", "*.txt", "*.safetensors", "*.bin"):
+        for file in sorted(folder.glob(pattern)):
+            if is_pointer(file):
+                raise InputError(f"{file} is {kind_of_file(file)}")
+
+
+def _base_of(folder: Path) -> str:
+    try:
+        base = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+        name = base["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+    return f" for {name!r:.100}" if isinstance(name, str) else ""
