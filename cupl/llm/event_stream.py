@@ -15,6 +15,8 @@ _LINE_END = re.compile(r"\r\n|\n|\r")
 _FIELD = re.compile(r"(?:data|event|id|retry)?:|(?:data|event|id|retry)\s*$")
 _DONE = "[DONE]"
 _MAX_CHOICES = 10_000
+_MAX_DATA = 300_000
+"""Lines of data in the longest stream; a token and all that stands around it is one."""
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
@@ -46,7 +48,7 @@ def read_body(content: bytes) -> object:
 
 
 def _is_stream(text: str) -> bool:
-    return bool(_FIELD.match(_LINE_END.split(text, 1)[0]))
+    return bool(_FIELD.match(_LINE_END.split(text[:100], 1)[0]))
 
 
 class _Event(NamedTuple):
@@ -54,12 +56,25 @@ class _Event(NamedTuple):
     data: list[str]
 
 
+def _lines(text: str) -> Iterator[str]:
+    """One after the other, and an empty one at the end; a list of all may take much memory."""
+    start = 0
+    for end in _LINE_END.finditer(text):
+        yield text[start : end.start()]
+        start = end.end()
+    yield text[start:]
+    yield ""
+
+
 def _events(text: str) -> Iterator[_Event]:
-    event = _Event("", [])
-    for line in [*_LINE_END.split(text), ""]:
+    event, number = _Event("", []), 0
+    for line in _lines(text):
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if name == "data":
+            number += 1
+            if number > _MAX_DATA:
+                raise ValueError("too many pieces")
             event.data.append(value)
         elif name == "event":
             event = event._replace(kind=value.strip())

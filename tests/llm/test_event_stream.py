@@ -1,5 +1,6 @@
 import contextlib
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -144,6 +145,19 @@ def test_a_stream_that_breaks_off_is_no_answer(content: bytes) -> None:
 def test_a_stream_that_comes_unasked() -> None:
     with replying(stream(*A_CAT), Content_Type="text/event-stream; charset=latin-1") as url:
         assert run_requests(url) == [Response("A cat.")]
+
+
+@pytest.mark.parametrize("line", ["data: {}\n\n", "data:\n", ":\n", "id: 1\r"])
+def test_a_flood_of_lines_takes_little_memory(line: str) -> None:
+    content = (line * 400_000).encode()
+    tracemalloc.start()
+    try:
+        with pytest.raises((ValueError, EOFError)):
+            read_body(content)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8 * len(content) + 10**6
 
 
 pieces = st.lists(
