@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -79,6 +79,7 @@ def evaluate_command(
     from cupl.evaluation.candidates import load_banks, make_candidates
     from cupl.evaluation.dataset import read_labelled
     from cupl.io.atomic import check_folder
+    from cupl.io.locks import sole_writer
     from cupl.report.evaluating import evaluate
 
     if output is not None:
@@ -87,42 +88,51 @@ def evaluate_command(
             raise InputError(f"cannot write into {output}: it is also what is read")
     if calibrated is not None:
         check_target(calibrated, *bank, data, labels)
-    written, against = encoder_options.templates_of(templates, None), _split(controls)
-    banks = load_banks(bank)
-    make_candidates(banks, against, seeds=seeds, templates=written)  # before a long list is read
-    names = [entry.label for entry in banks[0]]
-    labelled = read_labelled(data, names, labels, all_files=all_files)
-    for note in labelled.notes:
-        say(note)
-    _report_unmatched(labelled, names, skip_unmatched)
-    if calibrated is not None and len(labelled.paths) < FEWEST_TO_CALIBRATE:
-        raise InputError(
-            f"a temperature is fitted on half of at least {FEWEST_TO_CALIBRATE} images, and there "
-            f"are {len(labelled.paths)}: leave out --calibrated"
-        )
-    images = len(labelled.paths) if labelled.vectors is None else 0
-    with _progress(images) as update:
-        result = evaluate(
-            labelled, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
-            pooling=pooling or DEFAULT_POOLING, skip_unmatched=True, revision=revision,
-            device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
-            progress=update,
-        )  # fmt: skip
-    for sentence in result.warnings:
-        say_warning(sentence)
-    typer.echo(str(result), nl=False)
-    if output is not None:
-        result.save_report(output)
-        say(f"wrote {output}: open {output / 'report.html'}")
-    if calibrated is not None:
-        temperature = result.save_calibrated(calibrated)
-        say(f"wrote {calibrated}: class vectors of {banks[0].name}, temperature {temperature:.3g}")
-    if result.unreadable:
-        total = result.images + len(result.unreadable)
-        rest = "  and {} more" + ("; evaluation.json says why" if output else "")
-        examples = [(one.path, one.error) for one in result.unreadable[:_SHOWN]]
-        say_unreadable(len(result.unreadable), total, examples, rest)
-        raise typer.Exit(3)
+    with nullcontext() if output is None else sole_writer(output):
+        written, against = encoder_options.templates_of(templates, None), _split(controls)
+        banks = load_banks(bank)
+        # Before a long list is read.
+        make_candidates(banks, against, seeds=seeds, templates=written)
+        names = [entry.label for entry in banks[0]]
+        labelled = read_labelled(data, names, labels, all_files=all_files)
+        for note in labelled.notes:
+            say(note)
+        _report_unmatched(labelled, names, skip_unmatched)
+        if calibrated is not None and len(labelled.paths) < FEWEST_TO_CALIBRATE:
+            raise InputError(
+                f"a temperature is fitted on half of at least {FEWEST_TO_CALIBRATE} images, and "
+                f"there are {len(labelled.paths)}: leave out --calibrated"
+            )
+        images = len(labelled.paths) if labelled.vectors is None else 0
+        with _progress(images) as update:
+            result = evaluate(
+                labelled, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
+                pooling=pooling or DEFAULT_POOLING, skip_unmatched=True, revision=revision,
+                device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
+                progress=update,
+            )  # fmt: skip
+        for sentence in result.warnings:
+            say_warning(sentence)
+        # What took minutes is safe before anything is printed.
+        if output is not None:
+            result.save_report(output)
+        try:
+            temperature = None if calibrated is None else result.save_calibrated(calibrated)
+        finally:  # the figures are good even where no temperature is to be had
+            typer.echo(str(result), nl=False)
+        if output is not None:
+            say(f"wrote {output}: open {output / 'report.html'}")
+        if calibrated is not None:
+            say(
+                f"wrote {calibrated}: class vectors of {banks[0].name}, "
+                f"temperature {temperature:.3g}"
+            )
+        if result.unreadable:
+            total = result.images + len(result.unreadable)
+            rest = "  and {} more" + ("; evaluation.json says why" if output else "")
+            examples = [(one.path, one.error) for one in result.unreadable[:_SHOWN]]
+            say_unreadable(len(result.unreadable), total, examples, rest)
+            raise typer.Exit(3)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.judging import EvaluationRun
 from cupl.evaluation.records import PREDICTION_COLUMNS, prediction_records
-from cupl.io.atomic import open_atomically
+from cupl.io.atomic import open_atomically, staging
 from cupl.report.examples import Example
 from cupl.report.sheets import sheet_lines
 
@@ -40,12 +41,27 @@ def write_evaluation(
     """
     from cupl.report.files import write_report  # matplotlib takes half a second
 
-    write_report(run.evaluation, choose_examples(run, encoder, text_cache), directory)
-    with open_atomically(directory / "predictions.csv") as binary:
-        text = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
-        text.writelines(sheet_lines(prediction_records(run), PREDICTION_COLUMNS, "\r\n"))
-        text.flush()
-        text.detach()
+    examples = choose_examples(run, encoder, text_cache)
+    _make(directory)
+    with staging(directory / "report.html") as folder:
+        written = write_report(run.evaluation, examples, folder)
+        written.append(folder / "predictions.csv")
+        with open_atomically(written[-1]) as binary:
+            text = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")
+            text.writelines(sheet_lines(prediction_records(run), PREDICTION_COLUMNS, "\r\n"))
+            text.flush()
+            text.detach()
+        for path in written:  # all are whole: old and new ones lie side by side for an instant
+            target = Path(os.path.realpath(directory / path.relative_to(folder)))
+            _make(target.parent)
+            path.replace(target)
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make {directory}: {error.strerror or error}") from error
 
 
 def save_calibrated(run: EvaluationRun, path: Path) -> float:
