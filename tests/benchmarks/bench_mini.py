@@ -33,7 +33,7 @@ class _Server(MiniServer):
 
     def connect(self) -> AsyncOpenAI:
         url = f"{self.server.listening_address}/v1"
-        return async_client(ServerAccess(ServerAddress(url)), self.timeout, trust_env=False)
+        return async_client(ServerAccess(ServerAddress(url)), self.timeout)
 
 
 def answers_per_second(swa_full: bool, classes: int) -> float:

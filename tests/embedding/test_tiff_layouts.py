@@ -79,9 +79,8 @@ def image_or_reason(data: bytes) -> Image.Image | str:
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_is_read_right_or_refused(layout: str, dtype: str, planes: str) -> None:
     expected = LAYOUTS[layout][-1] * 255
-    for order, compression, place in itertools.product(
-        "<>", (None, "zlib"), ({}, {"rowsperstrip": 7}, {"tile": (16, 32)})
-    ):
+    places: tuple[dict[str, Any], ...] = ({}, {"rowsperstrip": 7}, {"tile": (16, 32)})
+    for order, compression, place in itertools.product("<>", (None, "zlib"), places):
         data = stored(layout, dtype, planes, byteorder=order, compression=compression, **place)
         found = image_or_reason(data)
         if isinstance(found, str):

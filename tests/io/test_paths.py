@@ -49,8 +49,8 @@ def no_home(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_without_a_home_the_cache_is_temporary_and_said_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(paths.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(paths.atexit, "register", lambda _: None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("atexit.register", lambda _: None)
     assert paths.cache_dir() == paths.cache_dir()
     assert paths.cache_dir().parent == tmp_path
     said = capsys.readouterr()
@@ -62,7 +62,7 @@ def test_without_a_home_the_cache_is_temporary_and_said_so(
 def test_without_a_temporary_folder_the_way_out_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(paths.tempfile, "tempdir", str(tmp_path / "gone"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with pytest.raises(InputError, match="set CUPL_CACHE"):
         paths.cache_dir()
 
