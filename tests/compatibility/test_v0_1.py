@@ -140,6 +140,7 @@ def test_predictions_are_the_same_rows(old: Path, encoder: HandMadeEncoder, endi
         rule=DecisionRule(threshold=0.5), explain=2,
     )  # fmt: skip
     now, then = ((old / f"{name}.{ending}").read_text() for name in ("again", "predictions"))
+    then = then.replace("AVIF)", "AVIF, TGA)")  # a format more is read by now
     if ending == "csv":
         assert now == then
         return

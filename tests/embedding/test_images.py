@@ -76,7 +76,6 @@ def test_first_frame_of_several(image_format: str) -> None:
     [
         b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n",
         encoded(Image.new("RGB", (16, 16)), "ICO"),
-        encoded(Image.new("RGB", (16, 16)), "TGA"),
         b"<svg xmlns='http://www.w3.org/2000/svg'/>",
         b"GIF",
         b"hello",

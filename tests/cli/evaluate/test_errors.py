@@ -69,9 +69,7 @@ def test_ctrl_c_while_results_are_written(
     monkeypatch.setattr(os, "fsync", press)
     outcome = evaluate(*options, "-o", "out", data=near)
     assert (outcome.code, outcome.err.splitlines()[-1]) == (130, "interrupted")
-    whole, half = files_in("whole"), files_in("out") if (work / "out").exists() else {}
-    assert len(half) == moment
-    assert half.items() <= whole.items()
+    assert not (work / "out").exists() or not files_in("out")  # whole or not at all
 
 
 @pytest.mark.parametrize(

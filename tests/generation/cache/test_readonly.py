@@ -39,8 +39,10 @@ def test_a_cache_of_somebody_else_is_read(
     for file in shared.iterdir():
         file.chmod(files)
     shared.chmod(place)
-    for parent in shared.parents[:3]:
-        if parent.stat().st_uid == os.getuid() and parent.name.startswith(("shared", "pytest-")):
+    for parent in shared.parents[:4]:
+        if parent.stat().st_uid == os.getuid() and parent.name.startswith(
+            ("shared", "pytest-", "popen-")
+        ):
             parent.chmod(parent.stat().st_mode | 0o011)
     before = sorted(os.listdir(shared))  # noqa: PTH208
     done = subprocess.run(
