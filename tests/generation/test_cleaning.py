@@ -11,7 +11,7 @@ OPENING = re.compile(
     r"^[^\w\"'“‘«(\[¿¡<`{|]+"
     r"|^(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great question)[!.,:]\s*"
     r"|^here(?:'s|’s| is| are)\b[^.!:]{0,150}:\s*"
-    r"|^(?:answer|description|caption|image|a|q):\s*"
+    r"|^(?:(?:final )?answer|description|caption|image|a|q):\s*"
     r"|^(?:what|which|how|who|where|why|do|does|is|are|can)\b[^.!?]{0,200}\?\s*(?=\w)",
     re.IGNORECASE,
 )
