@@ -127,7 +127,7 @@ def _opened(partial: Path, resume: bool) -> BinaryIO:
     """The partial file, locked; what another run or program has there is not touched."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
     if partial.is_symlink() or (partial.exists() and not partial.is_file()):
-        raise InputError(f"cannot write {partial}: cupl did not make what is there; move it away")
+        raise _not_ours(partial)
     file = os.fdopen(os.open(partial, flags | getattr(os, "O_NOFOLLOW", 0), 0o666), "r+b")
     try:
         if not try_lock(file.fileno()) or not _is_at(file, partial):
@@ -135,17 +135,18 @@ def _opened(partial: Path, resume: bool) -> BinaryIO:
                 f"another run is writing {partial}: wait for its end, or name another output"
             )
         if not resume:
-            begun = file.read(len(_BEGINNING))
-            if begun != _BEGINNING[: len(begun)]:
-                raise InputError(
-                    f"cannot write {partial}: cupl did not make what is there; move it away"
-                )
+            if not _BEGINNING.startswith(file.read(len(_BEGINNING))):
+                raise _not_ours(partial)
             file.seek(0)
             file.truncate()
     except BaseException:
         file.close()
         raise
     return file
+
+
+def _not_ours(partial: Path) -> InputError:
+    return InputError(f"cannot write {partial}: cupl did not make what is there; move it away")
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
@@ -197,10 +198,8 @@ def _begun(file: BinaryIO, partial: Path, settings: dict[str, Any], images: Imag
     """Leave ``file`` at its end, after the rows that are of use; returns how many these are."""
     first = file.readline()
     if not first.endswith(b"\n"):  # new, or killed at its very beginning
-        if first[: len(_BEGINNING)] != _BEGINNING[: len(first)]:
-            raise InputError(
-                f"cannot write {partial}: cupl did not make what is there; move it away"
-            )
+        if not _BEGINNING.startswith(first[: len(_BEGINNING)]):
+            raise _not_ours(partial)
         file.seek(0)
         file.truncate()
         file.write(json.dumps(settings).encode("ascii") + b"\n")

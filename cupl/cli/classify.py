@@ -108,8 +108,6 @@ def classify_command(
     from cupl.classification.prediction import Prediction
     from cupl.classification.resumable import classify_to_file
     from cupl.classification.writers import FailedImages, check_format
-    from cupl.embedding.image_files import find_images
-    from cupl.embedding.left_out import LeftOut
     from cupl.progress import Progress, ignore
 
     _check_source(bank, vectors, explain)
@@ -127,10 +125,7 @@ def classify_command(
     check_format(written, output)
     thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
     rule = DecisionRule(threshold, multi_label, thresholds)
-    left = LeftOut()
-    paths = find_images(images, all_files=all_files, left_out=left)
-    for note in left.notes():
-        say(note)
+    paths = encoder_options.images_of(images, all_files)
     _check_targets([output, report], [bank, vectors, reject, class_thresholds], paths)
     prompts, made, loaded = _load(
         bank, vectors, encoder, revision, device, precision, batch_size,

@@ -33,16 +33,11 @@ def embed_command(
     An image that cannot be read becomes a row with the reason; the others go on and the exit
     code is 3.
     """
-    from cupl.embedding.image_files import find_images
     from cupl.embedding.image_runs import ImageTally, check_directory, embed_images
-    from cupl.embedding.left_out import LeftOut
     from cupl.encoders.loading import load_encoder
 
     check_directory(output, resume=resume)
-    left = LeftOut()
-    paths = find_images(images, all_files=all_files, left_out=left)
-    for note in left.notes():
-        say(note)
+    paths = encoder_options.images_of(images, all_files)
     loaded = load_encoder(encoder, device, precision, batch_size, revision=revision)
     tally = ImageTally()
     try:

@@ -110,6 +110,18 @@ def encode_with(
     return vectors
 
 
+def images_of(images: Sequence[str], all_files: bool) -> list[str]:
+    """The images that are meant; what is left out is said."""
+    from cupl.embedding.image_files import find_images
+    from cupl.embedding.left_out import LeftOut
+
+    left = LeftOut()
+    paths = find_images(images, all_files=all_files, left_out=left)
+    for note in left.notes():
+        say(note)
+    return paths
+
+
 def say_twins(vectors: ClassVectors) -> None:
     """Warn of classes that no image can tell apart."""
     from cupl.embedding.twins import explain_twins

@@ -6,6 +6,8 @@ import importlib.util
 import re
 import struct
 
+from cupl.io.file_kinds import POINTER_START
+
 # Left out on purpose: EPS, which runs Ghostscript, and ICO, which decodes before its size can be
 # checked. TGA has no signature: it is tried only where the name or the end of the file says so.
 FORMAT_ENDINGS = {
@@ -68,7 +70,7 @@ _SIGNATURES = {
     rb"\0\0\x01\0|icns": "icon",
     rb"\x76\x2f\x31\x01": "OpenEXR",
     rb"%!PS|\xc5\xd0\xd3\xc6": "PostScript",
-    rb"version https://git-lfs\.github\.com/spec/": LFS_POINTER,
+    re.escape(POINTER_START): LFS_POINTER,
 }
 _AVIF_BRANDS, _ANY_CODEC = {b"avif", b"avis"}, {b"mif1", b"mif2", b"msf1"}
 _HEIF_BRANDS = _ANY_CODEC | {

@@ -42,6 +42,8 @@ class Dropped:
     reason: str
 
 
+FILTERED = "content filter"
+"""Why an answer that a server held back is none."""
 THINKING = "thinking alone"
 """Why an answer that is one block of thought is none."""
 UNSEEN = "in reasoning_content alone"
@@ -52,7 +54,7 @@ Filter = Callable[[Answer], Answer | Dropped]
 
 _WORD = re.compile(r"\w")
 _USELESS: dict[FinishKind, str] = {
-    "content_filter": "content filter",
+    "content_filter": FILTERED,
     "fault": FAILED,
     "no content": UNSEEN,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from cupl.errors import ServerError
-from cupl.generation.filters import UNSEEN
+from cupl.generation.filters import FILTERED, UNSEEN
 from cupl.generation.retry import RetryPolicy
 
 
@@ -60,7 +60,7 @@ def _way_out(reason: str) -> tuple[str, dict[str, object]]:
             "or the model's thinking",
             {},
         )
-    if reason == "content filter":
+    if reason == FILTERED:
         return "the server's content filter turns the questions down; ask another model", {}
     return (
         "a model that thinks before it answers needs max_tokens=None, or some thousands",

@@ -74,6 +74,19 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def make_folder(directory: Path) -> None:
+    """Make a folder, and those that it lies in, unless it is there.
+
+    Raises:
+        InputError: it cannot be made.
+
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make {directory}: {error.strerror or error}") from error
+
+
 def check_folder(directory: Path) -> None:
     """Find out before the work that files cannot be written into a folder, or that be made.
 

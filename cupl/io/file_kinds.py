@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-_POINTER = b"version https://git-lfs.github.com/spec/"
+POINTER_START = b"version https://git-lfs.github.com/spec/"
 _STARTS = {
-    _POINTER: "a git-lfs pointer, not the file itself: run 'git lfs pull' where it was cloned",
+    POINTER_START: "a git-lfs pointer, not the file itself: run 'git lfs pull' where it was cloned",
     b"\x93NUMPY": "an array of numpy (.npy)",
     b"PK\x03\x04": "a zip archive, as .npz files and files of torch.save are",
     b"\x80\x02": "a pickle, which could run code and is not read",
@@ -37,4 +37,4 @@ def kind_of_file(path: str | os.PathLike[str]) -> str | None:
 
 def is_pointer(path: str | os.PathLike[str]) -> bool:
     """Whether a file only says what git-lfs would put in its place."""
-    return kind_of_file(path) == _STARTS[_POINTER]
+    return kind_of_file(path) == _STARTS[POINTER_START]

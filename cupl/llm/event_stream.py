@@ -10,11 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from cupl.llm.parsing import MAX_CHOICES
+
 _LINE_END = re.compile(r"\r\n|\n|\r")
 """Others that Python knows, such as U+2028, may stand inside of JSON."""
 _FIELD = re.compile(r"(?:data|event|id|retry)?:|(?:data|event|id|retry)\s*$")
 _DONE = "[DONE]"
-_MAX_CHOICES = 10_000
 _MAX_DATA = 300_000
 """Lines of data in the longest stream; a token and all that stands around it is one."""
 _THOUGHTS = ("reasoning_content", "reasoning", "thinking")
@@ -146,7 +147,7 @@ def _completion(payloads: Iterator[Any]) -> dict[str, Any]:
                 whole[name] = chunk[name]
         for part in chunk.get("choices") or ():
             number = part.get("index") if isinstance(part, dict) else 0
-            if type(number) is not int or not 0 <= number < _MAX_CHOICES:
+            if type(number) is not int or not 0 <= number < MAX_CHOICES:
                 number = 0
             choices.setdefault(number, _Choice()).add(part)
     if not ended and not (choices and all(choice.finish_reason for choice in choices.values())):

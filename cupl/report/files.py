@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cupl.classification.prediction import Prediction
-from cupl.errors import InputError
 from cupl.evaluation.schema import Evaluation
-from cupl.io.atomic import write_atomically
+from cupl.io.atomic import make_folder, write_atomically
 from cupl.report.examples import Example
 from cupl.report.figures.accuracy import accuracy_figure
 from cupl.report.figures.calibration import calibration_figure
@@ -60,10 +59,7 @@ def write_report(
     }
     paths = [Path(directory) / name for name in files]
     for path, data in zip(paths, files.values(), strict=True):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make {path.parent}: {error.strerror or error}") from error
+        make_folder(path.parent)
         write_atomically(path, data)
     return paths
 

@@ -15,7 +15,7 @@ from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.judging import EvaluationRun
 from cupl.evaluation.records import PREDICTION_COLUMNS, prediction_records
-from cupl.io.atomic import open_atomically, staging
+from cupl.io.atomic import make_folder, open_atomically, staging
 from cupl.report.examples import Example
 from cupl.report.sheets import sheet_lines
 
@@ -42,7 +42,7 @@ def write_evaluation(
     from cupl.report.files import write_report  # matplotlib takes half a second
 
     examples = choose_examples(run, encoder, text_cache)
-    _make(directory)
+    make_folder(directory)
     with staging(directory / "report.html") as folder:
         written = write_report(run.evaluation, examples, folder)
         written.append(folder / "predictions.csv")
@@ -53,15 +53,8 @@ def write_evaluation(
             text.detach()
         for path in written:  # all are whole: old and new ones lie side by side for an instant
             target = Path(os.path.realpath(directory / path.relative_to(folder)))
-            _make(target.parent)
+            make_folder(target.parent)
             path.replace(target)
-
-
-def _make(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make {directory}: {error.strerror or error}") from error
 
 
 def save_calibrated(run: EvaluationRun, path: Path) -> float:
