@@ -145,7 +145,10 @@ def _completion(payloads: Iterator[Any]) -> dict[str, Any]:
         for name in ("model", "created", "usage"):
             if chunk.get(name) is not None:
                 whole[name] = chunk[name]
-        for part in chunk.get("choices") or ():
+        parts = chunk.get("choices") or []
+        if not isinstance(parts, list):
+            raise ValueError("choices that are no list")
+        for part in parts:
             number = part.get("index") if isinstance(part, dict) else 0
             if type(number) is not int or not 0 <= number < MAX_CHOICES:
                 number = 0

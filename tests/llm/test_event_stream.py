@@ -4,7 +4,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cupl.llm.event_stream import read_body
@@ -174,6 +174,10 @@ def test_no_piece_is_lost(pieces: list[tuple[int, str]], end: str) -> None:
 
 
 @given(st.lists(json_values, max_size=4), st.binary(max_size=20))
+@example([{"choices": 1.0}], b"")
+@example([{"choices": {"index": 0}}], b"")
+@example([{"choices": True}], b"")
+@example([{"choices": "stop"}], b"")
 def test_nothing_in_a_stream_breaks_its_reading(values: list[Any], tail: bytes) -> None:
     for done in (True, False):
         content = "".join(f"data: {json.dumps(value)}\n\n" for value in values).encode()
