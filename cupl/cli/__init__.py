@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,7 +13,7 @@ import typer
 
 from cupl.cli import bank, batch, cache, classify, demo, embed, encode, evaluate, generate
 from cupl.cli.flags import way_out
-from cupl.cli.output import say
+from cupl.cli.output import say, say_warning
 from cupl.errors import CuplError
 
 app = typer.Typer(
@@ -90,6 +91,8 @@ def main() -> None:
     interrupted, 143 and 129 ended by SIGTERM and SIGHUP.
     """
     debug = "--debug" in sys.argv
+    # Python's own form of it shows a line of our code.
+    warnings.showwarning = lambda message, *_, **__: say_warning(str(message))
     for stream in (sys.stdout, sys.stderr):
         # File names need not be valid text; a terminal need not speak Unicode.
         if stream is not None:  # closed by whoever started us

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ import torch
 
 from cupl.encoders.protocol import Encoder
 from cupl.io.paths import cache_dir
-from cupl.io.sqlite import PlainDisk
+from cupl.io.sqlite import DATABASE, PlainDisk, checksum, database_address
 from cupl.progress import Progress, ignore
 
 MAX_CACHE_BYTES = 4 * 2**30
@@ -31,6 +32,10 @@ _AT_ONCE = 1024
 """Texts that are encoded and kept together: what an interrupt can cost."""
 _KEYS = 500
 """Keys in one question to the database, which takes at least 999."""
+_OF_THE_PLACE = tuple(
+    f"SQLITE_{name}" for name in ("FULL", "IOERR", "BUSY", "LOCKED", "READONLY", "CANTOPEN")
+)
+"""What SQLite calls faults that are not the database's own."""
 _SETTINGS = {
     "eviction_policy": "least-recently-stored",
     "size_limit": MAX_CACHE_BYTES,
@@ -45,6 +50,14 @@ TextCache: TypeAlias = str | os.PathLike[str] | Literal[False] | None
 :func:`~cupl.io.paths.cache_dir`), False for nowhere."""
 _TokenCounts = npt.NDArray[np.int64]
 _Vectors = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """Where to look up, and what to keep new ones in; None where that cannot be done."""
+
+    folder: Path | None
+    database: Any
 
 
 class _BytesDisk(PlainDisk):
@@ -107,58 +120,77 @@ def _key(text: str, encoder: Encoder) -> str:
 
 
 @contextlib.contextmanager
-def _opened(place: TextCache) -> Iterator[Any]:
-    """The cache, or None where it is not wanted or cannot be used."""
+def _opened(place: TextCache) -> Iterator[_Cache]:
+    """The cache, as far as it is wanted and can be used."""
     if place is False:
-        yield None
+        yield _Cache(None, None)
         return
     folder = cache_dir() / "embeddings" if place is None else Path(place)
     with contextlib.ExitStack() as stack:
-        cache = None
-        with _lenient():
+        database = None
+        with _lenient(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            opened = diskcache.Cache(str(folder), disk=_BytesDisk, timeout=10, **_SETTINGS)
-            cache = stack.enter_context(opened)
-        yield cache
+            if os.access(folder, os.W_OK | os.X_OK):
+                opened = diskcache.Cache(str(folder), disk=_BytesDisk, timeout=10, **_SETTINGS)
+                database = stack.enter_context(opened)
+        yield _Cache(folder, database)
 
 
-def _fetch(cache: Any, keys: Sequence[str], dim: int) -> tuple[_TokenCounts, _Vectors]:
+def _fetch(cache: _Cache, keys: Sequence[str], dim: int) -> tuple[_TokenCounts, _Vectors]:
     """Tokens and vectors of the keys; no tokens where there is no whole vector."""
     kind = np.dtype([("tokens", "<i4"), ("vector", "<f4", (dim,))])
     rows = np.zeros(len(keys), kind)
     row_of = {key: row for row, key in enumerate(keys)}
-    for key, data in _stored(cache, keys):
-        if isinstance(data, bytes) and len(data) == kind.itemsize:
+    for key, data, seal in _stored(cache, keys):
+        whole = isinstance(data, bytes) and len(data) == kind.itemsize
+        if whole and key in row_of and seal == checksum(key, data):
             rows[row_of[key]] = np.frombuffer(data, kind)[0]
-    damaged = ~np.isfinite(rows["vector"]).all(axis=1) | (rows["tokens"] < 0)
-    rows["tokens"][damaged] = 0
+    unusable = ~np.isfinite(rows["vector"]).all(axis=1) | (rows["tokens"] < 0)
+    rows["tokens"][unusable] = 0
     return rows["tokens"].astype(np.int64), rows["vector"].astype(np.float32)
 
 
-def _stored(cache: Any, keys: Sequence[str]) -> Iterator[tuple[str, object]]:
+def _stored(cache: _Cache, keys: Sequence[str]) -> Iterator[tuple[str, Any, object]]:
     """What the database has of some keys: many at a time, which diskcache cannot."""
-    if cache is None:
+    if cache.folder is None or not (cache.folder / DATABASE).exists():
         return
-    file = Path(cache.directory, "cache.db").absolute()
     with (
-        _lenient(),
-        contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db,
+        _lenient(cache.folder),
+        contextlib.closing(sqlite3.connect(database_address(cache.folder), uri=True)) as db,
     ):
         for start in range(0, len(keys), _KEYS):
             part = keys[start : start + _KEYS]
             marks = ",".join("?" * len(part))
-            select = f"SELECT key, value FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608
+            select = f"SELECT key, value, tag FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608
             yield from db.execute(select, part).fetchall()
 
 
-def _keep(cache: Any, rows: Sequence[tuple[str, np.int64, _Vectors]]) -> None:
-    with _lenient():
-        if cache is not None:
-            with cache.transact():
-                for key, tokens, vector in rows:
-                    cache.set(key, tokens.astype("<i4").tobytes() + vector.astype("<f4").tobytes())
+def _keep(cache: _Cache, rows: Sequence[tuple[str, np.int64, _Vectors]]) -> None:
+    if cache.folder is None or cache.database is None:
+        return
+    with _lenient(cache.folder), cache.database.transact():
+        for key, tokens, vector in rows:
+            data = tokens.astype("<i4").tobytes() + vector.astype("<f4").tobytes()
+            cache.database.set(key, data, tag=checksum(key, data))
 
 
-def _lenient() -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def _lenient(folder: Path) -> Iterator[None]:
     """The cache only saves time: what fails in it costs that time and nothing else."""
-    return contextlib.suppress(OSError, sqlite3.Error, diskcache.Timeout, ValueError, TypeError)
+    try:
+        yield
+    except Exception as error:
+        place = isinstance(error, OSError | diskcache.Timeout) or getattr(
+            error, "sqlite_errorname", ""
+        ).startswith(_OF_THE_PLACE)
+        why = getattr(error, "strerror", None) or error
+        warnings.warn(
+            f"the cache of text embeddings {folder} "
+            + (
+                f"cannot be used ({why}), so what it lacks is computed each time"
+                if place
+                else f"is damaged ({why}), so all is computed each time: delete it, and it is "
+                "made again"
+            ),
+            stacklevel=2,
+        )

@@ -11,7 +11,8 @@ from cupl.bank.model import Source
 from cupl.bank.templates import QuestionSet, fill
 from cupl.errors import InputError
 from cupl.generation.budget import estimate_prompt_tokens
-from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.generation.cache.entries import CacheEntry
+from cupl.generation.cache.store import ResponseCache
 from cupl.generation.retry import RetryPolicy
 from cupl.llm.address import DEFAULT_URL, endpoint_of
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT

@@ -16,7 +16,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from cupl.errors import BudgetError, CuplError, InputError, ServerError
 from cupl.generation.budget import UsageMeter
-from cupl.generation.cache.store import CacheEntry, ResponseCache, check_entry
+from cupl.generation.cache.entries import CacheEntry, check_entry
+from cupl.generation.cache.store import ResponseCache
 from cupl.generation.filters import why_unusable
 from cupl.generation.plan import MissingAnswers, is_missing
 from cupl.generation.rate_limit import RateLimiter

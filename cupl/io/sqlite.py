@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import zlib
+from pathlib import Path
 from typing import Any, ClassVar
 
 import diskcache
+
+DATABASE = "cache.db"
+
+
+def database_address(folder: Path) -> str:
+    """How SQLite is to open the database of a cache for reading."""
+    file = (folder / DATABASE).absolute()
+    log = file.with_name(f"{DATABASE}-wal")
+    # Readers leave marks beside the database, so a folder without them and without permission to
+    # write is read as what it is: a file that nobody can be writing to through this folder.
+    still = not os.access(folder, os.W_OK) and not (log.exists() and log.stat().st_size)
+    return f"{file.as_uri()}?{'immutable=1' if still else 'mode=ro'}"
+
+
+def checksum(key: str, value: bytes) -> int:
+    """What is kept beside a value, as its tag: a disk may change a bit, and say nothing."""
+    return zlib.crc32(value, zlib.crc32(key.encode()))
 
 
 class PlainDisk(diskcache.Disk):  # type: ignore[misc]

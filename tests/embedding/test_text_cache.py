@@ -119,6 +119,30 @@ def test_what_is_no_vector_is_computed_again(value: object) -> None:
     assert encoder.asked == ["a"]
 
 
+@pytest.mark.parametrize("change", ["value = x'01000000'||substr(value, 5)", "tag = tag + 1",
+                                    "tag = NULL", "tag = 'none'"])  # fmt: skip
+def test_a_bit_that_the_disk_changed_is_seen(change: str) -> None:
+    embed_texts(["a b"], Lengths())
+    with sqlite3.connect(database()) as connection:
+        connection.execute(f"UPDATE Cache SET {change}")  # noqa: S608
+    connection.close()
+    encoder = Lengths()
+    assert embed_texts(["a b"], encoder).tokens == encoder.count_tokens(["a b"])
+    assert encoder.asked == ["a b"]
+
+
+def test_a_vector_under_the_key_of_another_is_none_of_its() -> None:
+    embed_texts(["a", "bb"], Lengths())
+    with sqlite3.connect(database()) as connection:
+        ((first,), (second,)) = connection.execute("SELECT key FROM Cache").fetchall()
+        for old, new in ((first, "other"), (second, first), ("other", second)):
+            connection.execute("UPDATE Cache SET key = ? WHERE key = ?", (new, old))
+    connection.close()
+    encoder = Lengths()
+    embed_texts(["a", "bb"], encoder)
+    assert sorted(encoder.asked) == ["a", "bb"]
+
+
 def test_pickles_are_not_read(tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, ...]:
@@ -138,14 +162,16 @@ def test_a_damaged_database_costs_only_time() -> None:
     embed_texts(["a"], Lengths())
     database().write_bytes(b"no database" * 1000)
     encoder = Lengths()
-    embed_texts(["a", "b"], encoder)
+    with pytest.warns(UserWarning, match="is damaged .* delete it, and it is made again"):
+        embed_texts(["a", "b"], encoder)
     assert encoder.asked == ["a", "b"]
 
 
 def test_a_place_that_cannot_be_used_costs_only_time() -> None:
     (cache_dir() / "embeddings").write_text("a file")
     encoder = Lengths()
-    assert embed_texts(["a"], encoder).vectors.shape == (1, 3)
+    with pytest.warns(UserWarning, match="cannot be used .*File exists"):
+        assert embed_texts(["a"], encoder).vectors.shape == (1, 3)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from cupl.bank.labels import ClassLabel
 from cupl.errors import InputError
-from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.generation.cache.entries import CacheEntry
+from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
 from cupl.generation.plan import Plan, make_plan, missing_answers
 from cupl.llm.protocol import Failure, Response

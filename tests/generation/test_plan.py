@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from cupl.bank.labels import ClassLabel
 from cupl.bank.templates import QuestionSet
 from cupl.errors import CuplError, InputError
-from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.generation.cache.entries import CacheEntry
+from cupl.generation.cache.store import ResponseCache
 from cupl.generation.plan import (
     Plan,
     has_answers,

@@ -25,7 +25,8 @@ from typing import Any
 
 from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.generation.batch.requests import CustomId
-from cupl.generation.cache.store import CacheEntry, ResponseCache
+from cupl.generation.cache.entries import CacheEntry
+from cupl.generation.cache.store import ResponseCache
 from cupl.generation.filters import FAILED, why_unusable
 from cupl.io.jsonl import load_line, numbered_lines
 from cupl.llm.access import openai_secrets

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from cupl.errors import InputError, MissingFileError
-from cupl.generation.cache.readonly import DATABASE, database_address
-from cupl.generation.cache.store import Stored, cache_folder, entry_from_json, explained
+from cupl.generation.cache.entries import Stored, check_seal, entry_from_json
+from cupl.generation.cache.store import cache_folder, explained
+from cupl.io.sqlite import DATABASE, database_address
 from cupl.llm.protocol import Failure, Response
 
 KEY = re.compile(r"[0-9a-f]{64}")
@@ -120,7 +121,7 @@ class CacheReader:
             if self.damage():
                 yield from self._salvage()
             else:
-                for row in self._database.execute("SELECT key, value FROM Cache ORDER BY key"):
+                for row in self._database.execute("SELECT key, value, tag FROM Cache ORDER BY key"):
                     yield _entry(*row)
 
     def _salvage(self) -> Iterator[Stored | UnreadableEntry]:
@@ -150,9 +151,11 @@ class CacheReader:
                 found = None
             yield _entry(*found) if found else UnreadableEntry(str(key)[:64], _DAMAGED)
 
-    def _row(self, row: int) -> tuple[object, object] | None:
-        select = "SELECT key, value FROM Cache WHERE rowid = ?"
-        found: tuple[object, object] | None = self._database.execute(select, (row,)).fetchone()
+    def _row(self, row: int) -> tuple[object, object, object] | None:
+        select = "SELECT key, value, tag FROM Cache WHERE rowid = ?"
+        found: tuple[object, object, object] | None = self._database.execute(
+            select, (row,)
+        ).fetchone()
         return found
 
 
@@ -192,12 +195,13 @@ def keys_before(entries: Iterable[Stored | UnreadableEntry], before: int) -> lis
     return [entry.key for entry in entries if isinstance(entry, Stored) and entry.time < before]
 
 
-def _entry(key: object, value: object) -> Stored | UnreadableEntry:
+def _entry(key: object, value: object, seal: object) -> Stored | UnreadableEntry:
     if not isinstance(key, str) or not KEY.fullmatch(key):
         return UnreadableEntry(str(key)[:64], "no key of the response cache")
     if not isinstance(value, str):
         return UnreadableEntry(key, "its value is not text")
     try:
+        check_seal(key, value, seal)
         return entry_from_json(key, value)
     except ValueError as error:
         return UnreadableEntry(key, str(error))

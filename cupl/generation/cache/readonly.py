@@ -7,18 +7,7 @@ import sqlite3
 from pathlib import Path
 
 from cupl.errors import InputError
-
-DATABASE = "cache.db"
-
-
-def database_address(folder: Path) -> str:
-    """How SQLite is to open the database of a cache for reading."""
-    file = (folder / DATABASE).absolute()
-    log = file.with_name(f"{DATABASE}-wal")
-    # Readers leave marks beside the database, so a folder without them and without permission to
-    # write is read as what it is: a file that nobody can be writing to through this folder.
-    still = not os.access(folder, os.W_OK) and not (log.exists() and log.stat().st_size)
-    return f"{file.as_uri()}?{'immutable=1' if still else 'mode=ro'}"
+from cupl.io.sqlite import DATABASE, database_address
 
 
 def may_only_be_read(folder: Path) -> bool:
@@ -45,13 +34,13 @@ class ReadOnlyDatabase:
             database_address(folder), uri=True, timeout=60, check_same_thread=False
         )
 
-    def get(self, key: str) -> str | None:
-        """The text of an entry."""
-        select = "SELECT value FROM Cache WHERE key = ? AND raw = 1"
-        row = self._database.execute(select, (key,)).fetchone()
-        if row is not None and not isinstance(row[0], str):
+    def get(self, key: str, *, tag: bool) -> tuple[str | None, object]:
+        """The text of an entry, and its tag."""
+        select = "SELECT value, tag FROM Cache WHERE key = ? AND raw = 1"
+        text, seal = self._database.execute(select, (key,)).fetchone() or (None, None)
+        if text is not None and not isinstance(text, str):
             raise ValueError("the response cache holds a value that is not text")
-        return None if row is None else row[0]
+        return text, seal
 
     def __len__(self) -> int:
         number: int = self._database.execute("SELECT COUNT(*) FROM Cache").fetchone()[0]

@@ -3,36 +3,35 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
 import diskcache
 
 from cupl.errors import CuplError, InputError
 from cupl.generation.cache.claims import Claims, open_claims
+from cupl.generation.cache.entries import (
+    CacheEntry,
+    Stored,
+    check_seal,
+    entry_from_json,
+    entry_to_json,
+)
 from cupl.generation.cache.readonly import ReadOnlyDatabase, may_only_be_read, not_kept
 from cupl.io.paths import cache_dir
-from cupl.io.sqlite import PlainDisk
+from cupl.io.sqlite import DATABASE, PlainDisk, checksum
 from cupl.llm.protocol import Failure, Response
 
-CacheEntry = Response | Failure
 Addition = Literal["new", "same", "different"]
 
 _CLAIMS = "cache.db.claims"  # diskcache takes what is named like its database for its own
-_LATEST = 250_000_000_000  # in the year 9892: a date in every time zone
-_TYPES: dict[type, dict[str, tuple[type, ...]]] = {
-    kind: {name: get_args(hint) or (hint,) for name, hint in get_type_hints(kind).items()}
-    for kind in (Response, Failure)
-}
 _SETTINGS = {
     "eviction_policy": "none",
     "cull_limit": 0,
@@ -49,6 +48,8 @@ _WAYS_OUT = {
     "SQLITE_NOTADB": "restore it from a copy or an export, or choose another folder",
     "SQLITE_CANTOPEN": "make it readable and writable, or choose another folder",
 }
+_RAISED = (OSError, sqlite3.Error, diskcache.Timeout, ValueError, TypeError, AttributeError)
+"""By diskcache over a damaged database."""
 _RESCUE = (
     "'cupl cache verify' says what is wrong, 'cupl cache export' saves what can be read of it, "
     "and another folder can be chosen"
@@ -57,84 +58,6 @@ _RESCUE = (
 
 class _TextDisk(PlainDisk):
     cache, value, value_name = "the response cache", str, "text"
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An entry as it lies in the cache."""
-
-    key: str
-    entry: CacheEntry
-    time: int
-    """Seconds since 1970 at which it was stored."""
-
-
-def check_entry(entry: CacheEntry) -> None:
-    """Accept only what can be read again once it is stored.
-
-    Raises:
-        InputError: a field of it has another type than it is declared with.
-
-    """
-    if not _has_declared_types(entry):
-        raise InputError(
-            "an answer has a text and a reason to finish, which are texts, and numbers of tokens, "
-            f"which are whole or None; this is none: {entry!r:.200}"
-        )
-
-
-def entry_to_json(entry: CacheEntry, now: int) -> str:
-    """The JSON text, in ASCII, of an entry that is stored at ``now``.
-
-    Raises:
-        InputError: it could not be read again; see :func:`check_entry`.
-
-    """
-    check_entry(entry)
-    kind = "failure" if isinstance(entry, Failure) else "answer"
-    values = {name: getattr(entry, name) for name in _TYPES[type(entry)]}
-    return json.dumps({kind: values, "stored": now}, separators=(",", ":"))
-
-
-def entry_from_json(key: str, text: str) -> Stored:
-    """An entry from its JSON text.
-
-    Raises:
-        ValueError: it is none.
-
-    """
-    try:
-        return entry_from_data(key, json.loads(text))
-    except RecursionError as error:
-        raise ValueError("JSON of too many levels") from error
-
-
-def entry_from_data(key: str, data: object) -> Stored:
-    """An entry from the object that its JSON text stands for.
-
-    Raises:
-        ValueError: it is none.
-
-    """
-    with contextlib.suppress(TypeError):
-        match data:
-            case {"answer": dict(fields), "stored": int(stored), **rest}:
-                entry: CacheEntry = Response(**fields)
-            case {"failure": dict(fields), "stored": int(stored), **rest}:
-                entry = Failure(**fields)
-            case _:
-                raise ValueError("no entry of the response cache")
-        dated = not isinstance(stored, bool) and 0 <= stored <= _LATEST
-        if dated and not rest and _has_declared_types(entry):
-            return Stored(key, entry, stored)
-    raise ValueError("an entry of the response cache whose fields are not what they must be")
-
-
-def _has_declared_types(entry: CacheEntry) -> bool:
-    for name, declared in _TYPES[type(entry)].items():
-        if type(getattr(entry, name)) not in declared:  # a bool would be an int for isinstance
-            return False
-    return True
 
 
 def cache_folder(folder: str | os.PathLike[str] | None) -> Path:
@@ -157,7 +80,14 @@ def explained(folder: Path) -> Iterator[None]:
         yield
     except CuplError:
         raise  # some are an OSError too
-    except (OSError, sqlite3.Error, diskcache.Timeout, ValueError, TypeError) as error:
+    except (
+        OSError,
+        sqlite3.Error,
+        diskcache.Timeout,
+        ValueError,
+        TypeError,
+        AttributeError,
+    ) as error:
         cause: BaseException = error
         # diskcache reports as a Timeout what is none, and fails to roll back what is rolled back.
         while isinstance(cause.__context__, sqlite3.Error):
@@ -208,6 +138,7 @@ class ResponseCache:
             self._claims = resources.enter_context(open_claims(self.folder / _CLAIMS))
             cache = diskcache.Cache(str(self.folder), disk=_TextDisk, timeout=60, **_SETTINGS)
             self._cache = resources.enter_context(cache)
+            self._file = (self.folder / DATABASE).stat()
             self._resources = resources.pop_all()
 
     def __enter__(self) -> ResponseCache:
@@ -240,7 +171,7 @@ class ResponseCache:
 
         """
         with explained(self.folder):
-            text = self._cache.get(key)
+            text = self._text(key)
             return text is not None and text.startswith('{"answer":')
 
     def put(
@@ -265,7 +196,7 @@ class ResponseCache:
                     or isinstance(old.entry, Failure)
                     or old.entry == (instead_of or {}).get(key)
                 ):
-                    self._cache.set(key, text)
+                    self._set(key, text)
 
     def add(self, entries: Iterable[Stored]) -> Counter[Addition]:
         """Take over entries of another cache with their times: all of them or none.
@@ -285,7 +216,7 @@ class ResponseCache:
                 old = self._get(new.key)
                 healed = old and isinstance(old.entry, Failure) and isinstance(new.entry, Response)
                 if old is None or healed:
-                    self._cache.set(new.key, entry_to_json(new.entry, new.time))
+                    self._set(new.key, entry_to_json(new.entry, new.time))
                     result["new"] += 1
                 else:
                     result["same" if old.entry == new.entry else "different"] += 1
@@ -320,12 +251,10 @@ class ResponseCache:
         ends with its block, and with the process, however that ends.
 
         Raises:
-            InputError: the cache may only be read, so that no answer could be kept.
+            InputError: the cache may only be read or is gone, so that no answer could be kept.
 
         """
-        if self._claims is None:
-            raise not_kept(self.folder)
-        return self._claims.claim(name)
+        return self._kept().claim(name)
 
     def release(self) -> None:
         """Let go of what this thread has open; for threads that only use the cache for a while."""
@@ -336,13 +265,37 @@ class ResponseCache:
             return len(self._cache)
 
     def _get(self, key: str) -> Stored | None:
-        text = self._cache.get(key)
+        text = self._text(key)
         return None if text is None else entry_from_json(key, text)
+
+    def _text(self, key: str) -> str | None:
+        text, seal = self._cache.get(key, tag=True)
+        if text is not None:
+            check_seal(key, text, seal)
+        return text  # type: ignore[no-any-return]
+
+    def _set(self, key: str, text: str) -> None:
+        self._cache.set(key, text, tag=checksum(key, text.encode()))
+
+    def _kept(self) -> Claims:
+        """What there is only where an answer would be found again by the next run."""
+        if self._claims is None:
+            raise not_kept(self.folder)
+        # A database that was deleted can still be written to, by those who have it open.
+        gone = contextlib.suppress(FileNotFoundError, NotADirectoryError)
+        with explained(self.folder), gone:
+            if os.path.samestat((self.folder / DATABASE).stat(), self._file):
+                return self._claims
+        raise InputError(
+            f"the response cache {self.folder} was deleted or replaced while it was in use: what "
+            "was answered before is no longer in it; run the same command again, or choose another "
+            "folder",
+            arguments={"cache": ...},
+        )
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        if self._claims is None:
-            raise not_kept(self.folder)
+        self._kept()
         # With retry=True diskcache tries for ever also what is not a matter of time.
         with explained(self.folder), self._cache.transact():
             yield

@@ -13,14 +13,9 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.generation.cache.entries import Stored, entry_from_data, entry_to_json
 from cupl.generation.cache.reader import KEY, CacheReader, Findings, UnreadableEntry
-from cupl.generation.cache.store import (
-    Addition,
-    ResponseCache,
-    Stored,
-    entry_from_data,
-    entry_to_json,
-)
+from cupl.generation.cache.store import Addition, ResponseCache
 from cupl.io.atomic import open_atomically
 from cupl.io.jsonl import MAX_LINE, load_line
 

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cupl.errors import InputError, MissingFileError
+from cupl.generation.cache.entries import Stored
 from cupl.generation.cache.reader import (
     CacheReader,
     Findings,
@@ -14,7 +15,7 @@ from cupl.generation.cache.reader import (
     keys_before,
     summarize_cache,
 )
-from cupl.generation.cache.store import ResponseCache, Stored
+from cupl.generation.cache.store import ResponseCache
 from cupl.llm.protocol import Failure, Response
 from tests.caches import ANSWER, FAILURE, fill, key, room_for
 

@@ -1,5 +1,4 @@
 import multiprocessing
-import os
 import pickle
 import sqlite3
 import stat
@@ -9,17 +8,10 @@ from pathlib import Path
 
 import diskcache
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cupl.errors import InputError
-from cupl.generation.cache.store import (
-    CacheEntry,
-    ResponseCache,
-    Stored,
-    entry_from_json,
-    entry_to_json,
-)
+from cupl.generation.cache.entries import CacheEntry, Stored, entry_to_json
+from cupl.generation.cache.store import ResponseCache
 from cupl.llm.protocol import Failure, Response
 from tests.caches import ANSWER, FAILURE, fill, key, room_for
 
@@ -194,76 +186,6 @@ def test_a_file_of_somebody_else_is_not_read(tmp_path: Path) -> None:
         change(tmp_path / "cache", set_file, diskcache.core.MODE_TEXT)
         with pytest.raises(InputError, match="not text"):
             cache.get(key(0))
-
-
-texts = st.text(st.characters())  # half a surrogate pair is legal JSON too
-numbers = st.none() | st.integers()
-responses = st.builds(Response, texts, texts, st.none() | texts, numbers, numbers, numbers)
-entries: st.SearchStrategy[CacheEntry] = responses | st.builds(Failure, texts, st.integers())
-
-
-@given(entries, st.integers(0, 250_000_000_000))
-def test_an_entry_survives_its_text(entry: CacheEntry, time: int) -> None:
-    text = entry_to_json(entry, time)
-    assert text.isascii()
-    assert "\n" not in text
-    assert entry_from_json(key(0), text) == Stored(key(0), entry, time)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "no JSON",
-        "[1]",
-        '{"stored":1}',
-        '{"answer":{"text":"a"}}',
-        '{"answer":{"text":"a"},"stored":"1"}',
-        '{"answer":{"text":"a"},"stored":true}',
-        '{"answer":{"text":"a"},"stored":-1}',
-        '{"answer":{"text":"a"},"stored":1e3}',
-        '{"answer":{"text":"a"},"stored":1000000000000}',
-        '{"answer":{"text":1},"stored":1}',
-        '{"answer":{},"stored":1}',
-        '{"answer":{"text":"a","more":1},"stored":1}',
-        '{"answer":{"text":"a","model":0},"stored":1}',
-        '{"answer":{"text":"a","created":false},"stored":1}',
-        '{"answer":{"text":"a"},"failure":{"reason":"a","tries":1},"stored":1}',
-        '{"failure":{"reason":"a"},"stored":1}',
-        '{"failure":{"reason":"a","tries":null},"stored":1}',
-        "[" * 100_000,
-    ],
-)
-def test_a_text_that_is_no_entry(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ValueError, match="."):
-        entry_from_json(key(0), text)
-    with ResponseCache(tmp_path) as cache:
-        cache._cache.set(key(0), text)
-        with pytest.raises(InputError, match="nothing in it was deleted; 'cupl cache verify'"):
-            cache.get(key(0))
-
-
-def test_a_damaged_cache_is_explained_and_kept(tmp_path: Path) -> None:
-    (tmp_path / "cache.db").write_bytes(b"this is no database" * 1000)
-    with pytest.raises(InputError, match="nothing .* deleted; restore it.*another folder"):
-        ResponseCache(tmp_path)
-    assert (tmp_path / "cache.db").read_bytes() == b"this is no database" * 1000
-
-
-def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot be used.*File exists.*choose another folder"):
-        ResponseCache(tmp_path / "file")
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_cache_that_may_not_be_written(tmp_path: Path) -> None:
-    fill(tmp_path / "cache", 1)
-    (tmp_path / "cache" / "cache.db").chmod(0o400)
-    with pytest.raises(InputError, match="readonly database.*make it writable"):
-        ResponseCache(tmp_path / "cache")
-    (tmp_path / "folder").mkdir(mode=0o500)
-    with pytest.raises(InputError, match="Permission denied"):
-        ResponseCache(tmp_path / "folder")
 
 
 LARGE = {key(number): Response("x" * 5000) for number in range(1, 200)}

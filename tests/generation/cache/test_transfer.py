@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from cupl.errors import InputError, MissingFileError
 from cupl.generation.cache import transfer
+from cupl.generation.cache.entries import Stored
 from cupl.generation.cache.reader import CacheReader
-from cupl.generation.cache.store import ResponseCache, Stored
+from cupl.generation.cache.store import ResponseCache
 from cupl.generation.cache.transfer import Exported, Imported, export_entries, import_entries
 from cupl.io.jsonl import MAX_LINE
 from cupl.llm.protocol import Failure, Response
 from tests.caches import ANSWER, FAILURE, fill, key, room_for
-from tests.generation.cache.test_store import entries
+from tests.generation.cache.test_entries import entries
 
 
 def export(folder: Path, path: Path) -> Exported:
