@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
     HFValidationError,
@@ -23,6 +23,7 @@ from huggingface_hub.errors import (
 from cupl.encoders.foreign import check_name, check_pointers, other_weights, why_no_model
 from cupl.errors import InputError, MissingFileError, ServerError
 from cupl.io.file_kinds import kind_of_file
+from cupl.io.paths import cache_dir
 
 _IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
@@ -220,6 +221,7 @@ def _snapshot(
             revision=revision,
             allow_patterns=list(patterns),
             local_files_only=local_files_only,
+            cache_dir=_hub_cache(),
         )
     except HFValidationError as error:
         raise InputError(
@@ -227,3 +229,12 @@ def _snapshot(
             "openai/clip-vit-base-patch32"
         ) from error
     return Path(folder)
+
+
+def _hub_cache() -> Path | None:
+    """None for where the hub's own client keeps models: ours, if that needs a home and has none."""
+    try:
+        Path(constants.HF_HUB_CACHE).expanduser()
+    except RuntimeError:
+        return cache_dir() / "hub"
+    return None

@@ -1,6 +1,7 @@
 """The client of the model hub against a hub on this machine."""
 
 import json
+import pwd
 import shutil
 import socket
 from pathlib import Path
@@ -11,6 +12,7 @@ from huggingface_hub import constants
 from cupl.encoders.hub import fetch_weights, find_model
 from cupl.encoders.loading import load_encoder
 from cupl.errors import InputError, MissingFileError, ServerError
+from cupl.io.paths import cache_dir
 from tests.hub import COMMIT, FILES, Hub, use_endpoint, write_cache
 from tests.models import save_clip
 
@@ -66,6 +68,18 @@ def test_a_second_time_the_hub_is_not_asked(hub: Hub, request: pytest.FixtureReq
 
 
 @pytest.mark.usefixtures("no_network")
+def test_no_home_is_needed(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", "~/.cache/huggingface/hub")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    folder = find_model("org/clip").folder
+    assert folder.is_relative_to(cache_dir() / "hub")
+    assert not Path("~").exists()
+
+
 def test_a_cache_of_another_client_is_used(hub_cache: Path) -> None:
     snapshot = write_cache(hub_cache, FILES | {"pytorch_model.bin": b"pickle"})
     found = find_model("org/clip")
