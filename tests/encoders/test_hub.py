@@ -58,16 +58,6 @@ def test_shards_are_fetched_and_all_are_wanted(hub: Hub) -> None:
     assert hub.served == [shards[1]]
 
 
-def test_a_second_time_the_hub_is_not_asked(hub: Hub, request: pytest.FixtureRequest) -> None:
-    hub.files |= {"pytorch_model.bin": b"pickle"}
-    first = find_model("org/clip")
-    fetch_weights(first)
-    request.getfixturevalue("no_network")
-    assert find_model("org/clip") == first
-    assert fetch_weights(first) is False
-
-
-@pytest.mark.usefixtures("no_network")
 def test_no_home_is_needed(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     def nobody(number: int) -> None:
         raise KeyError(number)
@@ -80,6 +70,16 @@ def test_no_home_is_needed(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Path("~").exists()
 
 
+def test_a_second_time_the_hub_is_not_asked(hub: Hub, request: pytest.FixtureRequest) -> None:
+    hub.files |= {"pytorch_model.bin": b"pickle"}
+    first = find_model("org/clip")
+    fetch_weights(first)
+    request.getfixturevalue("no_network")
+    assert find_model("org/clip") == first
+    assert fetch_weights(first) is False
+
+
+@pytest.mark.usefixtures("no_network")
 def test_a_cache_of_another_client_is_used(hub_cache: Path) -> None:
     snapshot = write_cache(hub_cache, FILES | {"pytorch_model.bin": b"pickle"})
     found = find_model("org/clip")
