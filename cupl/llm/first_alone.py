@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from cupl.errors import ServerError
-from cupl.llm.protocol import RetryableError
+from cupl.llm.protocol import AdaptedError, RetryableError
 
 _PATIENCE = 2.0
 """Seconds for which others wait: who says no says it soon."""
@@ -36,22 +36,25 @@ class FirstAlone:
             UnaskedError: in the words that the first was told.
 
         """
-        if self._answered:
-            yield
-        elif first := self._first:
+        while not self._answered and (first := self._first):
             await asyncio.wait([first], timeout=_PATIENCE)
-            if first.done() and (no := first.result()):
-                raise UnaskedError(str(no), arguments=no.arguments)
+            said = first.result() if first.done() else None
+            if isinstance(said, AdaptedError):
+                continue  # the other form is one request's to try too
+            if said is not None and not isinstance(said, RetryableError):
+                raise UnaskedError(str(said), arguments=said.arguments)
+            break
+        if self._answered or self._first:
             yield
-        else:
-            self._first = first = asyncio.get_running_loop().create_future()
-            no = None
-            try:
-                yield
-                self._answered = True
-            except ServerError as error:
-                no = None if isinstance(error, RetryableError) else error
-                raise
-            finally:
-                first.set_result(no)
-                self._first = None  # who comes later tries for itself
+            return
+        self._first = first = asyncio.get_running_loop().create_future()
+        said = None
+        try:
+            yield
+            self._answered = True
+        except ServerError as error:
+            said = error
+            raise
+        finally:
+            first.set_result(said)
+            self._first = None  # who comes later tries for itself

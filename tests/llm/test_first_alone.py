@@ -7,7 +7,7 @@ import pytest
 
 from cupl.errors import ServerError
 from cupl.llm.first_alone import FirstAlone, UnaskedError
-from cupl.llm.protocol import RetryableError
+from cupl.llm.protocol import AdaptedError, RetryableError
 
 
 class Line:
@@ -66,6 +66,32 @@ def test_what_may_pass_is_for_one(error: Exception) -> None:
     async def run() -> None:
         line = Line()
         assert await line.many(error) == [error] + ["answer"] * 4
+
+    asyncio.run(run())
+
+
+def test_another_form_is_tried_by_one() -> None:
+    """A server may turn that down too, and would be asked as often as there are requests."""
+
+    async def run() -> None:
+        turns, asked = FirstAlone(), 0
+
+        async def ask() -> None:
+            nonlocal asked
+            async with turns.turn():
+                asked += 1
+                await asyncio.sleep(0.01)
+                raise AdaptedError("streams only", new=True) if asked == 1 else ServerError("no")
+
+        async def again() -> None:
+            try:
+                await ask()
+            except AdaptedError:
+                await ask()
+
+        said = await asyncio.gather(*(again() for _ in range(5)), return_exceptions=True)
+        assert {str(error) for error in said} == {"no"}
+        assert asked == 2
 
     asyncio.run(run())
 
