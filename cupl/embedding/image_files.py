@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import warnings
 from collections import deque
 from collections.abc import Sequence
 from functools import cache
@@ -46,7 +47,7 @@ def find_images(
         sources: files, folders, patterns.
         all_files: open every file in folders to see whether it is an image, also those whose
             ending says that they are something else.
-        left_out: counts what is passed over, for its notes.
+        left_out: counts what is passed over, for its notes; without it a warning says it.
 
     Returns:
         Paths in the order of ``sources``, sorted within each, without duplicates; as text, which
@@ -64,6 +65,8 @@ def find_images(
         found += search.source(source, alone=len(listed) == 1)
     if listed and not found:
         raise search.nothing(f"none of these {len(listed)} folders holds an image")
+    for note in search.left_out.notes() if left_out is None else ():
+        warnings.warn(note, stacklevel=2)
     here = Path.cwd()
     unique: dict[str, str] = {}
     for path in found:

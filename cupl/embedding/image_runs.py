@@ -85,6 +85,7 @@ def embed_images(
     *,
     shard_size: int = SHARD_SIZE,
     resume: bool = False,
+    all_files: bool = False,
     workers: int | None = None,
     tally: ImageTally | None = None,
     progress: Progress = ignore,
@@ -103,6 +104,7 @@ def embed_images(
         shard_size: images a shard, which is what a crash costs at most.
         resume: keep the whole shards that are there, with their errors, and make the others. The
             files become those of an uninterrupted run with the same machine and batch size.
+        all_files: open every file of a folder to see whether it is an image.
         workers: threads that read images; see :func:`~cupl.embedding.image_stream.encode_sources`.
         tally: counts whole shards, for a caller who wants to know after an interruption.
         progress: told how many images are done, and of how many.
@@ -118,7 +120,7 @@ def embed_images(
 
     """
     directory, tally = Path(directory), ImageTally() if tally is None else tally
-    paths = _listed(paths)
+    paths = _listed(paths, all_files)
     if not paths:
         raise InputError("there is no image to embed")
     if not 1 <= shard_size <= MAX_SHARD_SIZE:
@@ -154,9 +156,11 @@ def _embed(
     return tally
 
 
-def _listed(paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str]) -> ImagePaths:
+def _listed(
+    paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str], all_files: bool
+) -> ImagePaths:
     if isinstance(paths, str | os.PathLike):
-        return find_images(paths)
+        return find_images(paths, all_files=all_files)
     listed = paths if isinstance(paths, Sequence) else list(paths)
     if wrong := [path for path in listed if not isinstance(path, str | os.PathLike)][:1]:
         raise InputError(f"images are embedded from paths, not {described(wrong[0])}")

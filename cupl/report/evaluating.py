@@ -139,6 +139,7 @@ def evaluate(
     templates: str | os.PathLike[str] | Sequence[str] = (),
     pooling: str = DEFAULT_POOLING,
     labels: str | os.PathLike[str] | None = None,
+    all_files: bool = False,
     skip_unmatched: bool = False,
     revision: str | None = None,
     device: str = "auto",
@@ -173,6 +174,7 @@ def evaluate(
         pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean`` or
             ``similarity``.
         labels: a CSV of path and label for the images of a directory of ``cupl embed``.
+        all_files: open every file of an ImageFolder to see whether it is an image.
         skip_unmatched: leave out images whose label means no class.
         revision: of the encoder: commit, branch or tag of the model hub.
         device: where an encoder given by name is loaded.
@@ -193,7 +195,7 @@ def evaluate(
     named = [controls] if isinstance(controls, str) else controls
     candidates = make_candidates(loaded, named, seeds=seeds, templates=templates)
     classes = [entry.label for entry in loaded[0]]
-    labelled = _labelled(data, classes, labels)
+    labelled = _labelled(data, classes, labels, all_files)
     check_matched(labelled, classes, skip_unmatched)
     if encoder is None:
         encoder = _usual_encoder(labelled, revision, device, precision, batch_size)
@@ -210,10 +212,13 @@ def evaluate(
 
 
 def _labelled(
-    data: Any, classes: Sequence[ClassLabel], labels: str | os.PathLike[str] | None
+    data: Any,
+    classes: Sequence[ClassLabel],
+    labels: str | os.PathLike[str] | None,
+    all_files: bool,
 ) -> LabelledImages:
     if isinstance(data, str | os.PathLike):
-        return read_labelled(data, classes, labels)
+        return read_labelled(data, classes, labels, all_files=all_files)
     if labels is not None:
         raise InputError("a file of labels goes with a directory that cupl embed wrote")
     if isinstance(data, LabelledImages):

@@ -1,6 +1,7 @@
 """What a search for images passes over, and what it says of that."""
 
 import os
+import warnings
 from io import BytesIO
 from pathlib import Path
 
@@ -124,6 +125,17 @@ def test_an_error_says_what_is_there_instead(tmp_path: Path) -> None:
         find_images(tmp_path)
     with pytest.raises(MissingFileError, match="no image matches .*; left out: 1 .psd"):
         find_images(tmp_path / "*")
+
+
+def test_who_keeps_no_count_is_warned(tmp_path: Path) -> None:
+    picture(tmp_path / "1.jpg")
+    (tmp_path / "a.psd").write_bytes(b"8BPS\0\1")
+    with pytest.warns(UserWarning, match=r"^left out: 1 \.psd$"):
+        find_images(tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        find_images(tmp_path, left_out=LeftOut())
+        find_images([tmp_path / "1.jpg"])
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")

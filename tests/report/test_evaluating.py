@@ -60,6 +60,14 @@ def animals() -> HandMadeEncoder:
 BANK = bank_of({"cat": ["A cat."], "dog": ["A dog."]})
 
 
+def test_every_file_is_opened_where_one_asks_for_it(photos: Path) -> None:
+    for place in range(3):
+        (photos / "cat" / f"{place}.png").rename(photos / "cat" / f"{place}.txt")
+    few = evaluate(photos, BANK, encoder=animals(), controls="photo")
+    every = evaluate(photos, BANK, encoder=animals(), controls="photo", all_files=True)
+    assert [few.images, every.images] == [7, 10]
+
+
 def shares(result: EvaluationResult) -> dict[str, float]:
     return {one.name: one.top1.value for one in result.candidates}
 
