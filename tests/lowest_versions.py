@@ -24,6 +24,7 @@ TESTS = (
     "tests/cli/test_whole_way.py",
     "tests/bank",
     "tests/compatibility",
+    "tests/embedding/test_extra_formats.py",
     "tests/encoders",
     "tests/io",
     "tests/llm",
@@ -49,7 +50,8 @@ def main() -> int:
     """Install and test; returns the exit code of pytest."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     pinned = dict(_PIN.findall(CONSTRAINTS.read_text("utf-8")))
-    wanted = list(lowest(project["dependencies"], pinned))
+    extra = project["optional-dependencies"]["formats"]
+    wanted = list(lowest([*project["dependencies"], *extra], pinned))
     print("lowest versions:", *wanted, flush=True)
     began = time.monotonic()
     with TemporaryDirectory() as folder:
