@@ -29,11 +29,14 @@ from cupl.classification.writers import (
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.io.json import parse_json
 from cupl.io.locks import try_lock
 from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
 
 _BEGINNING = b'{"format": "cupl-part/'
+_MAX_ROW = 2**28
+"""Bytes of a line; 100,000 classes with long names take a tenth of it."""
 
 
 def classify_to_file(
@@ -196,7 +199,7 @@ def _digest(vectors: ClassVectors) -> str:
 
 def _begun(file: BinaryIO, partial: Path, settings: dict[str, Any], images: ImagePaths) -> int:
     """Leave ``file`` at its end, after the rows that are of use; returns how many these are."""
-    first = file.readline()
+    first = file.readline(_MAX_ROW)
     if not first.endswith(b"\n"):  # new, or killed at its very beginning
         if not _BEGINNING.startswith(first[: len(_BEGINNING)]):
             raise _not_ours(partial)
@@ -235,7 +238,7 @@ def _check_settings(partial: Path, found: Any, settings: dict[str, Any]) -> None
 
 def _rows(file: BinaryIO, partial: Path) -> Iterator[Prediction]:
     file.seek(0)
-    file.readline()
+    file.readline(_MAX_ROW)
     yield from _whole_rows(file)
     if file.read(1):
         raise InputError(
@@ -245,7 +248,7 @@ def _rows(file: BinaryIO, partial: Path) -> Iterator[Prediction]:
 
 def _whole_rows(file: BinaryIO) -> Iterator[Prediction]:
     """Predictions up to the end or the first line that is cut off or damaged."""
-    for line in iter(file.readline, b""):
+    while line := file.readline(_MAX_ROW):
         prediction = _parsed(line)
         if prediction is None:
             file.seek(-len(line), os.SEEK_CUR)
@@ -263,6 +266,6 @@ def _parsed(line: bytes) -> Prediction | None:
 
 def _json(line: bytes) -> Any:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
+        return parse_json(line)
+    except ValueError:
         return None

@@ -32,9 +32,12 @@ from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.io.atomic import write_atomically
 from cupl.io.file_kinds import kind_of_file
+from cupl.io.json import check_brackets
 from cupl.io.version import cupl_version
 
 Combine = Literal["concat", "average"]
+_MAX_BYTES = 8 * 2**30
+"""Of a file: two million classes of 1,024 numbers."""
 _ELSEWHERE = "arrays:"
 """Begins what stands for the fingerprint of an unknown encoder; those of known ones are hex."""
 _FROM_ARRAYS = "ClassVectors.from_arrays makes class vectors of arrays"
@@ -218,6 +221,7 @@ class ClassVectors:
             text = _header(data).get("cupl")
             if text is None or "vectors" not in tensors:
                 raise InputError("cupl did not write them")
+            check_brackets(text)
             metadata = _Metadata.model_validate_json(text)
             return cls(metadata.labels, tensors["vectors"], metadata.provenance)
         except ValidationError as error:
@@ -304,6 +308,8 @@ class ClassVectors:
 def _read(path: Path) -> bytes:
     if not path.is_file():  # a pipe would wait for a writer
         raise OSError("no regular file")
+    if path.stat().st_size > _MAX_BYTES:
+        raise InputError(f"larger than {_MAX_BYTES // 2**30} GiB")
     return path.read_bytes()
 
 

@@ -164,6 +164,8 @@ def _listed(
     listed = paths if isinstance(paths, Sequence) else list(paths)
     if wrong := [path for path in listed if not isinstance(path, str | os.PathLike)][:1]:
         raise InputError(f"images are embedded from paths, not {described(wrong[0])}")
+    if impossible := [path for path in listed if "\0" in os.fsdecode(path)][:1]:
+        raise InputError(f"{impossible[0]!r:.200} is no name that a file can have")
     return listed
 
 

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from cupl.embedding.image_tables import open_image_table, read_image_table, write_image_table
 from cupl.embedding.revisions import another_revision
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
@@ -38,10 +38,6 @@ from cupl.io.version import cupl_version
 
 MAX_SHARD_SIZE = 100_000
 _MAX_HEADER_BYTES = 2**20
-_MAX_TABLE_BYTES = 2**30
-_SCHEMA = pa.schema(
-    {"path": pa.string(), "path_bytes": pa.binary(), "row": pa.int32(), "error": pa.string()}
-)
 _AGAIN = "; move both files of this shard away, and a run that resumes (cupl embed) makes it again"
 
 
@@ -180,7 +176,7 @@ def write_shard(directory: Path, metadata: ShardMetadata, shard: Shard) -> None:
     data = save({"vectors": shard.vectors.contiguous()}, {"cupl": text})
     keys = {"cupl": text, "sha256": hashlib.sha256(data).hexdigest()}
     table = io.BytesIO()
-    pq.write_table(_table(shard).replace_schema_metadata(keys), table)
+    write_image_table(shard.paths, shard.errors, keys, table)
     try:
         # The old table must not be seen beside new vectors.
         images.unlink(missing_ok=True)
@@ -198,7 +194,7 @@ def read_shard(directory: Path, number: int) -> tuple[ShardMetadata, Shard]:
 
     """
     with _opened_table(directory, number) as (metadata, table):
-        paths, errors = _read_table(table)
+        paths, errors = read_image_table(table)
         digest = table.metadata.metadata.get(b"sha256", b"").decode()
     vectors = vectors_file(directory, number)
     try:
@@ -227,10 +223,7 @@ def _opened_table(directory: Path, number: int) -> Iterator[tuple[ShardMetadata,
     file = images_file(directory, number)
     try:
         _check_regular(file)
-        # A stream, because Arrow wants a name that is UTF-8. And no threads of Arrow's: one that
-        # still ends while a short process exits aborts it ("terminate called without an active
-        # exception").
-        with file.open("rb") as stream, pq.ParquetFile(stream, pre_buffer=False) as table:
+        with open_image_table(file) as table:
             metadata = _checked_footer(table)
             if metadata.shard != number:
                 raise InputError(f"this is shard {metadata.shard}, under another name")
@@ -243,34 +236,15 @@ def _opened_table(directory: Path, number: int) -> Iterator[tuple[ShardMetadata,
 
 def _checked_footer(table: Any) -> ShardMetadata:
     footer = table.metadata
-    groups = [footer.row_group(i) for i in range(footer.num_row_groups)]
     keys = footer.metadata or {}
-    if b"cupl" not in keys or not table.schema_arrow.equals(_SCHEMA):
+    if b"cupl" not in keys:
         raise InputError("cupl did not write it")
     metadata = ShardMetadata.model_validate_json(keys[b"cupl"])
     if not 0 < footer.num_rows <= metadata.shard_size:
         raise InputError(
             f"{footer.num_rows:,} images in a shard of at most {metadata.shard_size:,}"
         )
-    if sum(group.total_byte_size for group in groups) > _MAX_TABLE_BYTES:
-        raise InputError(f"larger than {_MAX_TABLE_BYTES // 2**20} MiB")
     return metadata
-
-
-def _read_table(table: Any) -> tuple[list[str], list[str | None]]:
-    """Path and error of each image."""
-    columns = table.read(use_threads=False).to_pydict()
-    errors = columns["error"]
-    rows = iter(range(len(errors)))
-    if columns["row"] != [next(rows) if error is None else None for error in errors]:
-        raise InputError("its rows and errors do not fit together")
-    paths = [
-        name if raw is None else os.fsdecode(raw)
-        for name, raw in zip(columns["path"], columns["path_bytes"], strict=True)
-    ]
-    if None in paths:
-        raise InputError("an image without a path")
-    return paths, errors
 
 
 def _read_vectors(file: Path, digest: str, rows: int, dim: int) -> torch.Tensor:
@@ -308,30 +282,3 @@ def _check_replaceable(vectors: Path) -> None:
         raise InputError(
             f"{vectors} is in the way and cupl did not write it: move it, or name another directory"
         ) from error
-
-
-def _table(shard: Shard) -> Any:
-    names = [_stored(path) for path in shard.paths]
-    rows = iter(range(len(shard.vectors)))
-    return pa.table(
-        {
-            "path": [name for name, _ in names],
-            "path_bytes": [raw for _, raw in names],
-            "row": [next(rows) if error is None else None for error in shard.errors],
-            "error": [error and error.encode(errors="backslashreplace") for error in shard.errors],
-        },
-        _SCHEMA,
-    )
-
-
-def _stored(path: str) -> tuple[str, bytes | None]:
-    """The path as text, and its bytes where these are not UTF-8."""
-    try:
-        path.encode()
-    except UnicodeEncodeError:
-        try:
-            raw = os.fsencode(path)
-        except UnicodeEncodeError as error:
-            raise InputError(f"{path!r:.200} is no name that a file can have") from error
-        return raw.decode(errors="backslashreplace"), raw
-    return path, None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from cupl.errors import InputError
 from cupl.io.file_kinds import is_pointer, kind_of_file
+from cupl.io.json import read_json
 
 _ARRAYS = "make the vectors with that library and hand them over (ClassVectors.from_arrays)"
 _OPENAI = {
@@ -111,8 +111,8 @@ def check_pointers(folder: Path) -> None:
 
 def _base_of(folder: Path) -> str:
     try:
-        base = json.loads((folder / "adapter_config.json").read_text("utf-8"))
+        base = read_json(folder / "adapter_config.json")
         name = base["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError):
         return ""
     return f" for {name!r:.100}" if isinstance(name, str) else ""

@@ -4,7 +4,6 @@ The cache is asked first, so a model that is there loads with no network at all 
 commit it was fetched at, as does a branch or tag of it; ``hf cache rm`` makes room for a newer one.
 """
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from huggingface_hub.errors import (
 from cupl.encoders.foreign import check_name, check_pointers, other_weights, why_no_model
 from cupl.errors import InputError, MissingFileError, ServerError
 from cupl.io.file_kinds import kind_of_file
+from cupl.io.json import read_json
 from cupl.io.paths import cache_dir
 
 _IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
@@ -154,7 +154,7 @@ def _is_complete(folder: Path, whole: str, index: str) -> bool:
     if (folder / whole).is_file():
         return True
     try:
-        weight_map = json.loads((folder / index).read_text("utf-8"))["weight_map"]
+        weight_map = read_json(folder / index)["weight_map"]
         return all((folder / shard).is_file() for shard in set(weight_map.values()))
     except FileNotFoundError:
         return False
@@ -165,7 +165,7 @@ def _is_complete(folder: Path, whole: str, index: str) -> bool:
 def _why_no_weights(folder: Path) -> str:
     for index in (_SAFETENSORS[1], _PICKLE[1]):
         if (folder / index).is_file():
-            shards = set(json.loads((folder / index).read_text("utf-8"))["weight_map"].values())
+            shards = set(read_json(folder / index)["weight_map"].values())
             gone = sorted(shard for shard in shards if not (folder / shard).is_file())
             return f"{index} names {len(gone)} of {len(shards)} files that are missing: {gone[0]}"
     neither = f"neither {_SAFETENSORS[0]} nor {_PICKLE[0]}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cupl.errors import InputError, ServerError
+from cupl.io.json import read_json
 from cupl.progress import Progress, ignore
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ def _family(name: str, folder: Path) -> type[DualEncoder]:
     from cupl.encoders.siglip import SiglipEncoder
 
     try:
-        kind = json.loads((folder / "config.json").read_text("utf-8"))["model_type"]
+        kind = read_json(folder / "config.json")["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{name} holds no model: its config.json is unusable") from error
     families: tuple[type[DualEncoder], ...] = (ClipEncoder, SiglipEncoder)

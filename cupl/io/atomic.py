@@ -121,13 +121,16 @@ def keep_old(path: Path, new: bytes) -> Path | None:
 
     """
     try:
-        if is_stream(path) or not path.is_file() or (old := path.read_bytes()) == new:
+        if is_stream(path) or not path.is_file():
+            return None
+        if path.stat().st_size == len(new) and path.read_bytes() == new:
             return None
         names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
         aside = next(name for name in names if not name.exists())
     except OSError as error:
         raise InputError(f"{path}: cannot be kept ({error.strerror or error})") from error
-    write_atomically(aside, old)
+    with open_atomically(aside) as file, path.open("rb") as old:
+        shutil.copyfileobj(old, file)
     return aside
 
 

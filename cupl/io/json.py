@@ -30,9 +30,7 @@ def parse_json(text: str | bytes, keys: str | None = None) -> Any:
             which is found out before they are made; or a key stands twice.
 
     """
-    signs = ("[", "{") if isinstance(text, str) else (b"[", b"{")
-    if sum(map(text.count, signs)) > FREE_LISTS + len(text) // LIST_CHARACTERS:  # type: ignore[arg-type]
-        raise ValueError("not JSON that can mean something: almost nothing but brackets")
+    check_brackets(text)
     try:
         return json.loads(text, object_pairs_hook=_once(keys) if keys else None)
     except _TwiceError:
@@ -41,6 +39,18 @@ def parse_json(text: str | bytes, keys: str | None = None) -> Any:
         raise ValueError("not valid JSON: nested too deeply") from error
     except ValueError as error:
         raise ValueError(f"not valid JSON: {error}") from error
+
+
+def check_brackets(text: str | bytes) -> None:
+    """Accept no more lists and objects than a text of its length can mean.
+
+    Raises:
+        ValueError: there are more.
+
+    """
+    signs = ("[", "{") if isinstance(text, str) else (b"[", b"{")
+    if sum(map(text.count, signs)) > FREE_LISTS + len(text) // LIST_CHARACTERS:  # type: ignore[arg-type]
+        raise ValueError("not JSON that can mean something: almost nothing but brackets")
 
 
 def read_json(path: Path, keys: str = "key") -> Any:

@@ -334,24 +334,3 @@ def test_wrong_arguments(
     assert outcome.code == code
     assert message in outcome.err
     assert outcome.out == ""
-
-
-@pytest.mark.parametrize("command", ["classify", "embed"])
-def test_what_is_left_out_is_told_and_opened_on_request(
-    command: str, cupl: Cupl, clip: Path, work: Path
-) -> None:
-    photos = work / "photos"
-    (photos / "broken.jpg").unlink()
-    (photos / "more" / "one, two.png").rename(photos / "more" / "page.html")
-    (photos / "scan.psd").write_bytes(b"8BPS\0\1")
-    (photos / "@eaDir").mkdir()
-    bank = ["--bank", work / "bank.yaml"] * (command == "classify")
-    counts = []
-    for option in ([], ["--all-files"]):
-        output = work / f"output{len(option)}{'.csv' * (command == 'classify')}"
-        outcome = cupl(command, photos, *bank, "--encoder", clip, "-o", output, *option)
-        assert outcome.code == 0
-        assert "left out: 1 .psd" in outcome.err
-        assert "skipped what systems and tools keep: 1 @eaDir" in outcome.err
-        counts.append("2 images" in outcome.err + outcome.out)
-    assert counts == [False, True]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import get_args, get_type_hints
 
 from cupl.errors import InputError
+from cupl.io.json import parse_json
 from cupl.io.sqlite import checksum
 from cupl.llm.protocol import Failure, Response
 
@@ -64,10 +65,7 @@ def entry_from_json(key: str, text: str) -> Stored:
         ValueError: it is none.
 
     """
-    try:
-        return entry_from_data(key, json.loads(text))
-    except RecursionError as error:
-        raise ValueError("JSON of too many levels") from error
+    return entry_from_data(key, parse_json(text))
 
 
 def entry_from_data(key: str, data: object) -> Stored:
