@@ -30,6 +30,8 @@ NAME_KEYS = ("name", "class_name", "class", "label", "category", "title")
 ID_KEYS = ("id", "class_id", "category_id", "wnid", "synset", "synset_id", "index")
 ALIAS_KEYS = ("aliases", "alias", "synonyms")
 
+MAX_CLASSES = 1_000_000
+"""A hundred times as many as anything has that people give names to."""
 _WORDS = 4
 """Of a sentence at least; few names have as many."""
 
@@ -53,6 +55,8 @@ def labels_from_data(data: Any) -> list[ClassLabel]:
         InputError: it is none of what is accepted; the message says what is.
 
     """
+    if isinstance(data, Mapping | list) and len(data) > MAX_CLASSES:
+        raise InputError(f"more than {MAX_CLASSES:,} classes")
     if isinstance(data, Mapping):
         for key in CONTAINERS:
             if isinstance(data.get(key), list | dict) and not _are_prompts(data):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -32,12 +31,13 @@ from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.io.atomic import write_atomically
 from cupl.io.file_kinds import kind_of_file
-from cupl.io.json import check_brackets
+from cupl.io.json import check_brackets, parse_json
+from cupl.io.text import MAX_TEXT_BYTES
 from cupl.io.version import cupl_version
 
 Combine = Literal["concat", "average"]
-_MAX_BYTES = 8 * 2**30
-"""Of a file: two million classes of 1,024 numbers."""
+MAX_DIM = 2**16
+"""Numbers in a vector."""
 _ELSEWHERE = "arrays:"
 """Begins what stands for the fingerprint of an unknown encoder; those of known ones are hex."""
 _FROM_ARRAYS = "ClassVectors.from_arrays makes class vectors of arrays"
@@ -216,14 +216,8 @@ class ClassVectors:
             raise MissingFileError(f"{path}: no such file")
         try:
             # Not with safe_open, which wants a name that is UTF-8.
-            data = _read(Path(path))
-            tensors = load(data)
-            text = _header(data).get("cupl")
-            if text is None or "vectors" not in tensors:
-                raise InputError("cupl did not write them")
-            check_brackets(text)
-            metadata = _Metadata.model_validate_json(text)
-            return cls(metadata.labels, tensors["vectors"], metadata.provenance)
+            metadata, data = _read(Path(path))
+            return cls(metadata.labels, load(data)["vectors"], metadata.provenance)
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "JSON"
@@ -305,16 +299,30 @@ class ClassVectors:
             )
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> tuple[_Metadata, bytes]:
+    """What a file says, and all of it; no more is read than vectors of its classes take.
+
+    Raises:
+        InputError: cupl did not write it.
+        OSError, ValueError: it cannot be read, or is no safetensors file.
+
+    """
     if not path.is_file():  # a pipe would wait for a writer
         raise OSError("no regular file")
-    if path.stat().st_size > _MAX_BYTES:
-        raise InputError(f"larger than {_MAX_BYTES // 2**30} GiB")
-    return path.read_bytes()
-
-
-def _header(data: bytes) -> dict[str, str]:
-    """What a safetensors file that was read says beside its tensors."""
-    size = int.from_bytes(data[:8], "little")
-    metadata: dict[str, str] = json.loads(data[8 : 8 + size]).get("__metadata__") or {}
-    return metadata
+    with path.open("rb") as file:
+        begin = file.read(8)
+        size = int.from_bytes(begin, "little")
+        if size > MAX_TEXT_BYTES:
+            raise ValueError("its header is longer than any")
+        begin += file.read(size)
+        header = parse_json(begin[8:])
+        header = header if isinstance(header, dict) else {}
+        text = (header.get("__metadata__") or {}).get("cupl")
+        if text is None or "vectors" not in header:
+            raise InputError("cupl did not write them")
+        check_brackets(text)
+        metadata = _Metadata.model_validate_json(text)
+        most = max(len(metadata.labels), 1) * MAX_DIM * 4
+        if path.stat().st_size - len(begin) > most:
+            raise InputError(f"larger than vectors of {len(metadata.labels):,} classes can be")
+        return metadata, begin + file.read(most)

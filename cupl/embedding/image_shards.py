@@ -29,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from cupl.embedding.class_vectors import MAX_DIM
 from cupl.embedding.image_tables import open_image_table, read_image_table, write_image_table
 from cupl.embedding.revisions import another_revision
 from cupl.encoders.protocol import Encoder
@@ -51,7 +52,7 @@ class ImageProvenance(BaseModel):
     fingerprint: StrictStr
     precision: StrictStr
     """Type of number that the encoder computed with; the vectors are float32."""
-    dim: Annotated[int, Field(ge=1, le=2**16)]
+    dim: Annotated[int, Field(ge=1, le=MAX_DIM)]
     cupl: StrictStr = "0"
 
     @classmethod

@@ -19,6 +19,7 @@ _OPENAI = {
 _OPEN_CLIP_NAME = re.compile(
     r"(ViT|RN\d|EVA|convnext|coca|xlm-roberta|roberta)[\w@.-]*(/\d\d\w*(@\w+)?)?(::[\w.-]+)?", re.I
 )
+_MAX_CONFIG = 8 * 2**20
 _WEIGHTS = {
     "*.gguf": "GGUF weights (llama.cpp)",
     "*.onnx": "ONNX weights",
@@ -107,6 +108,18 @@ def check_pointers(folder: Path) -> None:
         for file in sorted(folder.glob(pattern)):
             if is_pointer(file):
                 raise InputError(f"{file} is {kind_of_file(file)}")
+
+
+def check_sizes(folder: Path) -> None:
+    """Refuse a configuration that is larger than any, before it is made into objects.
+
+    Raises:
+        InputError: names the file.
+
+    """
+    for file in sorted(folder.glob("*config.json")):
+        if file.stat().st_size > _MAX_CONFIG:
+            raise InputError(f"{file} is larger than {_MAX_CONFIG // 2**20} MB: no configuration")
 
 
 def _base_of(folder: Path) -> str:

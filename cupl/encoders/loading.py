@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cupl.encoders.foreign import check_sizes
 from cupl.errors import InputError, ServerError
 from cupl.io.json import read_json
 from cupl.progress import Progress, ignore
@@ -134,12 +135,13 @@ def _family(name: str, folder: Path) -> type[DualEncoder]:
     """Which family a model is of, before its weights are fetched.
 
     Raises:
-        InputError: it is of none that cupl knows.
+        InputError: it is of none that cupl knows, or says more than any model.
 
     """
     from cupl.encoders.clip import ClipEncoder
     from cupl.encoders.siglip import SiglipEncoder
 
+    check_sizes(folder)
     try:
         kind = read_json(folder / "config.json")["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:

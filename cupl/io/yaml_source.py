@@ -16,6 +16,8 @@ from cupl.errors import InputError
 IDENTIFIERS = ("format", "id")
 """Keys whose value is no prose: ``# `` after it is a comment."""
 
+_PROSE = re.compile(r"[^\s#'\"]")
+_COMMENT_SIGN = re.compile(r"[ \t]#")
 _COMMENT = re.compile(r"[ \t]+#")
 _AFTER_COMMA = re.compile(r"[ \t]*,[ \t]+(#[^\s#][^\n]*)")
 _SIGN = re.compile(r"&|!(?!![A-Za-z])")
@@ -57,7 +59,9 @@ def check_source(root: yaml.Node, text: str) -> None:
 def hidden_hint(text: str, line: int) -> str:
     """Why the parser may have stumbled at a line, counted from 0: `` #`` in it or just above."""
     lines = text.split("\n", line + 1)[max(line - 1, 0) : line + 1]
-    if any(re.search(r"[^\s#'\"].*[ \t]#", one) for one in lines):
+    # In two steps: one expression for both would look for the second from every character.
+    starts = ((one, _PROSE.search(one)) for one in lines)
+    if any(start and _COMMENT_SIGN.search(one, start.end()) for one, start in starts):
         return " (' #' begins a comment; does the text there need 'quotes'?)"
     return " (does a text there need 'quotes'?)"
 

@@ -47,14 +47,7 @@ def test_a_long_text_that_is_stored_once_for_all_rows(
         read_image_table(table)
 
 
-@pytest.mark.parametrize("compression", ["zstd", "gzip", "brotli"])
-def test_what_unpacks_to_any_number_of_bytes(compression: str, tmp_path: Path) -> None:
-    file = write(tmp_path / "t.parquet", compression=compression)
-    with pytest.raises(InputError, match="cupl did not write it"), open_image_table(file):
-        pass
-
-
-@pytest.mark.parametrize("compression", ["snappy", "none"])
+@pytest.mark.parametrize("compression", ["snappy", "none", "zstd"])
 def test_what_is_written_is_read(compression: str, tmp_path: Path) -> None:
     with open_image_table(write(tmp_path / "t.parquet", 3, compression)) as table:
         assert read_image_table(table) == (["a"] * 3, [None] * 3)
