@@ -12,6 +12,7 @@ from cupl.errors import ServerError
 from cupl.llm.access import ServerAccess
 from cupl.llm.error_bodies import (
     delay_of,
+    is_about_content,
     kinds_of,
     lacks_key,
     lacks_memory,
@@ -38,7 +39,8 @@ _NO_QUOTA = {
     "billing_not_active",
     "exceeded_current_quota_error",
 }
-_FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
+_OF_CONTENT = (400, 403, 422, 451, 500)
+"""Status with which servers say that a content filter turned a question down."""
 _YEAR = 366 * 86_400.0
 
 
@@ -149,7 +151,10 @@ def refusal_in(error: openai.APIError) -> tuple[str, object] | None:
 
 def is_filtered(error: openai.APIError) -> bool:
     """Whether a content filter turned the question down: an answer of no use, not a fault."""
-    return bool(kinds_of(error) & _FILTERED)
+    import openai
+
+    status = status_of(error) if isinstance(error, openai.APIStatusError) else None
+    return status in _OF_CONTENT and is_about_content(error.body)
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

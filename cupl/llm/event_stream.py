@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cupl.llm.parsing import MAX_CHOICES
+from cupl.llm.parsing import MAX_CHOICES, THOUGHTS
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 """Others that Python knows, such as U+2028, may stand inside of JSON."""
@@ -18,7 +18,6 @@ _FIELD = re.compile(r"(?:data|event|id|retry)?:|(?:data|event|id|retry)\s*$")
 _DONE = "[DONE]"
 _MAX_DATA = 300_000
 """Lines of data in the longest stream; a token and all that stands around it is one."""
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
 def read_body(content: bytes) -> object:
@@ -184,7 +183,7 @@ class _Choice:
         delta = delta if isinstance(delta, dict) else {}
         said = delta.get("content", part.get("text"))
         self._parts += said if isinstance(said, list) else [] if said is None else [said]
-        thought = next((delta[name] for name in _THOUGHTS if delta.get(name)), None)
+        thought = next((delta[name] for name in THOUGHTS if delta.get(name)), None)
         if isinstance(thought, str):
             self._thoughts.append(thought)
 
