@@ -48,6 +48,8 @@ def reason(text: str, finish_reason: str = "stop", stop: tuple[str, ...] = ()) -
         "树蛙是一种小型两栖动物。",
         "ضفدع الشجر صغير وأخضر اللون.",
         "می‌تواند سبز باشد.",
+        "मेंढक एक छोटा हरा जानवर है।",
+        "「树蛙」是一种小型两栖动物。",
     ],
 )
 def test_a_good_answer_is_left_as_it_is(text: str) -> None:
