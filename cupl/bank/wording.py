@@ -39,6 +39,14 @@ _EVASION = re.compile(
     r"|(?:this|the answer|answers)(?: will| would| may| can)? var(?:y|ies)\b"
     r"|i(?:'m| am) not sure|i (?:do not|don't) know|(?:unknown|n/?a|none)\W*$)"
 )
+_THOUGHT = re.compile(
+    r"(?:(?:ok(?:ay)?|alright|hmm|well|so|first|now)[,. ]{1,2}){0,2}"
+    r"(?:the (?:user|question|prompt) (?:wants|is asking|asks|asked|needs|would like|says|said)\b"
+    r"|(?:we|i) (?:need|have|should|must)(?: to)? (?:write|produce|answer|describe|give|generate"
+    r"|output|respond|provide|think)\b"
+    r"|let me (?:think|start|see|recall|try|break)\b|let's (?:think|break)\b)"
+)
+"""How models begin to think whose marks for it a server has taken off."""
 _VARIES = re.compile(r"\b(?:can|may|will) vary(?:\Z| (?:depending|based|from)\b)")
 _LAST_WORD = re.compile(r".*\w", re.DOTALL)
 _MARKUP = re.compile(
@@ -112,11 +120,14 @@ def is_refusal(text: str) -> bool:
 
 
 def is_non_answer(text: str) -> bool:
-    """Whether it is "There is no definitive answer" or its kin, or a question asked back."""
+    """Whether it is "There is no definitive answer" or its kin, a question asked back, or a thought
+    about what to say.
+    """
     text = _plain(text)
     return bool(
         _UNCERTAIN.search(text)
         or _EVASION.match(text)
+        or _THOUGHT.match(text)
         or _is_question(text)
         or _says_it_varies(text)
         or _denies(text)
