@@ -46,7 +46,7 @@ _THOUGHT = re.compile(
     r"|output|respond|provide|think)\b"
     r"|let me (?:think|start|see|recall|try|break)\b|let's (?:think|break)\b)"
 )
-"""How models begin to think whose marks for it a server has taken off."""
+"""How models begin to think."""
 _VARIES = re.compile(r"\b(?:can|may|will) vary(?:\Z| (?:depending|based|from)\b)")
 _LAST_WORD = re.compile(r".*\w", re.DOTALL)
 _MARKUP = re.compile(
@@ -120,8 +120,9 @@ def is_refusal(text: str) -> bool:
 
 
 def is_non_answer(text: str) -> bool:
-    """Whether it is "There is no definitive answer" or its kin, a question asked back, or a thought
-    about what to say.
+    """Whether it is "There is no definitive answer" or its kin, a question asked back, or thought.
+
+    A thought is one about what to say, whose marks a server has taken off.
     """
     text = _plain(text)
     return bool(
