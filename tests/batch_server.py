@@ -121,6 +121,8 @@ class FakeBatches:
             case ["batches", id]:
                 found = [batch for batch in self.batches if batch["id"] == id]
                 return (200, found[0]) if found else (404, {"error": {"message": "no batch"}})
+            case ["models"]:
+                return 200, {"object": "list", "data": []}
             case ["files", id, "content"] if id in self.files:
                 return self.files[id]
         return 404, {"error": {"message": f"no {parts.path}"}}

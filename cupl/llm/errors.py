@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import math
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -39,6 +40,11 @@ _NO_QUOTA = {
     "billing_not_active",
     "exceeded_current_quota_error",
 }
+_SAYS_NOTHING = re.compile(
+    r"\W*(?:(?:an? )?(?:internal|unknown|unexpected)?\W*(?:server)?\W*error(?: occurred)?"
+    r"|no reason given)?\W*",
+    re.IGNORECASE,
+)
 _OF_CONTENT = (400, 403, 422, 451, 500)
 """Status with which servers say that a content filter turned a question down."""
 _YEAR = 366 * 86_400.0
@@ -106,7 +112,12 @@ def _refusal(
     if lack:
         return ServerError(lack[0], arguments=lack[1])
     if status in (408, 409, 425) or (status >= 500 and not lacks_memory(said)):
-        return RetryableError(f"{where} answered {status}: {said}", after=after, answered=True)
+        many = status == 500 and (sent or {}).get("n", 1) != 1 and _SAYS_NOTHING.fullmatch(said)
+        return RetryableError(
+            f"{where} answered {status}: {said}"
+            + ("; one that gives a single answer at a time needs n=None" if many else ""),
+            after=after, answered=True, arguments={"n": None} if many else {},
+        )  # fmt: skip
     if status == 400 and lacks_key(said):
         status = 401
     if status in (401, 403):

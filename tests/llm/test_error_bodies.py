@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from cupl.errors import ServerError
 from cupl.llm.error_bodies import delay_of, message_of
-from cupl.llm.errors import is_filtered
+from cupl.llm.errors import is_filtered, to_server_error
 from cupl.llm.protocol import RetryableError
 from tests.fakes import serve
 from tests.llm.one_request import KEY, refused, with_key
-from tests.llm.test_errors import explained, failing, said
+from tests.llm.test_errors import KEYED, explained, failing, said
 
 RAW = '{"error":{"message":"max_tokens must be at least 64","code":400}}'
 
@@ -72,6 +72,30 @@ def test_how_long_a_body_asks_to_wait(body: Any, seconds: float | None) -> None:
     assert error.limited
     assert error.after == seconds
     assert explained(429, body, retry_after="3").__dict__["after"] == 3.0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"error": {"message": "Internal Server Error", "code": 500}},
+        {"error": "internal error"},
+        {"error": {"message": "An unexpected error occurred."}},
+        b"",
+    ],
+)
+def test_a_bare_fault_at_several_answers_names_the_way_out(body: Any) -> None:
+    def sent(status: int, **request: Any) -> ServerError:
+        return to_server_error(failing(status, body), "'m'", KEYED, request)
+
+    error = sent(500, n=10)
+    assert isinstance(error, RetryableError)
+    assert str(error).endswith("; one that gives a single answer at a time needs n=None")
+    assert error.arguments == {"n": None}
+    for other in (sent(500), sent(500, n=1), sent(503, n=10)):
+        assert other.arguments == {}
+    told = failing(500, {"error": {"message": "out of memory"}})
+    assert to_server_error(told, "'m'", KEYED, {"n": 10}).arguments == {}
 
 
 FILTERED: list[tuple[int, Any]] = [

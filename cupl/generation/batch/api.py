@@ -15,14 +15,15 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from cupl.errors import CuplError, InputError, ServerError
+from cupl.generation.event_loop import run
 from cupl.llm.access import access_to, warn
 from cupl.llm.address import ServerAddress
 from cupl.llm.body_limit import BodyTooLargeError
 from cupl.llm.errors import to_server_error
 from cupl.llm.protocol import RetryableError
 from cupl.llm.redaction import redact
-from cupl.llm.sdk import sync_client
-from cupl.llm.wrong_address import WrongAddressError
+from cupl.llm.sdk import async_client, sync_client
+from cupl.llm.wrong_address import WrongAddressError, with_right_url
 
 MAX_RESULT = 4 * 10**9
 """Bytes of the largest result file that is fetched: ten answers to each of 50,000 requests have
@@ -191,6 +192,10 @@ class BatchServer:
                     to.write(chunk)
         return size
 
+    async def _with_right_url(self, error: WrongAddressError) -> ServerError:
+        async with async_client(self._access, _TIMEOUT) as client:
+            return await with_right_url(error, client)
+
     def _read(self, answer: object) -> Batch:
         return _read(answer, self._access.secrets)
 
@@ -204,6 +209,8 @@ class BatchServer:
             yield
         except APIError as error:
             said = to_server_error(error, asked, self._access)
+            if isinstance(said, WrongAddressError):
+                said = run(self._with_right_url(said))
             if isinstance(said, WrongAddressError) and not said.better:
                 said = said.otherwise  # it is that which was asked for that is not there
             if isinstance(said, RetryableError) and said.limited:

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import io
 import logging
@@ -219,9 +220,25 @@ def test_the_address_is_blamed_only_where_another_is_likelier(fake: FakeBatches)
     assert str(caught.value) == f"{fake.url} has no batch 'batch_9' (no batch)"
     with (
         BatchServer(fake.url.removesuffix("/v1")) as server,
-        pytest.raises(ServerError, match=f"; try the base URL {fake.url}$"),
+        pytest.raises(ServerError, match=f"; the right base URL is {fake.url}$"),
     ):
         server.batch("batch_9")
+
+
+def test_the_right_address_is_found_inside_an_event_loop(fake: FakeBatches) -> None:
+    async def ask() -> None:
+        with BatchServer(fake.url.removesuffix("/v1")) as server:
+            server.batch("batch_9")
+
+    with pytest.raises(ServerError, match=f"; the right base URL is {fake.url}$"):
+        asyncio.run(ask())
+
+
+def test_what_is_taken_off_the_address_is_told(fake: FakeBatches) -> None:
+    told: list[str] = []
+    with BatchServer(f"{fake.url}/chat/completions", notice=told.append) as server:
+        assert list(server.batches()) == []
+    assert told == [f"the base URL is {fake.url}, without /chat/completions"]
 
 
 def test_openai_wants_a_key() -> None:
