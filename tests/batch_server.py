@@ -73,6 +73,8 @@ class FakeBatches:
     """What was sent as ``Authorization``."""
     refusal: Reply | None = None
     """The answer to everything, if set."""
+    elsewhere: Reply = (404, {"error": {"message": "no such path"}})
+    """The answer to what is asked at another path than /v1."""
     cut: int = 0
     """Bytes that are announced and never sent."""
 
@@ -125,7 +127,7 @@ class FakeBatches:
                 return 200, {"object": "list", "data": []}
             case ["files", id, "content"] if id in self.files:
                 return self.files[id]
-        return 404, {"error": {"message": f"no {parts.path}"}}
+        return self.elsewhere
 
     def _page(self, query: dict[str, str]) -> dict[str, Any]:
         ids = [batch["id"] for batch in self.batches]
