@@ -20,6 +20,7 @@ PIECES = [
     "\naaa? ", "sorry", "i am ", "?a", "this question", "'a", "a'", "“a", "a”", "\u0301\u0316",
     "\nanswer: ", "\n### answer", "here is my ", "&lt;think", "<|im_user", "\n\n>", "Analysis: a\n",
     "```json\n", "{'a': '", '{"a": ', '["', "。」", "[[",
+    "\n```think\n", "a```think\n", ">\n", "> a\n", "{think}", "\nfinal answer", "：", "Step 1: ",
     "a\u0316\u0301", "...a", "…a", " .", "lyly",
 ]  # fmt: skip
 """Beginnings of what the filters look for, and ends that do not fit."""

@@ -29,7 +29,7 @@ _OPENINGS = re.compile(
     r"(?:[^\w\"'“‘«「『《〈（【(\[¿¡<`{|]+"
     r"|(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great question)[!.,:]\s*"
     r"|here(?:'s|’s| is| are)\b[^.!:]{0,150}:\s*"
-    r"|(?:(?:final )?answer|description|caption|image|a|q):\s*"
+    r"|(?:(?:final )?(?:answer|response|description)|output|sentence|caption|image|a|q):\s*"
     r"|(?:答案|回答|描述|答え|説明|답변|설명)\s?[:：]\s*"
     r"|(?:what|which|how|who|where|why|do|does|is|are|can)\b[^.!?]{0,200}\?\s*(?=\w))*",
     re.IGNORECASE,
@@ -42,7 +42,7 @@ _SPILL = re.compile(
 _AFTERWORD = re.compile(
     r"\s(?:(?<=\S\n)(?:(?:q|question|user|human):|describe\b|[^\n]{3,200}\?\s*(?:\n|\Z))"
     r"|(?<=[.!?\n]\s)\s*(?:(?:would you like|do you want|let me know|i hope this)\b"
-    r"|\(?(?:word|character) count:|(?:sources?|references?|citations?):)).*",
+    r"|\(?(?:(?:word|character) count|notes?):|(?:sources?|references?|citations?):)).*",
     re.DOTALL | re.IGNORECASE,
 )
 """The next question that a base model asks itself, or the offer to say more."""
@@ -57,7 +57,7 @@ _CLOSING = re.compile(r"['’](?!\w)")
 def unwrapped(text: str, question: str = "") -> str:
     """The description in an answer to a question, on one line."""
     text = without_thinking(text).strip(" ")
-    if text.lstrip()[:1] in tuple('{["') or "```" in text or "~~~" in text:
+    if text.lstrip()[:1] in tuple('{[<">') or "```" in text or "~~~" in text:
         text = unpacked(text)
     # This test says that the rest would find nothing, and is many times as fast.
     if not (text.isascii() and text.isprintable()):  # most answers are, and need none of this

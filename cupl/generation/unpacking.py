@@ -13,6 +13,8 @@ _FENCE = re.compile(
 _SINGLE_QUOTES = re.compile(
     r"\{\s*'\w{1,40}'\s*:\s*(?:'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\")\s*,?\s*\}", re.DOTALL
 )
+_QUOTED_LINE = re.compile(r"^[ \t]{0,9}>[ \t]?", re.MULTILINE)
+_ELEMENT = re.compile(r"<(caption|text|prompt)>([^<>]*)</\1>", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _NAMES = (
     "final_answer", "answer", "description", "descriptions", "response", "sentence", "sentences",
@@ -23,8 +25,12 @@ _LEVELS = 5
 
 
 def unpacked(text: str) -> str:
-    """The text in a fenced block or in JSON; what holds no text, or several, stays as it is."""
+    """The text in a fenced block, in a quotation or in JSON; what holds no one text stays."""
     inner = _unfenced(text).strip()
+    if inner.startswith(">"):
+        return _QUOTED_LINE.sub("", inner)
+    if found := _ELEMENT.fullmatch(inner):
+        return found[2]
     if inner[:1] not in ("{", "[", '"'):
         return inner if "\n" in text else text
     if found := _SINGLE_QUOTES.fullmatch(inner):

@@ -39,6 +39,8 @@ def through_the_filters(text: str) -> str | None:
         f"~~~text\n{SAID}\n~~~",
         f"````markdown\n{SAID}\n````",
         f"```json\n{JSON}",
+        f"> {SAID}",
+        f"<caption>{SAID}</caption>",
         f"<think>```json?```</think>\n```json\n{JSON}\n```<|im_end|>",
     ],
 )
