@@ -166,6 +166,8 @@ class _Choice:
         self._error: object = None
         self._parts: list[Any] = []
         self._thoughts: list[str] = []
+        self._refusals: list[str] = []
+        self._calls: object = None
 
     def add(self, part: object) -> None:
         """Take in a piece.
@@ -186,6 +188,9 @@ class _Choice:
         thought = next((delta[name] for name in THOUGHTS if delta.get(name)), None)
         if isinstance(thought, str):
             self._thoughts.append(thought)
+        if isinstance(refusal := delta.get("refusal"), str):
+            self._refusals.append(refusal)
+        self._calls = delta.get("tool_calls") or delta.get("function_call") or self._calls
 
     def whole(self, number: int) -> dict[str, Any]:
         """The choice as it is in a completion that comes whole."""
@@ -199,5 +204,9 @@ class _Choice:
         message: dict[str, Any] = {"role": "assistant", "content": said}
         if self._thoughts:
             message["reasoning_content"] = "".join(self._thoughts)
+        if self._refusals:
+            message["refusal"] = "".join(self._refusals)
+        if self._calls:
+            message["tool_calls"] = self._calls
         choice = {"index": number, "finish_reason": self.finish_reason, "message": message}
         return choice if self._error is None else choice | {"error": self._error}
