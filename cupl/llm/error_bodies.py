@@ -178,11 +178,12 @@ def status_of(error: openai.APIStatusError) -> int:
     return told or (400 if kinds_of(error) & _OUR_FAULT else 500)
 
 
-def is_about_content(body: object) -> bool:
+def is_about_content(body: object, *, by_words: bool = True) -> bool:
     """Whether it says that a content filter held something back: nothing broke, and no key lacks.
 
     Args:
         body: of an error.
+        by_words: read its message too, not only what kind it says it is.
 
     """
     inner = _inner(body)
@@ -190,7 +191,7 @@ def is_about_content(body: object) -> bool:
     places = [inner, *([behind] if isinstance(behind, dict) else [])]
     kinds = [place.get(name) for place in places for name in ("code", "type", "status", "reason")]
     named = any(isinstance(kind, str) and _FILTER_KIND.search(kind[:200]) for kind in kinds)
-    return named or bool(_FILTER_WORDS.search(message_of(body) or ""))
+    return named or (by_words and bool(_FILTER_WORDS.search(message_of(body) or "")))
 
 
 def lacks_model(error: openai.APIStatusError, said: str) -> bool:

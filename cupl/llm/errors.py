@@ -45,8 +45,6 @@ _SAYS_NOTHING = re.compile(
     r"|no reason given)?\W*",
     re.IGNORECASE,
 )
-_OF_CONTENT = (400, 403, 422, 451, 500)
-"""Status with which servers say that a content filter turned a question down."""
 _YEAR = 366 * 86_400.0
 
 
@@ -164,8 +162,10 @@ def is_filtered(error: openai.APIError) -> bool:
     """Whether a content filter turned the question down: an answer of no use, not a fault."""
     import openai
 
-    status = status_of(error) if isinstance(error, openai.APIStatusError) else None
-    return status in _OF_CONTENT and is_about_content(error.body)
+    if not isinstance(error, openai.APIStatusError) or status_of(error) in (401, 402, 429):
+        return False
+    broken = error.status_code >= 500  # such as the filter itself
+    return is_about_content(error.body, by_words=not broken)
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

@@ -104,6 +104,7 @@ FILTERED: list[tuple[int, Any]] = [
     (400, {"error": {"message": "Output data may contain inappropriate content."}}),
     (400, {"error": {"message": "no", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}),
     (400, {"error": {"code": "1301", "message": "输入或生成内容可能包含敏感内容"}}),
+    (500, {"error": {"code": "content_filter", "message": "no"}}),
     (403, {"error": {"code": 403, "message": "Your input was flagged for violence"}}),
     (400, {"error": {"message": "triggering Azure OpenAI's content management policy"}}),
 ]
@@ -123,6 +124,7 @@ def test_filters_of_servers_are_told_by_kind_or_words(status: int, body: Any) ->
         (400, {"error": {"message": "unknown parameter: content_filter"}}),
         (429, {"error": {"message": "safety system: slow down"}}),
         (500, {"error": {"message": "the model crashed"}}),
+        (503, {"error": {"message": "the content filter is unavailable"}}),
     ],
 )
 def test_other_refusals_are_no_filter(status: int, body: Any) -> None:
