@@ -125,7 +125,8 @@ def why_unusable(response: Response, question: str = "") -> str | None:
     if not _WORD.search(answer.text):
         if kind == "tool":
             return TOOL
-        if cut and response.text.strip():
+        # Of a model whose server puts its thoughts elsewhere there is no text at all.
+        if kind == "length" or (cut and response.text.strip()):
             return "cut off"
         said = _WORD.search(response.text) and not _WORD.search(without_thinking(response.text))
         return THINKING if said else "empty"

@@ -96,6 +96,7 @@ def test_a_run_that_brings_nothing_of_use_stops(cache: ResponseCache) -> None:
         (Response("<thought>Hm.</thought>"), 50, "needs max_tokens=None", {"max_tokens"}),
         (Response("<thought>Hm.</thought>"), None, "switch its thinking off", {"extra"}),
         (Response("<think>Hm, a", "length"), None, "limit of its own", {"max_tokens", "extra"}),
+        (Response("", "length"), None, "limit of its own", {"max_tokens", "extra"}),
         (Response("", "stop"), None, "says nothing", set()),
         (Response("x" * 200_000), None, "comes to no end", {"max_tokens"}),
     ],
