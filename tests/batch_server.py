@@ -73,6 +73,8 @@ class FakeBatches:
     """What was sent as ``Authorization``."""
     refusal: Reply | None = None
     """The answer to everything, if set."""
+    elsewhere: Reply = (404, {"error": {"message": "no such path"}})
+    """The answer to what is asked at another path than /v1."""
     cut: int = 0
     """Bytes that are announced and never sent."""
 
@@ -121,9 +123,11 @@ class FakeBatches:
             case ["batches", id]:
                 found = [batch for batch in self.batches if batch["id"] == id]
                 return (200, found[0]) if found else (404, {"error": {"message": "no batch"}})
+            case ["models"]:
+                return 200, {"object": "list", "data": []}
             case ["files", id, "content"] if id in self.files:
                 return self.files[id]
-        return 404, {"error": {"message": f"no {parts.path}"}}
+        return self.elsewhere
 
     def _page(self, query: dict[str, str]) -> dict[str, Any]:
         ids = [batch["id"] for batch in self.batches]

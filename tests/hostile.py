@@ -18,6 +18,9 @@ PIECES = [
     "a, or ", "a-", "to ", "can vary ", "can vary depending ", "it is ", "sure, ", "here is ",
     "what ", "what a? ", "none ", ". let me know", " would you like", "\ndescribe ", "\nq:",
     "\naaa? ", "sorry", "i am ", "?a", "this question", "'a", "a'", "“a", "a”", "\u0301\u0316",
+    "\nanswer: ", "\n### answer", "here is my ", "&lt;think", "<|im_user", "\n\n>", "Analysis: a\n",
+    "```json\n", "{'a': '", '{"a": ', '["', "。」", "[[",
+    "\n```think\n", "a```think\n", ">\n", "> a\n", "{think}", "\nfinal answer", "：", "Step 1: ",
     "a\u0316\u0301", "...a", "…a", " .", "lyly",
 ]  # fmt: skip
 """Beginnings of what the filters look for, and ends that do not fit."""

@@ -39,23 +39,44 @@ _EVASION = re.compile(
     r"|(?:this|the answer|answers)(?: will| would| may| can)? var(?:y|ies)\b"
     r"|i(?:'m| am) not sure|i (?:do not|don't) know|(?:unknown|n/?a|none)\W*$)"
 )
+_THOUGHT = re.compile(
+    r"(?:(?:ok(?:ay)?|alright|hmm|well|so|first|now)[,. ]{1,2}){0,2}"
+    r"(?:the (?:user|question|prompt) (?:wants|is asking|asks|asked|needs|would like|says|said)\b"
+    r"|(?:we|i) (?:need|have|should|must)(?: to)? (?:write|produce|answer|describe|give|generate"
+    r"|output|respond|provide|think)\b"
+    r"|let me (?:think|start|see|recall|try|break)\b|let's (?:think|break)\b)"
+)
+"""How models begin to think."""
 _VARIES = re.compile(r"\b(?:can|may|will) vary(?:\Z| (?:depending|based|from)\b)")
 _LAST_WORD = re.compile(r".*\w", re.DOTALL)
 _MARKUP = re.compile(
     r"https?:|\bwww\b|\w\.(?:com|org|net)\b|</?[a-z][^<>]{0,200}>|\]\(|\*\*|__|```|^#{1,6}\s"
-    r"|&(?:[a-z]{2,6}|#\d{1,6});|\{\s*[\"{]|\|.*\|"
+    r"|&(?:[a-z]{2,6}|#\d{1,6});|\{\s*[\"'{]|^\[\s*[\"'{\[]|\|.*\|"
 )
 
 MAX_ENDS = 1000
 """Ends of sentences, from the last or first, at one of which a text can be cut."""
-_SENTENCE_END = re.compile(r"(?<![.!?])[.!?]+[\"'”’»)\]]*(?=\s+[^a-z0-9\s]|$)|[。！？।؟][」』”]?")
+_SENTENCE_END = re.compile(
+    r"(?<![.!?])[.!?]+[\"'”’»)\]]*(?=\s+[^a-z0-9\s]|$)"
+    r"|(?:[。｡！？।॥؟۔።։။។།]|．(?!\d))[」』”’»》）\"')\]]*"
+)
+_FULL_STOPS = [
+    (re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff66-\uff9f]"), "。"),
+    (re.compile("[\u0900-\u09ff\u0a00-\u0a7f\u0b00-\u0b7f]"), "।"),
+    (re.compile("[\u0530-\u058f]"), "։"),
+    (re.compile("[\u1000-\u109f]"), "။"),
+    (re.compile("[\u1200-\u137f]"), "።"),
+    (re.compile("[\u1780-\u17ff]"), "។"),
+    (re.compile("[\u0e00-\u0eff]"), ""),
+]
+"""Letters of scripts that do not end a sentence with a dot, and what they end it with."""
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'])(?:e\.g|i\.e|cf|vs|dr|mrs?|ms|st|mt|prof|approx|ca|no|figs?|spp?"
     r"|(?:[^\W\d_]\.)*[^\W\d_])$",
     re.IGNORECASE,
 )
 _UNFINISHED = re.compile(
-    r"(?:[,:;–—(/&-]|[,:;]\s?\d{1,2}|\b(?:a|an|the|and|or|but|its|their|very))$"
+    r"(?:[,:;–—(/&，、：；（،؛-]|[,:;]\s?\d{1,2}|\b(?:a|an|the|and|or|but|its|their|very))$"
 )
 _LOOK_BACK, _OPEN_END, _LONG_NAME = 12, 8, 40
 """Characters in which an abbreviation, an unfinished end, and a name is looked for."""
@@ -99,11 +120,15 @@ def is_refusal(text: str) -> bool:
 
 
 def is_non_answer(text: str) -> bool:
-    """Whether it is "There is no definitive answer" or its kin, or a question asked back."""
+    """Whether it is "There is no definitive answer" or its kin, a question asked back, or thought.
+
+    A thought is one about what to say, whose marks a server has taken off.
+    """
     text = _plain(text)
     return bool(
         _UNCERTAIN.search(text)
         or _EVASION.match(text)
+        or _THOUGHT.match(text)
         or _is_question(text)
         or _says_it_varies(text)
         or _denies(text)
@@ -159,7 +184,7 @@ def sentences_of(text: str, *, finished: bool = True, stop: Sequence[str] = ()) 
         if ends and ends[-1].end() == len(text):
             return text
         if "." not in stop or not (_is_cut_number(text) or _ABBREVIATION.search(text)):
-            return text + "."
+            return text + full_stop_for(text)
     place, unclosed = len(text), text.count("(") - text.count(")")
     for end in reversed(ends):
         start = end.start()
@@ -168,6 +193,14 @@ def sentences_of(text: str, *, finished: bool = True, stop: Sequence[str] = ()) 
         if unclosed <= 0 and _is_end(text, end):
             return text[: end.end()]
     return None
+
+
+def full_stop_for(text: str) -> str:
+    """The mark that ends a sentence in the script of the last letter; "" where it has none."""
+    last = next((char for char in reversed(text[-_LONG_NAME:]) if char.isalpha()), "")
+    if last.isascii():
+        return "."
+    return next((stop for letters, stop in _FULL_STOPS if letters.match(last)), ".")
 
 
 def first_sentence(text: str) -> str:

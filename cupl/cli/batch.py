@@ -131,6 +131,8 @@ def _say_import(report: "ImportReport") -> None:
         say(f"  of no use {number:,}: {reason}")
     if report.absent:
         say(f"  {count(report.absent, 'answer')} fewer than were asked for")
+    if report.failed:
+        say(f"  {count(report.failed, 'answer')} failed on the server beside others")
     for line in report.shown:
         say(f"  {line}")
     if report.bad:

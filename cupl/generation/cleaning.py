@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from cupl.bank.wording import normalized
+from cupl.bank.wording import full_stop_for, normalized
 from cupl.generation.thinking import without_thinking
+from cupl.generation.unpacking import unpacked
 
 MAX_MARKS = 1000
 """Marks of emphasis up to which they are taken off: what closes one is looked for 300 characters
@@ -25,10 +26,11 @@ _EMPHASIS = re.compile(r"(?<!\w)(\*{1,3}|_{1,2}|`)(?=\S)(.{1,300}?)(?<=\S)\1(?!\
 _BULLET = re.compile(r"(?:[-*•–]+|\d{1,2}[.)](?=\s))\s*")
 _LISTED = re.compile(r"^[^\S\n]*[-*•–\d]", re.MULTILINE)
 _OPENINGS = re.compile(
-    r"(?:[^\w\"'“‘«(\[¿¡<`{|]+"
+    r"(?:[^\w\"'“‘«「『《〈（【(\[¿¡<`{|]+"
     r"|(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great question)[!.,:]\s*"
     r"|here(?:'s|’s| is| are)\b[^.!:]{0,150}:\s*"
-    r"|(?:(?:final )?answer|description|caption|image|a|q):\s*"
+    r"|(?:(?:final )?(?:answer|response|description)|output|sentence|caption|image|a|q):\s*"
+    r"|(?:答案|回答|描述|答え|説明|답변|설명)\s?[:：]\s*"
     r"|(?:what|which|how|who|where|why|do|does|is|are|can)\b[^.!?]{0,200}\?\s*(?=\w))*",
     re.IGNORECASE,
 )
@@ -40,19 +42,23 @@ _SPILL = re.compile(
 _AFTERWORD = re.compile(
     r"\s(?:(?<=\S\n)(?:(?:q|question|user|human):|describe\b|[^\n]{3,200}\?\s*(?:\n|\Z))"
     r"|(?<=[.!?\n]\s)\s*(?:(?:would you like|do you want|let me know|i hope this)\b"
-    r"|\(?(?:word|character) count:|(?:sources?|references?|citations?):)).*",
+    r"|\(?(?:(?:word|character) count|notes?):|(?:sources?|references?|citations?):)).*",
     re.DOTALL | re.IGNORECASE,
 )
 """The next question that a base model asks itself, or the offer to say more."""
 _CITATION = re.compile(r"\s?(?:\[\d{1,3}\]|【[^】\n]{1,30}】)")
 _BOXED = re.compile(r"\\boxed\{([^{}]+)\}\.?\Z")
-_QUOTED = re.compile(r"""["“«]([^"“”«»]+)["”»]?([.!?]?)\Z|['‘]([^‘]+)['’]([.!?]?)\Z""")
+_QUOTED = re.compile(
+    r"""["“«「『]([^"“”«»「」『』]+)["”»」』]?([.!?。]?)\Z|['‘]([^‘]+)['’]([.!?]?)\Z"""
+)
 _CLOSING = re.compile(r"['’](?!\w)")
 
 
 def unwrapped(text: str, question: str = "") -> str:
     """The description in an answer to a question, on one line."""
     text = without_thinking(text).strip(" ")
+    if text.lstrip()[:1] in tuple('{[<">') or "```" in text or "~~~" in text:
+        text = unpacked(text)
     # This test says that the rest would find nothing, and is many times as fast.
     if not (text.isascii() and text.isprintable()):  # most answers are, and need none of this
         text = _without_odd_characters(text)
@@ -125,5 +131,5 @@ def _without_trailing_dots(text: str) -> str:
     if not body or body[-1] in ".…":
         return text
     before = body[-2:-1]
-    ended = body[-1] in "!?" and before.strip() and before not in ".…"
-    return body if ended else f"{body}."
+    ended = body[-1] in "!?。！？।؟۔" and before.strip() and before not in ".…"
+    return body if ended else body + full_stop_for(body)

@@ -21,6 +21,7 @@ from cupl.generation.filters import (
     why_unusable,
 )
 from cupl.generation.plan import Plan
+from cupl.generation.useless import way_out_of
 from cupl.llm.finish_reasons import finish_kind
 from cupl.llm.protocol import Failure, Request, Response, cache_key
 
@@ -127,8 +128,7 @@ class CollectedPrompts:
 
         """
         if bare := [str(label) for label, prompts in self.prompts if not prompts]:
-            more = {"max_tokens": None, "samples": self.plan.samples * 2}
-            raise InputError(_explain_bare(bare, self), arguments=more)
+            raise _without_prompts(bare, self)
         classes = [
             ClassPrompts(name=label.name, id=label.id, aliases=list(label.aliases), prompts=prompts)
             for label, prompts in self.prompts
@@ -277,13 +277,15 @@ def _repeats(words: str, said: list[str], similarity: float | None) -> str | Non
     return "near-duplicate" if near else None
 
 
-def _explain_bare(bare: list[str], collected: CollectedPrompts) -> str:
+def _without_prompts(bare: list[str], collected: CollectedPrompts) -> InputError:
     shown = ", ".join(bare[:5]) + (f" and {len(bare) - 5:,} more" if len(bare) > 5 else "")
     dropped = collected.report.dropped.most_common(3)
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in dropped)
-    return (
-        f"no usable answer for {shown} (dropped in all: {reasons}); a model that thinks before it "
-        "answers needs max_tokens=None, another may need "
-        f"samples={collected.plan.samples * 2}, of which only the new ones are asked, or another "
-        "name for the class"
+    limited = collected.plan.sampling.max_tokens is not None
+    way_out, arguments = way_out_of(dropped[0][0] if dropped else "", limited=limited)
+    samples = collected.plan.samples * 2
+    return InputError(
+        f"no usable answer for {shown} (dropped in all: {reasons}); {way_out}{'; ' * bool(way_out)}"
+        f"samples={samples} asks for as many again, or give the class another name",
+        arguments=arguments | {"samples": samples},
     )

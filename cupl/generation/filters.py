@@ -44,10 +44,14 @@ class Dropped:
 
 FILTERED = "content filter"
 """Why an answer that a server held back is none."""
+REFUSED = "refused by the model"
+"""Why an answer in whose place a refusal stands is none."""
 THINKING = "thinking alone"
 """Why an answer that is one block of thought is none."""
 UNSEEN = "in reasoning_content alone"
 """Why an answer that the server put there is none."""
+TOOL = "call of a tool"
+"""Why an answer that only wants something done is none."""
 FAILED = "failed on the server"
 """Why an answer that a fault broke off is none."""
 Filter = Callable[[Answer], Answer | Dropped]
@@ -55,6 +59,7 @@ Filter = Callable[[Answer], Answer | Dropped]
 _WORD = re.compile(r"\w")
 _USELESS: dict[FinishKind, str] = {
     "content_filter": FILTERED,
+    "refusal": REFUSED,
     "fault": FAILED,
     "no content": UNSEEN,
 }
@@ -74,8 +79,8 @@ def not_empty(answer: Answer) -> Answer | Dropped:
 
 def not_refusal(answer: Answer) -> Answer | Dropped:
     """Drop what a server's content filter cut, and talk of what the model will not or cannot do."""
-    refused = finish_kind(answer.finish_reason) == "content_filter" or is_refusal(answer.text)
-    return Dropped("refusal") if refused else answer
+    held_back = finish_kind(answer.finish_reason) in ("content_filter", "refusal")
+    return Dropped("refusal") if held_back or is_refusal(answer.text) else answer
 
 
 def not_non_answer(answer: Answer) -> Answer | Dropped:
@@ -115,10 +120,13 @@ def why_unusable(response: Response, question: str = "") -> str | None:
         return _USELESS[kind]
     if len(response.text) > MAX_ANSWER:
         return "too long"
-    cut = kind == "length"
+    cut = kind != "stop"  # a reason that nobody knows may be one that cuts
     answer = clean(Answer(response.text, question, response.finish_reason))
     if not _WORD.search(answer.text):
-        if cut and response.text.strip():
+        if kind == "tool":
+            return TOOL
+        # Of a model whose server puts its thoughts elsewhere there is no text at all.
+        if kind == "length" or (cut and response.text.strip()):
             return "cut off"
         said = _WORD.search(response.text) and not _WORD.search(without_thinking(response.text))
         return THINKING if said else "empty"

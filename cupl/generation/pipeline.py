@@ -111,6 +111,9 @@ async def agenerate(
     Returns:
         The bank. The same call again finds every answer in the cache and returns an equal one.
 
+    Warns:
+        UserWarning: a run waits, tries again, or asks in another form than it was told to.
+
     Raises:
         InputError: bad settings, a class without a usable answer, or missing answers offline.
         ServerError: the model cannot be asked.
@@ -126,7 +129,7 @@ async def agenerate(
         drop_shared=drop_shared,
     )  # fmt: skip
     options = RequestOptions(
-        concurrency=concurrency, n=n, retry_failed=retry_failed, progress=progress
+        concurrency=concurrency, n=n, retry_failed=retry_failed, progress=progress, notice=warn
     )
     meter = UsageMeter(max_requests, max_tokens_total)
     check_bank_settings(name, plan, filtering)

@@ -221,7 +221,8 @@ class _Asker:
                 self.kept += 1
                 self._useless.proven = True
                 continue
-            self._useless.add(reason, unit.digest)
+            limited = unit.request.sampling.max_tokens is not None
+            self._useless.add(reason, unit.digest, limited=limited)
             tries[sample] += 1
             if tries[sample] < self.policy.answer_tries:
                 left.append(sample)

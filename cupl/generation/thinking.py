@@ -1,63 +1,19 @@
 """Taking off what a model thought aloud, and the tokens of its chat template.
 
-Every family of models has its own marks. The text after a block of thought is the answer; where a
-block has no end, the model was cut off in it, and there is none. What follows the token that ends
-an answer is no part of it: a base model goes on to write the next question.
+The text after a block of thought is the answer; where a block has no end, the model was cut off in
+it, and there is none. What follows the token that ends an answer is no part of it: a base model
+goes on to write the next question.
 """
 
 from __future__ import annotations
 
 import re
 
-_THOUGHT = (
-    "(?:antml:|seed:)?(?:think(?:ing)?|thoughts?|thought_process|reason(?:ing)?|reflection|scratchpad"
-    "|analysis|rationale|cot|cot_budget_reflect|(?:inner|internal)_?monologue|chain_?of_?thought)"
-)
-_ANSWER = "(?:seed:)?(?:(?:final_?)?answer|final|response|output|solution)"
-_ASKED = "(?:user|human|system|instruction|input|question|tool|developer)"
-_REPLY = "(?:assistant|model|response|answer|output)"
+from cupl.generation.thought_marks import MARK, MAY_BE_MARKED, with_plain_tags
 
-_MARKS = {
-    # A thought, or what was said to the model, begins.
-    "open": [
-        rf"<{_THOUGHT}(?: [^<>\n]{{0,100}})?>", rf"\[{_THOUGHT}\]", rf"◁{_THOUGHT}▷",
-        rf"<[|｜](?:start_|begin[_▁]of[_▁])?{_THOUGHT}(?:_start|_begin)?[|｜]>",
-        r"<\|channel\|>(?!\s*final)[^<>\n]{0,60}<\|message\|>", r"<\|channel>\s*thought\b",
-        r"<unused94>(?:thought)?",
-        r"\[INST\]", rf"<[|｜]{_ASKED}[|｜]>", rf"<[|｜]im_start[|｜]>\s*{_ASKED}\b",
-        rf"<start_of_turn>\s*{_ASKED}\b", rf"<\|start_header_id\|>\s*{_ASKED}\b",
-        rf"#{{2,3}}\s*{_ASKED}:",
-        r"\A\s*analysis(?-i:(?=[A-Z]))", r"\A\s*Thinking\.\.\.",
-    ],
-    # A thought ends; a template may have put its beginning into the question.
-    "close": [
-        rf"</{_THOUGHT}>", rf"\[/{_THOUGHT}\]", rf"◁/{_THOUGHT}▷",
-        rf"<[|｜](?:/|end_|end[_▁]of[_▁]){_THOUGHT}[|｜]>", rf"<[|｜]{_THOUGHT}_end[|｜]>",
-        r"<\|channel\|>\s*final[^<>\n]{0,60}<\|message\|>", r"<channel\|>",
-        r"<unused95>", r"(?-i:assistantfinal)", r"\.{3}\s?done thinking\.?",
-    ],
-    # The answer begins, if words follow.
-    "begin": [
-        rf"<{_ANSWER}>", r"<\|START_RESPONSE\|>", r"<\|begin_of_solution\|>", r"\[/INST\]",
-        rf"<[|｜]{_REPLY}[|｜]>", rf"<[|｜]im_start[|｜]>\s*{_REPLY}\b",
-        rf"<start_of_turn>\s*{_REPLY}\b", rf"<\|start\|>\s*{_REPLY}\b",
-        rf"<\|start_header_id\|>\s*{_REPLY}\s*<\|end_header_id\|>", rf"#{{2,3}}\s*{_REPLY}:",
-    ],
-    # The answer ends, if words came before.
-    "end": [
-        rf"</{_ANSWER}>", r"</?s>", r"\[/?(?:BOS|EOS|PAD|UNK|SYSTEM_PROMPT)\]", r"<</?SYS>>",
-        "</?(?:bos|eos|pad|unk|eot|eod|eop|end_of_turn|end_of_text|end_of_utterance)>", r"<turn\|>",
-        r"<[|｜][^<>|｜\n]{1,40}[|｜]>",
-    ],
-}  # fmt: skip
-_MARK = re.compile(
-    "|".join(f"(?P<{kind}>{'|'.join(marks)})" for kind, marks in _MARKS.items()),
-    re.IGNORECASE,
-)
-_MAY_BE_MARKED = re.compile(
-    r"[<\[◁]|##|assistantfinal|done thinking|\A\s*(?:analysis|thinking\.)", re.I
-)
 _WORD = re.compile(r"\w")
+_CLOSING = {"open": {"close", "begin"}, "label": {"close", "begin", "answer", "turn"}}
+"""Marks that end a thought, by the mark that began it. A thought in tags may hold "Answer:"."""
 
 
 def without_thinking(text: str) -> str:
@@ -65,21 +21,28 @@ def without_thinking(text: str) -> str:
 
     The time grows with the length of the text and no faster.
     """
-    if not _MAY_BE_MARKED.search(text):
+    if not MAY_BE_MARKED.search(text):
         return text
-    marks = list(_MARK.finditer(text))
+    text = with_plain_tags(text)
+    marks = list(MARK.finditer(text))
     followed = _followed_by_words(text, marks)
-    kept, place, inside = "", 0, False
+    kept, place = "", 0
+    inside: str | None = None
     for mark, words_follow in zip(marks, followed, strict=True):
+        kind = mark.lastgroup
         if inside:
-            if mark.lastgroup in ("close", "begin"):
-                inside, place = False, mark.end()
+            if kind in _CLOSING[inside]:
+                inside, place = None, mark.end()
+            elif kind == "open":
+                inside = kind
+            continue
+        if kind == "answer":
             continue
         before = kept + text[place : mark.start()]
         place = mark.end()
-        match mark.lastgroup:
-            case "open":
-                kept, inside = before, True
+        match kind:
+            case "open" | "label":
+                kept, inside = before, kind
             case "close":
                 kept = ""
             case "begin" if words_follow:

@@ -105,7 +105,8 @@ def access_to(
         address: the server.
         api_key_env: the environment variable that holds its key; None for ``OPENAI_API_KEY`` where
             the server is OpenAI's, and for no key where it is another.
-        notice: told where the key, or user and password, could be read on the way.
+        notice: told where the key, or user and password, could be read on the way, and what was
+            taken off the base URL.
 
     Raises:
         InputError: there is no key in the variable that was named, or what no key holds, or there
@@ -124,6 +125,8 @@ def access_to(
                 "(api_key_env), or a server of your own (base_url), or a model that needs no key",
                 arguments={"api_key_env": ..., "base_url": ..., "model": "mini"},
             )
+    if address.taken_off:
+        notice(f"the base URL is {address.endpoint}, without {address.taken_off}")
     if said := access.warning():
         notice(said)
     return access

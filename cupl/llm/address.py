@@ -32,12 +32,14 @@ class ServerAddress:
         credentials: user and password as they are sent; None where there are none.
         api_version: what Azure wants to be told with every request; it changes no answer, so that
             no cache key has it.
+        taken_off: the path of a single resource that stood behind the base URL, or "".
 
     """
 
     endpoint: str
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     api_version: str | None = None
+    taken_off: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def parse(cls, base_url: str | None) -> ServerAddress:
@@ -60,12 +62,14 @@ class ServerAddress:
         host = parts.hostname or ""
         host = f"[{host}]" if ":" in host else host
         port = "" if parts.port is None else f":{parts.port}"
+        resource = _RESOURCE.search(parts.path)
         path = _RESOURCE.sub("", parts.path).rstrip("/")
         pair = (unquote(parts.username or ""), unquote(parts.password or ""))
         return cls(
             urlunsplit((parts.scheme, host + port, path, "", "")),
             pair if any(pair) else None,
             _api_version(parts.query),
+            resource[0] if resource else "",
         )
 
     @property

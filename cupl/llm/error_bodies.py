@@ -59,6 +59,18 @@ _TOO_LONG = re.compile(
     r"(prompt|input) (is|are) too long|tokens to keep from the initial prompt",
     re.IGNORECASE,
 )
+_FILTER_KIND = re.compile(
+    r"content_?(?:filter|policy|risk|moderation|security)|responsible_?ai|moderation|guardrail"
+    r"|data_?inspection|safety|sensitive|prohibited_?content|flagged",
+    re.IGNORECASE,
+)
+_FILTER_WORDS = re.compile(
+    r"content (?:exists risk|management policy|polic(?:y|ies)\b|filter(?:ing)?\b)"
+    r"|(?:was|were|been|is|are) flagged\b|safety (?:system|filter|check|guard)"
+    r"|inappropriate content|敏感内容"
+    r"|(?:contain|include|detect)[^.]{0,40}(?:sensitive|unsafe|prohibited|harmful)",
+    re.IGNORECASE,
+)
 _NO_KEY = re.compile(
     r"api.?key[^.]{0,20} (not valid|invalid|incorrect|missing|required)|"
     r"(invalid|incorrect|wrong|missing|no)[^.]{0,20} (api.?key|authorization|credentials)",
@@ -164,6 +176,22 @@ def status_of(error: openai.APIStatusError) -> int:
     said = message_of(error.body) or ""
     told = next((s for s, words in _BY_WORDS if re.search(words, said, re.IGNORECASE)), None)
     return told or (400 if kinds_of(error) & _OUR_FAULT else 500)
+
+
+def is_about_content(body: object, *, by_words: bool = True) -> bool:
+    """Whether it says that a content filter held something back: nothing broke, and no key lacks.
+
+    Args:
+        body: of an error.
+        by_words: read its message too, not only what kind it says it is.
+
+    """
+    inner = _inner(body)
+    behind = inner.get("innererror")
+    places = [inner, *([behind] if isinstance(behind, dict) else [])]
+    kinds = [place.get(name) for place in places for name in ("code", "type", "status", "reason")]
+    named = any(isinstance(kind, str) and _FILTER_KIND.search(kind[:200]) for kind in kinds)
+    return named or (by_words and bool(_FILTER_WORDS.search(message_of(body) or "")))
 
 
 def lacks_model(error: openai.APIStatusError, said: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email.utils
 import math
+import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from cupl.errors import ServerError
 from cupl.llm.access import ServerAccess
 from cupl.llm.error_bodies import (
     delay_of,
+    is_about_content,
     kinds_of,
     lacks_key,
     lacks_memory,
@@ -38,7 +40,11 @@ _NO_QUOTA = {
     "billing_not_active",
     "exceeded_current_quota_error",
 }
-_FILTERED = {"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"}
+_SAYS_NOTHING = re.compile(
+    r"\W*(?:(?:an? )?(?:internal|unknown|unexpected)?\W*(?:server)?\W*error(?: occurred)?"
+    r"|no reason given)?\W*",
+    re.IGNORECASE,
+)
 _YEAR = 366 * 86_400.0
 
 
@@ -104,7 +110,12 @@ def _refusal(
     if lack:
         return ServerError(lack[0], arguments=lack[1])
     if status in (408, 409, 425) or (status >= 500 and not lacks_memory(said)):
-        return RetryableError(f"{where} answered {status}: {said}", after=after, answered=True)
+        many = status == 500 and (sent or {}).get("n", 1) != 1 and _SAYS_NOTHING.fullmatch(said)
+        return RetryableError(
+            f"{where} answered {status}: {said}"
+            + ("; one that gives a single answer at a time needs n=None" if many else ""),
+            after=after, answered=True, arguments={"n": None} if many else {},
+        )  # fmt: skip
     if status == 400 and lacks_key(said):
         status = 401
     if status in (401, 403):
@@ -149,7 +160,12 @@ def refusal_in(error: openai.APIError) -> tuple[str, object] | None:
 
 def is_filtered(error: openai.APIError) -> bool:
     """Whether a content filter turned the question down: an answer of no use, not a fault."""
-    return bool(kinds_of(error) & _FILTERED)
+    import openai
+
+    if not isinstance(error, openai.APIStatusError) or status_of(error) in (401, 402, 429):
+        return False
+    broken = error.status_code >= 500  # such as the filter itself
+    return is_about_content(error.body, by_words=not broken)
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from cupl.llm.parsing import MAX_CHOICES
+from cupl.llm.parsing import MAX_CHOICES, THOUGHTS
 
 _LINE_END = re.compile(r"\r\n|\n|\r")
 """Others that Python knows, such as U+2028, may stand inside of JSON."""
@@ -18,7 +18,6 @@ _FIELD = re.compile(r"(?:data|event|id|retry)?:|(?:data|event|id|retry)\s*$")
 _DONE = "[DONE]"
 _MAX_DATA = 300_000
 """Lines of data in the longest stream; a token and all that stands around it is one."""
-_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
 def read_body(content: bytes) -> object:
@@ -167,6 +166,8 @@ class _Choice:
         self._error: object = None
         self._parts: list[Any] = []
         self._thoughts: list[str] = []
+        self._refusals: list[str] = []
+        self._calls: object = None
 
     def add(self, part: object) -> None:
         """Take in a piece.
@@ -184,9 +185,12 @@ class _Choice:
         delta = delta if isinstance(delta, dict) else {}
         said = delta.get("content", part.get("text"))
         self._parts += said if isinstance(said, list) else [] if said is None else [said]
-        thought = next((delta[name] for name in _THOUGHTS if delta.get(name)), None)
+        thought = next((delta[name] for name in THOUGHTS if delta.get(name)), None)
         if isinstance(thought, str):
             self._thoughts.append(thought)
+        if isinstance(refusal := delta.get("refusal"), str):
+            self._refusals.append(refusal)
+        self._calls = delta.get("tool_calls") or delta.get("function_call") or self._calls
 
     def whole(self, number: int) -> dict[str, Any]:
         """The choice as it is in a completion that comes whole."""
@@ -200,5 +204,9 @@ class _Choice:
         message: dict[str, Any] = {"role": "assistant", "content": said}
         if self._thoughts:
             message["reasoning_content"] = "".join(self._thoughts)
+        if self._refusals:
+            message["refusal"] = "".join(self._refusals)
+        if self._calls:
+            message["tool_calls"] = self._calls
         choice = {"index": number, "finish_reason": self.finish_reason, "message": message}
         return choice if self._error is None else choice | {"error": self._error}

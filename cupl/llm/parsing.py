@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-from cupl.llm.finish_reasons import NO_CONTENT, finish_kind
+from cupl.llm.error_bodies import is_about_content
+from cupl.llm.finish_reasons import NO_CONTENT, finish_kind, finish_word
 from cupl.llm.protocol import MAX_ANSWER, Response
 from cupl.llm.redaction import redact, scrub
 
 MAX_CHOICES = 10_000
+THOUGHTS = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thought")
+"""Fields of a message in which servers put what a model thought."""
 _MAX_NAME = 200
 """Characters of the longest name of a model, and of a reason to finish."""
 
@@ -27,6 +31,14 @@ class FailedGenerationError(ValueError):
         self.code = code
 
 
+class Completion(NamedTuple):
+    """What a completion holds."""
+
+    responses: list[Response]
+    failures: list[FailedGenerationError]
+    """One for each answer that a fault broke off."""
+
+
 def read_completion(body: object, *secrets: str) -> list[Response]:
     """The answers of a chat or text completion, in their order, without those that failed.
 
@@ -39,11 +51,28 @@ def read_completion(body: object, *secrets: str) -> list[Response]:
         ValueError: it is no completion, or has no answers.
 
     """
+    responses, failures = read_choices(body, *secrets)
+    if not responses:
+        raise failures[0]
+    return responses
+
+
+def read_choices(body: object, *secrets: str) -> Completion:
+    """The answers of a chat or text completion, in their order, and those that failed.
+
+    Args:
+        body: the JSON.
+        secrets: what must not be in them.
+
+    Raises:
+        ValueError: it is no completion, or has neither.
+
+    """
     try:
         choices = _in_order(body["choices"][:MAX_CHOICES])  # type: ignore[index]
-        whole = [choice for choice in choices if not _failed(choice)]
-        if choices and not whole:
-            raise _failure(choices[0], *secrets)
+        if fault := _fault_in(body):
+            choices = [choice | {"error": fault} for choice in choices]
+        failures = [_failure(choice, *secrets) for choice in choices if _failed(choice)]
         usage = _dict(body.get("usage"))  # type: ignore[attr-defined]
         model = _name(body.get("model"))  # type: ignore[attr-defined]
         responses = [
@@ -55,24 +84,32 @@ def read_completion(body: object, *secrets: str) -> list[Response]:
                 completion_tokens=_count(usage.get("completion_tokens")),
                 created=_count(body.get("created")),  # type: ignore[attr-defined]
             )
-            for choice in whole
+            for choice in choices
+            if not _failed(choice)
         ]
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("not a completion") from error
-    if not responses:
+    if not choices:
         raise ValueError("a completion without an answer")
-    return responses
+    return Completion(responses, failures)
 
 
 def _failed(choice: dict[str, Any]) -> bool:
     """Whether a fault broke it off: what there is of a text is then half a sentence."""
-    return bool(choice.get("error")) or finish_kind(_finish(choice)) == "fault"
+    return finish_kind(_finish(choice)) == "fault"
+
+
+def _fault_in(place: object) -> object:
+    """What stands as the error there; one without any value is none."""
+    error = _dict(place).get("error")
+    return any(error.values()) and error if isinstance(error, dict) else error
 
 
 def _failure(choice: dict[str, Any], *secrets: str) -> FailedGenerationError:
-    error = choice.get("error")
+    error = _fault_in(choice) or choice.get("finish_reason")
     code = _count(_dict(error).get("code"))
-    ended = _name(choice.get("finish_reason")) or (f"status {code}" if code else "no reason given")
+    ended = finish_word(choice.get("finish_reason")) or "no reason given"
+    ended = f"status {code}" if code else ended
     said = _text(error) or _text(_dict(error).get("message")) or ended
     return FailedGenerationError(redact(said, *secrets), code)
 
@@ -87,20 +124,37 @@ def _finish(choice: dict[str, Any]) -> str:
 
     A refusal, and a text that stands beside the place for it, are no empty answers.
     """
-    finish = _name(choice.get("finish_reason")) or "stop"
+    if fault := _fault_in(choice):
+        return "content_filter" if is_about_content({"error": fault}) else "error"
+    word = finish_word(choice.get("finish_reason"))
+    finish = _name(word or finish_word(choice.get("native_finish_reason"))) or "stop"
     message = _dict(choice.get("message"))
     if finish_kind(finish) not in ("stop", "unknown") or _text_of(choice).strip():
         return finish
-    if _text(message.get("refusal")):
-        return "content_filter"
-    thought = (_text(message.get(name)) for name in ("reasoning_content", "reasoning"))
-    return NO_CONTENT if any(thought) else finish
+    if any(_refusals(message)):
+        return "refusal"
+    if message.get("tool_calls") or message.get("function_call"):
+        return "tool_calls"
+    return NO_CONTENT if any(_said(message.get(name)) for name in THOUGHTS) else finish
+
+
+def _refusals(message: dict[str, Any]) -> Iterator[str]:
+    """Why the model would not answer, as a field or as a part of the content."""
+    parts = message.get("content")
+    for place in (message, *(map(_dict, parts) if isinstance(parts, list) else ())):
+        yield _said(place.get("refusal"))
 
 
 def _text_of(choice: dict[str, Any]) -> str:
     """What was said; no message, as some servers put it, is one that says nothing."""
-    said = _dict(choice["message"]).get("content") if "message" in choice else choice["text"]
-    if isinstance(said, list):  # parts, of which some are no text
+    if "message" not in choice:
+        return _said(choice["text"])
+    return _said(_dict(choice["message"]).get("content"))
+
+
+def _said(said: object) -> str:
+    """A text, whole or in parts, of which some may be none."""
+    if isinstance(said, list):
         said = "".join(_text(_dict(part).get("text")) or "" for part in said)
     return _text(said) or ""
 

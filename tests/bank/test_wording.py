@@ -31,7 +31,10 @@ NON_ANSWER = re.compile(
     r"|[^.!]*\?\W*$)",
     re.IGNORECASE,
 )
-END = re.compile(r"[.!?]+[\"'”’»)\]]*(?=\s+[^a-z0-9\s]|$)|[。！？।؟][」』”]?")
+END = re.compile(
+    r"[.!?]+[\"'”’»)\]]*(?=\s+[^a-z0-9\s]|$)"
+    r"|(?:[。｡！？।॥؟۔።։။។།]|．(?!\d))[」』”’»》）\"')\]]*"
+)
 ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'])(?:e\.g|i\.e|cf|vs|dr|mrs?|ms|st|mt|prof|approx|ca|no|figs?|spp?"
     r"|(?:[^\W\d_]\.)*[^\W\d_])$",

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from cupl.generation.cleaning import MAX_MARKS, unwrapped
 
+BULLET = re.compile(r"^\s*-+\s*")
 OPENING = re.compile(
     r"^[^\w\"'“‘«(\[¿¡<`{|]+"
     r"|^(?:sure(?: thing)?|certainly|of course|absolutely|okay|ok|great question)[!.,:]\s*"
@@ -29,7 +30,8 @@ texts = st.lists(st.sampled_from(PIECES), max_size=20).map("".join)
 
 
 def as_meant(text: str) -> str:
-    text = SPILL.sub("", " ".join(text.split()))
+    # The rest of a question can stand behind a bullet too: "- in detail as possibleThe frog".
+    text = SPILL.sub("", " ".join(BULLET.sub("", text).split()))
     while (opened := OPENING.sub("", text)) != text:
         text = opened
     text = QUOTED.sub(lambda found: (found[1] or found[2]) + found[3], text)
@@ -46,6 +48,7 @@ def as_meant(text: str) -> str:
 @example("x!! ...")
 @example("x . .")
 @example("x !...")
+@example("-frogIt's")
 @example("q: A: what? answer: sure. 'x'")
 def test_what_is_taken_off_is_what_the_patterns_say(text: str) -> None:
     assert unwrapped(text) == as_meant(text)

@@ -12,7 +12,7 @@ from cupl.generation.cache.entries import CacheEntry
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
 from cupl.generation.plan import Plan, make_plan, missing_answers
-from cupl.llm.protocol import Failure, Response
+from cupl.llm.protocol import Failure, Response, Sampling
 from tests.generation.test_plan import ONE, TWO, plan_of
 
 
@@ -125,6 +125,19 @@ def test_a_class_without_a_usable_answer_is_named(cache: ResponseCache) -> None:
     match = r"no usable answer for dog \(.*1 refusal\).*samples=2"
     with pytest.raises(InputError, match=match):
         collect(plan, cache, FilterOptions()).bank("x")
+
+
+@pytest.mark.parametrize(("limit", "named"), [(50, {"max_tokens": None}), (None, {"extra": ...})])
+def test_the_advice_for_such_a_class_is_not_what_was_done(
+    cache: ResponseCache, limit: int | None, named: dict[str, object]
+) -> None:
+    plan = make_plan(["cat"], ONE, samples=1, sampling=Sampling(max_tokens=limit))
+    (unit,) = missing_answers(plan, cache)
+    cache.put({unit.key(0): Failure("thinking alone", 3)})
+    with pytest.raises(InputError) as error:
+        collect(plan, cache, FilterOptions()).bank("x")
+    assert error.value.arguments == named | {"samples": 2}
+    assert ("max_tokens=None" in str(error.value)) == (limit is not None)
 
 
 def test_a_class_that_keeps_too_few_wants_more(cache: ResponseCache) -> None:

@@ -37,6 +37,8 @@ def reason(text: str, finish_reason: str = "stop", stop: tuple[str, ...] = ()) -
         "Certainly one of the most recognizable birds, the toucan has a large bill.",
         "Sure-footed goats are small animals, with beards.",
         "Unknown to many, the frog is blue.",
+        "The user of a wheelchair sits between two large wheels.",
+        "First, the frog is green; so are its legs.",
         "The robot, sold as an AI-powered toy, is white.",
         "The question mark butterfly has ragged wings with a silver question mark on them.",
         "iPods are small portable media players made by Apple.",
@@ -48,6 +50,8 @@ def reason(text: str, finish_reason: str = "stop", stop: tuple[str, ...] = ()) -
         "树蛙是一种小型两栖动物。",
         "ضفدع الشجر صغير وأخضر اللون.",
         "می‌تواند سبز باشد.",
+        "मेंढक एक छोटा हरा जानवर है।",
+        "「树蛙」是一种小型两栖动物。",
     ],
 )
 def test_a_good_answer_is_left_as_it_is(text: str) -> None:
@@ -168,6 +172,9 @@ def test_what_a_stop_text_cut_in_a_number_or_abbreviation(text: str) -> None:
         ("The look of a stage can vary depending on the stage.", "non-answer"),
         ("Which frog are you referring to?.", "non-answer"),
         ("I don’t know.", "non-answer"),
+        ("Okay, so the user wants a description of a frog. It is green.", "non-answer"),
+        ("We need to write one sentence on a frog. It is green.", "non-answer"),
+        ("Hmm, let me think about frogs. They are green.", "non-answer"),
         ("Look at https://example.org/frog for a frog.", "URL or markup"),
         ("The website www", "URL or markup"),
         ("Look at [this frog](frog.html).", "URL or markup"),

@@ -56,6 +56,11 @@ def test_a_bank_of_every_server(name: str, tmp_path: Path) -> None:
     assert THOUGHT.split(".")[0] not in str(prompts)
 
 
+def test_code_is_told_that_a_server_is_asked_more_often(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="1 answer in a request, so it is asked more often"):
+        prompts_of("deepseek", tmp_path / "cache")
+
+
 @pytest.mark.parametrize("name", ["openrouter", "deepseek", "vllm"])
 def test_an_answer_that_it_could_not_finish(name: str, tmp_path: Path) -> None:
     prompts = prompts_of(name, tmp_path / "cache", "failed-choice")

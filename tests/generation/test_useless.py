@@ -7,10 +7,10 @@ import pytest
 from cupl.errors import ServerError
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import FilterOptions, collect
-from cupl.generation.plan import missing_answers
+from cupl.generation.plan import make_plan, missing_answers
 from cupl.generation.requester import run_requests
 from cupl.llm.finish_reasons import NO_CONTENT
-from cupl.llm.protocol import Failure, Request, Response
+from cupl.llm.protocol import Failure, Request, Response, Sampling
 from tests.fakes import Echo, QueueLLM
 from tests.generation.runs import ask_all
 from tests.generation.test_plan import ALWAYS, TWO, plan_of
@@ -27,6 +27,10 @@ USELESS: list[Response] = [
     Response("A cat is a", "SAFETY"),
     Response("A cat is small. It is", "network_error"),
     Response("", NO_CONTENT),
+    Response("", "refusal"),
+    Response("", "tool_calls"),
+    Response("A cat is a small", "banana"),
+    Response("A cat is a", "2"),
     Response("[THINK]What is a cat? It is small.[/THINK]"),
 ]
 
@@ -83,18 +87,28 @@ def test_a_run_that_brings_nothing_of_use_stops(cache: ResponseCache) -> None:
 
 
 @pytest.mark.parametrize(
-    ("useless", "way_out"),
+    ("useless", "limit", "way_out", "named"),
     [
-        (Response("", NO_CONTENT), "switch its reasoning parser off"),
-        (Response("", "sensitive"), "content filter turns"),
-        (Response("<thought>Hm.</thought>"), "max_tokens=None"),
+        (Response("", NO_CONTENT), 50, "switch its reasoning parser off", set()),
+        (Response("", "sensitive"), 50, "content filter turns", set()),
+        (Response("", "refusal"), 50, "the model refuses", set()),
+        (Response("", "tool_calls"), 50, "calls tools", set()),
+        (Response("<thought>Hm.</thought>"), 50, "needs max_tokens=None", {"max_tokens"}),
+        (Response("<thought>Hm.</thought>"), None, "switch its thinking off", {"extra"}),
+        (Response("<think>Hm, a", "length"), None, "limit of its own", {"max_tokens", "extra"}),
+        (Response("", "length"), None, "limit of its own", {"max_tokens", "extra"}),
+        (Response("", "stop"), None, "says nothing", set()),
+        (Response("x" * 200_000), None, "comes to no end", {"max_tokens"}),
     ],
 )
-def test_the_way_out_fits_what_came(cache: ResponseCache, useless: Response, way_out: str) -> None:
-    plan = plan_of(*(f"thing {i}" for i in range(50)), samples=1)
+def test_the_way_out_fits_what_came(
+    cache: ResponseCache, useless: Response, limit: int | None, way_out: str, named: set[str]
+) -> None:
+    names = [f"thing {i}" for i in range(50)]
+    plan = make_plan(names, samples=1, model="m", sampling=Sampling(max_tokens=limit))
     with pytest.raises(ServerError, match=way_out) as error:
         ask_all(plan, cache, QueueLLM([useless] * 500), concurrency=1)
-    assert ("max_tokens" in error.value.arguments) == ("max_tokens" in way_out)
+    assert set(error.value.arguments) == named
 
 
 def test_one_class_that_is_always_refused_does_not_stop_a_run(cache: ResponseCache) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.errors import InputError
+from cupl.llm.access import access_to
 from cupl.llm.address import DEFAULT_URL, ServerAddress, endpoint_of
 
 
@@ -43,6 +44,25 @@ from cupl.llm.address import DEFAULT_URL, ServerAddress, endpoint_of
 )
 def test_the_endpoint_has_no_credentials(url: str | None, endpoint: str) -> None:
     assert endpoint_of(url) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("path", "taken_off"),
+    [
+        ("/v1", ""),
+        ("/v1/", ""),
+        ("/v1/chat/completions", "/chat/completions"),
+        ("/v1/completions/", "/completions/"),
+        ("/v1/models", "/models"),
+        ("/v1/embeddings", "/embeddings"),
+    ],
+)
+def test_what_is_taken_off_is_told_once_a_server_is_asked(path: str, taken_off: str) -> None:
+    address = ServerAddress.parse(f"http://localhost{path}")
+    assert address == ServerAddress("http://localhost/v1")
+    told: list[str] = []
+    access_to(address, notice=told.append)
+    assert told == [f"the base URL is http://localhost/v1, without {taken_off}"] * bool(taken_off)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from cupl.errors import ServerError
 from cupl.llm.error_bodies import delay_of, message_of
+from cupl.llm.errors import is_filtered, to_server_error
 from cupl.llm.protocol import RetryableError
 from tests.fakes import serve
 from tests.llm.one_request import KEY, refused, with_key
-from tests.llm.test_errors import explained, said
+from tests.llm.test_errors import KEYED, explained, failing, said
 
 RAW = '{"error":{"message":"max_tokens must be at least 64","code":400}}'
 
@@ -71,6 +72,63 @@ def test_how_long_a_body_asks_to_wait(body: Any, seconds: float | None) -> None:
     assert error.limited
     assert error.after == seconds
     assert explained(429, body, retry_after="3").__dict__["after"] == 3.0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"error": {"message": "Internal Server Error", "code": 500}},
+        {"error": "internal error"},
+        {"error": {"message": "An unexpected error occurred."}},
+        b"",
+    ],
+)
+def test_a_bare_fault_at_several_answers_names_the_way_out(body: Any) -> None:
+    def sent(status: int, **request: Any) -> ServerError:
+        return to_server_error(failing(status, body), "'m'", KEYED, request)
+
+    error = sent(500, n=10)
+    assert isinstance(error, RetryableError)
+    assert str(error).endswith("; one that gives a single answer at a time needs n=None")
+    assert error.arguments == {"n": None}
+    for other in (sent(500), sent(500, n=1), sent(503, n=10)):
+        assert other.arguments == {}
+    told = failing(500, {"error": {"message": "out of memory"}})
+    assert to_server_error(told, "'m'", KEYED, {"n": 10}).arguments == {}
+
+
+FILTERED: list[tuple[int, Any]] = [
+    (400, {"error": {"message": "Content Exists Risk", "type": "invalid_request_error"}}),
+    (400, {"error": {"code": "data_inspection_failed", "message": "no"}}),
+    (400, {"error": {"message": "Output data may contain inappropriate content."}}),
+    (400, {"error": {"message": "no", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}),
+    (400, {"error": {"code": "1301", "message": "输入或生成内容可能包含敏感内容"}}),
+    (500, {"error": {"code": "content_filter", "message": "no"}}),
+    (403, {"error": {"code": 403, "message": "Your input was flagged for violence"}}),
+    (400, {"error": {"message": "triggering Azure OpenAI's content management policy"}}),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), FILTERED)
+def test_filters_of_servers_are_told_by_kind_or_words(status: int, body: Any) -> None:
+    assert is_filtered(failing(status, body))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, {"error": {"message": "the key was flagged"}}),
+        (403, {"error": {"message": "your account violates our usage policies"}}),
+        (403, {"error": {"status": "PERMISSION_DENIED", "message": "API_KEY_SERVICE_BLOCKED"}}),
+        (400, {"error": {"message": "unknown parameter: content_filter"}}),
+        (429, {"error": {"message": "safety system: slow down"}}),
+        (500, {"error": {"message": "the model crashed"}}),
+        (503, {"error": {"message": "the content filter is unavailable"}}),
+    ],
+)
+def test_other_refusals_are_no_filter(status: int, body: Any) -> None:
+    assert not is_filtered(failing(status, body))
 
 
 @given(st.text() | st.from_regex(r"retry in [0-9hms. ]{0,40}"))

@@ -195,3 +195,19 @@ def test_nothing_in_a_stream_breaks_its_reading(values: list[Any], tail: bytes) 
 def test_no_bytes_break_it(content: bytes) -> None:
     with contextlib.suppress(ValueError, EOFError):
         read_body(content)
+
+
+@pytest.mark.parametrize(
+    ("delta", "reason"),
+    [
+        ({"refusal": "I cannot "}, "refusal"),
+        ({"tool_calls": [{"index": 0}]}, "tool_calls"),
+        ({"function_call": {"name": "draw"}}, "tool_calls"),
+        ({"reasoning": "Hm."}, "reasoning_content"),
+        ({"thinking": "Hm."}, "reasoning_content"),
+    ],
+)
+def test_what_comes_in_place_of_a_text(delta: dict[str, Any], reason: str) -> None:
+    pieces = [{"choices": [{"index": 0, "delta": delta}]}] * 2
+    (response,) = read_completion(read_body(stream(*pieces, chunk(finish="stop"))))
+    assert (response.text, response.finish_reason) == ("", reason)

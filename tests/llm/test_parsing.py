@@ -123,6 +123,10 @@ FAILED: list[dict[str, Any]] = [
     {"message": {"content": "A cat is a"}, "finish_reason": "stop", "error": {"message": "gone"}},
     {"message": None, "finish_reason": None, "error": "gone"},
     {"error": {"code": 502}},
+    {"text": "A cat is a", "finish_reason": {"type": "abort", "message": "gone"}},
+    {"text": "A cat is a", "finish_reason": ["ERROR"]},
+    {"text": "A cat is a", "finish_reason": 503},
+    {"text": "A cat is a", "finish_reason": None, "native_finish_reason": "error"},
 ]
 
 
@@ -149,9 +153,39 @@ def test_a_failed_generation_tells_why_without_the_key() -> None:
         ({"content": "", "reasoning": "A cat."}, None, NO_CONTENT),
         ({"reasoning_content": "Hm, a cat"}, "length", "length"),
         ({"content": "A cat.", "reasoning_content": "Hm."}, "stop", "stop"),
-        ({"content": None, "refusal": "I cannot."}, "stop", "content_filter"),
+        ({"content": None, "refusal": "I cannot."}, "stop", "refusal"),
+        ({"content": [{"type": "refusal", "refusal": "I cannot."}]}, None, "refusal"),
+        ({"content": "A cat.", "refusal": "I cannot."}, "stop", "stop"),
+        ({"content": None, "tool_calls": [{"id": "1"}]}, "stop", "tool_calls"),
+        ({"content": "A cat."}, {"type": "length", "length": 9}, "length"),
+        ({"content": "A cat."}, 2, "2"),
         ({"content": "A cat.", "refusal": None}, "end_turn", "end_turn"),
     ],
 )
 def test_where_the_text_stands_tells_how_it_ended(message: Any, finish: Any, read: str) -> None:
     assert only({"message": message, "finish_reason": finish}).finish_reason == read
+
+
+@pytest.mark.parametrize("error", [None, {}, "", {"code": None, "message": None}, [], False])
+def test_an_error_without_a_value_is_none(error: object) -> None:
+    assert only({"text": "A cat.", "error": error}, error=error).finish_reason == "stop"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": "content_filter", "message": "filtered"},
+        {"code": 400, "type": "content_policy_violation"},
+        {"code": 403, "message": "Your input was flagged by a moderation model"},
+        {"message": "no", "innererror": {"code": "ResponsibleAIPolicyViolation"}},
+    ],
+)
+def test_what_a_filter_broke_off_is_no_fault(error: dict[str, Any]) -> None:
+    assert only({"text": "A cat is", "error": error}).finish_reason == "content_filter"
+    assert only({"text": "A cat is"}, error=error).finish_reason == "content_filter"
+
+
+def test_an_error_of_the_whole_is_one_of_each_answer() -> None:
+    body = chat_reply("A cat is a") | {"error": {"code": 502, "message": "gone"}}
+    with pytest.raises(FailedGenerationError, match="gone"):
+        read_completion(body)

@@ -15,14 +15,16 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from cupl.errors import CuplError, InputError, ServerError
+from cupl.generation.event_loop import run
 from cupl.llm.access import access_to, warn
 from cupl.llm.address import ServerAddress
 from cupl.llm.body_limit import BodyTooLargeError
+from cupl.llm.error_bodies import is_page
 from cupl.llm.errors import to_server_error
 from cupl.llm.protocol import RetryableError
 from cupl.llm.redaction import redact
-from cupl.llm.sdk import sync_client
-from cupl.llm.wrong_address import WrongAddressError
+from cupl.llm.sdk import async_client, sync_client
+from cupl.llm.wrong_address import WrongAddressError, with_right_url
 
 MAX_RESULT = 4 * 10**9
 """Bytes of the largest result file that is fetched: ten answers to each of 50,000 requests have
@@ -178,6 +180,8 @@ class BatchServer:
             answer = self._client.files.with_streaming_response.content(file_id)
             with answer as content:
                 for chunk in content.iter_bytes(2**16):
+                    if not size and is_page(chunk[:2000].decode("utf-8", "replace")):
+                        raise ServerError(f"{self.endpoint} gives a web page as {file_id!r}")
                     size += len(chunk)
                     sent = content.http_response.num_bytes_downloaded
                     if size > min(MAX_RESULT, _LEAST_PACKED + _MOST_PACKED * sent):
@@ -191,6 +195,10 @@ class BatchServer:
                     to.write(chunk)
         return size
 
+    async def _with_right_url(self, error: WrongAddressError) -> ServerError:
+        async with async_client(self._access, _TIMEOUT) as client:
+            return await with_right_url(error, client)
+
     def _read(self, answer: object) -> Batch:
         return _read(answer, self._access.secrets)
 
@@ -203,9 +211,7 @@ class BatchServer:
         try:
             yield
         except APIError as error:
-            said = to_server_error(error, asked, self._access)
-            if isinstance(said, WrongAddressError) and not said.better:
-                said = said.otherwise  # it is that which was asked for that is not there
+            said = self._corrected(to_server_error(error, asked, self._access))
             if isinstance(said, RetryableError) and said.limited:
                 said = ServerError(f"{self.endpoint} limits the rate; try again in some minutes")
             raise said from None
@@ -216,9 +222,22 @@ class BatchServer:
         except BodyTooLargeError as error:
             raise ServerError(f"{self.endpoint} sent an answer of {error}") from None
         except (ValueError, TypeError, AttributeError, RecursionError):
-            raise ServerError(
-                f"{self.endpoint} did not answer as a Batch API does; is it the right URL?"
+            what = f"{self.endpoint} did not answer as a Batch API does"
+            raise self._corrected(
+                WrongAddressError(
+                    what,
+                    self._access.address,
+                    otherwise=ServerError(f"{what}; is it the right URL?"),
+                )
             ) from None
+
+    def _corrected(self, error: ServerError) -> ServerError:
+        """The error with the base URL that would be right, where that is another."""
+        if isinstance(error, WrongAddressError):
+            error = run(self._with_right_url(error))
+        if isinstance(error, WrongAddressError) and not error.better:
+            return error.otherwise  # it is that which was asked for that is not there
+        return error
 
 
 def _read(answer: object, secrets: Sequence[str]) -> Batch:

@@ -30,7 +30,8 @@ from cupl.generation.cache.store import ResponseCache
 from cupl.generation.filters import FAILED, why_unusable
 from cupl.io.jsonl import load_line, numbered_lines
 from cupl.llm.access import openai_secrets
-from cupl.llm.parsing import FailedGenerationError, read_completion
+from cupl.llm.error_bodies import is_about_content
+from cupl.llm.parsing import Completion, read_choices
 from cupl.llm.protocol import Failure, Response, cache_key
 from cupl.llm.redaction import redact
 from cupl.progress import Progress, ignore
@@ -66,6 +67,8 @@ class ImportReport:
     """Answers that were in the cache before."""
     absent: int = 0
     """Answers that a line was to have and has not."""
+    failed: int = 0
+    """Answers that a fault broke off, in lines that have others."""
     unusable: Counter[str] = field(default_factory=Counter)
     bad: Counter[str] = field(default_factory=Counter)
     """Lines without answers, by reason."""
@@ -101,11 +104,16 @@ def import_results(
                 continue
             report.lines += 1
             try:
-                name, responses = read_result(line)
+                name, (responses, failures) = read_result(line)
             except LineError as error:
                 _note(report, error, f"{path}, line {number}")
                 continue
-            report.absent += max(0, len(name.samples) - len(responses))
+            if failures:
+                report.failed += len(failures)
+                of = len(responses) + len(failures)
+                what = f"{len(failures)} of {of} answers {FAILED}: {failures[0]}"
+                _show(report, f"{path}, line {number}: {what}")
+            report.absent += max(0, len(name.samples) - len(responses) - len(failures))
             for sample, response in zip(name.samples, responses, strict=False):
                 batch.add(cache_key(name.digest, sample), response, name.attempt, report)
             if report.lines % _AT_ONCE == 0:
@@ -126,10 +134,14 @@ def _size(path: Path) -> int | None:
 
 
 def _note(report: ImportReport, error: LineError, where: str) -> None:
-    if len(report.shown) < _SHOWN:
-        report.shown.append(f"{where}: {error}")
+    _show(report, f"{where}: {error}")
     crowded = len(report.bad) >= _MOST_REASONS and error.reason not in report.bad
     report.bad["other reasons" if crowded else error.reason] += 1
+
+
+def _show(report: ImportReport, sentence: str) -> None:
+    if len(report.shown) < _SHOWN:
+        report.shown.append(sentence)
 
 
 class _Batch:
@@ -159,8 +171,10 @@ class _Batch:
         self._entries = {}
 
 
-def read_result(line: bytes) -> tuple[CustomId, list[Response]]:
+def read_result(line: bytes) -> tuple[CustomId, Completion]:
     """What a line is named after and the answers, fewer or more than were asked for.
+
+    A question that a content filter turned down has as many as were asked for, and all of no use.
 
     Raises:
         LineError: there are no answers; it says why.
@@ -173,16 +187,27 @@ def read_result(line: bytes) -> tuple[CustomId, list[Response]]:
         raise LineError(str(error)) from error
     if "response" not in data and "result" not in data and "method" in data:
         raise LineError("a request, not a result")
+    if _is_held_back(data):
+        return name, Completion([Response("", "content_filter")] * len(name.samples), [])
     body = _body(data)
     try:
-        responses = read_completion(body, *openai_secrets())
+        completion = read_choices(body, *openai_secrets())
     except CuplError:
         raise  # the key in the environment is none
-    except FailedGenerationError as error:
-        raise LineError(FAILED, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise LineError(str(error)) from error
-    return name, responses
+    if not completion.responses:
+        raise LineError(FAILED, str(completion.failures[0]))
+    return name, completion
+
+
+def _is_held_back(data: dict[str, Any]) -> bool:
+    """Whether a content filter turned the question down."""
+    response = data.get("response")
+    response = response if isinstance(response, dict) else {}
+    return response.get("status_code") in (None, 400, 403, 422) and any(
+        is_about_content(place) for place in (data.get("error"), response.get("body"))
+    )
 
 
 def _body(data: dict[str, Any]) -> object:

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import io
 import logging
@@ -11,6 +12,7 @@ from cupl.errors import InputError, ServerError
 from cupl.generation.batch import api
 from cupl.generation.batch.api import BatchServer
 from tests.batch_server import FakeBatches, serve_batches
+from tests.fakes import Reply
 
 LINE = b'{"custom_id": "cupl-x", "url": "/v1/chat/completions", "body": {}}\n'
 KEY = "sk-verysecret123"
@@ -219,9 +221,48 @@ def test_the_address_is_blamed_only_where_another_is_likelier(fake: FakeBatches)
     assert str(caught.value) == f"{fake.url} has no batch 'batch_9' (no batch)"
     with (
         BatchServer(fake.url.removesuffix("/v1")) as server,
-        pytest.raises(ServerError, match=f"; try the base URL {fake.url}$"),
+        pytest.raises(ServerError, match=f"; the right base URL is {fake.url}$"),
     ):
         server.batch("batch_9")
+
+
+def test_the_right_address_is_found_inside_an_event_loop(fake: FakeBatches) -> None:
+    async def ask() -> None:
+        with BatchServer(fake.url.removesuffix("/v1")) as server:
+            server.batch("batch_9")
+
+    with pytest.raises(ServerError, match=f"; the right base URL is {fake.url}$"):
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize("refusal", [(200, {"error": "Unexpected endpoint"}), (200, "<html>hi")])
+def test_what_is_no_batch_api_has_no_other_address(fake: FakeBatches, refusal: Reply) -> None:
+    fake.refusal = refusal
+    with BatchServer(fake.url) as server, pytest.raises(ServerError, match="is it the right URL"):
+        server.batch("batch_1")
+
+
+def test_a_server_that_has_its_api_elsewhere_answers_200(fake: FakeBatches) -> None:
+    fake.elsewhere = (200, {"error": "Unexpected endpoint or method"})
+    with (
+        BatchServer(fake.url.removesuffix("/v1")) as server,
+        pytest.raises(ServerError, match=f"as a Batch API does; the right base URL is {fake.url}$"),
+    ):
+        server.batch("batch_9")
+
+
+def test_a_web_page_is_no_file(fake: FakeBatches, server: BatchServer) -> None:
+    to = io.BytesIO()
+    with pytest.raises(ServerError, match="gives a web page as"):
+        server.download(fake.add_file(b"\n<!DOCTYPE html><title>Log in</title>"), to)
+    assert not to.getvalue()
+
+
+def test_what_is_taken_off_the_address_is_told(fake: FakeBatches) -> None:
+    told: list[str] = []
+    with BatchServer(f"{fake.url}/chat/completions", notice=told.append) as server:
+        assert list(server.batches()) == []
+    assert told == [f"the base URL is {fake.url}, without /chat/completions"]
 
 
 def test_openai_wants_a_key() -> None:

@@ -27,7 +27,28 @@ def test_what_failed_on_the_server_is_reported_and_not_kept(
     report = import_results(paths, cache)
     assert report.bad == {"failed on the server": 1}
     assert "insufficient_system_resource" in report.shown[0]
-    assert (report.kept, report.absent, report.unusable.total()) == (1, 1, 0)
+    assert (report.kept, report.failed, report.absent, report.unusable.total()) == (1, 1, 0, 0)
+    assert report.shown[1].endswith("line 1: 1 of 2 answers failed on the server: status 502")
+
+
+HELD_BACK = {"error": {"code": "content_filter", "message": "no"}}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"response": {"status_code": 400, "body": HELD_BACK}, "error": None},
+        {"response": None, "error": {"code": "content_filter", "message": "no"}},
+        {"response": {"status_code": 400, "body": {"error": {"message": "Content Exists Risk"}}}},
+        {"response": {"status_code": 200, "body": {"choices": [{"text": "A", **HELD_BACK}] * 2}}},
+    ],
+)
+def test_what_a_content_filter_turned_down_is_an_answer_of_no_use(
+    line: dict[str, object], cache: ResponseCache, tmp_path: Path
+) -> None:
+    name = exported(plan_for("cat", samples=2), cache, tmp_path)[0]["custom_id"]
+    report = import_results([written(tmp_path / "r.jsonl", {"custom_id": name} | line)], cache)
+    assert (report.unusable, report.bad) == ({"content filter": 2}, {})
 
 
 @pytest.mark.parametrize(
