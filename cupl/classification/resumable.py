@@ -29,7 +29,7 @@ from cupl.classification.writers import (
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.errors import CuplError, InputError, MissingFileError
-from cupl.io.locks import try_lock
+from cupl.io.locks import is_at, try_lock
 from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
 
@@ -130,7 +130,7 @@ def _opened(partial: Path, resume: bool) -> BinaryIO:
         raise _not_ours(partial)
     file = os.fdopen(os.open(partial, flags | getattr(os, "O_NOFOLLOW", 0), 0o666), "r+b")
     try:
-        if not try_lock(file.fileno()) or not _is_at(file, partial):
+        if not try_lock(file.fileno()) or not is_at(file.fileno(), partial):
             raise InputError(
                 f"another run is writing {partial}: wait for its end, or name another output"
             )
@@ -147,14 +147,6 @@ def _opened(partial: Path, resume: bool) -> BinaryIO:
 
 def _not_ours(partial: Path) -> InputError:
     return InputError(f"cannot write {partial}: cupl did not make what is there; move it away")
-
-
-def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether a path still means this file, which the run that made it may have removed."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
-    except FileNotFoundError:
-        return False
 
 
 def _shown(

@@ -8,6 +8,7 @@ import contextlib
 import filecmp
 import itertools
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.io.locks import held, remove_dead
 from cupl.io.targets import is_stream, open_stream
 
 
@@ -47,19 +49,32 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def _replacement(path: Path) -> Iterator[BinaryIO]:
-    temporary = path.with_name(
-        f".{os.fsdecode(os.fsencode(path.name)[:40])}.{secrets.token_hex(6)}"
-    )
-    try:
-        with temporary.open("xb") as file:
-            if path.is_file():
-                temporary.chmod(path.stat().st_mode & 0o777)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+    # Cut, because a name can be as long as a name may be.
+    start = f".{os.fsdecode(os.fsencode(path.name)[:40])}."
+    remove_dead(path.parent, re.compile(rf"{re.escape(start)}[0-9a-f]{{12}}"))
+    with _own_file(path.parent, start) as file:
+        temporary = Path(file.name)
+        if path.is_file():
+            temporary.chmod(path.stat().st_mode & 0o777)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _own_file(folder: Path, start: str) -> Iterator[BinaryIO]:
+    """A new file that :func:`remove_dead` leaves alone; it goes at the end unless renamed."""
+    while True:
+        temporary = folder / f"{start}{secrets.token_hex(6)}"
+        try:
+            with temporary.open("xb") as file, held(temporary) as ours:
+                if ours:
+                    yield file
+                    return
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -124,11 +139,16 @@ def keep_old(path: Path, new: bytes) -> Path | None:
         if is_stream(path) or not path.is_file() or (old := path.read_bytes()) == new:
             return None
         names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
-        aside = next(name for name in names if not name.exists())
+        aside = next(name for name in names if not name.exists() or _holds(name, old))
     except OSError as error:
         raise InputError(f"{path}: cannot be kept ({error.strerror or error})") from error
-    write_atomically(aside, old)
+    if not aside.exists():  # else a run that was killed has kept it
+        write_atomically(aside, old)
     return aside
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
 
 
 @contextlib.contextmanager
@@ -144,13 +164,27 @@ def staging(output: Path) -> Iterator[Path]:
         raise MissingFileError(f"cannot write {output}: the folder {output.parent} does not exist")
     try:
         # Beside what is no file there is no place: /dev is not for ours.
-        beside = None if is_stream(output) else output.parent
-        with tempfile.TemporaryDirectory(prefix=".cupl-", dir=beside) as folder:
-            yield Path(folder)
+        beside = Path(tempfile.gettempdir()) if is_stream(output) else output.parent
+        remove_dead(beside, re.compile(r"\.cupl-[a-z0-9_]{8}"))
+        with _own_folder(beside) as folder:
+            yield folder
     except (CuplError, BrokenPipeError):
         raise
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _own_folder(beside: Path) -> Iterator[Path]:
+    """A new folder that :func:`remove_dead` leaves alone; it goes at the end."""
+    while True:
+        with (
+            tempfile.TemporaryDirectory(prefix=".cupl-", dir=beside) as folder,
+            held(Path(folder)) as ours,
+        ):
+            if ours:
+                yield Path(folder)
+                return
 
 
 def settle(

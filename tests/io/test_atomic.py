@@ -97,6 +97,13 @@ def test_an_edited_file_is_kept_under_a_free_name(tmp_path: Path) -> None:
     assert (tmp_path / "bank.yaml.old1").read_bytes() == b"edited"
 
 
+def test_what_a_killed_run_has_kept_is_not_kept_twice(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    path.write_bytes(b"edited")
+    assert keep_old(path, b"new") == keep_old(path, b"new") == tmp_path / "bank.yaml.old"
+    assert sorted(names_in(tmp_path)) == ["bank.yaml", "bank.yaml.old"]
+
+
 def test_a_name_too_long_to_keep_is_an_error_of_one_line(tmp_path: Path) -> None:
     path = tmp_path / ("x" * 253)
     path.write_bytes(b"edited")
