@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_target, count, progress, quoted, say, set_aside
+from cupl.cli.output import check_bank_target, check_target, count, progress, quoted, say, set_aside
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.terminal import printable
 
@@ -32,7 +32,7 @@ def import_bank_command(
     """Make a prompt bank from JSON, such as the published CuPL files or descriptor files."""
     from cupl.bank.importing import import_json
 
-    check_target(output, source)
+    check_bank_target(output, source)
     bank, changes = import_json(source, kind)
     set_aside(output, bank.to_bytes())
     bank.save(output)
@@ -104,9 +104,9 @@ def prune_bank_command(
     from cupl.embedding.pruning import prune as prune_bank
     from cupl.encoders.loading import load_encoder
 
-    check_target(output, bank)
+    check_bank_target(output, bank, *encoder_options.files_of(encoder))
     if listing is not None:
-        check_target(listing, bank)
+        check_target(listing, bank, *encoder_options.files_of(encoder))
         if listing.resolve() == output.resolve():
             raise typer.BadParameter("--list and -o name the same file")
     before = PromptBank.load(bank)
@@ -116,9 +116,9 @@ def prune_bank_command(
             before, loaded, by=by, threshold=threshold, keep=keep, text_cache=text_cache,
             progress=update,
         )  # fmt: skip
-    _list(pruned.dropped, listing)
     set_aside(output, pruned.bank.to_bytes())
     pruned.bank.save(output)
+    _list(pruned.dropped, listing)  # last, because standard output may be full
     touched = len({drop.label.key for drop in pruned.dropped})
     say(
         f"wrote {output}: dropped {len(pruned.dropped):,} of {count(before.size, 'prompt')}, in "

@@ -69,7 +69,7 @@ def export_requests_command(
     from cupl.generation.cache.store import ResponseCache
     from cupl.generation.retry import RetryPolicy
 
-    check_target(output)
+    check_target(output, classes, questions, preamble)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
         stop, seed, extra, preamble,

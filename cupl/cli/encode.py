@@ -27,7 +27,7 @@ def encode_command(
     from cupl.bank.model import PromptBank
     from cupl.encoders.loading import load_encoder
 
-    check_target(output, bank)
+    check_target(output, bank, templates, *encoder_options.files_of(encoder))
     written, prompts = encoder_options.templates_of(templates, combine), PromptBank.load(bank)
     loaded = load_encoder(encoder, device, precision, revision=revision)
     vectors = encoder_options.encode_with(

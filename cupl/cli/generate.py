@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, progress, quoted, say, say_warning, set_aside
+from cupl.cli.output import check_bank_target, count, progress, quoted, say, say_warning, set_aside
 
 if TYPE_CHECKING:
     from cupl.generation.budget import Prices, UsageMeter
@@ -100,7 +100,7 @@ def generate_command(
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
     if output is not None:
-        check_target(output)
+        check_bank_target(output, classes, questions, preamble)
     prices = _prices(price_in, price_out)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,

@@ -3,13 +3,12 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from cupl.errors import InputError, MissingFileError
-from cupl.io.targets import is_stream
+from cupl.errors import InputError
 from cupl.io.terminal import printable
 
 
@@ -69,36 +68,57 @@ def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
-def check_target(path: Path, *inputs: Path | None) -> None:
+def check_target(path: Path, *inputs: str | Path | None, suffixes: Sequence[str] = ()) -> None:
     """Find out before the work, not after it, that a result cannot be written.
 
     Args:
         path: the result.
-        inputs: files that are read, which it must not take the place of.
+        inputs: files that are read, which it must not take the place of; a name that is no file
+            is that of something that comes with cupl.
+        suffixes: of the names of files that are to lie beside it.
 
     Raises:
         MissingFileError: the folder does not exist.
-        InputError: it is a folder or an input, or writing there is not allowed.
+        InputError: it is a folder or an input, or cannot be written.
 
     """
-    # os.path, because Path.is_dir raises for names that cannot be looked up.
-    if not os.path.isdir(path.parent):  # noqa: PTH112
-        raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
-    if os.path.isdir(path):  # noqa: PTH112
-        raise InputError(f"cannot write {path}: it is a folder")
+    from cupl.io.atomic import check_file
+
     real = os.path.realpath(path)
-    if any(source is not None and _same(source, path, real) for source in inputs):
-        raise InputError(f"cannot write {path}: it is also what is read; name another file")
-    if is_stream(path):
-        return
-    if not os.access(path if os.path.lexists(path) else path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: no permission")
+    for source in inputs:
+        if source is not None and _same(source, path, real):
+            which = "" if str(source) == str(path) else f" ({source})"
+            raise InputError(
+                f"cannot write {path}: it is also what is read{which}; name another file"
+            )
+    check_file(path, *suffixes)
 
 
-def _same(source: Path, path: Path, real: str) -> bool:
+def check_bank_target(path: Path, *inputs: str | Path | None) -> None:
+    """The same for a bank: what lies in its place is kept beside it, see :func:`set_aside`."""
+    check_target(path, *inputs, suffixes=[".old"] if os.path.isfile(path) else [])  # noqa: PTH113
+
+
+def check_folder_target(folder: Path, *inputs: str | Path) -> None:
+    """The same for a folder of results: it must not be one that is read.
+
+    Raises:
+        MissingFileError: the folder that it belongs in does not exist.
+        InputError: it is an input, or cannot be written into.
+
+    """
+    from cupl.io.atomic import check_folder
+
+    if os.path.realpath(folder) in map(os.path.realpath, inputs):
+        raise InputError(f"cannot write into {folder}: it is also what is read; name another")
+    check_folder(folder)
+
+
+def _same(source: str | Path, path: Path, real: str) -> bool:
     """Whether writing to a path would change an input; also one that has a second name."""
     if os.path.realpath(source) == real:
-        return os.path.isfile(path) or not os.path.lexists(path)  # noqa: PTH113
+        named = isinstance(source, Path) and not os.path.lexists(path)
+        return named or os.path.isfile(path)  # noqa: PTH113
     try:
         return os.path.isfile(path) and os.path.samefile(source, path)  # noqa: PTH113, PTH121
     except OSError:

@@ -5,6 +5,7 @@ folder and put in place at once.
 """
 
 import contextlib
+import errno
 import filecmp
 import itertools
 import os
@@ -18,7 +19,7 @@ from typing import BinaryIO
 
 from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.io.locks import held, remove_dead
-from cupl.io.targets import is_stream, open_stream
+from cupl.io.targets import check_stream, is_stream, open_stream
 
 
 @contextlib.contextmanager
@@ -51,7 +52,6 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
 def _replacement(path: Path) -> Iterator[BinaryIO]:
     # Cut, because a name can be as long as a name may be.
     start = f".{os.fsdecode(os.fsencode(path.name)[:40])}."
-    remove_dead(path.parent, re.compile(rf"{re.escape(start)}[0-9a-f]{{12}}"))
     with _own_file(path.parent, start) as file:
         temporary = Path(file.name)
         if path.is_file():
@@ -66,6 +66,7 @@ def _replacement(path: Path) -> Iterator[BinaryIO]:
 @contextlib.contextmanager
 def _own_file(folder: Path, start: str) -> Iterator[BinaryIO]:
     """A new file that :func:`remove_dead` leaves alone; it goes at the end unless renamed."""
+    remove_dead(folder, re.compile(rf"{re.escape(start)}[0-9a-f]{{12}}"))
     while True:
         temporary = folder / f"{start}{secrets.token_hex(6)}"
         try:
@@ -107,20 +108,66 @@ def check_folder(directory: Path) -> None:
 
     Raises:
         MissingFileError: the folder that it belongs in does not exist.
-        InputError: it is no folder, or writing is not allowed.
+        InputError: it is no folder, or cannot be written into.
 
     """
     # os.path, because Path.is_dir raises for names that cannot be looked up.
-    if not os.path.lexists(directory):
-        place = directory.parent
-        if not os.path.isdir(place):  # noqa: PTH112
-            raise MissingFileError(f"cannot make {directory}: the folder {place} does not exist")
-    elif not os.path.isdir(directory):  # noqa: PTH112
-        raise InputError(f"cannot write into {directory}: it is not a folder")
-    else:
+    if os.path.isdir(directory):  # noqa: PTH112
         place = directory
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write into {place}: no permission")
+    elif os.path.lexists(directory):
+        raise InputError(f"cannot write into {directory}: it is not a folder")
+    elif os.path.isdir(directory.parent):  # noqa: PTH112
+        place = directory.parent
+    else:
+        raise MissingFileError(
+            f"cannot make {directory}: the folder {directory.parent} does not exist"
+        )
+    try:
+        _try(place, directory)
+    except OSError as error:
+        raise InputError(f"cannot write into {directory}: {error.strerror or error}") from error
+
+
+def check_file(path: Path, *suffixes: str) -> None:
+    """Find out before the work that a file cannot be written.
+
+    Args:
+        path: the file, or what is written straight on.
+        suffixes: of the names of files that are to lie beside it.
+
+    Raises:
+        MissingFileError: the folder does not exist.
+        InputError: it is a folder, or cannot be written.
+
+    """
+    if not os.path.isdir(path.parent):  # noqa: PTH112
+        raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
+    if os.path.isdir(path):  # noqa: PTH112
+        raise InputError(f"cannot write {path}: it is a folder")
+    try:
+        if is_stream(path):
+            check_stream(path)
+            return
+        real = Path(os.path.realpath(path))
+        if os.path.lexists(real) and not os.access(real, os.W_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        _try(real.parent, real, *(path.with_name(path.name + suffix) for suffix in suffixes))
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _try(folder: Path, *names: Path) -> None:
+    """Make a file in a folder and remove it, and look names up: no rights tell all.
+
+    Raises:
+        OSError: a file cannot be made there, or have such a name.
+
+    """
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            name.lstat()
+    with _own_file(folder, ".cupl-try."):
+        pass
 
 
 def keep_old(path: Path, new: bytes) -> Path | None:

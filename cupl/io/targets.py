@@ -5,6 +5,7 @@ descriptor (``/dev/stdout``, whatever it leads to) gets bytes and nothing else.
 """
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -26,6 +27,25 @@ def is_stream(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def check_stream(path: Path) -> None:
+    """Find out before the work that what :func:`is_stream` says yes to cannot be written.
+
+    Raises:
+        OSError: it is closed, only to be read, or nothing that can be opened.
+
+    """
+    found = _descriptor(path)
+    if found is not None and found[0]:
+        import fcntl  # not on Windows, where no path names a descriptor
+
+        if fcntl.fcntl(found[1], fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    elif stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116
+        raise OSError(errno.ENXIO, "it is a socket")
+    elif not os.access(path, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 @contextlib.contextmanager

@@ -19,6 +19,15 @@ from cupl.io.atomic import make_folder, open_atomically, staging
 from cupl.report.examples import Example
 from cupl.report.sheets import sheet_lines
 
+REPORT_FILES = (
+    "report.html",
+    "evaluation.json",
+    "summary.csv",
+    "classes.csv",
+    "comparisons.csv",
+    "predictions.csv",
+)
+"""What :func:`write_evaluation` writes, beside the figures."""
 _EXAMPLES = 12
 """Wrong and right images in the gallery, of each."""
 _TOP, _PROMPTS = 5, 3
