@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_bank_target, check_target, count, progress, quoted, say, set_aside
+from cupl.cli.output import (
+    check_bank_target,
+    check_target,
+    count,
+    progress,
+    quoted,
+    say,
+    say_next,
+    set_aside,
+)
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.terminal import printable
 
@@ -39,7 +48,7 @@ def import_bank_command(
     say(f"wrote {output}: {count(len(bank), 'class', 'classes')}, {count(bank.size, 'prompt')}")
     for reason, number in changes.most_common():
         say(f"  {number:,}: {reason}")
-    say(f"next: cupl bank check {quoted(output)}")
+    say_next(f"cupl bank check {quoted(output)}", output)
 
 
 @bank_app.command("check")
@@ -127,7 +136,7 @@ def prune_bank_command(
     if pruned.spared:
         say(f"  {pruned.spared:,} more would go, but every class keeps {keep} (--keep)")
     banks = f"--bank {quoted(bank)} --bank {quoted(output)}"
-    say(f"next: cupl evaluate IMAGES {banks} --encoder {quoted(encoder)}")
+    say_next(f"cupl evaluate IMAGES {banks} --encoder {quoted(encoder)}", bank, output)
 
 
 def _list(dropped: "list[DroppedPrompt]", path: Path | None) -> None:

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_bank_target, count, progress, quoted, say, say_warning, set_aside
+from cupl.cli.output import (
+    check_bank_target,
+    count,
+    progress,
+    quoted,
+    say,
+    say_next,
+    say_warning,
+    set_aside,
+)
 
 if TYPE_CHECKING:
     from cupl.generation.budget import Prices, UsageMeter
@@ -222,4 +231,4 @@ def _say_result(output: Path, collected: "CollectedPrompts") -> None:
 
     encoder = " --encoder mini" if collected.plan.model == MINI else ""
     bank = quoted(output)
-    say(f"next: cupl bank check {bank}, or cupl classify IMAGE... --bank {bank}{encoder}")
+    say_next(f"cupl bank check {bank}, or cupl classify IMAGE... --bank {bank}{encoder}", output)

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TextIO, cast
 
 from cupl.errors import InputError
+from cupl.io.targets import is_stream
 from cupl.io.terminal import printable
 
 
@@ -29,7 +30,25 @@ def say_warning(text: str) -> None:
 
 def quoted(*paths: object) -> str:
     """Names of files as a shell takes them, in a command that is to be copied."""
-    return " ".join(shlex.quote(str(path)) for path in paths)
+    return " ".join(map(_quoted, paths))
+
+
+def _quoted(path: object) -> str:
+    text = str(path)
+    if isinstance(path, Path) and text.startswith("-"):
+        text = f"./{text}"  # no option
+    if text.isprintable():
+        return shlex.quote(text)
+    # Bytes that are no text, and what would not be shown as it is.
+    plain = frozenset(range(32, 127)) - frozenset(b"'\\")
+    spelled = (chr(byte) if byte in plain else f"\\{byte:03o}" for byte in os.fsencode(text))
+    return f"$'{''.join(spelled)}'"
+
+
+def say_next(text: str, *made: Path) -> None:
+    """A command to copy, unless what it would read was written straight on and is gone."""
+    if not any(map(is_stream, made)):
+        say(f"next: {text}")
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -138,6 +157,25 @@ def set_aside(path: Path, new: bytes) -> None:
         say(f"{path} held something else: kept as {aside}")
 
 
+class _Lossy:
+    """A terminal that may be closed in mid-run: what nobody can read stops no run."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal; elsewhere a line at each tenth, or of what has no known end tenfold."""
@@ -152,7 +190,7 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         )
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        console = Console(stderr=True)
+        console = Console(file=cast("IO[str]", _Lossy(sys.stderr)))
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
             task = bar.add_task(label, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total or None)

@@ -1,7 +1,8 @@
 """What a path that is written to stands for: an ordinary file, or what is written straight on.
 
 Only ordinary files are ever replaced, renamed or set aside. A device, a pipe, a socket or an open
-descriptor (``/dev/stdout``, whatever it leads to) gets bytes and nothing else.
+descriptor (``/dev/stdout``, whatever it leads to) gets bytes and nothing else. ``-`` is standard
+output.
 """
 
 import contextlib
@@ -72,6 +73,8 @@ def open_stream(path: Path) -> Iterator[BinaryIO]:
 def _descriptor(path: Path) -> tuple[bool, int] | None:
     """Whether the descriptor that a path names is our own, and its number; None for none."""
     name = os.fspath(path)
+    if name == "-":
+        return True, 1
     for _ in range(_MOST_LINKS):
         try:
             folder = os.path.realpath(os.path.dirname(name) or ".")  # noqa: PTH120
