@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -36,6 +37,10 @@ context.set_forkserver_preload(
 FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate",
                "os.chmod", "shutil.rmtree", "sqlite3.connect"}  # fmt: skip
 """Audit events of Python's at which something on disk is about to change."""
+
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+_CALLS = {"write", "flush", "close", "execute"}
+"""Of files and of databases, which say nothing to an audit hook."""
 
 
 @dataclass(frozen=True)
@@ -154,17 +159,24 @@ def _count_changes(limits: Limits, scratch: Path) -> None:
     counter = os.open(scratch / "changes", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     below, count = os.fspath(limits.watched or ""), 0
 
-    def note(event: str, arguments: tuple[Any, ...]) -> None:
+    def note(path: object) -> None:
         nonlocal count
-        if event not in FILE_EVENTS or not isinstance(arguments[0], str | bytes | os.PathLike):
+        if not isinstance(path, str | bytes | os.PathLike):
             return
-        path = os.path.abspath(os.fsdecode(arguments[0]))  # noqa: PTH100
-        reads = event == "open" and not (arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-        if reads or not path.startswith(below):
-            return
-        count += 1
-        if count == limits.killed_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        os.write(counter, b".")
+        if os.path.abspath(os.fsdecode(path)).startswith(below):  # noqa: PTH100
+            count += 1
+            if count == limits.killed_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            os.write(counter, b".")
 
-    sys.addaudithook(note)
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in FILE_EVENTS and not (event == "open" and arguments[2] & _WRITES == 0):
+            note(arguments[0])
+
+    def profile(frame: object, event: str, called: Any) -> None:
+        if event == "c_call" and called.__name__ in _CALLS:
+            owner = called.__self__
+            note(below if isinstance(owner, sqlite3.Connection) else getattr(owner, "name", None))
+
+    sys.addaudithook(audit)
+    sys.setprofile(profile)
