@@ -3,14 +3,18 @@
 They are forked from a process that has imported everything, so that one starts in milliseconds.
 """
 
+import ctypes
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import sys
+import traceback
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -34,30 +38,39 @@ context.set_forkserver_preload(
     ]
 )
 
-FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate",
-               "os.chmod", "shutil.rmtree", "sqlite3.connect"}  # fmt: skip
+_FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate",
+                "os.chmod", "shutil.rmtree", "sqlite3.connect"}  # fmt: skip
 """Audit events of Python's at which something on disk is about to change."""
-
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _CALLS = {"write", "flush", "close", "execute"}
 """Of files and of databases, which say nothing to an audit hook."""
 
 
+def kill() -> None:
+    """End this process as nothing can prevent."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What a command runs under."""
+    """What a command runs under.
 
-    killed_at: int = 0
-    """SIGKILL before its so manieth change of a file below ``watched``; 0 for never."""
+    What is called travels to its process: a function of a module, or a ``functools.partial``.
+    """
+
     watched: Path | None = None
+    """Changes of files below it are counted."""
+    at: int = 0
+    """Before which of them ``then`` is called; 0 for none."""
+    then: Callable[[], object] = kill
     room: int | None = None
     """Bytes that a file can have, as on a disk that is full."""
     files: int | None = None
     """Files that may be open at once."""
     closed: Sequence[int] = ()
     """Standard streams that are closed."""
-    before: Callable[[], None] | None = None
-    """Done in the process before the command."""
+    before: Callable[[], object] | None = None
+    """Called in the process before the command."""
 
 
 @dataclass
@@ -67,89 +80,135 @@ class Done:
     code: int
     out: bytes
     err: str
-    changes: int = field(default=0)
-    """Of files below ``watched``, as counted for ``killed_at``."""
+    changes: int
+    """Of files below ``watched``."""
+
+    @property
+    def errors(self) -> list[str]:
+        """The lines that are errors."""
+        return [line for line in self.err.splitlines() if line.startswith("error: ")]
 
 
-def start(words: Sequence[object], scratch: Path, limits: Limits | None = None) -> Any:
-    """Start a command; its output goes into files in ``scratch``."""
-    scratch.mkdir(exist_ok=True)
-    arguments = ([str(word) for word in words], scratch, dict(os.environ), Path.cwd(), limits)
-    process = context.Process(target=_run, args=arguments)
-    process.start()
-    return process
+class Running:
+    """A command that was started."""
+
+    def __init__(
+        self, words: Sequence[object], scratch: Path, limits: Limits | None = None
+    ) -> None:
+        scratch.mkdir(exist_ok=True)
+        self._scratch = scratch
+        # A pipe, because what is said must not be limited as files are.
+        self._said, said = context.Pipe(duplex=False)
+        arguments = ([str(word) for word in words], scratch, said, dict(os.environ), Path.cwd())
+        self.process = context.Process(target=_run, args=(*arguments, limits or Limits()))
+        self.process.start()
+        said.close()
+
+    def signal(self, number: int) -> None:
+        """Send a signal."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, number)
+
+    def wait(self) -> Done:
+        """The end, which comes in a minute at most."""
+        err = b"".join(iter(lambda: os.read(self._said.fileno(), 2**16), b""))
+        self._said.close()
+        self.process.join(60)
+        code = self.process.exitcode
+        assert code is not None, "it does not end"
+        out, changes = self._scratch / "out", self._scratch / "changes"
+        return Done(
+            code, out.read_bytes(), err.decode("utf-8", "surrogateescape"),
+            changes.stat().st_size if changes.exists() else 0,
+        )  # fmt: skip
 
 
 def run(words: Sequence[object], scratch: Path, limits: Limits | None = None) -> Done:
-    """Run a command to its end, which comes in a minute at most."""
-    process = start(words, scratch, limits)
-    process.join(60)
-    assert process.exitcode is not None, f"{words} does not end"
-    return ended(process, scratch)
+    """Run a command to its end; standard output goes into a file in ``scratch``."""
+    return Running(words, scratch, limits).wait()
 
 
-def ended(process: Any, scratch: Path) -> Done:
-    """What is left of a process that has ended."""
-    out, err, changes = (scratch / name for name in ("out", "err", "changes"))
-    return Done(
-        process.exitcode,
-        out.read_bytes(),
-        err.read_text("utf-8", "surrogateescape"),
-        changes.stat().st_size if changes.exists() else 0,
-    )
+def read_only(folder: Path) -> None:
+    """Let this process, and it alone, not write into a folder, whoever runs it."""
+    own_mounts()
+    mount(folder, folder, _BIND)
+    mount(folder, folder, _BIND | _REMOUNT | _READ_ONLY)
+
+
+_NEW_NAMESPACE = 0x20000
+_READ_ONLY, _REMOUNT, _BIND, _RECURSIVE, _PRIVATE = 1, 32, 4096, 16384, 1 << 18
+
+
+def own_mounts() -> None:
+    """What this process mounts from now on is seen by nobody else, and ends with it.
+
+    Raises:
+        OSError: only root may.
+
+    """
+    _checked(ctypes.CDLL(None, use_errno=True).unshare(_NEW_NAMESPACE))
+    mount(Path("/"), Path("/"), _RECURSIVE | _PRIVATE)
+
+
+def mount(source: Path, place: Path, flags: int = _BIND, kind: str = "none") -> None:
+    """Mount something, as the system call does."""
+    names = (os.fsencode(source), os.fsencode(place), kind.encode())
+    _checked(ctypes.CDLL(None, use_errno=True).mount(*names, flags, None))
+
+
+def _checked(result: int) -> None:
+    if result:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def _run(
-    words: list[str], scratch: Path, environment: dict[str, str], folder: Path, limits: Limits
-) -> None:
+    words: list[str], scratch: Path, said: Connection, environment: dict[str, str], folder: Path,
+    limits: Limits,
+) -> None:  # fmt: skip
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    for name, number in (("out", 1), ("err", 2)):
-        file = os.open(scratch / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(file, number)
-        os.close(file)
+    out = os.open(scratch / "out", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for number, target in ((out, 1), (said.fileno(), 2)):
+        os.dup2(number, target)
+        os.close(number)
     sys.stdout, sys.stderr = (os.fdopen(n, "w", encoding="utf-8", closefd=False) for n in (1, 2))
     sys.argv = ["cupl", *words]
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    _limit(limits or Limits(), scratch)
-    from cupl.cli import main
-
+    code = 70
     try:
+        _limit(limits, scratch)
+        from cupl.cli import main
+
         main()
+        code = 0
     except SystemExit as stop:
-        os._exit(_flushed(int(stop.code or 0)))
+        code = int(stop.code or 0)
     except BaseException:
-        import traceback
-
         traceback.print_exc()
-        os._exit(_flushed(70))
-    os._exit(_flushed(0))
-
-
-def _flushed(code: int) -> int:
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             try:
                 stream.flush()
             except OSError:
-                return 120  # as Python does at its end
-    return code
+                code = code or 120  # as Python does at its end
+    os._exit(code)
 
 
 def _limit(limits: Limits, scratch: Path) -> None:
     if limits.before is not None:
         limits.before()
+    if limits.files is not None:
+        os.closerange(3, 1024)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limits.files, limits.files))
     if limits.watched is not None:
         _count_changes(limits, scratch)
     if limits.room is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limits.room, resource.RLIM_INFINITY))
-    if limits.files is not None:
-        os.closerange(3, 1024)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limits.files, limits.files))
     for number in limits.closed:
         os.close(number)
         setattr(sys, ("stdin", "stdout", "stderr")[number], None)
@@ -165,12 +224,12 @@ def _count_changes(limits: Limits, scratch: Path) -> None:
             return
         if os.path.abspath(os.fsdecode(path)).startswith(below):  # noqa: PTH100
             count += 1
-            if count == limits.killed_at:
-                os.kill(os.getpid(), signal.SIGKILL)
             os.write(counter, b".")
+            if count == limits.at:
+                limits.then()
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        if event in FILE_EVENTS and not (event == "open" and arguments[2] & _WRITES == 0):
+        if event in _FILE_EVENTS and not (event == "open" and arguments[2] & _WRITES == 0):
             note(arguments[0])
 
     def profile(frame: object, event: str, called: Any) -> None:
@@ -180,3 +239,8 @@ def _count_changes(limits: Limits, scratch: Path) -> None:
 
     sys.addaudithook(audit)
     sys.setprofile(profile)
+
+
+def delete(folder: Path) -> None:
+    """Remove a folder with all in it, while somebody writes there."""
+    shutil.rmtree(folder, ignore_errors=True)

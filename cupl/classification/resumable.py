@@ -29,6 +29,7 @@ from cupl.classification.writers import (
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.io.atomic import name_beside
 from cupl.io.locks import is_at, try_lock
 from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
@@ -97,7 +98,7 @@ def classify_to_file(
                 arguments={"resume": False},
             )
         return write(predict(images))
-    partial = output.with_name(f"{output.name}.part")
+    partial = name_beside(output, ".part")
     try:
         with _opened(partial, resume) as file:
             done = _begun(file, partial, _settings(classifier, top_k, rule, explain), images)

@@ -8,7 +8,6 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.output import (
-    check_bank_target,
     check_target,
     count,
     progress,
@@ -41,7 +40,7 @@ def import_bank_command(
     """Make a prompt bank from JSON, such as the published CuPL files or descriptor files."""
     from cupl.bank.importing import import_json
 
-    check_bank_target(output, source)
+    check_target(output, source)
     bank, changes = import_json(source, kind)
     set_aside(output, bank.to_bytes())
     bank.save(output)
@@ -113,7 +112,7 @@ def prune_bank_command(
     from cupl.embedding.pruning import prune as prune_bank
     from cupl.encoders.loading import load_encoder
 
-    check_bank_target(output, bank, *encoder_options.files_of(encoder))
+    check_target(output, bank, *encoder_options.files_of(encoder))
     if listing is not None:
         check_target(listing, bank, *encoder_options.files_of(encoder))
         if listing.resolve() == output.resolve():

@@ -194,8 +194,7 @@ def _check_targets(
     output: Path | None, report: Path | None, inputs: list[str | Path | None], images: Sequence[str]
 ) -> None:
     if output is not None:
-        # What is printed or piped is written as it comes, with no file beside it.
-        check_target(output, *inputs, *_there(output, images), suffixes=[".part"])
+        check_target(output, *inputs, *_there(output, images))
     if report is not None:
         check_target(report, *inputs, *_there(report, images), output)
 

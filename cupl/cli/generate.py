@@ -11,7 +11,7 @@ import typer
 
 from cupl.cli import generate_options
 from cupl.cli.output import (
-    check_bank_target,
+    check_target,
     count,
     progress,
     quoted,
@@ -109,7 +109,7 @@ def generate_command(
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
     if output is not None:
-        check_bank_target(output, classes, questions, preamble)
+        check_target(output, classes, questions, preamble)
     prices = _prices(price_in, price_out)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,

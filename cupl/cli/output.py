@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
@@ -87,14 +87,13 @@ def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
-def check_target(path: Path, *inputs: str | Path | None, suffixes: Sequence[str] = ()) -> None:
+def check_target(path: Path, *inputs: str | Path | None) -> None:
     """Find out before the work, not after it, that a result cannot be written.
 
     Args:
         path: the result.
         inputs: files that are read, which it must not take the place of; a name that is no file
             is that of something that comes with cupl.
-        suffixes: of the names of files that are to lie beside it.
 
     Raises:
         MissingFileError: the folder does not exist.
@@ -110,12 +109,7 @@ def check_target(path: Path, *inputs: str | Path | None, suffixes: Sequence[str]
             raise InputError(
                 f"cannot write {path}: it is also what is read{which}; name another file"
             )
-    check_file(path, *suffixes)
-
-
-def check_bank_target(path: Path, *inputs: str | Path | None) -> None:
-    """The same for a bank: what lies in its place is kept beside it, see :func:`set_aside`."""
-    check_target(path, *inputs, suffixes=[".old"] if os.path.isfile(path) else [])  # noqa: PTH113
+    check_file(path)
 
 
 def check_folder_target(folder: Path, *inputs: str | Path) -> None:

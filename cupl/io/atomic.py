@@ -21,6 +21,9 @@ from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.io.locks import held, remove_dead
 from cupl.io.targets import check_stream, is_stream, open_stream
 
+_LONGEST = 255
+"""Bytes in a name, on nearly every file system."""
+
 
 @contextlib.contextmanager
 def open_atomically(path: Path) -> Iterator[BinaryIO]:
@@ -128,12 +131,8 @@ def check_folder(directory: Path) -> None:
         raise InputError(f"cannot write into {directory}: {error.strerror or error}") from error
 
 
-def check_file(path: Path, *suffixes: str) -> None:
-    """Find out before the work that a file cannot be written.
-
-    Args:
-        path: the file, or what is written straight on.
-        suffixes: of the names of files that are to lie beside it.
+def check_file(path: Path) -> None:
+    """Find out before the work that a file cannot be written, or what is written straight on.
 
     Raises:
         MissingFileError: the folder does not exist.
@@ -151,21 +150,20 @@ def check_file(path: Path, *suffixes: str) -> None:
         real = Path(os.path.realpath(path))
         if os.path.lexists(real) and not os.access(real, os.W_OK):
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
-        _try(real.parent, real, *(path.with_name(path.name + suffix) for suffix in suffixes))
+        _try(real.parent, real)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _try(folder: Path, *names: Path) -> None:
-    """Make a file in a folder and remove it, and look names up: no rights tell all.
+def _try(folder: Path, path: Path) -> None:
+    """Make a file in a folder and remove it, and look a path up: no rights tell all.
 
     Raises:
         OSError: a file cannot be made there, or have such a name.
 
     """
-    for name in names:
-        with contextlib.suppress(FileNotFoundError):
-            name.lstat()
+    with contextlib.suppress(FileNotFoundError):
+        path.lstat()
     with _own_file(folder, ".cupl-try."):
         pass
 
@@ -185,8 +183,7 @@ def keep_old(path: Path, new: bytes) -> Path | None:
     try:
         if is_stream(path) or not path.is_file() or (old := path.read_bytes()) == new:
             return None
-        names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
-        aside = next(name for name in names if not name.exists() or _holds(name, old))
+        aside = next(one for one in _old_names(path) if not one.exists() or _holds(one, old))
     except OSError as error:
         raise InputError(f"{path}: cannot be kept ({error.strerror or error})") from error
     if not aside.exists():  # else a run that was killed has kept it
@@ -273,5 +270,14 @@ def settle(
 
 
 def _set_aside(path: Path) -> Path:
-    names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
-    return path.rename(next(name for name in names if not os.path.lexists(name)))
+    return path.rename(next(one for one in _old_names(path) if not os.path.lexists(one)))
+
+
+def _old_names(path: Path) -> Iterator[Path]:
+    return (name_beside(path, f".old{number or ''}") for number in itertools.count())
+
+
+def name_beside(path: Path, suffix: str) -> Path:
+    """The path with more behind its name, which is cut where it would be too long."""
+    name = os.fsencode(path.name)[: _LONGEST - len(suffix)]
+    return path.with_name(os.fsdecode(name) + suffix)

@@ -79,7 +79,7 @@ def test_killed_and_run_again(
     for kill in range(1, KILLS + 1):
         fresh(made, folder, monkeypatch, command, earlier)
         at = 1 + done.changes * kill // (KILLS + 1)
-        killed = run(words, scratch, Limits(watched=folder, killed_at=at))
+        killed = run(words, scratch, Limits(watched=folder, at=at))
         assert killed.code == -signal.SIGKILL
         left = files(folder)
         aside = {content for path, content in left.items() if path.startswith(command.output)}
