@@ -14,7 +14,7 @@ from cupl.cli.output import (
     quoted,
     say,
     say_next,
-    set_aside,
+    write_bank,
 )
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.terminal import printable
@@ -42,8 +42,7 @@ def import_bank_command(
 
     check_target(output, source)
     bank, changes = import_json(source, kind)
-    set_aside(output, bank.to_bytes())
-    bank.save(output)
+    write_bank(output, bank.to_bytes())
     say(f"wrote {output}: {count(len(bank), 'class', 'classes')}, {count(bank.size, 'prompt')}")
     for reason, number in changes.most_common():
         say(f"  {number:,}: {reason}")
@@ -124,8 +123,7 @@ def prune_bank_command(
             before, loaded, by=by, threshold=threshold, keep=keep, text_cache=text_cache,
             progress=update,
         )  # fmt: skip
-    set_aside(output, pruned.bank.to_bytes())
-    pruned.bank.save(output)
+    write_bank(output, pruned.bank.to_bytes())
     _list(pruned.dropped, listing)  # last, because standard output may be full
     touched = len({drop.label.key for drop in pruned.dropped})
     say(

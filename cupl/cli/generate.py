@@ -18,7 +18,7 @@ from cupl.cli.output import (
     say,
     say_next,
     say_warning,
-    set_aside,
+    write_bank,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ def generate_command(
     from cupl.generation.event_loop import run
     from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
-    from cupl.io.atomic import write_atomically
 
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
@@ -137,9 +136,7 @@ def generate_command(
                 )
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)
-    bank = collected.bank(output.stem).to_bytes()
-    set_aside(output, bank)
-    write_atomically(output, bank)
+    write_bank(output, collected.bank(output.stem).to_bytes())
     _say_result(output, collected)
     if min_prompts > 1 and collected.report.short:
         raise typer.Exit(3)

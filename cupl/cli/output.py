@@ -138,16 +138,16 @@ def _same(source: str | Path, path: Path, real: str) -> bool:
         return False
 
 
-def set_aside(path: Path, new: bytes) -> None:
-    """Before ``new`` is written over a file that says something else, keep that file, and say so.
+def write_bank(path: Path, data: bytes) -> None:
+    """Write a bank; a file in its place that says something else is kept, and that is said.
 
     Raises:
-        InputError: it cannot be kept.
+        InputError: a file cannot be written.
 
     """
-    from cupl.io.atomic import keep_old
+    from cupl.io.atomic import write_keeping_old
 
-    if aside := keep_old(path, new):
+    if aside := write_keeping_old(path, data):
         say(f"{path} held something else: kept as {aside}")
 
 

@@ -191,6 +191,23 @@ def keep_old(path: Path, new: bytes) -> Path | None:
     return aside
 
 
+def write_keeping_old(path: Path, data: bytes) -> Path | None:
+    """Both: ``data`` is on the disk before the file that it replaces is set aside.
+
+    Returns:
+        As :func:`keep_old`.
+
+    Raises:
+        MissingFileError: the folder does not exist.
+        InputError: a file cannot be written.
+
+    """
+    with open_atomically(path) as file:
+        file.write(data)
+        file.flush()
+        return keep_old(path, data)
+
+
 def _holds(path: Path, data: bytes) -> bool:
     return path.is_file() and path.stat().st_size == len(data) and path.read_bytes() == data
 
