@@ -29,8 +29,9 @@ from cupl.classification.writers import (
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.io.atomic import name_beside
 from cupl.io.json import parse_json
-from cupl.io.locks import try_lock
+from cupl.io.locks import is_at, try_lock
 from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
 
@@ -100,7 +101,7 @@ def classify_to_file(
                 arguments={"resume": False},
             )
         return write(predict(images))
-    partial = output.with_name(f"{output.name}.part")
+    partial = name_beside(output, ".part")
     try:
         with _opened(partial, resume) as file:
             done = _begun(file, partial, _settings(classifier, top_k, rule, explain), images)
@@ -133,7 +134,7 @@ def _opened(partial: Path, resume: bool) -> BinaryIO:
         raise _not_ours(partial)
     file = os.fdopen(os.open(partial, flags | getattr(os, "O_NOFOLLOW", 0), 0o666), "r+b")
     try:
-        if not try_lock(file.fileno()) or not _is_at(file, partial):
+        if not try_lock(file.fileno()) or not is_at(file.fileno(), partial):
             raise InputError(
                 f"another run is writing {partial}: wait for its end, or name another output"
             )
@@ -150,14 +151,6 @@ def _opened(partial: Path, resume: bool) -> BinaryIO:
 
 def _not_ours(partial: Path) -> InputError:
     return InputError(f"cannot write {partial}: cupl did not make what is there; move it away")
-
-
-def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether a path still means this file, which the run that made it may have removed."""
-    try:
-        return os.path.samestat(os.fstat(file.fileno()), path.lstat())
-    except FileNotFoundError:
-        return False
 
 
 def _shown(

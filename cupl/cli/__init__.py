@@ -1,5 +1,6 @@
 """The command line: each command parses, calls the library and prints; there is no logic here."""
 
+import os
 import signal
 import sys
 import threading
@@ -84,6 +85,18 @@ def _signals_as_ctrl_c() -> Iterator[list[int]]:
             signal.signal(number, signal.SIG_DFL)
 
 
+def _occupy_closed_descriptors() -> None:
+    """Where a standard stream is closed, the next file that is opened would get its number.
+
+    What a library prints would land in that file. Nothing can be read or written here instead.
+    """
+    for number, access in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_RDONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, access)  # takes the lowest number that is free
+
+
 def main() -> None:
     """Run the command line.
 
@@ -93,6 +106,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     # Python's own form of it shows a line of our code.
     warnings.showwarning = lambda message, *_, **__: say_warning(str(message))
+    _occupy_closed_descriptors()
     for stream in (sys.stdout, sys.stderr):
         # File names need not be valid text; a terminal need not speak Unicode.
         if stream is not None:  # closed by whoever started us

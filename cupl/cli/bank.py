@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_target, count, progress, quoted, say, set_aside
+from cupl.cli.output import (
+    check_target,
+    count,
+    progress,
+    quoted,
+    say,
+    say_next,
+    write_bank,
+)
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.terminal import printable
 
@@ -34,12 +42,11 @@ def import_bank_command(
 
     check_target(output, source)
     bank, changes = import_json(source, kind)
-    set_aside(output, bank.to_bytes())
-    bank.save(output)
+    write_bank(output, bank.to_bytes())
     say(f"wrote {output}: {count(len(bank), 'class', 'classes')}, {count(bank.size, 'prompt')}")
     for reason, number in changes.most_common():
         say(f"  {number:,}: {reason}")
-    say(f"next: cupl bank check {quoted(output)}")
+    say_next(f"cupl bank check {quoted(output)}", output)
 
 
 @bank_app.command("check")
@@ -104,9 +111,9 @@ def prune_bank_command(
     from cupl.embedding.pruning import prune as prune_bank
     from cupl.encoders.loading import load_encoder
 
-    check_target(output, bank)
+    check_target(output, bank, *encoder_options.files_of(encoder))
     if listing is not None:
-        check_target(listing, bank)
+        check_target(listing, bank, *encoder_options.files_of(encoder))
         if listing.resolve() == output.resolve():
             raise typer.BadParameter("--list and -o name the same file")
     before = PromptBank.load(bank)
@@ -116,9 +123,8 @@ def prune_bank_command(
             before, loaded, by=by, threshold=threshold, keep=keep, text_cache=text_cache,
             progress=update,
         )  # fmt: skip
-    _list(pruned.dropped, listing)
-    set_aside(output, pruned.bank.to_bytes())
-    pruned.bank.save(output)
+    write_bank(output, pruned.bank.to_bytes())
+    _list(pruned.dropped, listing)  # last, because standard output may be full
     touched = len({drop.label.key for drop in pruned.dropped})
     say(
         f"wrote {output}: dropped {len(pruned.dropped):,} of {count(before.size, 'prompt')}, in "
@@ -127,7 +133,7 @@ def prune_bank_command(
     if pruned.spared:
         say(f"  {pruned.spared:,} more would go, but every class keeps {keep} (--keep)")
     banks = f"--bank {quoted(bank)} --bank {quoted(output)}"
-    say(f"next: cupl evaluate IMAGES {banks} --encoder {quoted(encoder)}")
+    say_next(f"cupl evaluate IMAGES {banks} --encoder {quoted(encoder)}", bank, output)
 
 
 def _list(dropped: "list[DroppedPrompt]", path: Path | None) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, progress, quoted, say, say_warning
+from cupl.cli.output import check_target, count, progress, quoted, say, say_next, say_warning
+from cupl.io.targets import is_stream
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def export_requests_command(
     from cupl.generation.cache.store import ResponseCache
     from cupl.generation.retry import RetryPolicy
 
-    check_target(output)
+    check_target(output, classes, questions, preamble)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
         stop, seed, extra, preamble,
@@ -99,6 +100,8 @@ def _say_export(written: "Export", output: Path, model: str, endpoint: str, api:
         left = f"; {output} is from an earlier export" if output.is_file() else ""
         say(f"nothing is missing, so nothing was written{left}")
         say("next: the same options with cupl generate --offline")
+        return
+    if is_stream(output):
         return
     say(f"next: cupl batch submit {quoted(*(file.path for file in written.files))}")
     if api == "chat" and endpoint != DEFAULT_URL:  # run-batch knows no completions
@@ -235,7 +238,7 @@ def fetch_command(
             written += paths
             waiting |= not paths
     if written:
-        say(f"next: cupl batch import {quoted(*written)}")
+        say_next(f"cupl batch import {quoted(*written)}", *written)
     if waiting:
         raise typer.Exit(1)
 
@@ -243,7 +246,6 @@ def fetch_command(
 def _fetch(server: "BatchServer", batch: "Batch", path: Path) -> list[Path]:
     """Download what there is of a batch; the answers, and the failures in a second file."""
     from cupl.io.atomic import settle, staging
-    from cupl.io.targets import is_stream
 
     # What is no file has no neighbour; the import reads answers and failures alike.
     errors = path if is_stream(path) else path.with_name(f"{path.stem}.errors{path.suffix}")

@@ -126,7 +126,9 @@ def classify_command(
     thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
     rule = DecisionRule(threshold, multi_label, thresholds)
     paths = encoder_options.images_of(images, all_files)
-    _check_targets([output, report], [bank, vectors, reject, class_thresholds], paths)
+    inputs = [bank, vectors, reject, class_thresholds, templates]
+    inputs += encoder_options.files_of(encoder)
+    _check_targets(output, report, inputs, paths)
     prompts, made, loaded = _load(
         bank, vectors, encoder, revision, device, precision, batch_size,
         pooling=pooling, templates=templates, combine=combine, strict=strict,
@@ -189,14 +191,17 @@ def _check_source(bank: Path | None, vectors: Path | None, explain: bool) -> Non
 
 
 def _check_targets(
-    targets: list[Path | None], inputs: list[Path | None], images: Sequence[str]
+    output: Path | None, report: Path | None, inputs: list[str | Path | None], images: Sequence[str]
 ) -> None:
-    for target in targets:
-        if target is not None:
-            # Only a file that is there can be one that is read.
-            photos = map(Path, images) if os.path.lexists(target) else ()
-            check_target(target, *inputs, *photos)
-            inputs = [*inputs, target]
+    if output is not None:
+        check_target(output, *inputs, *_there(output, images))
+    if report is not None:
+        check_target(report, *inputs, *_there(report, images), output)
+
+
+def _there(target: Path, images: Sequence[str]) -> Sequence[str]:
+    """The images, unless none of them can be the target, which is no file yet."""
+    return images if os.path.lexists(target) else ()
 
 
 def _load(

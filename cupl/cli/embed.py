@@ -1,12 +1,13 @@
 """``cupl embed``: images to vectors on disk."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import count, progress, quoted, say, say_unreadable
+from cupl.cli.output import check_folder_target, count, progress, quoted, say, say_unreadable
 from cupl.encoders.loading import DEFAULT_ENCODER
 
 
@@ -36,8 +37,10 @@ def embed_command(
     from cupl.embedding.image_runs import ImageTally, check_directory, embed_images
     from cupl.encoders.loading import load_encoder
 
+    check_folder_target(output, *images)
     check_directory(output, resume=resume)
     paths = encoder_options.images_of(images, all_files)
+    check_folder_target(output, *{os.path.dirname(path) for path in paths})  # noqa: PTH120
     loaded = load_encoder(encoder, device, precision, batch_size, revision=revision)
     tally = ImageTally()
     try:

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_target, count, quoted, say
+from cupl.cli.output import check_target, count, quoted, say, say_next
 from cupl.encoders.loading import DEFAULT_ENCODER
 
 
@@ -27,7 +27,7 @@ def encode_command(
     from cupl.bank.model import PromptBank
     from cupl.encoders.loading import load_encoder
 
-    check_target(output, bank)
+    check_target(output, bank, templates, *encoder_options.files_of(encoder))
     written, prompts = encoder_options.templates_of(templates, combine), PromptBank.load(bank)
     loaded = load_encoder(encoder, device, precision, revision=revision)
     vectors = encoder_options.encode_with(
@@ -36,4 +36,4 @@ def encode_command(
     vectors.save(output)
     rows, width = vectors.matrix.shape
     say(f"wrote {output}: {count(rows, 'class vector')} of {width} numbers by {encoder}")
-    say(f"next: cupl classify IMAGE... --vectors {quoted(output)}")
+    say_next(f"cupl classify IMAGE... --vectors {quoted(output)}", output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -84,6 +85,14 @@ def templates_of(templates: TemplatesOption, combine: CombineOption) -> Sequence
     if combine and not templates:
         raise typer.BadParameter("--combine says what becomes of --templates; name them too")
     return TemplateSet.load(templates).templates if templates else ()
+
+
+def files_of(encoder: str | None) -> list[Path]:
+    """The files of an encoder in a local directory, which no result may take the place of."""
+    if encoder is None or not os.path.isdir(encoder):  # noqa: PTH112
+        return []
+    kinds = ("*.json", "*.txt", "*.bin", "*.model", "model*.safetensors")
+    return [path for kind in kinds for path in Path(encoder).glob(kind)]
 
 
 def encode_with(

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_target, count, progress, say, say_unreadable, say_warning
+from cupl.cli.output import (
+    check_folder_target,
+    check_target,
+    count,
+    progress,
+    say,
+    say_unreadable,
+    say_warning,
+)
 from cupl.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,16 +86,11 @@ def evaluate_command(
     from cupl.evaluation.calibration_error import FEWEST_TO_CALIBRATE
     from cupl.evaluation.candidates import load_banks, make_candidates
     from cupl.evaluation.dataset import read_labelled
-    from cupl.io.atomic import check_folder
     from cupl.io.locks import sole_writer
     from cupl.report.evaluating import evaluate
 
-    if output is not None:
-        check_folder(output)
-        if os.path.realpath(output) == os.path.realpath(data):
-            raise InputError(f"cannot write into {output}: it is also what is read")
-    if calibrated is not None:
-        check_target(calibrated, *bank, data, labels)
+    inputs = [*bank, data, labels, templates, *_split(controls), *encoder_options.files_of(encoder)]
+    _check_targets(output, calibrated, data, inputs)
     with nullcontext() if output is None else sole_writer(output):
         written, against = encoder_options.templates_of(templates, None), _split(controls)
         banks = load_banks(bank)
@@ -103,6 +106,8 @@ def evaluate_command(
                 f"a temperature is fitted on half of at least {FEWEST_TO_CALIBRATE} images, and "
                 f"there are {len(labelled.paths)}: leave out --calibrated"
             )
+        if calibrated is not None and os.path.lexists(calibrated):
+            check_target(calibrated, *labelled.paths)
         images = len(labelled.paths) if labelled.vectors is None else 0
         with _progress(images) as update:
             result = evaluate(
@@ -133,6 +138,20 @@ def evaluate_command(
             examples = [(one.path, one.error) for one in result.unreadable[:_SHOWN]]
             say_unreadable(len(result.unreadable), total, examples, rest)
             raise typer.Exit(3)
+
+
+def _check_targets(
+    output: Path | None, calibrated: Path | None, data: Path, inputs: Sequence[str | Path | None]
+) -> None:
+    from cupl.report.writing import REPORT_FILES
+
+    if output is not None:
+        check_folder_target(output, data)
+        for path in (output / name for name in REPORT_FILES):
+            if os.path.lexists(path):
+                check_target(path, *inputs)
+    if calibrated is not None:
+        check_target(calibrated, *inputs)
 
 
 @contextmanager

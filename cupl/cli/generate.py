@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, progress, quoted, say, say_warning, set_aside
+from cupl.cli.output import (
+    check_target,
+    count,
+    progress,
+    quoted,
+    say,
+    say_next,
+    say_warning,
+    write_bank,
+)
 
 if TYPE_CHECKING:
     from cupl.generation.budget import Prices, UsageMeter
@@ -95,12 +104,11 @@ def generate_command(
     from cupl.generation.event_loop import run
     from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
-    from cupl.io.atomic import write_atomically
 
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
     if output is not None:
-        check_target(output)
+        check_target(output, classes, questions, preamble)
     prices = _prices(price_in, price_out)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
@@ -128,9 +136,7 @@ def generate_command(
                 )
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)
-    bank = collected.bank(output.stem).to_bytes()
-    set_aside(output, bank)
-    write_atomically(output, bank)
+    write_bank(output, collected.bank(output.stem).to_bytes())
     _say_result(output, collected)
     if min_prompts > 1 and collected.report.short:
         raise typer.Exit(3)
@@ -222,4 +228,4 @@ def _say_result(output: Path, collected: "CollectedPrompts") -> None:
 
     encoder = " --encoder mini" if collected.plan.model == MINI else ""
     bank = quoted(output)
-    say(f"next: cupl bank check {bank}, or cupl classify IMAGE... --bank {bank}{encoder}")
+    say_next(f"cupl bank check {bank}, or cupl classify IMAGE... --bank {bank}{encoder}", output)

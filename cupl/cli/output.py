@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TextIO, cast
 
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
 from cupl.io.targets import is_stream
 from cupl.io.terminal import printable
 
@@ -30,7 +30,25 @@ def say_warning(text: str) -> None:
 
 def quoted(*paths: object) -> str:
     """Names of files as a shell takes them, in a command that is to be copied."""
-    return " ".join(shlex.quote(str(path)) for path in paths)
+    return " ".join(map(_quoted, paths))
+
+
+def _quoted(path: object) -> str:
+    text = str(path)
+    if isinstance(path, Path) and text.startswith("-"):
+        text = f"./{text}"  # no option
+    if text.isprintable():
+        return shlex.quote(text)
+    # Bytes that are no text, and what would not be shown as it is.
+    plain = frozenset(range(32, 127)) - frozenset(b"'\\")
+    spelled = (chr(byte) if byte in plain else f"\\{byte:03o}" for byte in os.fsencode(text))
+    return f"$'{''.join(spelled)}'"
+
+
+def say_next(text: str, *made: Path) -> None:
+    """A command to copy, unless what it would read was written straight on and is gone."""
+    if not any(map(is_stream, made)):
+        say(f"next: {text}")
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -69,53 +87,87 @@ def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
-def check_target(path: Path, *inputs: Path | None) -> None:
+def check_target(path: Path, *inputs: str | Path | None) -> None:
     """Find out before the work, not after it, that a result cannot be written.
 
     Args:
         path: the result.
-        inputs: files that are read, which it must not take the place of.
+        inputs: files that are read, which it must not take the place of; a name that is no file
+            is that of something that comes with cupl.
 
     Raises:
         MissingFileError: the folder does not exist.
-        InputError: it is a folder or an input, or writing there is not allowed.
+        InputError: it is a folder or an input, or cannot be written.
 
     """
-    # os.path, because Path.is_dir raises for names that cannot be looked up.
-    if not os.path.isdir(path.parent):  # noqa: PTH112
-        raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
-    if os.path.isdir(path):  # noqa: PTH112
-        raise InputError(f"cannot write {path}: it is a folder")
+    from cupl.io.atomic import check_file
+
     real = os.path.realpath(path)
-    if any(source is not None and _same(source, path, real) for source in inputs):
-        raise InputError(f"cannot write {path}: it is also what is read; name another file")
-    if is_stream(path):
-        return
-    if not os.access(path if os.path.lexists(path) else path.parent, os.W_OK):
-        raise InputError(f"cannot write {path}: no permission")
+    for source in inputs:
+        if source is not None and _same(source, path, real):
+            which = "" if str(source) == str(path) else f" ({source})"
+            raise InputError(
+                f"cannot write {path}: it is also what is read{which}; name another file"
+            )
+    check_file(path)
 
 
-def _same(source: Path, path: Path, real: str) -> bool:
+def check_folder_target(folder: Path, *inputs: str | Path) -> None:
+    """The same for a folder of results: it must not be one that is read.
+
+    Raises:
+        MissingFileError: the folder that it belongs in does not exist.
+        InputError: it is an input, or cannot be written into.
+
+    """
+    from cupl.io.atomic import check_folder
+
+    if os.path.realpath(folder) in map(os.path.realpath, inputs):
+        raise InputError(f"cannot write into {folder}: it is also what is read; name another")
+    check_folder(folder)
+
+
+def _same(source: str | Path, path: Path, real: str) -> bool:
     """Whether writing to a path would change an input; also one that has a second name."""
     if os.path.realpath(source) == real:
-        return os.path.isfile(path) or not os.path.lexists(path)  # noqa: PTH113
+        named = isinstance(source, Path) and not os.path.lexists(path)
+        return named or os.path.isfile(path)  # noqa: PTH113
     try:
         return os.path.isfile(path) and os.path.samefile(source, path)  # noqa: PTH113, PTH121
     except OSError:
         return False
 
 
-def set_aside(path: Path, new: bytes) -> None:
-    """Before ``new`` is written over a file that says something else, keep that file, and say so.
+def write_bank(path: Path, data: bytes) -> None:
+    """Write a bank; a file in its place that says something else is kept, and that is said.
 
     Raises:
-        InputError: it cannot be kept.
+        InputError: a file cannot be written.
 
     """
-    from cupl.io.atomic import keep_old
+    from cupl.io.atomic import write_keeping_old
 
-    if aside := keep_old(path, new):
+    if aside := write_keeping_old(path, data):
         say(f"{path} held something else: kept as {aside}")
+
+
+class _Lossy:
+    """A terminal that may be closed in mid-run: what nobody can read stops no run."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 @contextmanager
@@ -132,7 +184,7 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
         )
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        console = Console(stderr=True)
+        console = Console(file=cast("IO[str]", _Lossy(sys.stderr)))
         with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
             task = bar.add_task(label, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total or None)

@@ -20,7 +20,6 @@ from cupl.embedding.image_shards import (
     ShardMetadata,
     images_file,
     read_shard,
-    remove_leftovers,
     shard_numbers,
     write_shard,
 )
@@ -143,7 +142,6 @@ def _embed(
 ) -> ImageTally:
     check_directory(directory, resume=resume)  # again: another run may just have ended
     whole = _whole_shards(directory, paths, encoder, shard_size, tally) if resume else set()
-    remove_leftovers(directory)
     missing = [i for i in range(math.ceil(len(paths) / shard_size)) if i not in whole]
     parts = (_part(paths, number, shard_size) for number in missing)
     done = itertools.count(tally.images + 1)

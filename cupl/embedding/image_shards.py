@@ -153,15 +153,6 @@ def shard_numbers(directory: Path, kind: Literal["images", "vectors"]) -> list[i
     return sorted(number for number in numbers if file_of(directory, number).name in names)
 
 
-def remove_leftovers(directory: Path) -> None:
-    """Remove the temporary files of a run that was killed while it wrote."""
-    ours = r"\.(images-[0-9]{5,9}\.parquet|vectors-[0-9]{5,9}\.safetensors)\.[0-9a-f]{12}"
-    with contextlib.suppress(OSError):  # they are only untidy
-        for path in directory.iterdir():
-            if re.fullmatch(ours, path.name):
-                path.unlink()
-
-
 def write_shard(directory: Path, metadata: ShardMetadata, shard: Shard) -> None:
     """Write both files of a shard, each whole or not at all, the Parquet file last.
 

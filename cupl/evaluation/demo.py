@@ -15,9 +15,9 @@ from cupl.classification.writers import write_predictions
 from cupl.embedding.bank_encoding import encode_bank, encode_templates
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
-from cupl.errors import InputError, MissingPackageError
+from cupl.errors import MissingPackageError
 from cupl.generation.pipeline import generate
-from cupl.io.atomic import keep_old
+from cupl.io.atomic import check_folder, make_folder, write_keeping_old
 from cupl.progress import Progress, ignore
 
 PHOTOS = {
@@ -63,16 +63,13 @@ def run_demo(
 
     """
     photos = find_photos()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
+    make_folder(folder)
+    check_folder(folder)
     say(f"1/3 describing {len(PHOTOS)} classes with the mini language model")
     bank = generate(PHOTOS.values(), name="demo", model="mini", samples=SAMPLES, progress=progress)
     result_bank = folder / "bank.yaml"
-    if aside := keep_old(result_bank, bank.to_bytes()):
+    if aside := write_keeping_old(result_bank, bank.to_bytes()):
         say(f"    {result_bank} held something else: kept as {aside}")
-    bank.save(result_bank)
     say(f"2/3 encoding {bank.size} prompts with the mini encoder")
     encoder = load_encoder("mini")
     classifier = ZeroShotClassifier(encode_bank(bank, encoder), encoder)

@@ -5,9 +5,11 @@ folder and put in place at once.
 """
 
 import contextlib
+import errno
 import filecmp
 import itertools
 import os
+import re
 import secrets
 import shutil
 import tempfile
@@ -16,7 +18,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cupl.errors import CuplError, InputError, MissingFileError
-from cupl.io.targets import is_stream, open_stream
+from cupl.io.locks import held, remove_dead
+from cupl.io.targets import check_stream, is_stream, open_stream
+
+_LONGEST = 255
+"""Bytes in a name, on nearly every file system."""
 
 
 @contextlib.contextmanager
@@ -47,19 +53,32 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def _replacement(path: Path) -> Iterator[BinaryIO]:
-    temporary = path.with_name(
-        f".{os.fsdecode(os.fsencode(path.name)[:40])}.{secrets.token_hex(6)}"
-    )
-    try:
-        with temporary.open("xb") as file:
-            if path.is_file():
-                temporary.chmod(path.stat().st_mode & 0o777)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+    # Cut, because a name can be as long as a name may be.
+    start = f".{os.fsdecode(os.fsencode(path.name)[:40])}."
+    with _own_file(path.parent, start) as file:
+        temporary = Path(file.name)
+        if path.is_file():
+            temporary.chmod(path.stat().st_mode & 0o777)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        file.close()
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _own_file(folder: Path, start: str) -> Iterator[BinaryIO]:
+    """A new file that :func:`remove_dead` leaves alone; it goes at the end unless renamed."""
+    remove_dead(folder, re.compile(rf"{re.escape(start)}[0-9a-f]{{12}}"))
+    while True:
+        temporary = folder / f"{start}{secrets.token_hex(6)}"
+        try:
+            with temporary.open("xb") as file, held(temporary) as ours:
+                if ours:
+                    yield file
+                    return
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -92,20 +111,61 @@ def check_folder(directory: Path) -> None:
 
     Raises:
         MissingFileError: the folder that it belongs in does not exist.
-        InputError: it is no folder, or writing is not allowed.
+        InputError: it is no folder, or cannot be written into.
 
     """
     # os.path, because Path.is_dir raises for names that cannot be looked up.
-    if not os.path.lexists(directory):
-        place = directory.parent
-        if not os.path.isdir(place):  # noqa: PTH112
-            raise MissingFileError(f"cannot make {directory}: the folder {place} does not exist")
-    elif not os.path.isdir(directory):  # noqa: PTH112
-        raise InputError(f"cannot write into {directory}: it is not a folder")
-    else:
+    if os.path.isdir(directory):  # noqa: PTH112
         place = directory
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise InputError(f"cannot write into {place}: no permission")
+    elif os.path.lexists(directory):
+        raise InputError(f"cannot write into {directory}: it is not a folder")
+    elif os.path.isdir(directory.parent):  # noqa: PTH112
+        place = directory.parent
+    else:
+        raise MissingFileError(
+            f"cannot make {directory}: the folder {directory.parent} does not exist"
+        )
+    try:
+        _try(place, directory)
+    except OSError as error:
+        raise InputError(f"cannot write into {directory}: {error.strerror or error}") from error
+
+
+def check_file(path: Path) -> None:
+    """Find out before the work that a file cannot be written, or what is written straight on.
+
+    Raises:
+        MissingFileError: the folder does not exist.
+        InputError: it is a folder, or cannot be written.
+
+    """
+    if not os.path.isdir(path.parent):  # noqa: PTH112
+        raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
+    if os.path.isdir(path):  # noqa: PTH112
+        raise InputError(f"cannot write {path}: it is a folder")
+    try:
+        if is_stream(path):
+            check_stream(path)
+            return
+        real = Path(os.path.realpath(path))
+        if os.path.lexists(real) and not os.access(real, os.W_OK):
+            raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+        _try(real.parent, real)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _try(folder: Path, path: Path) -> None:
+    """Make a file in a folder and remove it, and look a path up: no rights tell all.
+
+    Raises:
+        OSError: a file cannot be made there, or have such a name.
+
+    """
+    with contextlib.suppress(FileNotFoundError):
+        path.lstat()
+    with _own_file(folder, ".cupl-try."):
+        pass
 
 
 def keep_old(path: Path, new: bytes) -> Path | None:
@@ -121,17 +181,40 @@ def keep_old(path: Path, new: bytes) -> Path | None:
 
     """
     try:
-        if is_stream(path) or not path.is_file():
+        if is_stream(path) or not path.is_file() or _holds(path, new):
             return None
-        if path.stat().st_size == len(new) and path.read_bytes() == new:
-            return None
-        names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
-        aside = next(name for name in names if not name.exists())
+        aside = next(one for one in _old_names(path) if not one.exists() or _equal(one, path))
     except OSError as error:
         raise InputError(f"{path}: cannot be kept ({error.strerror or error})") from error
-    with open_atomically(aside) as file, path.open("rb") as old:
-        shutil.copyfileobj(old, file)
+    if not aside.exists():  # else a run that was killed has kept it
+        with open_atomically(aside) as file, path.open("rb") as old:
+            shutil.copyfileobj(old, file)
     return aside
+
+
+def write_keeping_old(path: Path, data: bytes) -> Path | None:
+    """Both: ``data`` is on the disk before the file that it replaces is set aside.
+
+    Returns:
+        As :func:`keep_old`.
+
+    Raises:
+        MissingFileError: the folder does not exist.
+        InputError: a file cannot be written.
+
+    """
+    with open_atomically(path) as file:
+        file.write(data)
+        file.flush()
+        return keep_old(path, data)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    return path.stat().st_size == len(data) and path.read_bytes() == data
+
+
+def _equal(one: Path, other: Path) -> bool:
+    return one.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 @contextlib.contextmanager
@@ -147,13 +230,27 @@ def staging(output: Path) -> Iterator[Path]:
         raise MissingFileError(f"cannot write {output}: the folder {output.parent} does not exist")
     try:
         # Beside what is no file there is no place: /dev is not for ours.
-        beside = None if is_stream(output) else output.parent
-        with tempfile.TemporaryDirectory(prefix=".cupl-", dir=beside) as folder:
-            yield Path(folder)
+        beside = Path(tempfile.gettempdir()) if is_stream(output) else output.parent
+        remove_dead(beside, re.compile(r"\.cupl-[a-z0-9_]{8}"))
+        with _own_folder(beside) as folder:
+            yield folder
     except (CuplError, BrokenPipeError):
         raise
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _own_folder(beside: Path) -> Iterator[Path]:
+    """A new folder that :func:`remove_dead` leaves alone; it goes at the end."""
+    while True:
+        with (
+            tempfile.TemporaryDirectory(prefix=".cupl-", dir=beside) as folder,
+            held(Path(folder)) as ours,
+        ):
+            if ours:
+                yield Path(folder)
+                return
 
 
 def settle(
@@ -195,5 +292,14 @@ def settle(
 
 
 def _set_aside(path: Path) -> Path:
-    names = (path.with_name(f"{path.name}.old{number or ''}") for number in itertools.count())
-    return path.rename(next(name for name in names if not os.path.lexists(name)))
+    return path.rename(next(one for one in _old_names(path) if not os.path.lexists(one)))
+
+
+def _old_names(path: Path) -> Iterator[Path]:
+    return (name_beside(path, f".old{number or ''}") for number in itertools.count())
+
+
+def name_beside(path: Path, suffix: str) -> Path:
+    """The path with more behind its name, which is cut where it would be too long."""
+    name = os.fsencode(path.name)[: _LONGEST - len(suffix)]
+    return path.with_name(os.fsdecode(name) + suffix)

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,3 +57,56 @@ def sole_writer(folder: Path) -> Iterator[None]:
                 folder.rmdir()
         if descriptor is not None:
             os.close(descriptor)
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Keep :func:`remove_dead` off what was just made; False where it came before."""
+    if fcntl is None:
+        yield True
+        return
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        yield False
+        return
+    try:
+        yield try_lock(descriptor) and is_at(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def is_at(descriptor: int, path: Path) -> bool:
+    """Whether a path still means this open file, which another run may have removed."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def remove_dead(folder: Path, names: re.Pattern[str]) -> None:
+    """Remove the temporary files and folders of killed runs: those of such names that none holds.
+
+    Where locks do not work nobody can tell, and all stays.
+    """
+    if fcntl is None:
+        return
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if names.fullmatch(entry.name):
+                with contextlib.suppress(OSError):  # they are only untidy
+                    _remove_unless_held(entry)
+
+
+def _remove_unless_held(entry: os.DirEntry[str]) -> None:
+    if not (entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False)):
+        return
+    descriptor = os.open(entry.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)  # noqa: PTH108
+    finally:
+        os.close(descriptor)

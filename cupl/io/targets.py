@@ -1,10 +1,12 @@
 """What a path that is written to stands for: an ordinary file, or what is written straight on.
 
 Only ordinary files are ever replaced, renamed or set aside. A device, a pipe, a socket or an open
-descriptor (``/dev/stdout``, whatever it leads to) gets bytes and nothing else.
+descriptor (``/dev/stdout``, whatever it leads to) gets bytes and nothing else. ``-`` is standard
+output.
 """
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -26,6 +28,25 @@ def is_stream(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def check_stream(path: Path) -> None:
+    """Find out before the work that what :func:`is_stream` says yes to cannot be written.
+
+    Raises:
+        OSError: it is closed, only to be read, or nothing that can be opened.
+
+    """
+    found = _descriptor(path)
+    if found is not None and found[0]:
+        import fcntl  # not on Windows, where no path names a descriptor
+
+        if fcntl.fcntl(found[1], fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    elif stat.S_ISSOCK(os.stat(path).st_mode):  # noqa: PTH116
+        raise OSError(errno.ENXIO, "it is a socket")
+    elif not os.access(path, os.W_OK):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 @contextlib.contextmanager
@@ -52,6 +73,8 @@ def open_stream(path: Path) -> Iterator[BinaryIO]:
 def _descriptor(path: Path) -> tuple[bool, int] | None:
     """Whether the descriptor that a path names is our own, and its number; None for none."""
     name = os.fspath(path)
+    if name == "-":
+        return True, 1
     for _ in range(_MOST_LINKS):
         try:
             folder = os.path.realpath(os.path.dirname(name) or ".")  # noqa: PTH120

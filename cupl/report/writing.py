@@ -19,6 +19,15 @@ from cupl.io.atomic import make_folder, open_atomically, staging
 from cupl.report.examples import Example
 from cupl.report.sheets import sheet_lines
 
+REPORT_FILES = (
+    "report.html",
+    "evaluation.json",
+    "summary.csv",
+    "classes.csv",
+    "comparisons.csv",
+    "predictions.csv",
+)
+"""What :func:`write_evaluation` writes, beside the figures."""
 _EXAMPLES = 12
 """Wrong and right images in the gallery, of each."""
 _TOP, _PROMPTS = 5, 3
@@ -44,7 +53,10 @@ def write_evaluation(
     examples = choose_examples(run, encoder, text_cache)
     make_folder(directory)
     with staging(directory / "report.html") as folder:
-        written = write_report(run.evaluation, examples, folder)
+        try:
+            written = write_report(run.evaluation, examples, folder)
+        except InputError as error:  # nobody knows the folder that is only for now
+            raise InputError(str(error).replace(str(folder), str(directory))) from error
         written.append(folder / "predictions.csv")
         with open_atomically(written[-1]) as binary:
             text = io.TextIOWrapper(binary, "utf-8", "surrogateescape", newline="")

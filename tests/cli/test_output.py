@@ -1,9 +1,12 @@
+import os
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from cupl.cli.output import count, none_or, progress, say
+from cupl.cli.output import count, none_or, progress, quoted, say
+from cupl.io.terminal import printable
 from tests.cli.conftest import Cupl
 
 
@@ -59,6 +62,38 @@ def test_a_bar_towards_an_end_that_nobody_knows(
         update(5, 0)
         update(2000, 0)
     assert "ZeroDivision" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "name", ["a b.yaml", "-v.yaml", "--", "it's.yaml", "l\udcff.yaml", "a\nb\\'\udce9", "猫.yaml"]
+)
+def test_names_are_quoted_as_a_shell_takes_them(name: str) -> None:
+    shown = printable(quoted(Path(name)))
+    assert shown.isprintable()
+    script = f"printf %s {shown}"
+    said = subprocess.run(["/bin/bash", "-c", script], capture_output=True, check=True).stdout
+    assert said.removeprefix(b"./") == os.fsencode(name)
+
+
+def test_a_terminal_that_is_closed_stops_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    master, slave = os.openpty()
+    terminal = os.fdopen(slave, "w")
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("images") as update:
+        update(1, 10)
+        os.close(master)
+        update(2, 10)
+    say("done")
+    with pytest.raises(OSError, match="Input/output"):
+        terminal.close()  # there was something that could not be written
+
+
+def test_what_was_written_straight_on_is_not_named_for_a_command(
+    cupl: Cupl, tmp_path: Path
+) -> None:
+    (tmp_path / "p.json").write_text('{"cat": ["A cat is soft."]}')
+    assert "next:" not in cupl("bank", "import", tmp_path / "p.json", "-o", os.devnull).err
 
 
 def test_commands_to_copy_quote_what_a_shell_would_split(cupl: Cupl, tmp_path: Path) -> None:

@@ -97,11 +97,24 @@ def test_an_edited_file_is_kept_under_a_free_name(tmp_path: Path) -> None:
     assert (tmp_path / "bank.yaml.old1").read_bytes() == b"edited"
 
 
-def test_a_name_too_long_to_keep_is_an_error_of_one_line(tmp_path: Path) -> None:
-    path = tmp_path / ("x" * 253)
+def test_what_a_killed_run_has_kept_is_not_kept_twice(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
     path.write_bytes(b"edited")
-    with pytest.raises(InputError, match="cannot be kept"):
-        keep_old(path, b"new")
+    assert keep_old(path, b"new") == keep_old(path, b"new") == tmp_path / "bank.yaml.old"
+    assert sorted(names_in(tmp_path)) == ["bank.yaml", "bank.yaml.old"]
+
+
+@pytest.mark.parametrize("length", [251, 252, 255])
+@pytest.mark.parametrize("letter", ["x", "ß"])
+def test_what_has_a_long_name_is_kept_too(tmp_path: Path, length: int, letter: str) -> None:
+    size = len(letter.encode())
+    path = tmp_path / (letter * (length // size) + "y" * (length % size))
+    for text in (b"one", b"two"):
+        path.write_bytes(text)
+        aside = keep_old(path, b"new")
+        assert aside is not None
+        assert aside.read_bytes() == text
+    assert len(names_in(tmp_path)) == 3
 
 
 def test_files_appear_at_the_end_and_whole(tmp_path: Path) -> None:

@@ -1,0 +1,100 @@
+"""Every command that writes, on small data: for kills, full disks and odd places."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cupl.classification.classifier import ZeroShotClassifier
+from cupl.embedding.bank_encoding import encode_bank
+from cupl.encoders.loading import load_encoder
+from cupl.generation.cache.store import ResponseCache
+from cupl.generation.cache.transfer import import_entries
+from tests.batch_server import openai_line
+from tests.generation.batch.test_results import request
+from tests.models import bank_of, draw, save_clip
+
+OLD = Path(__file__).parent / "compatibility" / "v0.1"
+PROMPTS = {
+    "cat": ["A cat.", "A small cat.", "The cat."],
+    "dog": ["A dog.", "A large dog.", "The dog."],
+    "frog": ["A frog.", "A small frog with a tree.", "The frog has a tree."],
+}
+
+
+@dataclass(frozen=True)
+class WritingCommand:
+    """A command line without its output."""
+
+    words: Sequence[str]
+    output: str
+    """A good name for it."""
+    again: Sequence[str] = ()
+    """What to add to go on after a kill."""
+    old: bool = True
+    """Whether something else may lie in its place."""
+    option: Sequence[str] = ("-o",)
+    works: bool = True
+    """Whether long or paid work comes before the writing."""
+
+
+_MODEL = ("--encoder", "model", "--embedding-cache", "none")
+_CLASSIFY = ("classify", "photos", "--vectors", "v.safetensors", "--encoder", "model",
+             "--batch-size", "2")  # fmt: skip
+_PRUNE = ("bank", "prune", "bank.yaml", "--by", "redundancy", "--threshold", "0.5", "--keep", "1",
+          *_MODEL)  # fmt: skip
+_ASK = ("-c", "cat", "-c", "dog", "--model", "m", "--samples", "20", "--cache", "cache")
+COMMANDS = {
+    "embed": WritingCommand(
+        ("embed", "photos", "--encoder", "model", "--shard-size", "2", "--batch-size", "2"),
+        "out", ("--resume",), old=False,
+    ),
+    "classify csv": WritingCommand(_CLASSIFY, "out.csv", ("--resume",)),
+    "classify jsonl": WritingCommand(_CLASSIFY, "out.jsonl"),
+    "classify parquet": WritingCommand(_CLASSIFY, "out.parquet", ("--resume",)),
+    "classify report": WritingCommand(_CLASSIFY, "out.html", option=("--report",)),
+    "encode": WritingCommand(("encode", "bank.yaml", *_MODEL), "out.safetensors"),
+    "evaluate": WritingCommand(
+        ("evaluate", "photos", "--bank", "bank.yaml", "--controls", "names", *_MODEL), "out"
+    ),
+    "prune": WritingCommand(_PRUNE, "out.yaml"),
+    "prune list": WritingCommand((*_PRUNE, "-o", "pruned.yaml"), "out.csv", option=("--list",)),
+    "bank import": WritingCommand(("bank", "import", "prompts.json"), "out.yaml", works=False),
+    "batch export": WritingCommand(("batch", "export", *_ASK), "out.jsonl", works=False),
+    "cache export": WritingCommand(
+        ("cache", "export", "--cache", "cache"), "out.jsonl.gz", old=False, option=(), works=False
+    ),
+    "cache import": WritingCommand(
+        ("cache", "import", "answers.jsonl"), "out", old=False, option=("--cache",), works=False
+    ),
+    "batch import": WritingCommand(
+        ("batch", "import", "results.jsonl"), "out", old=False, option=("--cache",), works=False
+    ),
+}  # fmt: skip
+
+
+def words_of(command: WritingCommand, output: str, *more: str) -> list[str]:
+    """The command line."""
+    return [*command.words, *command.option, output, *more]
+
+
+def make_work(folder: Path) -> Path:
+    """What the commands read."""
+    save_clip(folder / "model")
+    bank = bank_of(PROMPTS)
+    bank.save(folder / "bank.yaml")
+    encoder = load_encoder(folder / "model")
+    ZeroShotClassifier(encode_bank(bank, encoder, text_cache=False), encoder).save(
+        folder / "v.safetensors"
+    )
+    for number in range(6):
+        path = folder / "photos" / ("cat", "dog", "frog")[number % 3] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw(40, 30, seed=number).save(path)
+    (folder / "prompts.json").write_text(json.dumps(PROMPTS))
+    (folder / "answers.jsonl").write_bytes((OLD / "answers.jsonl").read_bytes())
+    with ResponseCache(folder / "cache") as cache:
+        import_entries(folder / "answers.jsonl", cache)
+    lines = [json.dumps(openai_line(request((number,)))) + "\n" for number in range(50)]
+    (folder / "results.jsonl").write_text("".join(lines))
+    return folder
