@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from cupl.embedding.image_errors import ImageError, one_sentence
+from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence
 from cupl.embedding.image_pixels import WHITE, Pixels, upright_rgb
 from cupl.embedding.image_sources import (
     ARRAY_LAYOUT,
@@ -144,7 +144,7 @@ def check_bytes(number: int) -> None:
 
 
 def _take_pillow(image: Image.Image, max_pixels: int) -> Image.Image:
-    with _one_at_a_time, one_sentence("the image is damaged or cut off"):
+    with _one_at_a_time, one_sentence(DAMAGED):
         if _is_lazy(image) and (own := _opened_again(image)) is not None:
             return own
         check_size(image, max_pixels)

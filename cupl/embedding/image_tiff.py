@@ -8,7 +8,7 @@ import re
 
 from PIL import ExifTags, ImageFile, TiffImagePlugin
 
-from cupl.embedding.image_errors import ImageError
+from cupl.embedding.image_errors import DAMAGED, ImageError
 
 _PLANES_APART = 2
 _SIGNED = 2
@@ -17,13 +17,18 @@ _BIG = 43
 _PLANAR_MODES = {"RGB", "RGBA", "CMYK"}
 
 
-def settle_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
-    """Have libtiff read what Pillow's own reader mixes up, before it is decoded.
+def load_tiff(image: TiffImagePlugin.TiffImageFile) -> None:
+    """Decode it, by libtiff where Pillow's own reader mixes it up.
 
     Raises:
         ImageError: neither reads it right.
 
     """
+    _settle(image)
+    image.load()
+
+
+def _settle(image: TiffImagePlugin.TiffImageFile) -> None:
     if not image.tile:
         return
     tags = image.tag_v2
@@ -57,7 +62,7 @@ def tiff_refusal(data: bytes) -> str:
         file = io.BytesIO(data)
         file.seek(tags.next)
         tags.load(file)
-    return refusal(tags) if ExifTags.Base.ImageWidth in tags else "the image is damaged or cut off"
+    return refusal(tags) if ExifTags.Base.ImageWidth in tags else DAMAGED
 
 
 def refusal(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:

@@ -14,12 +14,16 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from cupl.embedding.image_errors import ImageError, one_sentence
+from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence
 from cupl.embedding.image_extras import open_extra
+from cupl.embedding.image_jpeg import jpeg_refusal
+from cupl.embedding.image_jpeg2000 import load_jpeg2000
 from cupl.embedding.image_kinds import (
     EXTRA_PACKAGES,
     FORMAT_ENDINGS,
@@ -37,12 +41,21 @@ from cupl.embedding.image_ownership import (
     take_image,
 )
 from cupl.embedding.image_pixels import Pixels, array_image, upright_rgb
-from cupl.embedding.image_png import only_pixels
+from cupl.embedding.image_png import load_png, only_pixels
 from cupl.embedding.image_sources import ImageSource, url_scheme
-from cupl.embedding.image_tiff import settle_tiff, tiff_refusal
+from cupl.embedding.image_tiff import load_tiff, tiff_refusal
 
 _MARGIN = 3
 """How many times as large as needed a JPEG that is decoded at less than its size has to stay."""
+
+_LOADERS: dict[str, Callable[[Any], None]] = {
+    "JPEG2000": load_jpeg2000,
+    "PNG": load_png,
+    "TIFF": load_tiff,
+}
+"""For formats of which Pillow decodes some files wrong, by its names."""
+_REFUSALS = {"JPEG": jpeg_refusal, "TIFF": tiff_refusal}
+"""What a file says that Pillow does not open."""
 
 
 def open_image(
@@ -81,7 +94,7 @@ def decode_image(
     own: OwnImage, max_pixels: int = MAX_PIXELS, side: int | None = None
 ) -> Image.Image:
     """Decode what :func:`take_image` took, once; see :func:`open_image`."""
-    with one_sentence("the image is damaged or cut off"):
+    with one_sentence(DAMAGED):
         source = _file_bytes(own) if isinstance(own, str) else own
         try:
             return _decoded(source, max_pixels, side, _is_tga(own, source))
@@ -96,11 +109,12 @@ def decode_image(
 def _decoded(source: OwnImage, max_pixels: int, side: int | None, tga: bool = False) -> Image.Image:
     image = _undecoded(source, max_pixels, tga)
     check_size(image, max_pixels)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        settle_tiff(image)
     if side is not None and image.format in {"JPEG", "MPO"}:  # HEIC would give its thumbnail
         image.draft(None, (_MARGIN * side, _MARGIN * side))
-    image.load()
+    if load := _LOADERS.get(image.format or ""):
+        load(image)
+    else:
+        image.load()
     return upright_rgb(image)
 
 
@@ -130,8 +144,8 @@ def _undecoded(own: OwnImage, max_pixels: int, tga: bool) -> Image.Image:
     try:
         return Image.open(io.BytesIO(own), formats=formats)
     except UnidentifiedImageError as error:
-        if kind == "TIFF":
-            raise ImageError(tiff_refusal(own)) from error
+        if kind in FORMAT_ENDINGS:
+            raise ImageError(_REFUSALS[kind](own) if kind in _REFUSALS else DAMAGED) from error
         known = ", ".join(FORMAT_ENDINGS)
         what = f"{kind}, " if kind in OTHER_ENDINGS else ""
         raise ImageError(f"{what}not an image in a format that can be read ({known})") from error

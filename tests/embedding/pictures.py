@@ -58,11 +58,36 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(
-    width: int, height: int, depth: int, colour: int, rows: bytes, *chunks: tuple[bytes, bytes]
+    width: int,
+    height: int,
+    depth: int,
+    colour: int,
+    rows: bytes,
+    *chunks: tuple[bytes, bytes],
+    interlaced: bool = False,
 ) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in parts)
+
+
+def png_of(
+    values: npt.NDArray[Any],
+    depth: int,
+    colour: int,
+    *chunks: tuple[bytes, bytes],
+    interlaced: bool = False,
+) -> bytes:
+    """A PNG of samples ``[height, width, samples]`` of any depth."""
+    starts = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
+    rows = bytearray()
+    for y, x, down, right in [*starts, (1, 0, 2, 1)] if interlaced else [(0, 0, 1, 1)]:
+        for row in values[y::down, x::right].reshape(-(-(len(values) - y) // down), -1):
+            bits = row[:, None] >> np.arange(depth)[::-1] & 1
+            rows += b"\0" + np.packbits(bits.astype(np.uint8)).tobytes()
+    return png(
+        values.shape[1], len(values), depth, colour, bytes(rows), *chunks, interlaced=interlaced
+    )
 
 
 def tiff(
