@@ -121,13 +121,14 @@ def _black_and_white(mode: str, values: npt.NDArray[Any]) -> tuple[float, float]
     """The values that are black and white.
 
     Files do not say which range 32-bit values use. The smallest usual one that holds them all is
-    taken (0..1 or 0..255 for floats, 0..65535 for integers), otherwise the image's own range.
+    taken (0..1 or 0..255 for floats, 0..65535 for integers, or all that the type holds where more
+    than half of that is used), otherwise the image's own range.
     """
     if mode.startswith("I;16"):
         return 0, 65535
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    for white in (1, 255) if mode == "F" else (65535,):
-        if low >= 0 and high <= white:
+    for white in (1, 255) if mode == "F" else (65535, np.iinfo(values.dtype).max):
+        if low >= 0 and high <= white and (white <= 65535 or high > white / 2):
             return 0, white
     return low, high

@@ -95,22 +95,37 @@ def tiff(
     bits: int,
     *,
     width: int = 2,
+    height: int = 1,
+    samples: int = 1,
+    compression: int = 1,
     photometric: int = 1,
     sample_format: int = 1,
-    extra: tuple[tuple[int, int], ...] = (),
+    extra: tuple[tuple[int, int | tuple[int, ...]], ...] = (),
 ) -> bytes:
-    """One row of little-endian grey samples; sample formats: 1 unsigned, 2 signed, 3 float."""
-    tags = [
-        (256, width), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 0), (277, 1),
-        (278, 1), (279, len(data)), (339, sample_format), *extra,
-    ]  # fmt: skip
+    """One strip of little-endian samples; sample formats: 1 unsigned, 2 signed, 3 float.
+
+    An extra tag is a number, or several of 16 bits.
+    """
+    tags: dict[int, int | tuple[int, ...]] = {
+        256: width, 257: height, 258: (bits,) * samples, 259: compression, 262: photometric,
+        273: 0, 277: samples, 278: height, 279: len(data), 339: sample_format, **dict(extra),
+    }  # fmt: skip
+    lists = {tag: struct.pack(f"<{len(v)}H", *v) for tag, v in tags.items() if isinstance(v, tuple)}
     start = 8 + 2 + 12 * len(tags) + 4
-    entries = [
-        struct.pack("<HHII", tag, 4, 1, start if tag == 273 else value)
-        for tag, value in sorted(tags)
-    ]
-    directory = struct.pack("<H", len(tags)) + b"".join(entries) + bytes(4)
-    return b"II*\0" + struct.pack("<I", 8) + directory + data
+    tags[273] = start + sum(len(packed) for packed in lists.values() if len(packed) > 4)
+    entries, far = b"", b""
+    for tag, value in sorted(tags.items()):
+        if isinstance(value, int):
+            entries += struct.pack("<HHII", tag, 4, 1, value)
+            continue
+        packed = lists[tag]
+        entries += struct.pack("<HHI", tag, 3, len(value))
+        entries += (
+            packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack("<I", start + len(far))
+        )
+        far += packed if len(packed) > 4 else b""
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8) + directory + far + data
 
 
 def reason(source: Any, **options: Any) -> str:
