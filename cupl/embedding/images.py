@@ -108,7 +108,7 @@ def decode_image(
 
 def _decoded(source: OwnImage, max_pixels: int, side: int | None, tga: bool = False) -> Image.Image:
     image = _undecoded(source, max_pixels, tga)
-    check_size(image, max_pixels)
+    check_size(image.size, max_pixels)
     if side is not None and image.format in {"JPEG", "MPO"}:  # HEIC would give its thumbnail
         image.draft(None, (_MARGIN * side, _MARGIN * side))
     if load := _LOADERS.get(image.format or ""):
