@@ -88,7 +88,7 @@ def tiff_refusal(data: bytes) -> str:
         file = io.BytesIO(data)
         file.seek(tags.next)
         tags.load(file)
-    return refusal(tags) if ExifTags.Base.ImageWidth in tags else DAMAGED
+    return refusal(tags) if ExifTags.Base.PhotometricInterpretation in tags else DAMAGED
 
 
 def refusal(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
@@ -106,6 +106,6 @@ def refusal(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
         f"a TIFF of {samples} {kind}sample{'s' * (samples != 1)} "
         f"of {bits[0]} bit{'s' * (bits[0] != 1)} a pixel"
         f"{', in planes apart' * apart}, photometric interpretation "
-        f"{tags.get(ExifTags.Base.PhotometricInterpretation, 'unknown')}, cannot be read: "
+        f"{tags.get(ExifTags.Base.PhotometricInterpretation)}, cannot be read: "
         "convert it to RGB of 8 bits"
     )
