@@ -8,8 +8,12 @@ from PIL import Image
 
 from cupl.embedding.image_errors import ImageError
 from cupl.embedding.image_kinds import HEIF
+from cupl.embedding.image_memory import DECODING
 from cupl.embedding.image_ownership import check_size
 from cupl.embedding.image_pixels import Pixels, array_image
+
+_RAW_PIXEL = 8
+"""Bytes that it takes to develop one."""
 
 
 def open_extra(data: bytes, kind: str, max_pixels: int) -> Image.Image:
@@ -42,8 +46,9 @@ def _develop(data: bytes, max_pixels: int) -> Image.Image:
     try:
         with rawpy.imread(io.BytesIO(data)) as raw:
             check_size((raw.sizes.width, raw.sizes.height), max_pixels)
-            # Half the size is one pixel for each group of the filter: more than an encoder sees.
-            colours = raw.postprocess(use_camera_wb=True, half_size=True, output_bps=8)
+            with DECODING.reserved(_RAW_PIXEL * raw.sizes.width * raw.sizes.height):
+                # Half the size is a pixel for each group of the filter: more than an encoder sees.
+                colours = raw.postprocess(use_camera_wb=True, half_size=True, output_bps=8)
     except rawpy.LibRawError as error:
         raise ImageError(
             "the raw file is damaged, cut off, or of a kind that rawpy does not read"

@@ -1,7 +1,7 @@
 """Images from anywhere to upright RGB.
 
 It takes two steps: :func:`~cupl.embedding.image_ownership.take_image` takes from the caller's
-object what is needed of it, :func:`decode_image` makes pixels of that. So an object is touched
+object what is needed of it, :func:`decoded_image` makes pixels of that. So an object is touched
 once, in the thread that gives it, and what becomes of it afterwards changes nothing.
 
 Files are not trusted: only regular files of bounded size are read, only raster formats that
@@ -14,7 +14,8 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from cupl.embedding.image_kinds import (
     kind_of,
     kind_of_name,
 )
+from cupl.embedding.image_memory import DECODING, bytes_to_decode
 from cupl.embedding.image_ownership import (
     MAX_PIXELS,
     OwnImage,
@@ -87,30 +89,47 @@ def open_image(
             too large, or an array of another shape, type or range.
 
     """
-    return decode_image(take_image(source, max_pixels), max_pixels, side)
+    with decoded_image(take_image(source, max_pixels), max_pixels, side) as image:
+        return image
 
 
-def decode_image(
+@contextmanager
+def decoded_image(
     own: OwnImage, max_pixels: int = MAX_PIXELS, side: int | None = None
+) -> Iterator[Image.Image]:
+    """Decode what :func:`take_image` took, once; see :func:`open_image`.
+
+    During the block its memory is reserved among all threads; where too little is free, the
+    thread waits before it decodes anything.
+    """
+    with ExitStack() as memory:
+        yield _decoded_own(own, max_pixels, side, memory)
+
+
+def _decoded_own(
+    own: OwnImage, max_pixels: int, side: int | None, memory: ExitStack
 ) -> Image.Image:
-    """Decode what :func:`take_image` took, once; see :func:`open_image`."""
     with one_sentence(DAMAGED):
         source = _file_bytes(own) if isinstance(own, str) else own
         try:
-            return _decoded(source, max_pixels, side, _is_tga(own, source))
+            return _decoded(source, max_pixels, side, memory, _is_tga(own, source))
         except MemoryError:
             raise
         except Exception:
             if not isinstance(source, bytes) or kind_of(source[:HEAD_BYTES]) != "PNG":
                 raise
-            return _decoded(only_pixels(source), max_pixels, side)
+            memory.close()
+            return _decoded(only_pixels(source), max_pixels, side, memory)
 
 
-def _decoded(source: OwnImage, max_pixels: int, side: int | None, tga: bool = False) -> Image.Image:
+def _decoded(
+    source: OwnImage, max_pixels: int, side: int | None, memory: ExitStack, tga: bool = False
+) -> Image.Image:
     image = _undecoded(source, max_pixels, tga)
     check_size(image.size, max_pixels)
     if side is not None and image.format in {"JPEG", "MPO"}:  # HEIC would give its thumbnail
         image.draft(None, (_MARGIN * side, _MARGIN * side))
+    memory.enter_context(DECODING.reserved(bytes_to_decode(image)))
     if load := _LOADERS.get(image.format or ""):
         load(image)
     else:
