@@ -108,3 +108,42 @@ def test_what_an_image_takes_is_told_by_its_header(
     image = source or Image.new(mode, (40, 30))
     opened = Image.open(io.BytesIO(encoded(image, image_format)))
     assert bytes_to_decode(opened) == 40 * 30 * bytes_a_pixel
+
+
+def opened_images() -> list[Image.Image | bytes]:
+    random = np.random.default_rng(0)
+    grey = random.integers(0, 2**16, (23, 17), np.uint16)
+    half = textured(17, 23)
+    half.putalpha(Image.fromarray(random.integers(0, 256, (23, 17), np.uint8)))
+    return [
+        Image.fromarray(grey),
+        Image.fromarray(grey.astype(np.int32) * 30_000),
+        Image.fromarray(grey.astype(np.int32) - 40_000),
+        Image.fromarray(grey.astype(np.float32)),
+        half,
+        half.convert("LA"),
+        half.quantize(20),
+        encoded(half, "PNG"),
+        encoded(half.convert("P"), "PNG", transparency=3),
+    ]
+
+
+@pytest.mark.parametrize("strip", [1, 17, 50, 100, 391])
+def test_working_on_some_rows_at_a_time_changes_no_pixel(
+    strip: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    array = np.random.default_rng(1).random((23, 17, 3))
+    sources = [*opened_images(), array, (array * 65535).astype(np.uint16)]
+    whole = [np.asarray(open_image(source)) for source in sources]
+    monkeypatch.setattr("cupl.embedding.image_pixels._STRIP", strip)
+    for source, expected in zip(sources, whole, strict=True):
+        assert np.array_equal(np.asarray(open_image(source)), expected)
+
+
+def test_deep_grey_is_looked_up() -> None:
+    """Of more pixels than there are values, each value is scaled once."""
+    values = np.arange(2**16, dtype=np.uint16).repeat(2).reshape(2**9, 2**8)
+    found = np.asarray(open_image(values))[..., 0]
+    assert np.array_equal(found, np.rint(values / 257).astype(np.uint8))
+    swapped = Image.frombytes("I;16B", values.shape[::-1], values.astype(">u2").tobytes())
+    assert np.array_equal(np.asarray(open_image(swapped))[..., 0], found)
