@@ -45,6 +45,7 @@ from cupl.embedding.image_ownership import (
 from cupl.embedding.image_pixels import Pixels, array_image, upright_rgb
 from cupl.embedding.image_png import load_png, only_pixels
 from cupl.embedding.image_sources import ImageSource, url_scheme
+from cupl.embedding.image_tga import load_tga
 from cupl.embedding.image_tiff import load_tiff, tiff_refusal
 
 _MARGIN = 3
@@ -53,9 +54,11 @@ _MARGIN = 3
 _LOADERS: dict[str, Callable[[Any], None]] = {
     "JPEG2000": load_jpeg2000,
     "PNG": load_png,
+    "TGA": load_tga,
     "TIFF": load_tiff,
 }
 """For formats of which Pillow decodes some files wrong, by its names."""
+_WITH_SIGNATURE = tuple(FORMAT_ENDINGS.keys() - {"TGA"})
 _REFUSALS = {"JPEG": jpeg_refusal, "TIFF": tiff_refusal}
 """What a file says that Pillow does not open."""
 
@@ -159,9 +162,10 @@ def _undecoded(own: OwnImage, max_pixels: int, tga: bool) -> Image.Image:
         raise ImageError("a git-lfs pointer, not the image: git lfs pull")
     if kind in EXTRA_PACKAGES:
         return open_extra(own, kind, max_pixels)
-    formats = ("TGA",) if tga else tuple(FORMAT_ENDINGS.keys() - {"TGA"})
     try:
-        return Image.open(io.BytesIO(own), formats=formats)
+        return Image.open(
+            io.BytesIO(own), formats=(kind,) if kind in FORMAT_ENDINGS else _WITH_SIGNATURE
+        )
     except UnidentifiedImageError as error:
         if kind in FORMAT_ENDINGS:
             raise ImageError(_REFUSALS[kind](own) if kind in _REFUSALS else DAMAGED) from error

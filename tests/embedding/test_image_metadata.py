@@ -101,19 +101,3 @@ def test_formats_that_are_not_read_are_named_and_counted(
     left_out = LeftOut()
     assert find_images(tmp_path, left_out=left_out) == [os.fspath(tmp_path / "c.jpg")]
     assert f"1 .{image_format.lower()}" in " ".join(left_out.notes())
-
-
-@pytest.mark.parametrize("options", [{}, {"compression": "tga_rle"}])
-@pytest.mark.parametrize("mode", ["L", "RGB", "P", "RGBA"])
-def test_tga(mode: str, options: dict[str, Any]) -> None:
-    image = PICTURE.convert(mode)
-    data = encoded(image, "TGA", **options)
-    assert np.array_equal(pixels(open_image(data)), np.asarray(image.convert("RGB")))
-
-
-def test_a_bitmap_with_alpha() -> None:
-    """Only where the header gives alpha a mask: files of 32 bits leave the rest at any value."""
-    image = PICTURE.copy()
-    image.putalpha(77)
-    data = encoded(image, "BMP")
-    assert np.array_equal(pixels(open_image(data)), pixels(PICTURE))
