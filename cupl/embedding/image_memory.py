@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 from PIL import Image
 
+MAX_BYTES = 2**30
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _OTHER_MODES = 4
 _COPIES = 8
@@ -51,7 +52,7 @@ def _give_back_free_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-DECODING = ByteBudget(2**30)
+DECODING = ByteBudget(MAX_BYTES)
 """Kept by all threads that decode: the header of a small file can ask for gigabytes."""
 
 

@@ -94,18 +94,20 @@ def tiff_refusal(data: bytes) -> str:
 def refusal(tags: TiffImagePlugin.ImageFileDirectory_v2) -> str:
     """Name the compression or the layout of a TIFF that cannot be read."""
     compression = tags.get(ExifTags.Base.Compression, 1)
+    photometric = tags.get(ExifTags.Base.PhotometricInterpretation, 0)
+    bits = tags.get(ExifTags.Base.BitsPerSample, (1,))
+    samples = tags.get(ExifTags.Base.SamplesPerPixel, len(bits))
+    if not all(isinstance(value, int) for value in (compression, photometric, samples, *bits)):
+        return DAMAGED  # such as a text, which is no part of a message
     if compression not in _READ_COMPRESSIONS:
         name = _COMPRESSIONS.get(compression, f"number {compression}")
         return f"a TIFF compressed by {name} cannot be read: convert it to RGB of 8 bits"
-    bits = tags.get(ExifTags.Base.BitsPerSample, (1,))
-    samples = tags.get(ExifTags.Base.SamplesPerPixel, len(bits))
     kinds = {2: "signed ", 3: "floating-point ", 5: "complex ", 6: "complex "}
     kind = kinds.get(tags.get(ExifTags.Base.SampleFormat, (1,))[0], "")
     apart = tags.get(ExifTags.Base.PlanarConfiguration) == _PLANES_APART and samples != 1
     return (
         f"a TIFF of {samples} {kind}sample{'s' * (samples != 1)} "
         f"of {bits[0]} bit{'s' * (bits[0] != 1)} a pixel"
-        f"{', in planes apart' * apart}, photometric interpretation "
-        f"{tags.get(ExifTags.Base.PhotometricInterpretation)}, cannot be read: "
+        f"{', in planes apart' * apart}, photometric interpretation {photometric}, cannot be read: "
         "convert it to RGB of 8 bits"
     )

@@ -19,12 +19,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, Jpeg2KImagePlugin, UnidentifiedImageError
 
 from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence
 from cupl.embedding.image_extras import open_extra
 from cupl.embedding.image_jpeg import jpeg_refusal
-from cupl.embedding.image_jpeg2000 import load_jpeg2000
+from cupl.embedding.image_jpeg2000 import halve_jpeg2000, load_jpeg2000
 from cupl.embedding.image_kinds import (
     EXTRA_PACKAGES,
     FORMAT_ENDINGS,
@@ -34,7 +34,7 @@ from cupl.embedding.image_kinds import (
     kind_of,
     kind_of_name,
 )
-from cupl.embedding.image_memory import DECODING, bytes_to_decode
+from cupl.embedding.image_memory import DECODING, MAX_BYTES, bytes_to_decode
 from cupl.embedding.image_ownership import (
     MAX_PIXELS,
     OwnImage,
@@ -81,7 +81,8 @@ def open_image(
         side: what the image will be reduced to, in pixels. A JPEG at least six times as large is
             then decoded at a half, a quarter or an eighth of its size, and still three times as
             large as it has to be. What is reduced from that differs by less than one level of 256
-            in the mean (tests/embedding/test_images.py holds it to that).
+            in the mean (tests/embedding/test_images.py holds it to that). So does a JPEG 2000 image
+            that is decoded at half its size because it would take more than 1 GiB.
 
     Returns:
         A decoded image in mode ``RGB`` that shares no memory with ``source`` and carries none of
@@ -132,6 +133,13 @@ def _decoded(
     check_size(image.size, max_pixels)
     if side is not None and image.format in {"JPEG", "MPO"}:  # HEIC would give its thumbnail
         image.draft(None, (_MARGIN * side, _MARGIN * side))
+    elif (
+        isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile)
+        and bytes_to_decode(image) > MAX_BYTES
+        and side is not None
+        and min(image.size) >= 2 * _MARGIN * side
+    ):
+        halve_jpeg2000(image)
     memory.enter_context(DECODING.reserved(bytes_to_decode(image)))
     if load := _LOADERS.get(image.format or ""):
         load(image)

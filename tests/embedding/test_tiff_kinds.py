@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import struct
 import subprocess
 import sys
 import zlib
@@ -104,6 +105,14 @@ def test_a_compression_that_is_not_read_is_named(compression: str) -> None:
 
 def test_an_unknown_compression_is_named_by_its_number() -> None:
     assert "a TIFF compressed by number 4711 cannot" in reason(tiff(b"..", 8, compression=4711))
+
+
+@pytest.mark.parametrize("tag", [258, 259, 262, 277])
+def test_a_text_in_the_place_of_a_number_is_not_repeated(tag: int) -> None:
+    data = tiff(b"..", 9, compression=4711, photometric=8)
+    start = data.index(struct.pack("<H", tag)) + 2
+    changed = data[:start] + struct.pack("<HI", 2, 4) + b"\x1b[2\0" + data[start + 10 :]
+    assert reason(changed) == "the image is damaged or cut off"
 
 
 @pytest.mark.parametrize("photometric", [0, 1])
