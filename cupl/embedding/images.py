@@ -19,7 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, Jpeg2KImagePlugin, UnidentifiedImageError
+from PIL import Image, Jpeg2KImagePlugin, UnidentifiedImageError, features
 
 from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence
 from cupl.embedding.image_extras import open_extra
@@ -61,6 +61,8 @@ _LOADERS: dict[str, Callable[[Any], None]] = {
 _WITH_SIGNATURE = tuple(FORMAT_ENDINGS.keys() - {"TGA"})
 _REFUSALS = {"JPEG": jpeg_refusal, "TIFF": tiff_refusal}
 """What a file says that Pillow does not open."""
+_FEATURES = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+"""What Pillow can be built without."""
 
 
 def open_image(
@@ -176,6 +178,8 @@ def _undecoded(own: OwnImage, max_pixels: int, tga: bool) -> Image.Image:
         )
     except UnidentifiedImageError as error:
         if kind in FORMAT_ENDINGS:
+            if kind in _FEATURES and not features.check(_FEATURES[kind]):
+                raise ImageError(f"this is {kind}, which Pillow was built without") from error
             raise ImageError(_REFUSALS[kind](own) if kind in _REFUSALS else DAMAGED) from error
         known = ", ".join(FORMAT_ENDINGS)
         what = f"{kind}, " if kind in OTHER_ENDINGS else ""

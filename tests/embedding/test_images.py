@@ -197,6 +197,19 @@ def test_a_large_jpeg_that_is_cut_off_is_an_error() -> None:
         open_image(data[: len(data) // 2], side=50)
 
 
+@pytest.mark.parametrize(
+    ("image_format", "head"),
+    [("AVIF", b"\0\0\0\x14ftypavif\0\0\0\0avif"),
+     ("JPEG2000", b"\0\0\0\x0cjP  \r\n\x87\n")],
+)  # fmt: skip
+def test_what_pillow_was_built_without_is_not_said_to_be_damaged(
+    image_format: str, head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "damaged" in reason(head + bytes(100))
+    monkeypatch.setattr(features, "check", lambda name: False)
+    assert reason(head + bytes(100)) == f"this is {image_format}, which Pillow was built without"
+
+
 @pytest.mark.skipif(not features.check("jpg_2000"), reason="this Pillow has no JPEG 2000")
 def test_a_very_large_jpeg_2000_is_decoded_at_half_its_size(
     monkeypatch: pytest.MonkeyPatch,
