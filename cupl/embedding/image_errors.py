@@ -12,6 +12,8 @@ from PIL import Image
 
 from cupl.errors import InputError
 
+DAMAGED = "the image is damaged or cut off"
+
 
 class ImageError(InputError):
     """An image that cannot be read; the message is the reason, without the image's name."""

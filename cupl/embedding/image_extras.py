@@ -8,6 +8,12 @@ from PIL import Image
 
 from cupl.embedding.image_errors import ImageError
 from cupl.embedding.image_kinds import HEIF
+from cupl.embedding.image_memory import DECODING
+from cupl.embedding.image_ownership import check_size
+from cupl.embedding.image_pixels import Pixels, array_image
+
+_RAW_PIXEL = 8
+"""Bytes that it takes to develop one."""
 
 
 def open_extra(data: bytes, kind: str, max_pixels: int) -> Image.Image:
@@ -37,11 +43,14 @@ def _open_heif(data: bytes) -> Image.Image:
 def _develop(data: bytes, max_pixels: int) -> Image.Image:
     import rawpy
 
-    with rawpy.imread(io.BytesIO(data)) as raw:
-        width, height = raw.sizes.width, raw.sizes.height
-        if width * height > max_pixels:
-            raise ImageError(
-                f"the image is {width} x {height} pixels; {max_pixels:,} in all are allowed"
-            )
-        # Half the size is one pixel for each group of the filter: far more than an encoder sees.
-        return Image.fromarray(raw.postprocess(use_camera_wb=True, half_size=True, output_bps=8))
+    try:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            check_size((raw.sizes.width, raw.sizes.height), max_pixels)
+            with DECODING.reserved(_RAW_PIXEL * raw.sizes.width * raw.sizes.height):
+                # Half the size is a pixel for each group of the filter: more than an encoder sees.
+                colours = raw.postprocess(use_camera_wb=True, half_size=True, output_bps=8)
+    except rawpy.LibRawError as error:
+        raise ImageError(
+            "the raw file is damaged, cut off, or of a kind that rawpy does not read"
+        ) from error
+    return array_image(Pixels(colours, "a raw file"))

@@ -43,6 +43,14 @@ OTHER_ENDINGS = {
     "icon": (".ico", ".icns", ".cur"),
     "OpenEXR": (".exr",),
     "PostScript": (".eps", ".ps", ".ai"),
+    "QOI": (".qoi",),
+    "DDS": (".dds",),
+    "PCX": (".pcx",),
+    "SGI": (".sgi",),
+    "PAM": (".pam",),
+    "JPEG XR": (".jxr", ".wdp", ".hdp"),
+    "Radiance": (".rgbe",),
+    "DICOM": (".dcm", ".dicom"),
 }
 """What is known to be an image and is never read."""
 
@@ -70,6 +78,13 @@ _SIGNATURES = {
     rb"\0\0\x01\0|icns": "icon",
     rb"\x76\x2f\x31\x01": "OpenEXR",
     rb"%!PS|\xc5\xd0\xd3\xc6": "PostScript",
+    rb"qoif": "QOI",
+    rb"DDS ": "DDS",
+    rb"\x01\xda[\0\x01][\x01\x02]": "SGI",
+    rb"P7\n": "PAM",
+    rb"II\xbc\x01": "JPEG XR",
+    rb"#\?(RADIANCE|RGBE)": "Radiance",
+    rb".{128}DICM": "DICOM",
     re.escape(POINTER_START): LFS_POINTER,
 }
 _AVIF_BRANDS, _ANY_CODEC = {b"avif", b"avis"}, {b"mif1", b"mif2", b"msf1"}

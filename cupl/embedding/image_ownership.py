@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile
 
-from cupl.embedding.image_errors import ImageError, one_sentence
+from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence
 from cupl.embedding.image_pixels import WHITE, Pixels, upright_rgb
 from cupl.embedding.image_sources import (
     ARRAY_LAYOUT,
@@ -60,9 +60,9 @@ def take_image(source: ImageSource, max_pixels: int = MAX_PIXELS) -> OwnImage:
         return _take_array(source) if isinstance(source, np.ndarray) else _take_bytes(source)
 
 
-def check_size(image: Image.Image, max_pixels: int) -> None:
+def check_size(size: tuple[int, int], max_pixels: int) -> None:
     """Refuse an image without pixels or with too many, before it is decoded."""
-    width, height = image.size
+    width, height = size
     if width * height > max_pixels:
         raise ImageError(
             f"the image is {width} x {height} pixels; {max_pixels:,} in all are allowed"
@@ -144,10 +144,10 @@ def check_bytes(number: int) -> None:
 
 
 def _take_pillow(image: Image.Image, max_pixels: int) -> Image.Image:
-    with _one_at_a_time, one_sentence("the image is damaged or cut off"):
+    with _one_at_a_time, one_sentence(DAMAGED):
         if _is_lazy(image) and (own := _opened_again(image)) is not None:
             return own
-        check_size(image, max_pixels)
+        check_size(image.size, max_pixels)
         try:
             return upright_rgb(image)
         except Exception as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,8 @@ _TRANSPOSITIONS = {
 WHITE = {"b1": 1, "u1": 255, "u2": 65535, "f2": 1, "f4": 1, "f8": 1}
 """The value that is white, by numpy's type code."""
 _STORED_AS = (ExifTags.Base.BitsPerSample, ExifTags.Base.SampleFormat)
+_STRIP = 2**20
+"""How many pixels are worked on at once, where that takes several times the memory they do."""
 _ROUNDING = 1e-3  # resizing a float image leaves 0..1 by a little
 
 
@@ -71,8 +74,15 @@ def upright_rgb(image: Image.Image) -> Image.Image:
 
 def _scaled(values: npt.NDArray[Any], black: float, white: float) -> npt.NDArray[np.uint8]:
     """Map ``black``..``white`` linearly to 0..255; what lies outside is clipped, NaN is 0."""
-    scaled = np.nan_to_num(np.interp(values, (black, white), (0, 255)))
-    return np.asarray(np.rint(scaled), dtype=np.uint8)
+    if values.dtype.itemsize == 2 and values.dtype.kind == "u" and values.size > 2**16:
+        table = _scaled(np.arange(2**16), black, white)
+        return np.asarray(table[values])
+    scaled = np.empty(values.shape, np.uint8)
+    rows = max(1, _STRIP * len(values) // max(1, values.size))
+    for top in range(0, len(values), rows):  # floats take eight times as much as what is returned
+        floats = np.nan_to_num(np.interp(values[top : top + rows], (black, white), (0, 255)))
+        scaled[top : top + rows] = np.rint(floats, out=floats)
+    return scaled
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -85,49 +95,72 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "F" or image.mode.startswith("I"):
-        return Image.fromarray(_grey(image)).convert("RGB")
-    if not image.has_transparency_data:
+    deep = image.mode == "F" or image.mode.startswith("I")
+    if not deep and not image.has_transparency_data:
         return image.convert("RGB")
-    rgba = image.convert("RGBA")
+    scale = _grey_scale(image) if deep else None
     canvas = Image.new("RGB", image.size, "white")
-    canvas.paste(rgba, mask=rgba)
+    for top, strip in _strips(image):
+        if scale:
+            canvas.paste(Image.fromarray(scale(np.asarray(strip))), (0, top))
+        else:
+            rgba = strip.convert("RGBA")
+            canvas.paste(rgba, (0, top), rgba)
     return canvas
 
 
-def _grey(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """Scale a grey image of more than 8 bits, which Pillow would saturate."""
-    values = np.asarray(image)
+def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Some rows at a time, with the place of the first, so that copies of them are small."""
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+def _grey_scale(image: Image.Image) -> Callable[[npt.NDArray[Any]], npt.NDArray[np.uint8]]:
+    """How values of a grey image of more than 8 bits, which Pillow would saturate, are scaled."""
     tags = getattr(image, "tag_v2", {})  # where it was read from TIFF
     bits, sample_format = (tags.get(tag, (0,)) for tag in _STORED_AS)
-    if image.mode == "I" and bits == (32,) and sample_format in {(0,), (1,)}:
-        values = values.view(np.uint32)  # Pillow's are signed
-    if bits == (12,):
-        black, white = 0.0, 4095.0
-    elif bits == (16,) and sample_format == (2,) and values.min() >= 0:
-        black, white = 0.0, 32767.0
-    else:
-        black, white = _black_and_white(image.mode, values)
-    grey = _scaled(values, black, white)
-    if tags.get(ExifTags.Base.PhotometricInterpretation) == 0:  # 0 is white; Pillow leaves it so
-        grey = 255 - grey
+    unsigned = image.mode == "I" and bits == (32,) and sample_format in {(0,), (1,)}
+    inverted = tags.get(ExifTags.Base.PhotometricInterpretation) == 0  # Pillow leaves 0 as white
     transparent = image.info.get("transparency")
-    if isinstance(transparent, int):
-        grey[values == transparent] = 255
-    return grey
+    if image.mode.startswith("I;16"):
+        black, white = 0.0, 4095.0 if bits == (12,) else 65535.0
+    elif image.mode == "F":
+        black, white = _black_and_white(image, np.float32, (1, 255))
+    elif bits == (16,):
+        black, white = _black_and_white(image, np.int32, (32767,))
+    else:
+        black, white = _black_and_white(image, np.uint32 if unsigned else np.int32, (65535,))
+
+    def scale(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+        grey = _scaled(values.view(np.uint32) if unsigned else values, black, white)
+        if inverted:
+            grey = 255 - grey
+        if isinstance(transparent, int):
+            grey[values == transparent] = 255
+        return grey
+
+    return scale
 
 
-def _black_and_white(mode: str, values: npt.NDArray[Any]) -> tuple[float, float]:
+def _black_and_white(
+    image: Image.Image, dtype: type[Any], whites: tuple[int, ...]
+) -> tuple[float, float]:
     """The values that are black and white.
 
     Files do not say which range 32-bit values use. The smallest usual one that holds them all is
-    taken (0..1 or 0..255 for floats, 0..65535 for integers), otherwise the image's own range.
+    taken (``whites``, or all that integers can be where more than half of that is used), otherwise
+    the image's own range.
     """
-    if mode.startswith("I;16"):
-        return 0, 65535
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    for white in (1, 255) if mode == "F" else (65535,):
+    low, high = np.inf, -np.inf
+    for _, strip in _strips(image):
+        values = np.asarray(strip).view(dtype)
+        finite = values[np.isfinite(values)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    for white in whites:
         if low >= 0 and high <= white:
             return 0, white
+    if dtype is not np.float32 and low >= 0 and high > (most := np.iinfo(dtype).max) / 2:
+        return 0, most
     return low, high

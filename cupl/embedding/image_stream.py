@@ -14,7 +14,7 @@ import torch
 from cupl.embedding.image_errors import ImageError
 from cupl.embedding.image_ownership import OwnImage, take_image
 from cupl.embedding.image_sources import ImageSource
-from cupl.embedding.images import decode_image
+from cupl.embedding.images import decoded_image
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.encoders.protocol import Encoder
 
@@ -93,13 +93,15 @@ def _submitted(
 def _prepare(own: OwnImage, encoder: Encoder) -> _Prepared:
     path = own if isinstance(own, str) else None
     try:
-        image = decode_image(own, side=encoder.image_side)
+        with decoded_image(own, side=encoder.image_side) as image:
+            try:
+                return _Prepared(path, encoder.prepare(image))
+            except ValueError as error:  # what the preprocessing of an odd image raises
+                return _Prepared(path, None, f"the image cannot be encoded: {error}")
+            finally:
+                del image  # before its memory is given back
     except ImageError as error:
         return _Prepared(path, None, str(error))
-    try:
-        return _Prepared(path, encoder.prepare(image))
-    except ValueError as error:  # what the preprocessing of an odd image raises
-        return _Prepared(path, None, f"the image cannot be encoded: {error}")
 
 
 def _encode(batch: list[_Prepared], encoder: Encoder) -> Iterator[Encoded]:

@@ -1,7 +1,7 @@
 """Images from anywhere to upright RGB.
 
 It takes two steps: :func:`~cupl.embedding.image_ownership.take_image` takes from the caller's
-object what is needed of it, :func:`decode_image` makes pixels of that. So an object is touched
+object what is needed of it, :func:`decoded_image` makes pixels of that. So an object is touched
 once, in the thread that gives it, and what becomes of it afterwards changes nothing.
 
 Files are not trusted: only regular files of bounded size are read, only raster formats that
@@ -14,12 +14,17 @@ from __future__ import annotations
 import io
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from PIL import Image, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, Jpeg2KImagePlugin, UnidentifiedImageError, features
 
-from cupl.embedding.image_errors import ImageError, one_sentence
+from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence
 from cupl.embedding.image_extras import open_extra
+from cupl.embedding.image_jpeg import jpeg_refusal
+from cupl.embedding.image_jpeg2000 import halve_jpeg2000, load_jpeg2000
 from cupl.embedding.image_kinds import (
     EXTRA_PACKAGES,
     FORMAT_ENDINGS,
@@ -29,6 +34,7 @@ from cupl.embedding.image_kinds import (
     kind_of,
     kind_of_name,
 )
+from cupl.embedding.image_memory import DECODING, MAX_BYTES, bytes_to_decode
 from cupl.embedding.image_ownership import (
     MAX_PIXELS,
     OwnImage,
@@ -37,12 +43,26 @@ from cupl.embedding.image_ownership import (
     take_image,
 )
 from cupl.embedding.image_pixels import Pixels, array_image, upright_rgb
-from cupl.embedding.image_png import only_pixels
+from cupl.embedding.image_png import load_png, only_pixels
 from cupl.embedding.image_sources import ImageSource, url_scheme
-from cupl.embedding.image_tiff import settle_tiff, tiff_refusal
+from cupl.embedding.image_tga import load_tga
+from cupl.embedding.image_tiff import load_tiff, tiff_refusal
 
 _MARGIN = 3
 """How many times as large as needed a JPEG that is decoded at less than its size has to stay."""
+
+_LOADERS: dict[str, Callable[[Any], None]] = {
+    "JPEG2000": load_jpeg2000,
+    "PNG": load_png,
+    "TGA": load_tga,
+    "TIFF": load_tiff,
+}
+"""For formats of which Pillow decodes some files wrong, by its names."""
+_WITH_SIGNATURE = tuple(FORMAT_ENDINGS.keys() - {"TGA"})
+_REFUSALS = {"JPEG": jpeg_refusal, "TIFF": tiff_refusal}
+"""What a file says that Pillow does not open."""
+_FEATURES = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
+"""What Pillow can be built without."""
 
 
 def open_image(
@@ -63,7 +83,8 @@ def open_image(
         side: what the image will be reduced to, in pixels. A JPEG at least six times as large is
             then decoded at a half, a quarter or an eighth of its size, and still three times as
             large as it has to be. What is reduced from that differs by less than one level of 256
-            in the mean (tests/embedding/test_images.py holds it to that).
+            in the mean (tests/embedding/test_images.py holds it to that). So does a JPEG 2000 image
+            that is decoded at half its size because it would take more than 1 GiB.
 
     Returns:
         A decoded image in mode ``RGB`` that shares no memory with ``source`` and carries none of
@@ -74,33 +95,58 @@ def open_image(
             too large, or an array of another shape, type or range.
 
     """
-    return decode_image(take_image(source, max_pixels), max_pixels, side)
+    with decoded_image(take_image(source, max_pixels), max_pixels, side) as image:
+        return image
 
 
-def decode_image(
+@contextmanager
+def decoded_image(
     own: OwnImage, max_pixels: int = MAX_PIXELS, side: int | None = None
+) -> Iterator[Image.Image]:
+    """Decode what :func:`take_image` took, once; see :func:`open_image`.
+
+    During the block its memory is reserved among all threads; where too little is free, the
+    thread waits before it decodes anything.
+    """
+    with ExitStack() as memory:
+        yield _decoded_own(own, max_pixels, side, memory)
+
+
+def _decoded_own(
+    own: OwnImage, max_pixels: int, side: int | None, memory: ExitStack
 ) -> Image.Image:
-    """Decode what :func:`take_image` took, once; see :func:`open_image`."""
-    with one_sentence("the image is damaged or cut off"):
+    with one_sentence(DAMAGED):
         source = _file_bytes(own) if isinstance(own, str) else own
         try:
-            return _decoded(source, max_pixels, side, _is_tga(own, source))
+            return _decoded(source, max_pixels, side, memory, _is_tga(own, source))
         except MemoryError:
             raise
         except Exception:
             if not isinstance(source, bytes) or kind_of(source[:HEAD_BYTES]) != "PNG":
                 raise
-            return _decoded(only_pixels(source), max_pixels, side)
+            memory.close()
+            return _decoded(only_pixels(source), max_pixels, side, memory)
 
 
-def _decoded(source: OwnImage, max_pixels: int, side: int | None, tga: bool = False) -> Image.Image:
+def _decoded(
+    source: OwnImage, max_pixels: int, side: int | None, memory: ExitStack, tga: bool = False
+) -> Image.Image:
     image = _undecoded(source, max_pixels, tga)
-    check_size(image, max_pixels)
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        settle_tiff(image)
+    check_size(image.size, max_pixels)
     if side is not None and image.format in {"JPEG", "MPO"}:  # HEIC would give its thumbnail
         image.draft(None, (_MARGIN * side, _MARGIN * side))
-    image.load()
+    elif (
+        isinstance(image, Jpeg2KImagePlugin.Jpeg2KImageFile)
+        and bytes_to_decode(image) > MAX_BYTES
+        and side is not None
+        and min(image.size) >= 2 * _MARGIN * side
+    ):
+        halve_jpeg2000(image)
+    memory.enter_context(DECODING.reserved(bytes_to_decode(image)))
+    if load := _LOADERS.get(image.format or ""):
+        load(image)
+    else:
+        image.load()
     return upright_rgb(image)
 
 
@@ -126,12 +172,15 @@ def _undecoded(own: OwnImage, max_pixels: int, tga: bool) -> Image.Image:
         raise ImageError("a git-lfs pointer, not the image: git lfs pull")
     if kind in EXTRA_PACKAGES:
         return open_extra(own, kind, max_pixels)
-    formats = ("TGA",) if tga else tuple(FORMAT_ENDINGS.keys() - {"TGA"})
     try:
-        return Image.open(io.BytesIO(own), formats=formats)
+        return Image.open(
+            io.BytesIO(own), formats=(kind,) if kind in FORMAT_ENDINGS else _WITH_SIGNATURE
+        )
     except UnidentifiedImageError as error:
-        if kind == "TIFF":
-            raise ImageError(tiff_refusal(own)) from error
+        if kind in FORMAT_ENDINGS:
+            if kind in _FEATURES and not features.check(_FEATURES[kind]):
+                raise ImageError(f"this is {kind}, which Pillow was built without") from error
+            raise ImageError(_REFUSALS[kind](own) if kind in _REFUSALS else DAMAGED) from error
         known = ", ".join(FORMAT_ENDINGS)
         what = f"{kind}, " if kind in OTHER_ENDINGS else ""
         raise ImageError(f"{what}not an image in a format that can be read ({known})") from error

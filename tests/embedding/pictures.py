@@ -58,11 +58,36 @@ def png_chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(
-    width: int, height: int, depth: int, colour: int, rows: bytes, *chunks: tuple[bytes, bytes]
+    width: int,
+    height: int,
+    depth: int,
+    colour: int,
+    rows: bytes,
+    *chunks: tuple[bytes, bytes],
+    interlaced: bool = False,
 ) -> bytes:
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
     parts = [(b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(kind, data) for kind, data in parts)
+
+
+def png_of(
+    values: npt.NDArray[Any],
+    depth: int,
+    colour: int,
+    *chunks: tuple[bytes, bytes],
+    interlaced: bool = False,
+) -> bytes:
+    """A PNG of samples ``[height, width, samples]`` of any depth."""
+    starts = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
+    rows = bytearray()
+    for y, x, down, right in [*starts, (1, 0, 2, 1)] if interlaced else [(0, 0, 1, 1)]:
+        for row in values[y::down, x::right].reshape(-(-(len(values) - y) // down), -1):
+            bits = row[:, None] >> np.arange(depth)[::-1] & 1
+            rows += b"\0" + np.packbits(bits.astype(np.uint8)).tobytes()
+    return png(
+        values.shape[1], len(values), depth, colour, bytes(rows), *chunks, interlaced=interlaced
+    )
 
 
 def tiff(
@@ -70,22 +95,37 @@ def tiff(
     bits: int,
     *,
     width: int = 2,
+    height: int = 1,
+    samples: int = 1,
+    compression: int = 1,
     photometric: int = 1,
     sample_format: int = 1,
-    extra: tuple[tuple[int, int], ...] = (),
+    extra: tuple[tuple[int, int | tuple[int, ...]], ...] = (),
 ) -> bytes:
-    """One row of little-endian grey samples; sample formats: 1 unsigned, 2 signed, 3 float."""
-    tags = [
-        (256, width), (257, 1), (258, bits), (259, 1), (262, photometric), (273, 0), (277, 1),
-        (278, 1), (279, len(data)), (339, sample_format), *extra,
-    ]  # fmt: skip
+    """One strip of little-endian samples; sample formats: 1 unsigned, 2 signed, 3 float.
+
+    An extra tag is a number, or several of 16 bits.
+    """
+    tags: dict[int, int | tuple[int, ...]] = {
+        256: width, 257: height, 258: (bits,) * samples, 259: compression, 262: photometric,
+        273: 0, 277: samples, 278: height, 279: len(data), 339: sample_format, **dict(extra),
+    }  # fmt: skip
+    lists = {tag: struct.pack(f"<{len(v)}H", *v) for tag, v in tags.items() if isinstance(v, tuple)}
     start = 8 + 2 + 12 * len(tags) + 4
-    entries = [
-        struct.pack("<HHII", tag, 4, 1, start if tag == 273 else value)
-        for tag, value in sorted(tags)
-    ]
-    directory = struct.pack("<H", len(tags)) + b"".join(entries) + bytes(4)
-    return b"II*\0" + struct.pack("<I", 8) + directory + data
+    tags[273] = start + sum(len(packed) for packed in lists.values() if len(packed) > 4)
+    entries, far = b"", b""
+    for tag, value in sorted(tags.items()):
+        if isinstance(value, int):
+            entries += struct.pack("<HHII", tag, 4, 1, value)
+            continue
+        packed = lists[tag]
+        entries += struct.pack("<HHI", tag, 3, len(value))
+        entries += (
+            packed.ljust(4, b"\0") if len(packed) <= 4 else struct.pack("<I", start + len(far))
+        )
+        far += packed if len(packed) > 4 else b""
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8) + directory + far + data
 
 
 def reason(source: Any, **options: Any) -> str:

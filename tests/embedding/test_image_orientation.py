@@ -2,7 +2,7 @@ import io
 
 import numpy as np
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, features
 
 from cupl.embedding.images import open_image
 from tests.embedding.pictures import (
@@ -27,12 +27,17 @@ def test_every_orientation_gives_the_same_upright_picture(
     assert np.array_equal(pixels(open_image(Image.open(io.BytesIO(data)))), pixels(quarters()))
 
 
+@pytest.mark.parametrize(("image_format", "feature"), [("JPEG", "jpg"), ("AVIF", "avif")])
 @pytest.mark.parametrize("orientation", TO_STORED)
-def test_orientation_of_jpeg(orientation: int) -> None:
+def test_orientation_of_lossy_formats(orientation: int, image_format: str, feature: str) -> None:
+    if not features.check(feature):
+        pytest.skip(f"this Pillow has no {image_format}")
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = orientation
     large = quarters().resize((96, 64), Image.Resampling.NEAREST)
-    data = encoded(TO_STORED[orientation](large), "JPEG", exif=exif, quality=95, subsampling=0)
+    data = encoded(
+        TO_STORED[orientation](large), image_format, exif=exif, quality=95, subsampling="4:4:4"
+    )
     upright = open_image(data)
     assert upright.size == (96, 64)
     assert np.abs(pixels(upright).astype(int) - pixels(large)).mean() < 2

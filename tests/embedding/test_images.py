@@ -195,3 +195,46 @@ def test_a_large_jpeg_that_is_cut_off_is_an_error() -> None:
     data = encoded(detailed(800, 400), "JPEG")
     with pytest.raises(ImageError, match="damaged or cut off"):
         open_image(data[: len(data) // 2], side=50)
+
+
+@pytest.mark.parametrize(
+    ("image_format", "head"),
+    [("AVIF", b"\0\0\0\x14ftypavif\0\0\0\0avif"),
+     ("JPEG2000", b"\0\0\0\x0cjP  \r\n\x87\n")],
+)  # fmt: skip
+def test_what_pillow_was_built_without_is_not_said_to_be_damaged(
+    image_format: str, head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "damaged" in reason(head + bytes(100))
+    monkeypatch.setattr(features, "check", lambda name: False)
+    assert reason(head + bytes(100)) == f"this is {image_format}, which Pillow was built without"
+
+
+@pytest.mark.skipif(not features.check("jpg_2000"), reason="this Pillow has no JPEG 2000")
+def test_a_very_large_jpeg_2000_is_decoded_at_half_its_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = encoded(whole := detailed(1201, 900), "JPEG2000")
+    assert open_image(data, side=150).size == (1201, 900)
+    monkeypatch.setattr("cupl.embedding.images.MAX_BYTES", 1_000_000)
+    assert open_image(data).size == (1201, 900)
+    assert open_image(data, side=151).size == (1201, 900)
+    half = open_image(data, side=150)
+    assert half.size == (601, 450)
+    small = (150, 150)
+    ours = pixels(half.resize(small, Image.Resampling.BICUBIC)).astype(float)
+    full = pixels(whole.resize(small, Image.Resampling.BICUBIC)).astype(float)
+    assert np.abs(ours - full).mean() < 1
+
+
+@pytest.mark.skipif(not features.check("jpg_2000"), reason="this Pillow has no JPEG 2000")
+@pytest.mark.parametrize(
+    "options",
+    [{"num_resolutions": 1}, {"tile_size": (32, 32), "offset": (5, 3), "tile_offset": (2, 1)}],
+)
+def test_a_jpeg_2000_that_has_no_halves_is_decoded_whole(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cupl.embedding.images.MAX_BYTES", 1000)
+    data = encoded(detailed(96, 64), "JPEG2000", **options)
+    assert np.array_equal(pixels(open_image(data, side=9)), pixels(open_image(data)))
