@@ -90,8 +90,17 @@ def read_choices(body: object, *secrets: str) -> Completion:
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError("not a completion") from error
     if not choices:
+        if _is_blocked(body):
+            return Completion([Response("", "content_filter", model)], [])
         raise ValueError("a completion without an answer")
     return Completion(responses, failures)
+
+
+def _is_blocked(body: object) -> bool:
+    """Whether a filter turned the question down and there is no choice at all: Gemini's way."""
+    said = _dict(body)
+    feedback = _dict(said.get("promptFeedback") or said.get("prompt_feedback"))
+    return bool(feedback.get("blockReason") or feedback.get("block_reason"))
 
 
 def _failed(choice: dict[str, Any]) -> bool:
@@ -155,7 +164,7 @@ def _text_of(choice: dict[str, Any]) -> str:
 def _said(said: object) -> str:
     """A text, whole or in parts, of which some may be none."""
     if isinstance(said, list):
-        said = "".join(_text(_dict(part).get("text")) or "" for part in said)
+        said = "".join(_text(part) or _text(_dict(part).get("text")) or "" for part in said)
     return _text(said) or ""
 
 

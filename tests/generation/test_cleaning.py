@@ -6,6 +6,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cupl.generation.cleaning import MAX_MARKS, unwrapped
+from cupl.generation.thinking import without_thinking
+from cupl.generation.unpacking import unpacked
 
 BULLET = re.compile(r"^\s*-+\s*")
 OPENING = re.compile(
@@ -30,6 +32,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=20).map("".join)
 
 
 def as_meant(text: str) -> str:
+    text = unpacked(without_thinking(text).strip(" "))  # which have tests of their own
     # The rest of a question can stand behind a bullet too: "- in detail as possibleThe frog".
     text = SPILL.sub("", " ".join(BULLET.sub("", text).split()))
     while (opened := OPENING.sub("", text)) != text:
@@ -49,6 +52,8 @@ def as_meant(text: str) -> str:
 @example("x . .")
 @example("x !...")
 @example("-frogIt's")
+@example('""')
+@example('"a":"frog"')
 @example("q: A: what? answer: sure. 'x'")
 def test_what_is_taken_off_is_what_the_patterns_say(text: str) -> None:
     assert unwrapped(text) == as_meant(text)

@@ -47,6 +47,7 @@ def test_answers_come_in_the_order_of_their_indices() -> None:
         ({"content": None, "refusal": "I cannot."}, ""),
         ({"content": [{"type": "text", "text": "A "}, {"type": "text", "text": "cat."}]}, "A cat."),
         ({"content": [{"type": "image"}, 3, None, {"text": 3}, {"text": "A cat."}]}, "A cat."),
+        ({"content": ["A ", {"text": "cat."}]}, "A cat."),
         ({"content": []}, ""),
         ({"content": {"text": "A cat."}}, ""),
         (None, ""),
@@ -189,3 +190,11 @@ def test_an_error_of_the_whole_is_one_of_each_answer() -> None:
     body = chat_reply("A cat is a") | {"error": {"code": 502, "message": "gone"}}
     with pytest.raises(FailedGenerationError, match="gone"):
         read_completion(body)
+
+
+@pytest.mark.parametrize(
+    "feedback",
+    [{"promptFeedback": {"blockReason": "SAFETY"}}, {"prompt_feedback": {"block_reason": 2}}],
+)
+def test_a_question_that_is_blocked_has_no_choice(feedback: dict[str, Any]) -> None:
+    assert read_completion({"choices": []} | feedback) == [Response("", "content_filter")]
