@@ -27,6 +27,8 @@ class Dialect:
     def __init__(self, at_once: int | None = None) -> None:
         self.at_once = at_once
         """Most answers in one request, where a bound is known."""
+        self.answered_many = False
+        """Whether it has answered a request for several, so that it can."""
         self._limit_name: str | None = None
         self._refused_names: set[str] = set()
         self._stream: bool | None = False
@@ -56,6 +58,22 @@ class Dialect:
             self._learn_at_once(sent, said, param)
             or self._learn_limit_name(sent, said, param)
             or self._learn_stream(sent, said, param)
+        )
+
+    def suspect(self, sent: Mapping[str, Any]) -> Lesson | None:
+        """Take it that many answers were too many, after a refusal whose words say nothing known.
+
+        Returns:
+            What is tried, or None where it cannot be that.
+
+        """
+        if self.answered_many or int(sent.get("n", 1)) < 2:
+            return None
+        new, self.at_once = self.at_once != 1, 1
+        return Lesson(
+            "turned down several answers in a request, so it is asked for one at a time, in case "
+            "it was that",
+            new,
         )
 
     def _learn_at_once(self, sent: Mapping[str, Any], said: str, param: object) -> Lesson | None:

@@ -34,6 +34,7 @@ from cupl.llm.wrong_address import WrongAddressError
 if TYPE_CHECKING:
     import openai
 
+_OF_THE_FORM = (400, 405, 422, 501)
 _NO_QUOTA = {
     "insufficient_quota",
     "billing_hard_limit_reached",
@@ -46,6 +47,10 @@ _SAYS_NOTHING = re.compile(
     re.IGNORECASE,
 )
 _YEAR = 366 * 86_400.0
+
+
+class UnknownRefusalError(ServerError):
+    """A request turned down for its form, in words that are not known."""
 
 
 def to_server_error(
@@ -121,6 +126,8 @@ def _refusal(
     if status in (401, 403):
         return _not_let_in(access, status, asked, said)
     hint, arguments = advice_on(message_of(error.body) or "", error.param, sent)
+    if not hint and status in _OF_THE_FORM:
+        return UnknownRefusalError(f"{where} answered {status}: {said}")
     why = f"answered {status}: {said.rstrip('.') + hint if hint else said}"
     return ServerError(f"{where} {why}", arguments=arguments)
 

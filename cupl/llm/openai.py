@@ -13,9 +13,9 @@ from cupl.errors import InputError
 from cupl.llm.access import ServerAccess, access_to, warn
 from cupl.llm.address import ServerAddress
 from cupl.llm.body_limit import BodyTooLargeError
-from cupl.llm.dialect import Dialect
+from cupl.llm.dialect import Dialect, Lesson
 from cupl.llm.error_bodies import is_error, is_page
-from cupl.llm.errors import is_filtered, refusal_in, to_server_error
+from cupl.llm.errors import UnknownRefusalError, is_filtered, refusal_in, to_server_error
 from cupl.llm.event_stream import read_body
 from cupl.llm.first_alone import FirstAlone
 from cupl.llm.parsing import FailedGenerationError, read_completion
@@ -148,7 +148,9 @@ class OpenAIServer:
                     stream=True, stream_cls=AsyncStream[Any],
                 )  # fmt: skip
                 await answer.aread()
-            return read_completion(_json(answer), *self.access.secrets)
+            responses = read_completion(_json(answer), *self.access.secrets)
+            self.dialect.answered_many |= len(responses) > 1
+            return responses
         except TimeoutError:
             raise RetryableError(
                 f"{where} did not answer within {self.timeout:g} s; "
@@ -164,6 +166,9 @@ class OpenAIServer:
             said = to_server_error(error, asked, self.access, body)
             if isinstance(said, WrongAddressError):
                 said = await with_right_url(said, client)
+            suspected = isinstance(said, UnknownRefusalError) and self.dialect.suspect(body)
+            if suspected:
+                raise self._adapted(suspected) from None
             raise said from None
         except (httpx2.HTTPError, EOFError):
             raise RetryableError(f"{where} broke off in the middle of an answer") from None
@@ -185,7 +190,10 @@ class OpenAIServer:
     def _learn(self, error: openai.APIError, body: dict[str, Any]) -> AdaptedError | None:
         refusal = refusal_in(error)
         lesson = self.dialect.learn(body, *refusal) if refusal else None
-        return lesson and AdaptedError(f"{self.endpoint} {lesson.sentence}", new=lesson.new)
+        return lesson and self._adapted(lesson)
+
+    def _adapted(self, lesson: Lesson) -> AdaptedError:
+        return AdaptedError(f"{self.endpoint} {lesson.sentence}", new=lesson.new)
 
     async def close(self) -> None:
         """Let go of the connections that were made in this event loop."""

@@ -1,5 +1,6 @@
 """A bank from every server that tests/quirks.py imitates, and one sentence where it gives none."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from cupl.errors import CuplError, ServerError
 from cupl.generation.budget import UsageMeter
 from cupl.generation.cache.store import ResponseCache
 from cupl.llm.protocol import RetryableError
+from tests.fault_replies import Reply
 from tests.faults import Fault, FaultServer, fault_server
 from tests.generation.runs import deliver_on, over_http
-from tests.quirks import KEY, MODEL, QUIRKS, THOUGHT
+from tests.quirks import KEY, MODEL, QUIRKS, THOUGHT, Quirks
 
 NAMES = pytest.mark.parametrize("name", QUIRKS)
 CLASSES = ["cat", "sea lion"]
@@ -76,6 +78,36 @@ def test_what_it_refuses_is_asked_once(name: str, tmp_path: Path) -> None:
         assert sum(body.get("n", 1) > quirks.most for body in server.received) == 1
     for setting in quirks.refused:
         assert sum(setting in body for body in server.received) == 1
+
+
+def _refusal(words: str) -> Reply:
+    return Reply(400, json.dumps({"error": {"message": words}}).encode())
+
+
+@pytest.mark.parametrize(
+    "words", ["参数 n 只能为 1", "num_return_sequences must be 1", "Unsupported.", "Bad input"]
+)
+def test_many_answers_are_refused_in_words_that_nobody_knows(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no = _refusal(words)
+    monkeypatch.setitem(QUIRKS, "strange", Quirks(most=1, too_many=no))
+    with fault_server(quirks="strange") as server:
+        bank_of(server.url, tmp_path, samples=6, concurrency=8)
+    assert sum(body.get("n", 1) > 1 for body in server.received) == 1
+
+
+def test_what_is_refused_for_one_answer_too_costs_two_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no = _refusal("Bad input")
+    monkeypatch.setitem(QUIRKS, "strange", Quirks(most=0, too_many=no))
+    with (
+        fault_server(quirks="strange") as server,
+        pytest.raises(ServerError, match="400: Bad input"),
+    ):
+        bank_of(server.url, tmp_path, samples=6, concurrency=8)
+    assert len(server.received) == 2
 
 
 def failed(url: str, server: FaultServer, cache: Path, **more: Any) -> CuplError:

@@ -65,3 +65,17 @@ def test_another_form_does_not_help_against_another_refusal() -> None:
         assert dialect.learn(dialect.body(REQUEST, 10), said, None) is None
     assert dialect.learn(dialect.body(REQUEST, 1), "'n' must be 1", "n") is None
     assert dialect.body(REQUEST, 10) == Dialect().body(REQUEST, 10)
+
+
+def test_many_answers_are_suspected_until_they_were_given() -> None:
+    dialect = Dialect()
+    sent = dialect.body(REQUEST, 10)
+    first, later = dialect.suspect(sent), dialect.suspect(sent)
+    assert first
+    assert later
+    assert (first.new, later.new, dialect.at_once) == (True, False, 1)
+    assert dialect.suspect(dialect.body(REQUEST, 10)) is None
+    able = Dialect()
+    able.answered_many = True
+    assert able.suspect(sent) is None
+    assert able.at_once is None
