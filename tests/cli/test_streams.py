@@ -116,7 +116,7 @@ def formatted(name: str) -> tuple[str, ...]:
     return ("--format", kind) if kind in ("csv", "jsonl", "parquet") else ()
 
 
-STRAIGHT_ON = ["classify csv", "classify parquet", "classify report", "encode", "bank import",
+STRAIGHT_ON = ["classify csv", "classify parquet", "encode", "bank import",
                "batch export"]  # fmt: skip
 
 
