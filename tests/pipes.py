@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -33,3 +33,18 @@ def _write(path: Path, chunks: Sequence[bytes]) -> None:
     with suppress(BrokenPipeError), path.open("wb", buffering=0) as file:
         for chunk in chunks:
             file.write(chunk)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Callable[[], bytes]]:
+    """A pipe that somebody reads to its end; what comes is given when it was called for."""
+    os.mkfifo(path)
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append(path.read_bytes()), daemon=True)
+    reader.start()
+
+    def wait() -> bytes:
+        reader.join(60)
+        return read[0]
+
+    yield wait

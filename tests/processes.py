@@ -21,6 +21,7 @@ from typing import Any
 context = multiprocessing.get_context("forkserver")
 context.set_forkserver_preload(
     [
+        "__main__",
         "cupl.cli",
         "cupl.classification.resumable",
         "cupl.embedding.image_runs",
@@ -35,6 +36,7 @@ context.set_forkserver_preload(
         "rich.progress",
         "tests.faults",
         "tests.models",
+        "tests.processes",
     ]
 )
 

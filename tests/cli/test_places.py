@@ -93,7 +93,7 @@ def test_a_folder_that_is_deleted_in_mid_run(work: Path, tmp_path: Path, name: s
     assert files(work) == before
 
 
-@every_command
+@pytest.mark.parametrize("name", ["embed", "classify csv", "evaluate", "cache import"])
 def test_few_open_files(work: Path, tmp_path: Path, name: str) -> None:
     command = COMMANDS[name]
     done = run(words_of(command, f"place/{command.output}"), tmp_path / "scratch", Limits(files=20))
@@ -102,7 +102,7 @@ def test_few_open_files(work: Path, tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("length", [255, 256])
-@every_command
+@pytest.mark.parametrize("name", ["embed", "classify csv", "encode", "batch export", "bank import"])
 def test_a_long_name(work: Path, tmp_path: Path, name: str, length: int) -> None:
     command = COMMANDS[name]
     ending = command.output.removeprefix("out")

@@ -120,9 +120,14 @@ class CacheReader:
         with explained(self.folder):
             if self.damage():
                 yield from self._salvage()
-            else:
+            elif not self._is_new():
                 for row in self._database.execute("SELECT key, value, tag FROM Cache ORDER BY key"):
                     yield _entry(*row)
+
+    def _is_new(self) -> bool:
+        """Whether the run that made the file was killed before it had made its tables."""
+        tables = self._database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        return {name for (name,) in tables} <= {"Settings"}
 
     def _salvage(self) -> Iterator[Stored | UnreadableEntry]:
         """Every row that can be found, so that a damaged page costs no more than its own rows."""

@@ -41,6 +41,18 @@ def test_where_there_is_no_cache_none_is_made(tmp_path: Path, name: str) -> None
     assert {path.name for path in tmp_path.rglob("*")} == {"folder", "file"}
 
 
+@pytest.mark.parametrize("made", ["", "CREATE TABLE Settings (key TEXT, value)"])
+def test_a_cache_whose_maker_was_killed_at_once_is_empty(tmp_path: Path, made: str) -> None:
+    with sqlite3.connect(tmp_path / "cache.db") as database:
+        database.execute("PRAGMA user_version = 1")  # else there is no file yet
+        database.execute(made)
+    database.close()
+    assert read(tmp_path) == []
+    with ResponseCache(tmp_path) as cache:
+        cache.put({key(1): ANSWER})
+    assert len(read(tmp_path)) == 1
+
+
 def test_reading_changes_nothing(tmp_path: Path) -> None:
     fill(tmp_path, 20)
     before = (tmp_path / "cache.db").read_bytes()
