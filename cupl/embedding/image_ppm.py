@@ -13,7 +13,7 @@ from cupl.embedding.image_pixels import scaled
 def load_ppm(image: PpmImagePlugin.PpmImageFile) -> None:
     """Decode it; Pillow scales such samples one by one in Python, a million in two seconds."""
     tile: Any = image.tile[0]
-    if tile.codec_name != "ppm":
+    if tile.codec_name != "ppm" or tile.args[0] not in {"L", "RGB"}:
         image.load()
         return
     mode, white = tile.args
