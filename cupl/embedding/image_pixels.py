@@ -113,6 +113,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
     """Some rows at a time, with the place of the first, so that copies of them are small."""
     rows = max(1, _STRIP // image.width)
+    if rows >= image.height:
+        yield 0, image
+        return
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
