@@ -61,15 +61,31 @@ def array_image(pixels: Pixels) -> Image.Image:
     return Image.fromarray(array if white == 255 else scaled(array, 0, white))
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image, *, ours: bool = False) -> Image.Image:
     """A decoded image in mode ``RGB``, turned by its EXIF orientation, laid over white.
 
-    It shares no memory with ``image``, which stays as it is, and has none of its metadata: an
-    orientation that stayed behind would turn it again if it came back as a source.
+    It has none of its metadata: an orientation that stayed behind would turn it again if it came
+    back as a source.
+
+    Args:
+        image: stays as it is, and shares no memory with the result.
+        ours: nobody else has it, so that its pixels need not be copied.
+
     """
-    rgb = _to_rgb(_upright(image))
+    upright = _upright(image)
+    ours = ours or upright is not image
+    rgb = _moved(upright) if ours and upright.mode == "RGB" else _to_rgb(upright)
     rgb.info.clear()
     return rgb
+
+
+def _moved(image: Image.Image) -> Image.Image:
+    """Its pixels themselves, without what its file says."""
+    if image.has_transparency_data:
+        return _to_rgb(image)
+    moved = Image.new("RGB", (0, 0))
+    moved.im, moved._size = image.im, image.size
+    return moved
 
 
 def scaled(values: npt.NDArray[Any], black: float, white: float) -> npt.NDArray[np.uint8]:

@@ -149,7 +149,7 @@ def _decoded(
         load(image)
     else:
         image.load()
-    return upright_rgb(image)
+    return upright_rgb(image, ours=True)
 
 
 def _is_tga(own: OwnImage, source: OwnImage) -> bool:
