@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import threading
 import warnings
@@ -13,6 +14,9 @@ from PIL import Image
 from cupl.errors import InputError
 
 DAMAGED = "the image is damaged or cut off"
+
+# Where nobody listens to Pillow's log, Python would write its errors to the terminal.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class ImageError(InputError):

@@ -58,31 +58,48 @@ def array_image(pixels: Pixels) -> Image.Image:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[:, :, 0]
     white = WHITE[array.dtype.str[1:]]
-    return Image.fromarray(array if white == 255 else _scaled(array, 0, white))
+    return Image.fromarray(array if white == 255 else scaled(array, 0, white))
 
 
-def upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image, *, ours: bool = False) -> Image.Image:
     """A decoded image in mode ``RGB``, turned by its EXIF orientation, laid over white.
 
-    It shares no memory with ``image``, which stays as it is, and has none of its metadata: an
-    orientation that stayed behind would turn it again if it came back as a source.
+    It has none of its metadata: an orientation that stayed behind would turn it again if it came
+    back as a source.
+
+    Args:
+        image: stays as it is, and shares no memory with the result.
+        ours: nobody else has it, so that its pixels need not be copied.
+
     """
-    rgb = _to_rgb(_upright(image))
+    upright = _upright(image)
+    ours = ours or upright is not image
+    rgb = _moved(upright) if ours and upright.mode == "RGB" else _to_rgb(upright)
     rgb.info.clear()
     return rgb
 
 
-def _scaled(values: npt.NDArray[Any], black: float, white: float) -> npt.NDArray[np.uint8]:
+def _moved(image: Image.Image) -> Image.Image:
+    """Its pixels themselves, without what its file says."""
+    if image.has_transparency_data:
+        return _to_rgb(image)
+    moved = Image.new("RGB", (0, 0))
+    moved.im, moved._size = image.im, image.size
+    return moved
+
+
+def scaled(values: npt.NDArray[Any], black: float, white: float) -> npt.NDArray[np.uint8]:
     """Map ``black``..``white`` linearly to 0..255; what lies outside is clipped, NaN is 0."""
-    if values.dtype.itemsize == 2 and values.dtype.kind == "u" and values.size > 2**16:
-        table = _scaled(np.arange(2**16), black, white)
+    levels = 1 << 8 * values.dtype.itemsize
+    if values.dtype.kind == "u" and levels <= 2**16 and values.size > levels:
+        table = scaled(np.arange(levels), black, white)
         return np.asarray(table[values])
-    scaled = np.empty(values.shape, np.uint8)
+    grey = np.empty(values.shape, np.uint8)
     rows = max(1, _STRIP * len(values) // max(1, values.size))
     for top in range(0, len(values), rows):  # floats take eight times as much as what is returned
         floats = np.nan_to_num(np.interp(values[top : top + rows], (black, white), (0, 255)))
-        scaled[top : top + rows] = np.rint(floats, out=floats)
-    return scaled
+        grey[top : top + rows] = np.rint(floats, out=floats)
+    return grey
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -112,6 +129,9 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
     """Some rows at a time, with the place of the first, so that copies of them are small."""
     rows = max(1, _STRIP // image.width)
+    if rows >= image.height:
+        yield 0, image
+        return
     for top in range(0, image.height, rows):
         yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
 
@@ -133,7 +153,7 @@ def _grey_scale(image: Image.Image) -> Callable[[npt.NDArray[Any]], npt.NDArray[
         black, white = _black_and_white(image, np.uint32 if unsigned else np.int32, (65535,))
 
     def scale(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-        grey = _scaled(values.view(np.uint32) if unsigned else values, black, white)
+        grey = scaled(values.view(np.uint32) if unsigned else values, black, white)
         if inverted:
             grey = 255 - grey
         if isinstance(transparent, int):

@@ -44,6 +44,7 @@ from cupl.embedding.image_ownership import (
 )
 from cupl.embedding.image_pixels import Pixels, array_image, upright_rgb
 from cupl.embedding.image_png import load_png, only_pixels
+from cupl.embedding.image_ppm import load_ppm
 from cupl.embedding.image_sources import ImageSource, url_scheme
 from cupl.embedding.image_tga import load_tga
 from cupl.embedding.image_tiff import load_tiff, tiff_refusal
@@ -54,10 +55,11 @@ _MARGIN = 3
 _LOADERS: dict[str, Callable[[Any], None]] = {
     "JPEG2000": load_jpeg2000,
     "PNG": load_png,
+    "PPM": load_ppm,
     "TGA": load_tga,
     "TIFF": load_tiff,
 }
-"""For formats of which Pillow decodes some files wrong, by its names."""
+"""For formats of which Pillow decodes some files wrong, or very slowly, by its names."""
 _WITH_SIGNATURE = tuple(FORMAT_ENDINGS.keys() - {"TGA"})
 _REFUSALS = {"JPEG": jpeg_refusal, "TIFF": tiff_refusal}
 """What a file says that Pillow does not open."""
@@ -147,7 +149,7 @@ def _decoded(
         load(image)
     else:
         image.load()
-    return upright_rgb(image)
+    return upright_rgb(image, ours=True)
 
 
 def _is_tga(own: OwnImage, source: OwnImage) -> bool:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from cupl.embedding.images import open_image
-from tests.embedding.pictures import detailed, encoded, pixels
+from tests.embedding.pictures import detailed, encoded, pixels, reason
 
 pytestmark = pytest.mark.usefixtures("no_warning_leaks")
 
@@ -45,6 +45,19 @@ def test_ppm_of_any_white(white: int, plain: bool) -> None:
         body = values.astype("u1" if white < 256 else ">u2").tobytes()
         text = "\n".join(map(str, values.ravel())).encode()
         assert farthest(head + (text if plain else body), values / white * 255) <= 0.5
+
+
+@pytest.mark.parametrize("head", [b"P5 37 29 1023\n", b"P5 37 29 9\n", b"P6 37 29 65535\n"])
+def test_ppm_of_another_white_is_not_scaled_in_python(
+    head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(decoder: object, data: bytes) -> None:
+        raise AssertionError("sample by sample")
+
+    monkeypatch.setattr("PIL.PpmImagePlugin.PpmDecoder.decode", decode)
+    samples = b"\xff" * (37 * 29 * (1 + (b"9\n" not in head)) * (1 + 2 * (b"P6" in head)))
+    assert farthest(head + samples, np.array(255)) == 0  # beyond white is white
+    assert "damaged" in reason(head + samples[:-1])
 
 
 @pytest.mark.parametrize("order", "<>")
