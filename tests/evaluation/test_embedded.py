@@ -216,13 +216,6 @@ def test_the_same_image_twice(tmp_path: Path) -> None:
     assert found.notes == ["1 repeated image left out: each counts once"]
 
 
-def test_names_that_no_file_can_have(tmp_path: Path) -> None:
-    directory = write_shards(tmp_path / "v", {"s/\0/0": None, "s/cat/1": None})
-    found = read_labelled(directory, ANIMALS)
-    assert rows_of(found) == [1]
-    assert explain_unmatched(found, ANIMALS) == [r"'\x00' (1 image)"]
-
-
 def test_the_time_grows_with_the_images_and_not_faster(tmp_path: Path) -> None:
     """100,000 images of 1,000 classes take about half a second, of a file 1.5."""
     labels = [ClassLabel(f"class {i}", f"n{i}", (f"alias {i}",)) for i in range(1000)]
