@@ -38,6 +38,7 @@ from cupl.io.version import cupl_version
 Combine = Literal["concat", "average"]
 MAX_DIM = 2**16
 """Numbers in a vector."""
+_ROUNDING = 1e-3
 _ELSEWHERE = "arrays:"
 """Begins what stands for the fingerprint of an unknown encoder; those of known ones are hex."""
 _FROM_ARRAYS = "ClassVectors.from_arrays makes class vectors of arrays"
@@ -217,7 +218,9 @@ class ClassVectors:
         try:
             # Not with safe_open, which wants a name that is UTF-8.
             metadata, data = _read(Path(path))
-            return cls(metadata.labels, load(data)["vectors"], metadata.provenance)
+            result = cls(metadata.labels, load(data)["vectors"], metadata.provenance)
+            result._check_lengths()
+            return result
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "JSON"
@@ -232,6 +235,24 @@ class ClassVectors:
                 ) from error
             why = getattr(error, "strerror", None) or error
             raise InputError(f"{path}: not a whole safetensors file ({why})") from error
+
+    def _check_lengths(self) -> None:
+        """Notice what a disk has changed: one bit can make a score 10**38 times as large.
+
+        Raises:
+            InputError: a row has not the length that it was written with.
+
+        """
+        lengths = self.matrix.norm(dim=1)
+        if self.provenance.pooling != "similarity":
+            right = (lengths - 1).abs() < _ROUNDING
+        elif self.provenance.made_elsewhere:
+            return  # of any length
+        else:  # means of vectors of length 1
+            right = lengths < 1 + _ROUNDING
+        if not right.all():
+            label = self.labels[int(right.int().argmin())]
+            raise InputError(f"the vector of {label} is damaged: encode the bank again")
 
     def with_temperature(self, temperature: float) -> ClassVectors:
         """The same classes, whose logits are divided by another temperature.

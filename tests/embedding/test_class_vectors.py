@@ -158,6 +158,29 @@ def test_a_wrong_matrix_is_refused(tensor: torch.Tensor, said: str, tmp_path: Pa
     assert str(caught.value).startswith(f"{tmp_path / 'v'}: ")
 
 
+@pytest.mark.parametrize("pooling", ["normalized-mean", "mean", "similarity"])
+@pytest.mark.parametrize("bit", range(23, 31))
+@pytest.mark.parametrize("row", [0, 1])
+def test_a_bit_that_changed_in_a_number_is_seen(
+    pooling: str, bit: int, row: int, tmp_path: Path
+) -> None:
+    """One of an exponent, that is; those of a mantissa change a score a little."""
+    whole = make_vectors()
+    whole = replace(whole, provenance=whole.provenance.model_copy(update={"pooling": pooling}))
+    whole.save(tmp_path / "v")
+    data = bytearray((tmp_path / "v").read_bytes())
+    place = len(data) - 4 * whole.matrix.numel() + 4 * whole.matrix.shape[1] * row
+    place += 4 * int(whole.matrix[row].abs().argmax())
+    number = int.from_bytes(data[place : place + 4], "little") ^ (1 << bit)
+    data[place : place + 4] = number.to_bytes(4, "little")
+    (tmp_path / "v").write_bytes(data)
+    if abs(struct.unpack("<f", data[place : place + 4])[0]) < 1 and pooling == "similarity":
+        ClassVectors.load(tmp_path / "v")  # a mean can be as short as that
+        return
+    with pytest.raises(InputError, match="is damaged: encode the bank again|not finite|too long"):
+        ClassVectors.load(tmp_path / "v")
+
+
 PROVENANCE = make_vectors().provenance.model_dump(mode="json")
 
 
