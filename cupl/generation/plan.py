@@ -18,7 +18,7 @@ from cupl.llm.address import DEFAULT_URL, endpoint_of
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
-from cupl.llm.protocol import SEED_RANGE, Api, Failure, Request, Sampling, cache_key
+from cupl.llm.protocol import SEED_RANGE, Api, Failure, Request, Response, Sampling, cache_key
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 CHAT_PREAMBLE = (
@@ -198,12 +198,13 @@ def missing_answers(
         first, total = beyond.samples_of(label) if beyond else 0, plan.samples_of(label)
         for request in plan.requests(label):
             digest = request.digest
+            keys = {sample: cache_key(digest, sample) for sample in range(first, total)}
+            known = cache.get_many(list(keys.values()))
             for start in range(first - first % size, total, size):
                 samples = tuple(
                     sample
                     for sample in range(max(start, first), min(start + size, total))
-                    if not cache.is_answered(key := cache_key(digest, sample))
-                    and is_missing(cache.get(key), tries)
+                    if is_missing(known.get(keys[sample]), tries)
                 )
                 if samples:
                     yield MissingAnswers(request, digest, samples)
@@ -212,10 +213,12 @@ def missing_answers(
 def has_answers(plan: Plan, cache: ResponseCache) -> bool:
     """Whether the model is known to answer: some answer of the plan is there."""
     return any(
-        cache.is_answered(cache_key(digest, sample))
+        isinstance(entry, Response)
         for label in plan.labels
         for digest in (request.digest for request in plan.requests(label))
-        for sample in range(plan.samples_of(label))
+        for entry in cache.get_many(
+            [cache_key(digest, sample) for sample in range(plan.samples_of(label))]
+        ).values()
     )
 
 

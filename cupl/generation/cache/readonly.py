@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cupl.errors import InputError
 from cupl.io.sqlite import DATABASE, database_address
+
+_KEYS = 500
+"""In one question to the database, which takes at least 999."""
 
 
 def may_only_be_read(folder: Path) -> bool:
@@ -41,6 +45,14 @@ class ReadOnlyDatabase:
         if text is not None and not isinstance(text, str):
             raise ValueError("the response cache holds a value that is not text")
         return text, seal
+
+    def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, object, object]]:
+        """Key, text and tag of each entry that is there."""
+        for start in range(0, len(keys), _KEYS):
+            part = keys[start : start + _KEYS]
+            marks = ",".join("?" * len(part))
+            select = f"SELECT key, value, tag FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608
+            yield from self._database.execute(select, part).fetchall()
 
     def __len__(self) -> int:
         number: int = self._database.execute("SELECT COUNT(*) FROM Cache").fetchone()[0]

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -130,8 +130,8 @@ class ResponseCache:
             self._cache: Any
             self._claims: Claims | None = None
             if may_only_be_read(self.folder):
-                self._cache = ReadOnlyDatabase(self.folder)
-                resources.callback(self._cache.end)
+                self._cache = self._reader = ReadOnlyDatabase(self.folder)
+                resources.callback(self._reader.end)
                 self._resources = resources.pop_all()
                 return
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -139,6 +139,8 @@ class ResponseCache:
             cache = diskcache.Cache(str(self.folder), disk=_TextDisk, timeout=60, **_SETTINGS)
             self._cache = resources.enter_context(cache)
             self._file = (self.folder / DATABASE).stat()
+            self._reader = ReadOnlyDatabase(self.folder)
+            resources.callback(self._reader.end)
             self._resources = resources.pop_all()
 
     def __enter__(self) -> ResponseCache:
@@ -163,16 +165,21 @@ class ResponseCache:
             stored = self._get(key)
             return stored.entry if stored else None
 
-    def is_answered(self, key: str) -> bool:
-        """Whether there is an answer, without reading it; several times as fast as :meth:`get`.
+    def get_many(self, keys: Sequence[str]) -> dict[str, CacheEntry]:
+        """What is known of many answers; ten times as fast as :meth:`get` for each.
 
         Raises:
             InputError: the cache is damaged.
 
         """
+        found: dict[str, CacheEntry] = {}
         with explained(self.folder):
-            text = self._text(key)
-            return text is not None and text.startswith('{"answer":')
+            for key, text, seal in self._reader.get_many(keys):
+                if not isinstance(text, str):
+                    raise ValueError("the response cache holds a value that is not text")
+                check_seal(key, text, seal)
+                found[key] = entry_from_json(key, text).entry
+        return found
 
     def put(
         self, entries: Mapping[str, CacheEntry], instead_of: Mapping[str, CacheEntry] | None = None

@@ -38,6 +38,18 @@ def test_the_first_answer_stays(tmp_path: Path) -> None:
         assert cache.get(key(0)) == ANSWER
 
 
+def test_many_at_once_are_the_same_as_one_by_one(tmp_path: Path) -> None:
+    answers = fill(tmp_path, 1200)
+    with ResponseCache(tmp_path) as cache:
+        cache.put({key(-1): FAILURE})
+        keys = [key(number) for number in range(-2, 1300)]
+        one_by_one = {name: entry for name in keys if (entry := cache.get(name))}
+        assert cache.get_many(keys) == one_by_one == answers | {key(-1): FAILURE}
+        cache.put({key(-2): ANSWER})
+        assert cache.get_many(keys[:2]) == {key(-2): ANSWER, key(-1): FAILURE}
+        assert cache.get_many([]) == {}
+
+
 def test_a_failure_gives_way(tmp_path: Path) -> None:
     with ResponseCache(tmp_path) as cache:
         for entry in (FAILURE, Failure("refusal", 3), ANSWER):
