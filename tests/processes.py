@@ -14,17 +14,22 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 context = multiprocessing.get_context("forkserver")
+"""Of all tests: there is one such process, and its first list of modules counts."""
 context.set_forkserver_preload(
     [
         "__main__",
         "cupl.cli",
         "cupl.classification.resumable",
         "cupl.embedding.image_runs",
+        "cupl.encoders.clip",
         "cupl.generation.pipeline",
         "cupl.generation.batch.results",
         "cupl.generation.cache.transfer",
@@ -46,6 +51,15 @@ _FILE_EVENTS = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.tr
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 _CALLS = {"write", "flush", "close", "execute"}
 """Of files and of databases, which say nothing to an audit hook."""
+
+
+def forked(target: Callable[..., object], args: Sequence[object]) -> Any:
+    """A process that has everything imported; not yet started."""
+    with pytest.MonkeyPatch.context() as patch:
+        # The process to fork from finds the tests from wherever it is started.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=os.pathsep)
+        forkserver.ensure_running()
+    return context.Process(target=target, args=tuple(args))
 
 
 def kill() -> None:
@@ -102,7 +116,7 @@ class Running:
         # A pipe, because what is said must not be limited as files are.
         self._said, said = context.Pipe(duplex=False)
         arguments = ([str(word) for word in words], scratch, said, dict(os.environ), Path.cwd())
-        self.process = context.Process(target=_run, args=(*arguments, limits or Limits()))
+        self.process = forked(_run, (*arguments, limits or Limits()))
         self.process.start()
         said.close()
 

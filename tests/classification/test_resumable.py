@@ -1,6 +1,5 @@
 import itertools
 import json
-import multiprocessing
 import os
 import signal
 import threading
@@ -24,6 +23,7 @@ from tests.classification.runs import (
     stop_at,
 )
 from tests.models import HandMadeEncoder, bank_of
+from tests.processes import forked
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -85,11 +85,6 @@ def test_whatever_a_kill_leaves_of_the_last_lines(
     assert target.read_bytes() == expected["csv"]
 
 
-# Forked from a process that has imported everything, a run starts in milliseconds.
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["cupl.classification.resumable", "tests.models"])
-
-
 def run_until_killed(photos: list[Path], target: Path, format: str, at: int) -> None:
     def progress(done: int, total: int) -> None:
         if done == at:
@@ -104,7 +99,7 @@ def test_killed_and_killed_again(
 ) -> None:
     target = tmp_path / "out"
     for at in (3, 6, 9):
-        run = _context.Process(target=run_until_killed, args=(photos, target, format, at))
+        run = forked(target=run_until_killed, args=(photos, target, format, at))
         run.start()
         run.join()
         assert run.exitcode == -signal.SIGKILL

@@ -1,5 +1,4 @@
 import itertools
-import multiprocessing
 import os
 import threading
 from pathlib import Path
@@ -15,6 +14,7 @@ from cupl.encoders.loading import load_encoder
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
 from tests.models import HandMadeEncoder, save_clip
+from tests.processes import forked
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -213,11 +213,6 @@ def test_a_file_of_that_name_that_is_not_ours(
     assert (tmp_path / "v" / name).read_bytes() == b"mine"
 
 
-# Forked from a process that has imported everything, a run starts in milliseconds.
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["cupl.embedding.image_runs", "cupl.encoders.clip", "tests.models"])
-
-
 def _run(clip: Path, photos: Path, output: Path, shard_size: int, moment: str, at: int) -> None:
     """Embed with ``--resume``; at a moment of the shard ``at``, say that it has come, and hang."""
     images_seen, files = itertools.count(), itertools.count()
@@ -264,7 +259,7 @@ def test_killed_at_every_kind_of_moment(
     )
     for moment, at in moments:
         arguments = (clip, photos, output, shard_size, moment, at)
-        run = _context.Process(target=_run, args=arguments)
+        run = forked(target=_run, args=arguments)
         run.start()
         while not reached.exists():
             run.join(0.01)

@@ -1,6 +1,5 @@
 """Runs that are killed, interrupted, or share a cache: real processes against a real server."""
 
-import multiprocessing
 import os
 import random
 import signal
@@ -8,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +18,12 @@ from cupl.generation.pipeline import generate
 from cupl.generation.plan import survey
 from tests.faults import Fault, FaultServer, fault_server
 from tests.generation.test_plan import TWO, plan_of
+from tests.processes import forked
 
 NAMES = [f"{kind} {thing}" for kind in ("red", "old", "wet") for thing in ("cup", "owl", "tin")]
 SETTINGS: dict[str, Any] = {"samples": 4, "n": 2, "concurrency": 3}
 REQUESTS = len(NAMES) * 2 * 2
 CONCURRENCY = 3
-
-# Forked from a process that has imported everything, a run starts in milliseconds.
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["cupl.generation.pipeline", "openai", "rapidfuzz"])
 
 
 def run_once(url: str, cache: Path, bank: Path, **more: Any) -> None:
@@ -34,11 +31,7 @@ def run_once(url: str, cache: Path, bank: Path, **more: Any) -> None:
 
 
 def start(server: FaultServer, folder: Path, name: str = "bank", **more: Any) -> Any:
-    run = _context.Process(
-        target=run_once,
-        args=(server.url, folder / "cache", folder / f"{name}.yaml"),
-        kwargs=more,
-    )
+    run = forked(partial(run_once, **more), (server.url, folder / "cache", folder / f"{name}.yaml"))
     run.start()
     return run
 
