@@ -22,8 +22,11 @@ _COMMA = re.compile(r"(?P<rest>.*\S)\s*,")
 _QUOTED = re.compile(r"""(["'])(?P<rest>(?:\\.|(?!\1).)+)\1""")
 _LISTED = re.compile(r"""["'].*["']\s*,?""")
 _ID_COLON = re.compile(rf"""(["']?)(?P<id>\d{{1,9}}|{SYNSET})\1\s*[:=\t]\s*(?P<rest>.+)""")
-_SYNSET = re.compile(rf"(?P<id>{SYNSET})(?:\s*[,;]\s*|\s+)(?P<rest>.+)")
-_COUNTED = re.compile(r"(?P<id>\d{1,9})(?P<sign>[.)]\s+|,\s*|\s+)(?P<rest>.+)")
+_SYNSET = re.compile(rf"(?P<id>{SYNSET})(?:\s*[,;]\s*|\s+)(?:\d{{1,4}}\s+(?=[^\W\d]))?(?P<rest>.+)")
+_COUNTED = re.compile(r"(?P<id>\d{1,9})(?P<sign>[.)]\s*(?=\D)|,\s*|\s+)(?P<rest>.+)")
+_COUNTED_TWICE = re.compile(r"(?P<id>\d{1,9}) 0*(?P=id)[.)]\s*(?P<rest>\D.*)")  # of CUB-200
+_PLAIN = re.compile(r"[^\W_]")
+_WORDS = 4
 _OPENING = re.compile(r"(?:\w+\s*=\s*)?[\[{(]")
 
 Line = tuple[int, str]
@@ -53,6 +56,9 @@ def labels_from_lines(
     if (data := _as_data([text for _, text in lines])) is not None:
         labels = labels_from_data(data)
         return labels, describe_labels(labels, "a list in code")
+    if len(lines) == 1 and (names := _on_one_line(lines[0][1])):
+        labels = [ClassLabel(name) for name in names]
+        return labels, describe_labels(labels, "names")
     pasted, rest = _unwrapped(lines, where)
     labels, keyed = _with_ids(rest, where)
     for label, (number, _) in zip(labels, rest, strict=True):
@@ -92,6 +98,16 @@ def _as_data(texts: Sequence[str]) -> Any:
         return None
     found = _parsed(text[opening.end() - 1 :].rstrip(";,"))
     return found if isinstance(found, list | dict) and found else None
+
+
+def _on_one_line(text: str) -> list[str]:
+    """The names that semicolons, tabs or several commas part, where all of them are short."""
+    if _ID_COLON.fullmatch(text) or _SYNSET.fullmatch(text):
+        return []
+    sign = next((sign for sign in ";\t," if sign in text), ",")
+    names = [name.strip() for name in text.rstrip(f"{sign}.").split(sign)]
+    short = all(name and len(name.split()) <= _WORDS and _PLAIN.match(name) for name in names)
+    return names if short and len(names) > 1 + (sign == ",") else []
 
 
 def _parsed(text: str) -> Any:
@@ -163,9 +179,9 @@ def _taken(
 
 def _with_ids(lines: Sequence[Line], where: Callable[[int], str]) -> tuple[list[ClassLabel], bool]:
     """The classes, and whether each line began with an id or a number."""
-    for pattern in (_ID_COLON, _SYNSET, _COUNTED):
+    for pattern in (_ID_COLON, _SYNSET, _COUNTED_TWICE, _COUNTED):
         found = [pattern.fullmatch(text) for _, text in lines]
-        if pattern is not _COUNTED:
+        if pattern in (_ID_COLON, _SYNSET):
             _taken(lines, pattern, "an id before the name", where)
         matches = [match for match in found if match]
         if not lines or len(matches) < len(lines):

@@ -18,8 +18,8 @@ _REFUSAL = re.compile(
     r"\b(?:as an ai(?=,| language| model| assistant)|my apologies|i apologi[sz]e"
     r"|unable to (?:assist|help|provide)"
     r"|i(?:'m| am) (?:sorry|unable|not (?:able|familiar|aware|allowed))"
-    r"|i (?:can't|can ?not|couldn't|could not|won't|don't have|do not have)"
-    r"|i was (?:unable|not able))\b|^sorry\b"
+    r"|i (?:can't|can ?not|couldn't|could not|won't|don't have|do not have)(?! help but)"
+    r"|i was (?:unable|not able))\b|^sorry\b(?!!? is )"
 )
 _DENIAL = re.compile(
     r"\b(?=[acdlnorstw])(?:(?P<no>not?|(?<=n')t)"

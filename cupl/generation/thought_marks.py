@@ -60,6 +60,8 @@ _MARKS = {
     "open": [
         rf"<{_THOUGHT}(?: [^<>\n]{{0,100}})?>", rf"\[{_THOUGHT}\]", rf"◁{_THOUGHT}▷",
         rf"<[|｜](?:start_|begin[_▁]of[_▁])?{_THOUGHT}(?:_start|_begin)?[|｜]>",
+        r"<(?!/)[\w|:.-]{0,12}think(?!\w{0,9}_end>)[\w|:.-]{0,24}>", r"\[start thinking\]",
+        r"<(?:monologue|steps)>", r"<ctrl94>(?:thought)?",
         r"<\|channel\|>(?!\s*final)[^<>\n]{0,60}<\|message\|>", r"<\|channel>\s*thought\b",
         r"<unused94>(?:thought)?", r"<\|im_start\|>\s*think\b", r"<details\b[^<>\n]{0,200}>",
         r"\[INST\]", rf"<[|｜](?:hy_)?{_ASKED}(?:_token)?[|｜]>", rf"\[\|{_ASKED}\|\]",
@@ -72,13 +74,16 @@ _MARKS = {
     # The same in words.
     "label": [
         _label(_MY_THOUGHTS), rf"{_LINE}{_HERE} my {_MY_THOUGHTS}[^:\n]{{0,30}}:",
-        _label("explanation|justification|rationale", r"\n[ \t]{0,9}"), r"\A\s*thought[ \t]*\n",
+        _label("explanation|justification|rationale", r"\n[ \t]{0,9}"),
+        r"\A\s*(?:thoughts?|thinking|reasoning)[ \t]*\n",
         r"\A\s*(?:user|system)[ \t]*\n",
         _label(_EXPLAINED, r"\A\s*") + rf"(?=(?s:.){{0,20000}}?{_LATER})",
     ],
     # A thought ends; a template may have put its beginning into the question.
     "close": [
         rf"</{_THOUGHT}>", rf"\[/{_THOUGHT}\]", rf"◁/{_THOUGHT}▷", r"</details>",
+        r"</[\w|:.-]{0,12}think[\w|:.-]{0,24}>", r"<think(?:ing)?_end>", r"\[end thinking\]",
+        r"</(?:monologue|steps)>", r"<ctrl95>",
         rf"<[|｜](?:/|end_|end[_▁]of[_▁]){_THOUGHT}[|｜]>", rf"<[|｜]{_THOUGHT}_end[|｜]>",
         r"<\|channel\|>\s*final[^<>\n]{0,60}(?:<\|constrain\|>[^<>\n]{0,60})?<\|message\|>",
         r"<channel\|>", r"<unused95>", r"(?-i:assistantfinal)", r"(?:\.{3}|…)\s?done thinking\.?",
@@ -117,7 +122,8 @@ _MARKS = {
         "|[be]os_token|seed:[be]os|special_[0-9]{1,3}|extra_id_[0-9]{1,3})>", r"<turn\|>",
         r"<[|｜][^<>|｜\n]{1,40}[|｜]>", r"\[\|[^|\]\n]{1,40}\|\]", r"\[e~\[", r"\]~!?b[\[\]]",
         r"(?-i:\[/?(?:END )?(?:FINAL )?(?:ANSWER|RESPONSE)\])",
-        r"<0x[0-9a-f]{2}>", r"<(?:[|｜/][^<>\n]{0,40})?\Z", r"\s#{2,6}\s*\Z",
+        r"<0x[0-9a-f]{2}>", r"<(?:reserved_\d{1,6}|ctrl\d{1,3}|eom|fim_\w{1,12}|longcat_s)>",
+        r"</longcat_s>", r"<(?:[|｜/][^<>\n]{0,40})?\Z", r"\s#{2,6}\s*\Z",
         r"\[(?:end(?: of text)?|done|stop|eot)\]\s*\Z",
         # What an interface shows of a thought: how long it took, or its lines as a quotation.
         r"\A\s*[*_]{0,3}(?:thought|reasoned) for (?:a few|[\d.]{1,6}) (?:s|seconds?|minutes?)\b"

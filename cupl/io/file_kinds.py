@@ -8,7 +8,7 @@ POINTER_START = b"version https://git-lfs.github.com/spec/"
 _STARTS = {
     POINTER_START: "a git-lfs pointer, not the file itself: run 'git lfs pull' where it was cloned",
     b"\x93NUMPY": "an array of numpy (.npy)",
-    b"PK\x03\x04": "a zip archive, as .npz files and files of torch.save are",
+    b"PK\x03\x04": "a zip archive, as Excel's workbooks, .npz files and files of torch.save are",
     b"\x80\x02": "a pickle, which could run code and is not read",
     b"\x80\x03": "a pickle, which could run code and is not read",
     b"\x80\x04": "a pickle, which could run code and is not read",
@@ -32,6 +32,11 @@ def kind_of_file(path: str | os.PathLike[str]) -> str | None:
             start = file.read(64)
     except (OSError, ValueError):
         return None
+    return kind_of_start(start)
+
+
+def kind_of_start(start: bytes) -> str | None:
+    """The same of its first bytes."""
     return next((kind for magic, kind in _STARTS.items() if start.startswith(magic)), None)
 
 

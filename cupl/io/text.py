@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 
 from cupl.errors import InputError, MissingFileError
+from cupl.io.file_kinds import kind_of_start
 
 MAX_TEXT_BYTES = 100_000_000
 """A million prompts; what readers make of a text is bounded by its length."""
@@ -21,7 +22,7 @@ def read_text(path: Path) -> str:
 
     Raises:
         MissingFileError: there is no such file.
-        InputError: it is a folder, unreadable, too large or neither.
+        InputError: it is a folder, unreadable, too large, neither, or known to be something else.
 
     """
     try:
@@ -29,6 +30,8 @@ def read_text(path: Path) -> str:
             data = file.read(MAX_TEXT_BYTES + 1)
         if len(data) > MAX_TEXT_BYTES:
             raise InputError(f"{path}: larger than {MAX_TEXT_BYTES // 1_000_000} MB; split it")
+        if kind := kind_of_start(data[:64]):
+            raise InputError(f"{path} is {kind}")
         if data.count(b"\n") > FREE_LINES + len(data) // 8:
             raise InputError(f"{path}: almost nothing but line breaks; is it the right file?")
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):

@@ -90,10 +90,12 @@ class Dialect:
 
     def _learn_limit_name(self, sent: Mapping[str, Any], said: str, param: object) -> Lesson | None:
         name = _limit_name(sent)
-        if name is None or not is_unsupported(name, said, param, sent):
+        if name is None:
+            return None
+        other = next(other for other in LIMIT_NAMES if other != name)
+        if not (is_unsupported(name, said, param, sent) or (other in said and name in said)):
             return None
         self._refused_names.add(name)
-        other = next(other for other in LIMIT_NAMES if other != name)
         if other in self._refused_names:
             return None
         new = self._limit_name != other

@@ -29,7 +29,8 @@ _BEGINNINGS: dict[FinishKind, str] = {
     "fault": """
         error fail abort abnormal cancel disconnect connection timeout deadline exception crash
         interrupt preempt evict eviction unload overload load rate quota malformed unexpected
-        network internal insufficient resource memory oom unavailable busy killed died lost shutdown
+        network internal insufficient resource memory oom unavailable busy killed died dead lost
+        shutdown broke broken pipe throttl capacity repetit degenerat
     """,
     "length": """
         length len max limit truncat incomplete unfinished exceed capped context window budget

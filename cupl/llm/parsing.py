@@ -114,8 +114,12 @@ def _fault_in(place: object) -> object:
     return any(error.values()) and error if isinstance(error, dict) else error
 
 
+def _fault_of(choice: dict[str, Any]) -> object:
+    return _fault_in(choice) or _fault_in(choice.get("message"))
+
+
 def _failure(choice: dict[str, Any], *secrets: str) -> FailedGenerationError:
-    error = _fault_in(choice) or choice.get("finish_reason")
+    error = _fault_of(choice) or choice.get("finish_reason")
     code = _count(_dict(error).get("code"))
     ended = finish_word(choice.get("finish_reason")) or "no reason given"
     ended = f"status {code}" if code else ended
@@ -133,10 +137,13 @@ def _finish(choice: dict[str, Any]) -> str:
 
     A refusal, and a text that stands beside the place for it, are no empty answers.
     """
-    if fault := _fault_in(choice):
+    if fault := _fault_of(choice):
         return "content_filter" if is_about_content({"error": fault}) else "error"
     word = finish_word(choice.get("finish_reason"))
-    finish = _name(word or finish_word(choice.get("native_finish_reason"))) or "stop"
+    native = finish_word(choice.get("native_finish_reason"))  # of the server behind a gateway
+    if native and (word is None or finish_kind(native) in ("fault", "length")):
+        word = native
+    finish = _name(word) or "stop"
     message = _dict(choice.get("message"))
     if finish_kind(finish) not in ("stop", "unknown") or _text_of(choice).strip():
         return finish

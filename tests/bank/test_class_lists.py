@@ -158,6 +158,15 @@ PASTED = {
     "n01440764\ttench, Tinca tinca": [TENCH],
     "n01440764: tench, Tinca tinca": [TENCH],
     "'n01440764': 'tench, Tinca tinca',": [TENCH],
+    "1 001.tench\n2 002.goldfish": [ClassLabel("tench", "1"), ClassLabel("goldfish", "2")],
+    "001.tench\n002.goldfish": [ClassLabel("tench", "001"), ClassLabel("goldfish", "002")],
+    "n01440764 1 tench\nn01443537 2 goldfish": [
+        ClassLabel("tench", "n01440764"),
+        ClassLabel("goldfish", "n01443537"),
+    ],
+    "tench, goldfish, carp": [*FISH, ClassLabel("carp")],
+    "tench; goldfish;": FISH,
+    "tench\tgoldfish": FISH,
     "'jack-o\\'-lantern',\n'goldfish',": [ClassLabel("jack-o'-lantern"), FISH[1]],
 }
 

@@ -38,7 +38,7 @@ WORDS = {
         interrupted interrupt preempted evicted eviction unload unloaded overloaded
         overloaded_error load rate_limit rate_limited malformed_response user_cancel crash crashed
         MALFORMED_FUNCTION_CALL worker_died service_unavailable NetworkError client_disconnect
-        quota_exceeded killed 500 503 429
+        quota_exceeded killed 500 503 429 broken_pipe throttled engine_dead repetition no_capacity
     """,
     "unknown": "banana ERR other 1 2 0 not_stopped pause_turn language True",
     "no content": "reasoning_content",

@@ -123,6 +123,8 @@ FAILED: list[dict[str, Any]] = [
     {"text": "A cat is a", "finish_reason": "abort"},
     {"message": {"content": "A cat is a"}, "finish_reason": "stop", "error": {"message": "gone"}},
     {"message": None, "finish_reason": None, "error": "gone"},
+    {"message": {"content": "A cat is a", "error": "gone"}, "finish_reason": "stop"},
+    {"text": "A cat is a", "finish_reason": "stop", "native_finish_reason": "error"},
     {"error": {"code": 502}},
     {"text": "A cat is a", "finish_reason": {"type": "abort", "message": "gone"}},
     {"text": "A cat is a", "finish_reason": ["ERROR"]},
