@@ -117,6 +117,7 @@ def classify_command(
         )
     if class_thresholds is not None and not multi_label:
         raise typer.BadParameter("--class-thresholds go with --multi-label")
+    output = None if output == Path("-") else output  # as without it
     written = _format(format, output, resume)
     if explain and written not in ("table", "jsonl") and report is None:
         raise typer.BadParameter(

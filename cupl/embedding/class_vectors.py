@@ -334,7 +334,7 @@ def _read(path: Path) -> tuple[_Metadata, bytes]:
         begin = file.read(8)
         size = int.from_bytes(begin, "little")
         if size > MAX_TEXT_BYTES:
-            raise ValueError("its header is longer than any")
+            raise ValueError("it does not begin with its header")
         begin += file.read(size)
         header = parse_json(begin[8:])
         header = header if isinstance(header, dict) else {}

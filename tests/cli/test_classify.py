@@ -43,6 +43,14 @@ def test_a_table_for_a_person(cupl: Cupl, clip: Path, work: Path) -> None:
     assert "1 image of 3 could not be read" in outcome.err
 
 
+def test_a_dash_is_standard_output(cupl: Cupl, clip: Path, work: Path) -> None:
+    command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
+    for options in ([], ["--format", "csv"]):
+        dash, without = cupl(*command, *options, "-o", "-"), cupl(*command, *options)
+        assert (dash.code, dash.out) == (3, without.out)
+        assert "wrote" not in dash.err
+
+
 def test_csv_and_json_lines_say_the_same(cupl: Cupl, clip: Path, work: Path) -> None:
     command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
     assert cupl(*command, "--top-k", 2, "-o", work / "p.csv").code == 3
