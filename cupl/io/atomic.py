@@ -21,6 +21,8 @@ from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.io.locks import held, remove_dead
 from cupl.io.targets import check_stream, is_stream, open_stream
 
+_UNFINISHED = ".cupl-unfinished-"
+"""How folders of ours begin: a name that nobody else gives, since dead ones are removed."""
 _LONGEST = 255
 """Bytes in a name, on nearly every file system."""
 
@@ -231,7 +233,7 @@ def staging(output: Path) -> Iterator[Path]:
     try:
         # Beside what is no file there is no place: /dev is not for ours.
         beside = Path(tempfile.gettempdir()) if is_stream(output) else output.parent
-        remove_dead(beside, re.compile(r"\.cupl-[a-z0-9_]{8}"))
+        remove_dead(beside, re.compile(re.escape(_UNFINISHED) + "[a-z0-9_]{8}"))
         with _own_folder(beside) as folder:
             yield folder
     except (CuplError, BrokenPipeError):
@@ -245,7 +247,7 @@ def _own_folder(beside: Path) -> Iterator[Path]:
     """A new folder that :func:`remove_dead` leaves alone; it goes at the end."""
     while True:
         with (
-            tempfile.TemporaryDirectory(prefix=".cupl-", dir=beside) as folder,
+            tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=beside) as folder,
             held(Path(folder)) as ours,
         ):
             if ours:

@@ -31,7 +31,7 @@ def test_the_file_of_a_dead_run_goes_and_that_of_a_living_one_stays(
 def test_the_folder_of_a_dead_run_goes_and_that_of_a_living_one_stays(tmp_path: Path) -> None:
     with staging(tmp_path / "a.jsonl") as living:
         (living / "0").write_bytes(b"living")
-        dead = tmp_path / ".cupl-dead_0ne"
+        dead = tmp_path / ".cupl-unfinished-dead_0ne"
         (dead / "figures").mkdir(parents=True)
         (dead / "figures" / "0").write_bytes(b"half")
         with staging(tmp_path / "b.jsonl"):
@@ -41,17 +41,23 @@ def test_the_folder_of_a_dead_run_goes_and_that_of_a_living_one_stays(tmp_path: 
 
 
 def test_names_of_others_are_left_alone(tmp_path: Path) -> None:
-    others = [".a.csv", ".a.csv.swp", ".a.csv.0123456789AB", ".a.csvx.0123456789ab", ".cupl-cache"]
+    others = [
+        ".a.csv",
+        ".a.csv.swp",
+        ".a.csv.0123456789AB",
+        ".a.csvx.0123456789ab",
+        ".cupl-settings",
+    ]
     for name in others:
         (tmp_path / name).touch()
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "photo.jpg").touch()
-    (tmp_path / ".cupl-aaaaaaaa").symlink_to(tmp_path / "real")
+    (tmp_path / ".cupl-unfinished-aaaaaaaa").symlink_to(tmp_path / "real")
     os.mkfifo(tmp_path / ".a.csv.0123456789ab")
     with staging(tmp_path / "a.csv"):
         write_atomically(tmp_path / "a.csv", b"")
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {*others, "a.csv", "real", ".cupl-aaaaaaaa", ".a.csv.0123456789ab"}
+    assert left == {*others, "a.csv", "real", ".cupl-unfinished-aaaaaaaa", ".a.csv.0123456789ab"}
     assert (tmp_path / "real" / "photo.jpg").exists()
 
 
