@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from cupl.classification.classifier import ZeroShotClassifier
+from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
-from cupl.errors import InputError
+from cupl.errors import CuplError, InputError
 from cupl.evaluation.judging import EvaluationRun
 from cupl.evaluation.records import PREDICTION_COLUMNS, prediction_records
-from cupl.io.atomic import make_folder, open_atomically, staging
+from cupl.io.atomic import keep_old, make_folder, open_atomically, staging
 from cupl.report.examples import Example
 from cupl.report.sheets import sheet_lines
 
@@ -72,6 +75,8 @@ def write_evaluation(
 def save_calibrated(run: EvaluationRun, path: Path) -> float:
     """Save the first bank's class vectors with its temperature, and return that.
 
+    A file in its place that holds something else than these vectors is kept, and a warning says so.
+
     Raises:
         InputError: none could be fitted, or the file cannot be written.
 
@@ -80,8 +85,17 @@ def save_calibrated(run: EvaluationRun, path: Path) -> float:
     if entry.calibration is None:
         raise InputError(f"{entry.name!r:.100} has no temperature: {entry.uncalibrated}")
     temperature = entry.calibration.temperature
+    if not _holds_vectors(path, entry.vectors) and (aside := keep_old(path, b"")):
+        warnings.warn(f"{path} held something else: kept as {aside}", stacklevel=2)
     entry.vectors.with_temperature(temperature).save(path)
     return temperature
+
+
+def _holds_vectors(path: Path, vectors: ClassVectors) -> bool:
+    try:
+        return torch.equal(ClassVectors.load(path).matrix, vectors.matrix)
+    except CuplError:
+        return False
 
 
 def choose_examples(

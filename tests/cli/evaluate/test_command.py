@@ -64,6 +64,8 @@ def test_calibrated_vectors_have_the_temperature(
     assert vectors.provenance.temperature == fitted != 1
     assert vectors.provenance.bank == "animals"
     assert f"wrote v.safetensors: class vectors of animals, temperature {fitted:.3g}" in outcome.err
+    assert evaluate(*options, data=near).code == 0
+    assert not (work / "v.safetensors.old").exists()  # the same vectors
     plain = encode_bank(PromptBank.load("bank.yaml"), load_encoder(str(clip)))
     assert torch.equal(vectors.matrix, plain.matrix)
     command = ["classify", "photos/cat", "--encoder", clip, "-o"]
@@ -105,6 +107,18 @@ def test_a_temperature_at_the_end_of_its_range_is_refused_by_name(
     assert "lower end of its range, 0.01: every image is right" in outcome.err
     assert not (work / "v.safetensors").exists()
     assert evaluate(*options, data="v").code == 0
+
+
+def test_other_vectors_in_the_place_of_calibrated_ones_are_kept(
+    evaluate: Cupl, clip: Path, near: Path
+) -> None:
+    bank = PromptBank.load("bank.yaml")
+    encode_bank(bank, load_encoder(str(clip)), templates=["a {}."]).save("v.safetensors")
+    before = Path("v.safetensors").read_bytes()
+    outcome = evaluate("--calibrated", "v.safetensors", "--controls", "none", data=near)
+    assert outcome.code == 0, outcome.err
+    assert Path("v.safetensors.old").read_bytes() == before
+    assert "v.safetensors held something else: kept as v.safetensors.old" in outcome.err
 
 
 def test_templates_are_those_of_the_calibrated_vectors(
