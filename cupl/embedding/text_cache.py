@@ -23,15 +23,13 @@ import torch
 
 from cupl.encoders.protocol import Encoder
 from cupl.io.paths import cache_dir
-from cupl.io.sqlite import DATABASE, PlainDisk, checksum, database_address
+from cupl.io.sqlite import DATABASE, PlainDisk, checksum, database_address, select_many
 from cupl.progress import Progress, ignore
 
 MAX_CACHE_BYTES = 4 * 2**30
 """Of all encoders together: two million embeddings of 512 numbers."""
 _AT_ONCE = 1024
 """Texts that are encoded and kept together: what an interrupt can cost."""
-_KEYS = 500
-"""Keys in one question to the database, which takes at least 999."""
 _OF_THE_PLACE = tuple(
     f"SQLITE_{name}" for name in ("FULL", "IOERR", "BUSY", "LOCKED", "READONLY", "CANTOPEN")
 )
@@ -151,18 +149,14 @@ def _fetch(cache: _Cache, keys: Sequence[str], dim: int) -> tuple[_TokenCounts, 
 
 
 def _stored(cache: _Cache, keys: Sequence[str]) -> Iterator[tuple[str, Any, object]]:
-    """What the database has of some keys: many at a time, which diskcache cannot."""
+    """What the database has of some keys."""
     if cache.folder is None or not os.path.isfile(cache.folder / DATABASE):  # noqa: PTH113 (no error)
         return
     with (
         _lenient(cache.folder),
         contextlib.closing(sqlite3.connect(database_address(cache.folder), uri=True)) as db,
     ):
-        for start in range(0, len(keys), _KEYS):
-            part = keys[start : start + _KEYS]
-            marks = ",".join("?" * len(part))
-            select = f"SELECT key, value, tag FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608
-            yield from db.execute(select, part).fetchall()
+        yield from select_many(db, keys)
 
 
 def _keep(cache: _Cache, rows: Sequence[tuple[str, np.int64, _Vectors]]) -> None:

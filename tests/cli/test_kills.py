@@ -14,14 +14,9 @@ import pytest
 from cupl.generation.cache.reader import CacheReader
 from cupl.generation.cache.transfer import export_entries
 from tests.processes import Limits, run
-from tests.writing_commands import COMMANDS, WritingCommand, make_work, words_of
+from tests.writing_commands import COMMANDS, WritingCommand, words_of
 
 KILLS = int(os.environ.get("CUPL_KILLS", "1"))
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_work(tmp_path_factory.mktemp("made"))
 
 
 def fresh(made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, command: WritingCommand,

@@ -4,7 +4,6 @@ One sentence, and everything is as it was before; or the work is done.
 """
 
 import os
-import shutil
 from functools import partial
 from pathlib import Path
 
@@ -12,26 +11,18 @@ import pytest
 
 from tests.faults import fault_server
 from tests.processes import Done, Limits, delete, read_only, run
-from tests.writing_commands import COMMANDS, make_work, words_of
+from tests.writing_commands import COMMANDS, words_of
 
 ROOM = 64
 """Bytes; every result has more."""
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_work(tmp_path_factory.mktemp("made"))
-
-
 @pytest.fixture
-def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the commands read, and a folder ``place`` to write into."""
-    folder = tmp_path / "work"
-    shutil.copytree(made, folder)
-    (folder / "place").mkdir()
-    monkeypatch.chdir(folder)
-    return folder
+def work(work: Path) -> Path:
+    """The same, and a folder ``place`` to write into."""
+    (work / "place").mkdir()
+    return work
 
 
 def files(folder: Path) -> dict[Path, bytes]:

@@ -5,6 +5,7 @@ import select
 import shutil
 import signal
 import stat
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -14,22 +15,9 @@ import pytest
 from tests.faults import fault_server
 from tests.pipes import reading
 from tests.processes import Limits, Running, mount, own_mounts, run
-from tests.writing_commands import COMMANDS, make_work, words_of
+from tests.writing_commands import COMMANDS, words_of
 
 ASK = ("-c", "cat", "--model", "m", "--samples", "1")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_work(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "work"
-    shutil.copytree(made, folder)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def content(place: Path) -> dict[str, bytes]:
@@ -37,6 +25,17 @@ def content(place: Path) -> dict[str, bytes]:
     if place.is_file():
         return {"": place.read_bytes()}
     return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*.*")}
+
+
+def whole_run(words: Sequence[object], place: Path, scratch: Path) -> tuple[dict[str, bytes], int]:
+    """What a command writes, in so many changes of files; its place is empty again."""
+    place.mkdir()
+    done = run(words, scratch, Limits(watched=place))
+    assert done.code == 0, done.err
+    written = content(place)
+    shutil.rmtree(place)
+    place.mkdir()
+    return written, done.changes
 
 
 def print_like_a_library() -> None:
@@ -62,11 +61,7 @@ NAMES = ["embed", "classify csv", "classify parquet", "evaluate", "bank import",
 def test_closed_streams_leave_no_trace_in_a_file(work: Path, tmp_path: Path, name: str) -> None:
     command, place = COMMANDS[name], work / "place"
     words, scratch = words_of(command, f"place/{command.output}"), tmp_path / "scratch"
-    place.mkdir()
-    assert run(words, scratch, Limits(watched=place)).code == 0
-    expected = content(place)
-    shutil.rmtree(place)
-    place.mkdir()
+    expected, _ = whole_run(words, place, scratch)
     limits = Limits(watched=place, at=3, then=print_like_a_library, closed=(0, 1, 2))
     assert run(words, scratch, limits).code == 0
     assert content(place) == expected
@@ -195,13 +190,8 @@ def test_a_signal_keeps_what_was_done(
 ) -> None:
     command, place = COMMANDS[name], work / "place"
     words, scratch = words_of(command, f"place/{command.output}"), tmp_path / "scratch"
-    place.mkdir()
-    done = run(words, scratch, Limits(watched=place))
-    expected = content(place)
-    shutil.rmtree(place)
-    place.mkdir()
-    at = done.changes * 2 // 3
-    limits = Limits(watched=place, at=at, then=partial(signal.raise_signal, number))
+    expected, changes = whole_run(words, place, scratch)
+    limits = Limits(watched=place, at=changes * 2 // 3, then=partial(signal.raise_signal, number))
     done = run(words, scratch, limits)
     assert done.code == code, done.err
     assert done.err.splitlines()[-1] == "interrupted"
@@ -223,16 +213,12 @@ def meet(arrived: Path, go: Path) -> None:
 def test_a_second_run_on_one_output_is_told(work: Path, tmp_path: Path, name: str) -> None:
     command, place = COMMANDS[name], work / "place"
     words, scratch = words_of(command, f"place/{command.output}"), tmp_path / "scratch"
-    place.mkdir()
-    done = run(words, scratch, Limits(watched=place))
-    expected = content(place)
-    shutil.rmtree(place)
-    place.mkdir()
+    expected, changes = whole_run(words, place, scratch)
     arrived, go = tmp_path / "arrived", tmp_path / "go"
     os.mkfifo(arrived)
     os.mkfifo(go)
     end = os.open(arrived, os.O_RDONLY | os.O_NONBLOCK)
-    limits = Limits(watched=place, at=done.changes // 2, then=partial(meet, arrived, go))
+    limits = Limits(watched=place, at=changes // 2, then=partial(meet, arrived, go))
     first = Running(words, scratch, limits)
     assert select.select([end], [], [], 60)[0]
     os.close(end)

@@ -8,10 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cupl.errors import InputError
-from cupl.io.sqlite import DATABASE, database_address
-
-_KEYS = 500
-"""In one question to the database, which takes at least 999."""
+from cupl.io.sqlite import DATABASE, database_address, select_many
 
 
 def may_only_be_read(folder: Path) -> bool:
@@ -40,19 +37,14 @@ class ReadOnlyDatabase:
 
     def get(self, key: str, *, tag: bool) -> tuple[str | None, object]:
         """The text of an entry, and its tag."""
-        select = "SELECT value, tag FROM Cache WHERE key = ? AND raw = 1"
-        text, seal = self._database.execute(select, (key,)).fetchone() or (None, None)
-        if text is not None and not isinstance(text, str):
-            raise ValueError("the response cache holds a value that is not text")
-        return text, seal
+        return next(((text, seal) for _, text, seal in self.get_many([key])), (None, None))
 
-    def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, object, object]]:
+    def get_many(self, keys: Sequence[str]) -> Iterator[tuple[str, str, object]]:
         """Key, text and tag of each entry that is there."""
-        for start in range(0, len(keys), _KEYS):
-            part = keys[start : start + _KEYS]
-            marks = ",".join("?" * len(part))
-            select = f"SELECT key, value, tag FROM Cache WHERE raw = 1 AND key IN ({marks})"  # noqa: S608
-            yield from self._database.execute(select, part).fetchall()
+        for key, text, seal in select_many(self._database, keys):
+            if not isinstance(text, str):
+                raise ValueError("the response cache holds a value that is not text")
+            yield key, text, seal
 
     def __len__(self) -> int:
         number: int = self._database.execute("SELECT COUNT(*) FROM Cache").fetchone()[0]

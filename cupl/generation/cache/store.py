@@ -175,8 +175,6 @@ class ResponseCache:
         found: dict[str, CacheEntry] = {}
         with explained(self.folder):
             for key, text, seal in self._reader.get_many(keys):
-                if not isinstance(text, str):
-                    raise ValueError("the response cache holds a value that is not text")
                 check_seal(key, text, seal)
                 found[key] = entry_from_json(key, text).entry
         return found
