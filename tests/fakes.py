@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import BaseRequestHandler
 from typing import Any
 
 from cupl.errors import ServerError
@@ -75,7 +76,7 @@ class FakeServer:
 
 
 @contextmanager
-def listen(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+def listen(handler: type[BaseRequestHandler]) -> Iterator[str]:
     """The base URL of an HTTP server on loopback."""
 
     class Server(ThreadingHTTPServer):

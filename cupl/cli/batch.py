@@ -166,19 +166,19 @@ def submit_command(
     from cupl.llm.address import endpoint_of
 
     checked = [check_requests(path, endpoint_of(base_url)) for path in files]
-    with BatchServer(base_url, api_key_env=api_key_env, notice=say_warning) as server:
-        earlier = {} if again else {batch.sha256: batch for batch in server.batches()
-                                    if not batch.repeatable}  # fmt: skip
-        for file in checked:
-            batch = earlier.get(file.sha256)
-            if batch is None:
-                batch = server.submit(file.path, file.sha256, file.url)
-                earlier[file.sha256] = batch
-                what = f"{count(file.requests, 'request')} to {file.model}"
-                say(f"submitted {file.path}: {what}, answered within 24 hours")
-            else:
-                say(f"{file.path} was submitted before ({_summary(batch)}); --again pays again")
-            typer.echo(printable(batch.id))
+    server = BatchServer(base_url, api_key_env=api_key_env, notice=say_warning)
+    earlier = {} if again else {batch.sha256: batch for batch in server.batches()
+                                if not batch.repeatable}  # fmt: skip
+    for file in checked:
+        batch = earlier.get(file.sha256)
+        if batch is None:
+            batch = server.submit(file.path, file.sha256, file.url)
+            earlier[file.sha256] = batch
+            what = f"{count(file.requests, 'request')} to {file.model}"
+            say(f"submitted {file.path}: {what}, answered within 24 hours")
+        else:
+            say(f"{file.path} was submitted before ({_summary(batch)}); --again pays again")
+        typer.echo(printable(batch.id))
     say("next: cupl batch status, then cupl batch fetch BATCH_ID...")
 
 
@@ -194,8 +194,8 @@ def status_command(
     """Show how far batches are: id, status, requests done, failed and in all, time, file."""
     from cupl.generation.batch.api import BatchServer
 
-    with BatchServer(base_url, api_key_env=api_key_env, notice=say_warning) as server:
-        batches = [server.batch(id) for id in ids] if ids else list(server.batches())
+    server = BatchServer(base_url, api_key_env=api_key_env, notice=say_warning)
+    batches = [server.batch(id) for id in ids] if ids else server.batches()
     for batch in batches:
         cells = [
             batch.id, batch.status, f"{batch.completed} done", f"{batch.failed} failed",
@@ -232,11 +232,11 @@ def fetch_command(
         raise typer.BadParameter(f"{odd[0]!r} is no file name; name the results with -o")
     written: list[Path] = []
     waiting = False
-    with BatchServer(base_url, api_key_env=api_key_env, notice=say_warning) as server:
-        for id in ids:
-            paths = _fetch(server, server.batch(id), output or Path(f"{id}.jsonl"))
-            written += paths
-            waiting |= not paths
+    server = BatchServer(base_url, api_key_env=api_key_env, notice=say_warning)
+    for id in ids:
+        paths = _fetch(server, server.batch(id), output or Path(f"{id}.jsonl"))
+        written += paths
+        waiting |= not paths
     if written:
         say_next(f"cupl batch import {quoted(*written)}", *written)
     if waiting:

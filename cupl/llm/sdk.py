@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from cupl.errors import InputError
 from cupl.llm.access import ServerAccess
-from cupl.llm.body_limit import limit_body, limit_sync_body
+from cupl.llm.body_limit import limit_body
 from cupl.llm.proxies import proxy_of
 
 if TYPE_CHECKING:
@@ -21,12 +21,16 @@ if TYPE_CHECKING:
 _CONNECT_TIMEOUT = 20.0
 
 
-def async_client(access: ServerAccess, timeout: float) -> openai.AsyncOpenAI:
-    """A client for requests that are made at once.
+def async_client(
+    access: ServerAccess, timeout: float, *, limited: bool = True
+) -> openai.AsyncOpenAI:
+    """A client of the server.
 
     Args:
         access: the server, and the credentials for it.
         timeout: seconds between two signs of life.
+        limited: let no answer be larger than :data:`cupl.llm.body_limit.MAX_BODY`; otherwise the
+            caller sees to that.
 
     Raises:
         InputError: the address, or what the environment says of connections, cannot be used.
@@ -39,7 +43,8 @@ def async_client(access: ServerAccess, timeout: float) -> openai.AsyncOpenAI:
 
     async def came(response: httpx2.Response) -> None:
         _refuse_change_of_method(response)
-        limit_body(response)
+        if limited:
+            limit_body(response)
 
     with _explained(access):
         web = DefaultAsyncHttpxClient(
@@ -50,38 +55,8 @@ def async_client(access: ServerAccess, timeout: float) -> openai.AsyncOpenAI:
     return client
 
 
-def sync_client(access: ServerAccess, timeout: float) -> openai.OpenAI:
-    """A client for one thing at a time, with files of any size.
-
-    Args:
-        access: the server, and the credentials for it.
-        timeout: seconds between two signs of life, and of a body that is no file in all.
-
-    Raises:
-        InputError: the address, or what the environment says of connections, cannot be used.
-
-    """
-    from openai import DefaultHttpxClient, OpenAI
-
-    def sent(request: httpx2.Request) -> None:
-        _leave_out_key(request, access)
-
-    def came(response: httpx2.Response) -> None:
-        _refuse_change_of_method(response)
-        if not response.request.url.path.endswith("/content"):  # a file, written piece by piece
-            limit_sync_body(response, timeout)
-
-    with _explained(access):
-        web = DefaultHttpxClient(
-            **_connections(access), event_hooks={"request": [sent], "response": [came]}
-        )
-        client = OpenAI(http_client=web, **_settings(access, timeout))
-    _keep_to_ourselves(client, access)
-    return client
-
-
 def _settings(access: ServerAccess, timeout: float) -> dict[str, Any]:
-    """What both clients are told."""
+    """What it is told."""
     import httpx2
 
     version = access.address.api_version
@@ -98,7 +73,7 @@ def _settings(access: ServerAccess, timeout: float) -> dict[str, Any]:
 
 
 def _connections(access: ServerAccess) -> dict[str, Any]:
-    """How both clients connect. What the environment says is looked up here, not by the library."""
+    """How it connects. What the environment says is looked up here, not by the library."""
     proxy = proxy_of(access.address)
     return {
         "auth": _authorize(access),
@@ -176,7 +151,7 @@ def _refuse_change_of_method(response: httpx2.Response) -> None:
         raise openai.APIStatusError("", response=response, body=None)
 
 
-def _keep_to_ourselves(client: openai.OpenAI | openai.AsyncOpenAI, access: ServerAccess) -> None:
+def _keep_to_ourselves(client: openai.AsyncOpenAI, access: ServerAccess) -> None:
     """Tell only OpenAI what account we have there: the SDK takes it from the environment."""
     if not access.address.is_openai:
         client.organization = client.project = None

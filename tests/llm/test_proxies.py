@@ -60,8 +60,8 @@ def chat_error(url: str) -> CuplError:
 
 
 def batch_error(url: str) -> CuplError:
-    with pytest.raises(CuplError) as caught, BatchServer(url) as server:
-        next(server.batches())
+    with pytest.raises(CuplError) as caught:
+        BatchServer(url).batches()
     return caught.value
 
 

@@ -26,9 +26,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBatches]:
 
 
 @pytest.fixture
-def server(fake: FakeBatches) -> Iterator[BatchServer]:
-    with BatchServer(fake.url, api_key_env="OPENAI_API_KEY") as opened:
-        yield opened
+def server(fake: FakeBatches) -> BatchServer:
+    return BatchServer(fake.url, api_key_env="OPENAI_API_KEY")
 
 
 def requests_file(tmp_path: Path) -> Path:
@@ -48,7 +47,7 @@ def test_submit(server: BatchServer, fake: FakeBatches, tmp_path: Path) -> None:
     assert KEY not in str(fake.batches)
     assert fake.keys == {f"Bearer {KEY}"}
     assert server.batch("batch_1") == batch
-    assert list(server.batches()) == [batch]
+    assert server.batches() == [batch]
 
 
 def test_a_name_that_openai_takes(server: BatchServer, fake: FakeBatches, tmp_path: Path) -> None:
@@ -74,7 +73,7 @@ def test_a_list_without_end(
     fake.add_batch(metadata={"cupl_sha256": "0" * 64})
     page = {"object": "list", "data": fake.batches, "has_more": True}
     monkeypatch.setattr(fake, "_page", lambda query: page)
-    assert len(list(server.batches())) == 1
+    assert len(server.batches()) == 1
 
 
 @pytest.mark.parametrize(
@@ -156,10 +155,9 @@ def test_errors_in_one_sentence_without_the_key(
 
 def test_no_server_there(tmp_path: Path) -> None:
     with (
-        BatchServer("http://me:hunter22@127.0.0.1:9/v1") as server,
         pytest.raises(ServerError, match="cannot reach http://127.0.0.1:9/v1"),
     ):
-        server.batch("b1")
+        BatchServer("http://me:hunter22@127.0.0.1:9/v1").batch("b1")
 
 
 def test_user_and_password_arrive_and_are_in_no_log(
@@ -168,14 +166,14 @@ def test_user_and_password_arrive_and_are_in_no_log(
     caplog.set_level(logging.DEBUG)
     for name in ("openai", "httpx", "httpx2", "httpcore", "httpcore2"):
         caplog.set_level(logging.DEBUG, name)
-    with BatchServer(fake.url.replace("//", "//m%40e:hunter22@")) as server:
-        assert server.endpoint == fake.url
-        server.submit(requests_file(tmp_path), "ab" * 32, "/v1/chat/completions")
-        assert [batch.id for batch in server.batches()] == ["batch_1"]
-        server.download("file-1", io.BytesIO())
-        fake.refusal = (401, {"error": {"message": "not m@e:hunter22"}})
-        with pytest.raises(ServerError, match="rejected the user and password in the") as caught:
-            server.batch("batch_1")
+    server = BatchServer(fake.url.replace("//", "//m%40e:hunter22@"))
+    assert server.endpoint == fake.url
+    server.submit(requests_file(tmp_path), "ab" * 32, "/v1/chat/completions")
+    assert [batch.id for batch in server.batches()] == ["batch_1"]
+    server.download("file-1", io.BytesIO())
+    fake.refusal = (401, {"error": {"message": "not m@e:hunter22"}})
+    with pytest.raises(ServerError, match="rejected the user and password in the") as caught:
+        server.batch("batch_1")
     header = base64.b64encode(b"m@e:hunter22").decode()
     assert fake.keys == {f"Basic {header}"}
     assert {"openai", "httpx2", "httpcore2"} <= {
@@ -188,11 +186,11 @@ def test_user_and_password_arrive_and_are_in_no_log(
 
 def test_another_server_gets_no_key(fake: FakeBatches, monkeypatch: pytest.MonkeyPatch) -> None:
     fake.add_batch()
-    with BatchServer(fake.url) as server:
-        server.batch("batch_1")
+    server = BatchServer(fake.url)
+    server.batch("batch_1")
     monkeypatch.setenv("OPENAI_BASE_URL", fake.url)
-    with BatchServer() as server:
-        server.batch("batch_1")
+    server = BatchServer()
+    server.batch("batch_1")
     assert fake.keys == {"Bearer none"}
 
 
@@ -200,8 +198,8 @@ def test_a_server_has_a_key_of_its_own(fake: FakeBatches, monkeypatch: pytest.Mo
     monkeypatch.setenv("GATEWAY_KEY", "gw-0123456789abcdef")
     errors = [{"line": 1, "message": "not for gw-0123456789abcdef"}]
     fake.add_batch("failed", errors={"data": errors})
-    with BatchServer(fake.url, api_key_env="GATEWAY_KEY") as server:
-        assert server.batch("batch_1").problems == ("line 1: not for ***",)
+    server = BatchServer(fake.url, api_key_env="GATEWAY_KEY")
+    assert server.batch("batch_1").problems == ("line 1: not for ***",)
     assert fake.keys == {"Bearer gw-0123456789abcdef"}
 
 
@@ -212,24 +210,24 @@ def test_a_variable_without_a_key(fake: FakeBatches) -> None:
 
 def test_a_connection_that_cannot_be_set_up() -> None:
     with pytest.raises(InputError, match="no connection to .* can be set up"):
-        BatchServer("http://\N{SNOWMAN}.net/v1")
+        BatchServer("http://\N{SNOWMAN}.net/v1").batches()
 
 
 def test_the_address_is_blamed_only_where_another_is_likelier(fake: FakeBatches) -> None:
-    with BatchServer(fake.url) as server, pytest.raises(ServerError) as caught:
+    server = BatchServer(fake.url)
+    with pytest.raises(ServerError) as caught:
         server.batch("batch_9")
     assert str(caught.value) == f"{fake.url} has no batch 'batch_9' (no batch)"
     with (
-        BatchServer(fake.url.removesuffix("/v1")) as server,
         pytest.raises(ServerError, match=f"; the right base URL is {fake.url}$"),
     ):
-        server.batch("batch_9")
+        BatchServer(fake.url.removesuffix("/v1")).batch("batch_9")
 
 
 def test_the_right_address_is_found_inside_an_event_loop(fake: FakeBatches) -> None:
     async def ask() -> None:
-        with BatchServer(fake.url.removesuffix("/v1")) as server:
-            server.batch("batch_9")
+        server = BatchServer(fake.url.removesuffix("/v1"))
+        server.batch("batch_9")
 
     with pytest.raises(ServerError, match=f"; the right base URL is {fake.url}$"):
         asyncio.run(ask())
@@ -238,17 +236,17 @@ def test_the_right_address_is_found_inside_an_event_loop(fake: FakeBatches) -> N
 @pytest.mark.parametrize("refusal", [(200, {"error": "Unexpected endpoint"}), (200, "<html>hi")])
 def test_what_is_no_batch_api_has_no_other_address(fake: FakeBatches, refusal: Reply) -> None:
     fake.refusal = refusal
-    with BatchServer(fake.url) as server, pytest.raises(ServerError, match="is it the right URL"):
+    server = BatchServer(fake.url)
+    with pytest.raises(ServerError, match="is it the right URL"):
         server.batch("batch_1")
 
 
 def test_a_server_that_has_its_api_elsewhere_answers_200(fake: FakeBatches) -> None:
     fake.elsewhere = (200, {"error": "Unexpected endpoint or method"})
     with (
-        BatchServer(fake.url.removesuffix("/v1")) as server,
         pytest.raises(ServerError, match=f"as a Batch API does; the right base URL is {fake.url}$"),
     ):
-        server.batch("batch_9")
+        BatchServer(fake.url.removesuffix("/v1")).batch("batch_9")
 
 
 def test_a_web_page_is_no_file(fake: FakeBatches, server: BatchServer) -> None:
@@ -260,8 +258,8 @@ def test_a_web_page_is_no_file(fake: FakeBatches, server: BatchServer) -> None:
 
 def test_what_is_taken_off_the_address_is_told(fake: FakeBatches) -> None:
     told: list[str] = []
-    with BatchServer(f"{fake.url}/chat/completions", notice=told.append) as server:
-        assert list(server.batches()) == []
+    server = BatchServer(f"{fake.url}/chat/completions", notice=told.append)
+    assert server.batches() == []
     assert told == [f"the base URL is {fake.url}, without /chat/completions"]
 
 
