@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli.generate_options import CacheOption
-from cupl.cli.output import count, say
+from cupl.cli.output import count, quoted, say
 from cupl.errors import InputError, MissingFileError
 from cupl.io.terminal import printable
 
@@ -47,9 +47,8 @@ def info_command(cache: CacheOption = None) -> None:
     if found.oldest is not None and found.newest is not None:
         typer.echo(f"stored from {_date(found.oldest)} to {_date(found.newest)}")
     if found.unreadable.total:
-        say(
-            f"{count(found.unreadable.total, 'entry', 'entries')} cannot be read: cupl cache verify"
-        )
+        unreadable = count(found.unreadable.total, "entry", "entries")
+        say(f"{unreadable} cannot be read: cupl cache verify{_same(cache)}")
 
 
 @cache_app.command("verify")
@@ -71,8 +70,8 @@ def verify_command(cache: CacheOption = None) -> None:
         raise InputError(
             f"{reader.folder}: {'the database is damaged, ' if damage else ''}"
             f"{count(found.unreadable.total, 'entry', 'entries')} cannot be read and {good:,} can: "
-            "'cupl cache export FILE.jsonl.gz' saves those, and 'cupl cache import FILE.jsonl.gz "
-            "--cache NEW_FOLDER' makes a sound cache of them"
+            f"'cupl cache export FILE.jsonl.gz{_same(cache)}' saves those, and 'cupl cache import "
+            "FILE.jsonl.gz --cache NEW_FOLDER' makes a sound cache of them"
         )
     say(f"{reader.folder}: {count(good, 'entry', 'entries')}, all of them sound")
 
@@ -94,7 +93,9 @@ def prune_cache_command(
     before = int(time.time()) - older_than
     with CacheReader(cache) as reader:
         if reader.damage():
-            raise InputError(f"{reader.folder} is damaged, nothing is removed: cupl cache verify")
+            raise InputError(
+                f"{reader.folder} is damaged, nothing is removed: cupl cache verify{_same(cache)}"
+            )
         old = keys_before(reader.entries(), before)
     if dry_run:
         say(f"would remove {count(len(old), 'entry', 'entries')} stored before {_date(before)}")
@@ -150,6 +151,11 @@ def import_cache_command(
         say(f"{file} was not read to its end: {result.broken_off}; what came before is kept")
     if result.bad.total or result.broken_off:
         raise typer.Exit(3)
+
+
+def _same(cache: Path | None) -> str:
+    """The option of a command to copy that works on the same cache."""
+    return f" --cache {quoted(cache)}" if cache else ""
 
 
 def _say_findings(what: str, findings: "Findings") -> None:

@@ -46,7 +46,9 @@ def test_info_keeps_to_the_most_frequent(cupl: Cupl, tmp_path: Path) -> None:
         cache._cache.set(key(20), "{}")
     outcome = cupl("cache", "info", "--cache", tmp_path)
     assert "\n  and 2 more kinds\n0 failures\n" in outcome.out
-    assert outcome.err == "1 entry cannot be read: cupl cache verify\n"
+    hint = f"cupl cache verify --cache {tmp_path}"
+    assert outcome.err == f"1 entry cannot be read: {hint}\n"
+    assert cupl(*hint.split()[1:]).code == 1
 
 
 def test_the_latest_time_is_a_date_everywhere(
@@ -94,6 +96,7 @@ def test_verify(cupl: Cupl, tmp_path: Path) -> None:
     assert outcome.out.count(": no entry of the response cache\n") == 10
     assert outcome.out.endswith("... 2 more\n")
     assert "12 entries cannot be read and 38 can: 'cupl cache export" in outcome.err
+    assert f" --cache {tmp_path}' saves those" in outcome.err
 
 
 def test_what_can_be_read_of_a_damaged_cache_is_saved(cupl: Cupl, tmp_path: Path) -> None:

@@ -51,8 +51,8 @@ _WAYS_OUT = {
 _RAISED = (OSError, sqlite3.Error, diskcache.Timeout, ValueError, TypeError, AttributeError)
 """By diskcache over a damaged database."""
 _RESCUE = (
-    "'cupl cache verify' says what is wrong, 'cupl cache export' saves what can be read of it, "
-    "and another folder can be chosen"
+    "'cupl cache verify' says what is wrong with it, 'cupl cache export FILE.jsonl.gz' saves what "
+    "can be read of it"
 )
 
 
@@ -100,7 +100,9 @@ def explained(folder: Path) -> Iterator[None]:
         raise InputError(
             f"the response cache {folder} cannot be used ({why}); nothing in it was deleted; "
             f"{way_out}",
-            arguments={"cache": ...} if "folder" in way_out else None,
+            arguments={"cache": folder if way_out is _RESCUE else ...}
+            if way_out is _RESCUE or "folder" in way_out
+            else None,
         ) from error
 
 
