@@ -9,7 +9,7 @@ import torch
 from scipy.optimize import minimize_scalar
 from torch.nn.functional import softplus
 
-from cupl.embedding.class_vectors import Provenance
+from cupl.embedding.provenance import Provenance
 from cupl.errors import InputError
 
 LOWEST, HIGHEST = 1e-2, 1e2

@@ -15,8 +15,9 @@ from cupl.classification.assembly import (
 from cupl.classification.explainer import Explainer
 from cupl.classification.image_classifier import ImageClassifier
 from cupl.embedding.bank_encoding import encode_bank
-from cupl.embedding.class_vectors import ClassVectors, Combine
+from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.pooling import DEFAULT_POOLING
+from cupl.embedding.provenance import Combine
 from cupl.embedding.text_cache import TextCache
 from cupl.encoders.loading import DEFAULT_ENCODER, named_encoder
 from cupl.encoders.protocol import Encoder

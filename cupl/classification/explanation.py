@@ -25,8 +25,9 @@ import torch
 from cupl.bank.model import PromptBank
 from cupl.classification.top_k import best_first
 from cupl.embedding.bank_encoding import prompts_of_class
-from cupl.embedding.class_vectors import ClassVectors, Provenance
+from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction, unit
+from cupl.embedding.provenance import Provenance
 from cupl.errors import InputError
 
 PROMPTS_NAMED = 3

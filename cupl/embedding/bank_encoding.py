@@ -12,8 +12,9 @@ import torch
 from cupl.bank.labels import ClassLabel
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.templates import TemplateSet, fill, fill_templates
-from cupl.embedding.class_vectors import ClassVectors, Combine, Provenance
+from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.pooling import DEFAULT_POOLING, average, check_pooling, pool
+from cupl.embedding.provenance import Combine, Provenance
 from cupl.embedding.text_cache import TextCache, embed_texts
 from cupl.encoders.loading import named_encoder
 from cupl.encoders.protocol import Encoder

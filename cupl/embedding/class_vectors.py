@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError
+from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
@@ -25,6 +25,7 @@ from cupl.embedding.given_arrays import (
     real_number,
 )
 from cupl.embedding.normalize import has_direction
+from cupl.embedding.provenance import ELSEWHERE, Provenance
 from cupl.embedding.revisions import another_revision
 from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
@@ -35,64 +36,10 @@ from cupl.io.json import check_brackets, parse_json
 from cupl.io.text import MAX_TEXT_BYTES
 from cupl.io.version import cupl_version
 
-Combine = Literal["concat", "average"]
 MAX_DIM = 2**16
 """Numbers in a vector."""
 _ROUNDING = 1e-3
-_ELSEWHERE = "arrays:"
-"""Begins what stands for the fingerprint of an unknown encoder; those of known ones are hex."""
 _FROM_ARRAYS = "ClassVectors.from_arrays makes class vectors of arrays"
-
-
-class Provenance(BaseModel):
-    """Where class vectors come from."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    encoder: StrictStr
-    revision: StrictStr | None = None
-    fingerprint: StrictStr
-    logit_scale: Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
-    logit_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """``None`` where the probabilities are a softmax; see :meth:`probabilities`."""
-    temperature: Annotated[float, Field(ge=LEAST, le=MOST, allow_inf_nan=False)] = 1.0
-    """What the logits are divided by (``cupl.classification.calibration.fit_temperature``)."""
-    bank: StrictStr | None = None
-    bank_digest: StrictStr | None = None
-    pooling: StrictStr
-    templates: tuple[StrictStr, ...] = ()
-    combine: Combine | None = None
-    """How the templates were combined with the bank; ``None`` where there was only one."""
-    truncated: tuple[tuple[StrictStr, StrictStr], ...] = ()
-    """Class and text of every prompt that the encoder could not read to its end."""
-    cupl: StrictStr = "0"
-
-    @property
-    def made_elsewhere(self) -> bool:
-        """Whether nothing is known of the encoder that could be checked; see ``from_arrays``."""
-        return self.fingerprint.startswith(_ELSEWHERE)
-
-    def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
-        """Probabilities of the classes, as the encoder was trained to give them.
-
-        Without a bias they are a softmax and sum to 1 (CLIP, Radford et al., arXiv 2103.00020).
-        With one they are a sigmoid each, whatever the other classes are (SigLIP, Zhai et al.,
-        arXiv 2303.15343).
-
-        Args:
-            scores: cosines, ``[images, classes]``.
-
-        Returns:
-            Of the same shape.
-
-        """
-        logits = self.logits(scores)
-        return logits.softmax(dim=1) if self.logit_bias is None else logits.sigmoid()
-
-    def logits(self, scores: torch.Tensor) -> torch.Tensor:
-        """What the softmax or sigmoid is taken of; of the same shape as ``scores``."""
-        logits = scores * (self.logit_scale / self.temperature)
-        return logits if self.logit_bias is None else logits + self.logit_bias / self.temperature
 
 
 class _Metadata(BaseModel):
@@ -103,6 +50,8 @@ class _Metadata(BaseModel):
     format: Literal["cupl-vectors/1"] = "cupl-vectors/1"
     labels: list[ClassLabel]
     provenance: Provenance
+    sha256: StrictStr | None = None
+    """Of this text, with nothing in this place, and the matrix; 0.1.0 wrote none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +127,7 @@ class ClassVectors:
         numbers = values.float().contiguous()
         if fingerprint is None:
             content = numbers.numpy().tobytes() + encoder.encode("utf-8", "surrogatepass")
-            fingerprint = _ELSEWHERE + hashlib.sha256(content).hexdigest()
+            fingerprint = ELSEWHERE + hashlib.sha256(content).hexdigest()
         provenance = Provenance(
             encoder=encoder,
             revision=revision,
@@ -200,9 +149,11 @@ class ClassVectors:
             InputError: the file cannot be written.
 
         """
-        metadata = _Metadata(labels=self.labels, provenance=self.provenance)
-        tensors = {"vectors": self.matrix.contiguous()}
-        write_atomically(Path(path), save(tensors, {"cupl": metadata.model_dump_json()}))
+        matrix = self.matrix.contiguous()
+        metadata = _Metadata(labels=self.labels, provenance=self.provenance, sha256="")
+        metadata.sha256 = _digest(metadata.model_dump_json(), matrix.cpu().numpy().tobytes())
+        text = metadata.model_dump_json()
+        write_atomically(Path(path), save({"vectors": matrix}, {"cupl": text}))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ClassVectors:
@@ -217,8 +168,8 @@ class ClassVectors:
             raise MissingFileError(f"{path}: no such file")
         try:
             # Not with safe_open, which wants a name that is UTF-8.
-            metadata, data = _read(Path(path))
-            result = cls(metadata.labels, load(data)["vectors"], metadata.provenance)
+            metadata, matrix = _read(Path(path))
+            result = cls(metadata.labels, matrix, metadata.provenance)
             result._check_lengths()
             return result
         except ValidationError as error:
@@ -320,11 +271,15 @@ class ClassVectors:
             )
 
 
-def _read(path: Path) -> tuple[_Metadata, bytes]:
-    """What a file says, and all of it; no more is read than vectors of its classes take.
+def _digest(text: str, numbers: bytes) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + numbers).hexdigest()
+
+
+def _read(path: Path) -> tuple[_Metadata, torch.Tensor]:
+    """What is in a file; no more is read than vectors of its classes take.
 
     Raises:
-        InputError: cupl did not write it.
+        InputError: cupl did not write it, or something has changed in it.
         OSError, ValueError: it cannot be read, or is no safetensors file.
 
     """
@@ -346,4 +301,9 @@ def _read(path: Path) -> tuple[_Metadata, bytes]:
         most = max(len(metadata.labels), 1) * MAX_DIM * 4
         if path.stat().st_size - len(begin) > most:
             raise InputError(f"larger than vectors of {len(metadata.labels):,} classes can be")
-        return metadata, begin + file.read(most)
+        numbers = file.read(most)
+    matrix = load(begin + numbers)["vectors"]
+    found = metadata.sha256
+    if found is not None and _digest(text.replace(found, "", 1), numbers) != found:
+        raise InputError("they are damaged (another checksum): encode the bank again")
+    return metadata, matrix

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from cupl.bank.model import ClassPrompts, PromptBank
-from cupl.embedding.class_vectors import Provenance
 from cupl.embedding.normalize import unit
 from cupl.embedding.pooling import POOLINGS
+from cupl.embedding.provenance import Provenance
 from cupl.evaluation.bootstrap import Statistic, intervals
 from cupl.evaluation.ranking import LONGEST_LIST, Booleans, ImageRanks
 from cupl.evaluation.schema import (

@@ -9,7 +9,7 @@ import torch
 from sklearn.calibration import calibration_curve
 
 from cupl.classification.calibration import FEWEST_TO_FIT, fit_temperature
-from cupl.embedding.class_vectors import Provenance
+from cupl.embedding.provenance import Provenance
 from cupl.errors import InputError
 from cupl.evaluation.ranking import Booleans, Floats, ImageRanks, probability_of
 from cupl.evaluation.schema import Calibration, CalibrationBin

@@ -11,7 +11,7 @@ import torch
 from sklearn.metrics import confusion_matrix
 
 from cupl.bank.labels import ClassLabel
-from cupl.embedding.class_vectors import Provenance
+from cupl.embedding.provenance import Provenance
 from cupl.evaluation.schema import ClassAccuracy, Confusion
 
 LONGEST_LIST = 20

@@ -15,7 +15,8 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.classification.classifier import ZeroShotClassifier
-from cupl.embedding.class_vectors import ClassVectors, Provenance
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.provenance import Provenance
 
 IMAGES, CLASSES, WIDTH = 50_000, 1_000, 512
 _MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cupl.classification.calibration import FEWEST_TO_FIT, fit_temperature
-from cupl.embedding.class_vectors import Provenance
+from cupl.embedding.provenance import Provenance
 from cupl.errors import InputError
 
 SOFTMAX = Provenance(encoder="e", fingerprint="f", logit_scale=100.0, pooling="mean")

@@ -8,8 +8,8 @@ import torch
 from cupl.bank.model import BY_HAND, ClassPrompts, PromptBank
 from cupl.classification.explanation import Explanation, PromptScore, explain_vectors
 from cupl.embedding.bank_encoding import TEMPLATE, bank_embeddings, encode_bank
-from cupl.embedding.class_vectors import Combine
 from cupl.embedding.pooling import POOLINGS
+from cupl.embedding.provenance import Combine
 from cupl.encoders.loading import load_encoder
 from cupl.errors import InputError
 from tests.models import HandMadeEncoder, bank_of, save_clip

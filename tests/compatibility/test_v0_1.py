@@ -100,12 +100,14 @@ def test_a_cache_asks_for_the_same_in_the_same_words(old: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["normalized-mean", "mean", "similarity", "average"])
-def test_class_vectors_give_their_bytes_and_numbers_again(
+def test_class_vectors_give_their_numbers_again(
     old: Path, encoder: HandMadeEncoder, name: str
 ) -> None:
     vectors = ClassVectors.load(old / f"{name}.safetensors")
-    vectors.save(old / "again.safetensors")
-    assert (old / "again.safetensors").read_bytes() == (old / f"{name}.safetensors").read_bytes()
+    vectors.save(old / "again.safetensors")  # with a checksum, which 0.1.0 did not write
+    again = ClassVectors.load(old / "again.safetensors")
+    assert again.matrix.equal(vectors.matrix)
+    assert (again.labels, again.provenance) == (vectors.labels, vectors.provenance)
     bank = PromptBank.load(old / "bank.yaml")
     made = (
         encode_bank(bank, encoder, templates="photo", combine="average")

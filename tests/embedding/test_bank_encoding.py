@@ -12,9 +12,9 @@ from cupl.bank.labels import ClassLabel
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.templates import fill_templates
 from cupl.embedding.bank_encoding import encode_bank, encode_templates
-from cupl.embedding.class_vectors import Combine, Provenance
 from cupl.embedding.image_runs import embed_images
 from cupl.embedding.pooling import POOLINGS
+from cupl.embedding.provenance import Combine, Provenance
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError

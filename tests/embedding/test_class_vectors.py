@@ -14,7 +14,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from cupl.bank.labels import ClassLabel
-from cupl.embedding.class_vectors import ClassVectors, Provenance
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.provenance import Provenance
 from cupl.errors import InputError, MissingFileError
 from tests.models import HandMadeEncoder
 
@@ -133,9 +134,10 @@ def metadata_of(file: Path) -> dict[str, Any]:
 
 
 def write(file: Path, tensor: torch.Tensor | None = None, **changes: Any) -> None:
-    """A file of class vectors with something else in it than there should be."""
+    """A file without a checksum, as of 0.1.0, with something else in it than there should be."""
     make_vectors().save(file)
     metadata = metadata_of(file) | changes
+    del metadata["sha256"]
     tensor = make_vectors().matrix if tensor is None else tensor
     save_file({"vectors": tensor}, file, {"cupl": json.dumps(metadata)})
 
@@ -158,16 +160,47 @@ def test_a_wrong_matrix_is_refused(tensor: torch.Tensor, said: str, tmp_path: Pa
     assert str(caught.value).startswith(f"{tmp_path / 'v'}: ")
 
 
+@given(data=st.data())
+def test_any_bit_that_changed_is_seen(
+    whole: bytes, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    bit = data.draw(st.integers(0, 8 * len(whole) - 1))
+    changed = bytearray(whole)
+    changed[bit // 8] ^= 1 << bit % 8
+    path = tmp_path_factory.getbasetemp() / "changed.safetensors"
+    path.write_bytes(changed)
+    with pytest.raises(InputError, match=r"changed.safetensors: "):
+        ClassVectors.load(path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """A file of class vectors."""
+    path = tmp_path_factory.mktemp("whole") / "v"
+    make_vectors().save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"frog", b"toad"), (b"100.0", b"200.0")])
+def test_what_changed_beside_the_numbers_is_seen(
+    old: bytes, new: bytes, whole: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "v"
+    path.write_bytes(whole.replace(old, new))
+    with pytest.raises(InputError, match="they are damaged .*: encode the bank again"):
+        ClassVectors.load(path)
+
+
 @pytest.mark.parametrize("pooling", ["normalized-mean", "mean", "similarity"])
 @pytest.mark.parametrize("bit", range(23, 31))
 @pytest.mark.parametrize("row", [0, 1])
-def test_a_bit_that_changed_in_a_number_is_seen(
+def test_a_number_that_grew_or_shrank_is_seen(
     pooling: str, bit: int, row: int, tmp_path: Path
 ) -> None:
-    """One of an exponent, that is; those of a mantissa change a score a little."""
+    """In an exponent of a file without a checksum, as 0.1.0 wrote them."""
     whole = make_vectors()
     whole = replace(whole, provenance=whole.provenance.model_copy(update={"pooling": pooling}))
-    whole.save(tmp_path / "v")
+    write(tmp_path / "v", provenance=whole.provenance.model_dump(mode="json"))
     data = bytearray((tmp_path / "v").read_bytes())
     place = len(data) - 4 * whole.matrix.numel() + 4 * whole.matrix.shape[1] * row
     place += 4 * int(whole.matrix[row].abs().argmax())

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from cupl.bank.labels import ClassLabel
-from cupl.embedding.class_vectors import ClassVectors, Provenance
+from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_shards import ImageProvenance
+from cupl.embedding.provenance import Provenance
 from cupl.errors import InputError
 from tests.models import HandMadeEncoder
 

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cupl.bank.model import ClassPrompts, PromptBank
-from cupl.embedding.class_vectors import Provenance
 from cupl.embedding.pooling import POOLINGS
+from cupl.embedding.provenance import Provenance
 from cupl.embedding.text_cache import embed_texts
 from cupl.evaluation.ablation import (
     Described,

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cupl.embedding.class_vectors import Provenance
+from cupl.embedding.provenance import Provenance
 from cupl.errors import InputError
 from cupl.evaluation.calibration_error import BINS, halves, measure_calibration
 from cupl.evaluation.ranking import rank_images

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
 
 from cupl.bank.labels import ClassLabel
-from cupl.embedding.class_vectors import Provenance
+from cupl.embedding.provenance import Provenance
 from cupl.evaluation.bootstrap import Statistic, intervals
 from cupl.evaluation.ranking import ImageRanks, class_accuracies, confusions, rank_images
 

@@ -1,0 +1,65 @@
+"""What is known of where class vectors come from, and how their scores become probabilities."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, StrictStr
+
+from cupl.embedding.given_arrays import LEAST, MOST
+
+Combine = Literal["concat", "average"]
+ELSEWHERE = "arrays:"
+"""Begins what stands for the fingerprint of an unknown encoder; those of known ones are hex."""
+
+
+class Provenance(BaseModel):
+    """Where class vectors come from."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    encoder: StrictStr
+    revision: StrictStr | None = None
+    fingerprint: StrictStr
+    logit_scale: Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
+    logit_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    """``None`` where the probabilities are a softmax; see :meth:`probabilities`."""
+    temperature: Annotated[float, Field(ge=LEAST, le=MOST, allow_inf_nan=False)] = 1.0
+    """What the logits are divided by (``cupl.classification.calibration.fit_temperature``)."""
+    bank: StrictStr | None = None
+    bank_digest: StrictStr | None = None
+    pooling: StrictStr
+    templates: tuple[StrictStr, ...] = ()
+    combine: Combine | None = None
+    """How the templates were combined with the bank; ``None`` where there was only one."""
+    truncated: tuple[tuple[StrictStr, StrictStr], ...] = ()
+    """Class and text of every prompt that the encoder could not read to its end."""
+    cupl: StrictStr = "0"
+
+    @property
+    def made_elsewhere(self) -> bool:
+        """Whether nothing is known of the encoder that could be checked; see ``from_arrays``."""
+        return self.fingerprint.startswith(ELSEWHERE)
+
+    def probabilities(self, scores: torch.Tensor) -> torch.Tensor:
+        """Probabilities of the classes, as the encoder was trained to give them.
+
+        Without a bias they are a softmax and sum to 1 (CLIP, Radford et al., arXiv 2103.00020).
+        With one they are a sigmoid each, whatever the other classes are (SigLIP, Zhai et al.,
+        arXiv 2303.15343).
+
+        Args:
+            scores: cosines, ``[images, classes]``.
+
+        Returns:
+            Of the same shape.
+
+        """
+        logits = self.logits(scores)
+        return logits.softmax(dim=1) if self.logit_bias is None else logits.sigmoid()
+
+    def logits(self, scores: torch.Tensor) -> torch.Tensor:
+        """What the softmax or sigmoid is taken of; of the same shape as ``scores``."""
+        logits = scores * (self.logit_scale / self.temperature)
+        return logits if self.logit_bias is None else logits + self.logit_bias / self.temperature
