@@ -34,6 +34,7 @@ from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.io.atomic import name_beside, open_atomically
 from cupl.io.json import parse_json
 from cupl.io.locks import is_at, try_lock
+from cupl.io.reasons import reason
 from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
 
@@ -143,7 +144,7 @@ def classify_to_file(
             f"cannot write {output}: the folder {folder} does not exist"
         ) from error
     except OSError as error:
-        raise InputError(f"cannot write {partial}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {partial}: {reason(error, partial)}") from error
     return failures
 
 

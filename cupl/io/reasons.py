@@ -4,6 +4,8 @@ import errno
 import os
 from pathlib import Path
 
+from cupl.errors import MissingFileError
+
 _LONGEST_NAME = 255
 """Bytes in a name, on nearly every file system."""
 
@@ -23,9 +25,15 @@ def reason(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
         text = os.fsdecode(named)
         if error.errno == errno.ENAMETOOLONG:
             return _too_long(text)
-        if error.errno in (errno.ENOENT, errno.ELOOP) and (link := broken_link(text)):
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.EEXIST) and (link := broken_link(text)):
             return link
     return error.strerror or str(error)
+
+
+def missing(path: str | os.PathLike[str], otherwise: str) -> MissingFileError:
+    """The error of a path where nothing is: a link that leads nowhere, or what else to say."""
+    link = broken_link(path)
+    return MissingFileError(f"{path}: {link}" if link else otherwise)
 
 
 def broken_link(path: str | os.PathLike[str]) -> str | None:

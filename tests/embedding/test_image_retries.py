@@ -14,6 +14,7 @@ from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import find_images
 from cupl.embedding.image_retries import LOST_IN_A_ROW, tried_again, until_lost
 from cupl.embedding.image_runs import embed_images
+from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.errors import InputError
 from tests.models import HandMadeEncoder
@@ -56,7 +57,13 @@ def test_what_is_wrong_with_the_image_does_not(
     encoder: HandMadeEncoder, photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "text.png").write_text("text")
-    wrong = [photos / "05.png", photos / "13.png", tmp_path / "text.png", photos, "http://a/b.png"]
+    wrong: list[ImageSource] = [
+        photos / "05.png",
+        photos / "13.png",
+        tmp_path / "text.png",
+        photos,
+        "http://a/b.png",
+    ]
     errors = [image.error for image in encode_sources(wrong, encoder)]
     assert all(errors)
     assert not any(map(may_pass, errors))
