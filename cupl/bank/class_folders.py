@@ -8,6 +8,7 @@ from pathlib import Path
 from cupl.bank.labels import ClassLabel
 from cupl.errors import InputError
 from cupl.io.folders import is_junk, may_be_image
+from cupl.io.reasons import reason
 from cupl.io.terminal import printable
 
 _SHOWN = 5
@@ -30,7 +31,7 @@ def classes_of_folders(root: Path) -> tuple[list[ClassLabel], str | None]:
         with os.scandir(root) as entries:
             there = sorted(entry.name for entry in entries if entry.is_dir())
     except OSError as error:
-        raise InputError(f"{root}: cannot be listed ({error.strerror or error})") from error
+        raise InputError(f"{root}: cannot be listed ({reason(error, root)})") from error
     junk = [name for name in there if is_junk(name)]
     folders = [name for name in there if not name.startswith(".") and name not in junk]
     if not folders:

@@ -25,6 +25,7 @@ from cupl.errors import InputError, MissingFileError
 from cupl.io.csv import is_blank, read_rows
 from cupl.io.json import parse_json, read_json
 from cupl.io.paths import prompts_dir
+from cupl.io.reasons import broken_link, reason
 from cupl.io.text import read_text
 from cupl.io.yaml import read_yaml_texts
 from cupl.progress import ignore
@@ -93,11 +94,12 @@ def _find(path: Path) -> Path:
         if path.exists():
             return path
     except OSError as error:  # such as a text in place of a file name
-        raise InputError(f"{path}: {error.strerror or error}") from error
+        raise InputError(f"{path}: {reason(error, path)}") from error
     shipped = prompts_dir() / "classes" / f"{path}.csv"
     if path.name != str(path) or not shipped.is_file():
         raise MissingFileError(
-            f"{path}: no such class list; give a file, a folder or the names themselves",
+            f"{path}: {broken_link(path) or 'no such class list'}; give a file, a folder or the "
+            "names themselves",
             arguments={"name": ...},
         )
     return shipped

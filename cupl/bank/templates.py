@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, fi
 
 from cupl.bank.articles import indefinite_article
 from cupl.bank.labels import MAX_NAME, ClassLabel
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
 from cupl.io.paths import prompts_dir
+from cupl.io.reasons import missing
 from cupl.io.yaml import read_yaml
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -102,8 +103,8 @@ def _find(kind: str, name: str | Path) -> Path:
     """Path of a shipped file by its bare name, or of the user's own."""
     known = {path.stem: path for path in sorted((prompts_dir() / kind).glob("*.yaml"))}
     path = known.get(str(name), Path(name))
-    if not os.path.lexists(path):
-        raise MissingFileError(f"{name}: no such {kind} file; cupl brings {', '.join(known)}")
+    if not os.path.exists(path):  # noqa: PTH110 (Path's raises for over-long names)
+        raise missing(path, f"{name}: no such {kind} file; cupl brings {', '.join(known)}")
     return path
 
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,11 +27,14 @@ from cupl.classification.writers import (
     write_predictions,
 )
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths
+from cupl.embedding.image_retries import LOST_IN_A_ROW, tried_again, until_lost
 from cupl.errors import CuplError, InputError, MissingFileError
-from cupl.io.atomic import name_beside
+from cupl.io.atomic import name_beside, open_atomically
 from cupl.io.json import parse_json
 from cupl.io.locks import is_at, try_lock
+from cupl.io.reasons import reason
 from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
 
@@ -65,17 +68,19 @@ def classify_to_file(
         rule: how scores become labels.
         explain: as for :meth:`ZeroShotClassifier.predict`.
         on_prediction: told each prediction as it is written, those of the earlier run included.
-        resume: go on where a run that was stopped has left ``OUTPUT.part``; the result is the
-            same as if it had not been stopped. Without such a file the run begins at the first
-            image. Otherwise what was left is thrown away.
+        resume: go on where a run has left ``OUTPUT.part``, as it does when it is stopped and when
+            images could not be read for no fault of theirs: these are tried again. The result is
+            the same as of one run without faults. Without such a file the run begins at the
+            first image. Otherwise what was left is thrown away.
         progress: told after each image how many are done.
 
     Returns:
         The images that could not be read, those of the earlier run included.
 
     Raises:
-        InputError: a file cannot be written, ``top_k`` is below 1, or what was left was made with
-            something else or of other images.
+        InputError: a file cannot be written, ``top_k`` is below 1, what was left was made with
+            something else or of other images, or so many images in a row could not be read that
+            the drive must be gone.
         MissingFileError: the folder does not exist.
 
     """
@@ -100,21 +105,37 @@ def classify_to_file(
                 f"{output or 'standard output'} is no ordinary file: nothing is kept to go on with",
                 arguments={"resume": False},
             )
-        return write(predict(images))
+        with closing(predict(images)) as predictions:
+            return write(until_lost(predictions, lambda: "what came before is written", {}))
     partial = name_beside(output, ".part")
+
+    def kept() -> str:
+        before = done - LOST_IN_A_ROW
+        return f"{before:,} of {len(images):,} images are done and kept in {partial}, to go on with"
+
+    def lines(predictions: Iterable[Prediction]) -> Iterator[bytes]:
+        return (line.encode("ascii") for line in json_lines(predictions, top_k, more))
+
     try:
-        with _opened(partial, resume) as file:
+        with ExitStack() as opened:
+            file = opened.enter_context(_opened(partial, resume))
             done = _begun(file, partial, _settings(classifier, top_k, rule, explain), images)
+            if done and _has_passing(file):
+                again = tried_again(_rows(file), classifier.encoder.image_batch, predict)
+                _rewrite(file, partial, lines(again))
+                file = opened.enter_context(_opened(partial, resume))
+                file.seek(0, os.SEEK_END)
             if images:
                 progress(done, len(images))
             with closing(predict(images[done:])) as predictions:
-                for line in json_lines(predictions, top_k, more):
-                    file.write(line.encode("ascii"))
+                for line in lines(until_lost(predictions, kept, {"resume": True})):
+                    file.write(line)
                     file.flush()  # what a killed process has handed over is not lost
                     done += 1
                     progress(done, len(images))
-            failures = write(_rows(file, partial))
-        partial.unlink(missing_ok=True)
+            failures = write(_all_rows(file, partial))
+        if not failures.may_pass:
+            partial.unlink(missing_ok=True)
     except CuplError:
         raise  # some are an OSError too
     except FileNotFoundError as error:
@@ -123,7 +144,7 @@ def classify_to_file(
             f"cannot write {output}: the folder {folder} does not exist"
         ) from error
     except OSError as error:
-        raise InputError(f"cannot write {partial}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {partial}: {reason(error, partial)}") from error
     return failures
 
 
@@ -229,10 +250,29 @@ def _check_settings(partial: Path, found: Any, settings: dict[str, Any]) -> None
             )
 
 
-def _rows(file: BinaryIO, partial: Path) -> Iterator[Prediction]:
+def _has_passing(file: BinaryIO) -> bool:
+    """Whether there is a row to try again; the file is left at its end."""
+    found = any(may_pass(row.error) for row in _rows(file))
+    file.seek(0, os.SEEK_END)
+    return found
+
+
+def _rewrite(file: BinaryIO, partial: Path, lines: Iterable[bytes]) -> None:
+    """Put other rows in the place of those there, once all are written."""
+    with open_atomically(partial) as new:
+        file.seek(0)
+        new.write(file.readline(_MAX_ROW))
+        new.writelines(lines)
+
+
+def _rows(file: BinaryIO) -> Iterator[Prediction]:
     file.seek(0)
     file.readline(_MAX_ROW)
     yield from _whole_rows(file)
+
+
+def _all_rows(file: BinaryIO, partial: Path) -> Iterator[Prediction]:
+    yield from _rows(file)
     if file.read(1):
         raise InputError(
             f"{partial} is damaged; begin again without resume", arguments={"resume": False}

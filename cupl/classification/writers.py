@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from cupl.embedding.image_errors import may_pass
 from cupl.errors import InputError
 from cupl.io.atomic import open_atomically
 from cupl.io.csv import csv_lines
@@ -189,6 +190,8 @@ class FailedImages:
     """The images that have an error in place of a label."""
 
     count: int = 0
+    may_pass: int = 0
+    """Those of them that are no fault of the image: they may be read another time."""
     first: list[Prediction] = field(default_factory=list)
     """At most ``_EXAMPLES`` of them."""
 
@@ -197,6 +200,7 @@ class FailedImages:
         for prediction in predictions:
             if prediction.error is not None:
                 self.count += 1
+                self.may_pass += may_pass(prediction.error)
                 self.first += [prediction][: _EXAMPLES - len(self.first)]
             yield prediction
 

@@ -1,5 +1,6 @@
 """``cupl bank import``, ``cupl bank check`` and ``cupl bank prune``."""
 
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -114,7 +115,7 @@ def prune_bank_command(
     check_target(output, bank, *encoder_options.files_of(encoder))
     if listing is not None:
         check_target(listing, bank, *encoder_options.files_of(encoder))
-        if listing.resolve() == output.resolve():
+        if os.path.realpath(listing) == os.path.realpath(output):
             raise typer.BadParameter("--list and -o name the same file")
     before = PromptBank.load(bank)
     loaded = load_encoder(encoder, device, precision, revision=revision)

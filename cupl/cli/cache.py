@@ -1,5 +1,6 @@
 """``cupl cache``: look after the answers that were paid for."""
 
+import os
 import re
 import time
 from collections import Counter
@@ -11,7 +12,8 @@ import typer
 
 from cupl.cli.generate_options import CacheOption
 from cupl.cli.output import count, quoted, say
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
+from cupl.io.reasons import missing
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -135,8 +137,8 @@ def import_cache_command(
     from cupl.generation.cache.store import ResponseCache
     from cupl.generation.cache.transfer import import_entries
 
-    if not file.exists():
-        raise MissingFileError(f"there is no file {file}")  # before a folder is made
+    if not os.path.exists(file):  # noqa: PTH110
+        raise missing(file, f"there is no file {file}")  # before a folder is made
     with ResponseCache(cache) as responses:
         result = import_entries(file, responses)
         folder = responses.folder

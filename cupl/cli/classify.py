@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_target, count, progress, say, say_unreadable
+from cupl.cli.output import check_target, count, progress, say, say_passing, say_unreadable
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
@@ -100,7 +101,8 @@ def classify_command(
     """Classify images with a prompt bank or with class vectors.
 
     An image that cannot be read becomes a row with the reason; the others go on and the exit
-    code is 3. What is done is kept in OUTPUT.part until all of it is.
+    code is 3. What is done is kept in OUTPUT.part until all of it is, also the images that
+    may be read another time.
     """
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.decision import DecisionRule, read_class_thresholds
@@ -166,9 +168,7 @@ def classify_command(
     if report is not None:
         _write_page(report, shown, len(paths))
     if failures.count:
-        examples = [(str(one.path), str(one.error)) for one in failures.first]
-        rest = "  and {} more; their rows say why"
-        say_unreadable(failures.count, len(paths), examples, rest)
+        _say_failures(failures, len(paths), kept=output is not None and not is_stream(output))
         raise typer.Exit(3)
 
 
@@ -259,6 +259,13 @@ def _watched(label: "Callable[[Progress], FailedImages]", total: int) -> "Failed
     except KeyboardInterrupt:
         say(f"{done:,} of {count(total, 'image')} done; the same command with --resume goes on")
         raise
+
+
+def _say_failures(failures: "FailedImages", total: int, *, kept: bool) -> None:
+    examples = [(str(one.path), str(one.error)) for one in failures.first]
+    say_unreadable(failures.count, total, examples, "  and {} more; their rows say why")
+    if failures.may_pass and kept:
+        say_passing(failures.may_pass)
 
 
 def _write_page(report: Path, shown: "list[Prediction]", total: int) -> None:

@@ -7,7 +7,15 @@ from typing import Annotated
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_folder_target, count, progress, quoted, say, say_unreadable
+from cupl.cli.output import (
+    check_folder_target,
+    count,
+    progress,
+    quoted,
+    say,
+    say_passing,
+    say_unreadable,
+)
 from cupl.encoders.loading import DEFAULT_ENCODER
 
 
@@ -64,4 +72,6 @@ def embed_command(
     if tally.failed:
         rest = "  ... and {} more; images-*.parquet names them all"
         say_unreadable(tally.failed, tally.images, tally.examples, rest)
+        if tally.may_pass:
+            say_passing(tally.may_pass)
         raise typer.Exit(3)

@@ -74,6 +74,15 @@ def say_unreadable(number: int, total: int, examples: Iterable[tuple[str, str]],
         say(rest.format(f"{number:,}"))
 
 
+def say_passing(number: int) -> None:
+    """That some of these are no fault of the images."""
+    them = "it" if number == 1 else "them"
+    say(
+        f"{count(number, 'image')} may be read another time: the same command with --resume tries "
+        f"{them} again"
+    )
+
+
 def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     """Parser of an option that takes a value or ``none`` for "not sent".
 

@@ -29,10 +29,11 @@ from cupl.embedding.provenance import ELSEWHERE, Provenance
 from cupl.embedding.revisions import another_revision
 from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
 from cupl.io.file_kinds import kind_of_file
 from cupl.io.json import check_brackets, parse_json
+from cupl.io.reasons import missing, reason
 from cupl.io.text import MAX_TEXT_BYTES
 from cupl.io.version import cupl_version
 
@@ -165,7 +166,7 @@ class ClassVectors:
 
         """
         if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises for over-long names)
-            raise MissingFileError(f"{path}: no such file")
+            raise missing(path, f"{path}: no such file")
         try:
             # Not with safe_open, which wants a name that is UTF-8.
             metadata, matrix = _read(Path(path))
@@ -184,7 +185,7 @@ class ClassVectors:
                 raise InputError(
                     f"{path}: not a whole safetensors file but {kind}{arrays}"
                 ) from error
-            why = getattr(error, "strerror", None) or error
+            why = reason(error) if isinstance(error, OSError) else error
             raise InputError(f"{path}: not a whole safetensors file ({why})") from error
 
     def _check_lengths(self) -> None:

@@ -24,6 +24,7 @@ from cupl.embedding.images import open_without_blocking
 from cupl.embedding.left_out import LeftOut
 from cupl.errors import InputError, MissingFileError
 from cupl.io.folders import NO_IMAGE_ENDINGS, is_junk
+from cupl.io.reasons import reason
 
 ImagePaths = Sequence[str | os.PathLike[str]]
 
@@ -124,7 +125,7 @@ class ImageSearch:
                 searched.add((status.st_dev, status.st_ino))
                 folders, images = self.listing(folder)
             except OSError as error:
-                self.left_out.closed.append(f"{folder} ({error.strerror or error})")
+                self.left_out.closed.append(f"{folder} ({reason(error, folder)})")
                 continue
             names += images
             for entry in folders:

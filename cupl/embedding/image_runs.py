@@ -12,7 +12,9 @@ from pathlib import Path
 
 import torch
 
+from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths, find_images
+from cupl.embedding.image_retries import tried_again, until_lost
 from cupl.embedding.image_shards import (
     MAX_SHARD_SIZE,
     ImageProvenance,
@@ -44,6 +46,8 @@ class ImageTally:
     images: int = 0
     shards: int = 0
     failed: int = 0
+    may_pass: int = 0
+    """Those of them that are no fault of the image: they may be read another time."""
     examples: list[tuple[str, str]] = field(default_factory=list)
     """Path and error of the first few images that could not be read."""
 
@@ -55,6 +59,7 @@ class ImageTally:
             pair for pair in zip(shard.paths, shard.errors, strict=True) if pair[1] is not None
         ]
         self.failed += len(failed)
+        self.may_pass += sum(map(may_pass, shard.errors))
         self.examples += [(path, str(error)) for path, error in failed]
         del self.examples[_EXAMPLES:]
 
@@ -101,8 +106,9 @@ def embed_images(
             :func:`~cupl.encoders.loading.load_encoder`.
         directory: made where it is missing; what else lies in it is left alone.
         shard_size: images a shard, which is what a crash costs at most.
-        resume: keep the whole shards that are there, with their errors, and make the others. The
-            files become those of an uninterrupted run with the same machine and batch size.
+        resume: keep the whole shards that are there and make the others; images that could not
+            be read for no fault of theirs are tried again. The files become those of a run without
+            faults with the same machine and batch size.
         all_files: open every file of a folder to see whether it is an image.
         workers: threads that read images; see :func:`~cupl.embedding.image_stream.encode_sources`.
         tally: counts whole shards, for a caller who wants to know after an interruption.
@@ -115,7 +121,8 @@ def embed_images(
         MissingFileError: the folder that ``directory`` belongs in does not exist.
         InputError: ``directory`` cannot be used (see :func:`check_directory`), or holds vectors
             of other images, another encoder, precision or shard size, a damaged file, or a file
-            of that name that cupl did not write.
+            of that name that cupl did not write; or so many images in a row could not be read
+            that the drive must be gone.
 
     """
     directory, tally = Path(directory), ImageTally() if tally is None else tally
@@ -141,14 +148,23 @@ def _embed(
     progress: Progress,
 ) -> ImageTally:
     check_directory(directory, resume=resume)  # again: another run may just have ended
-    whole = _whole_shards(directory, paths, encoder, shard_size, tally) if resume else set()
+
+    def again(part: list[str]) -> Iterator[Encoded]:
+        return encode_sources(part, encoder, workers)
+
+    whole = _whole_shards(directory, paths, encoder, shard_size, tally, again) if resume else set()
     missing = [i for i in range(math.ceil(len(paths) / shard_size)) if i not in whole]
     parts = (_part(paths, number, shard_size) for number in missing)
     done = itertools.count(tally.images + 1)
+
+    def kept() -> str:
+        return f"{tally.images:,} of {len(paths):,} images are kept in {directory}, to go on with"
+
     with closing(_encoded(parts, encoder, workers, shard_size)) as stream:
+        images = until_lost(stream, kept, {"resume": True})
         for number in missing:
             part = _part(paths, number, shard_size)
-            shard = _next_shard(part, stream, encoder, lambda: progress(next(done), len(paths)))
+            shard = _shard(part, images, encoder, lambda: progress(next(done), len(paths)))
             write_shard(directory, _metadata(encoder, number, shard_size), shard)
             tally.add(shard)
     return tally
@@ -192,12 +208,16 @@ def _encoded(
         yield from encode_sources(part, encoder, workers)
 
 
-def _next_shard(
-    paths: list[str], stream: Iterator[Encoded], encoder: Encoder, progress: Callable[[], None]
+def _shard(
+    paths: list[str],
+    images: Iterator[Encoded],
+    encoder: Encoder,
+    progress: Callable[[], None] = ignore,
 ) -> Shard:
+    """Of the next images."""
     errors: list[str | None] = []
     vectors: list[torch.Tensor] = []
-    for image in itertools.islice(stream, len(paths)):
+    for image in itertools.islice(images, len(paths)):
         errors.append(image.error)
         if image.vector is not None:
             vectors.append(image.vector)
@@ -206,9 +226,14 @@ def _next_shard(
 
 
 def _whole_shards(
-    directory: Path, paths: ImagePaths, encoder: Encoder, shard_size: int, tally: ImageTally
+    directory: Path,
+    paths: ImagePaths,
+    encoder: Encoder,
+    shard_size: int,
+    tally: ImageTally,
+    again: Callable[[list[str]], Iterator[Encoded]],
 ) -> set[int]:
-    """Numbers of the shards that are there and part of this run.
+    """Numbers of the shards that are there and part of this run, what may have passed mended.
 
     Raises:
         InputError: what is there is damaged, or of another run.
@@ -224,10 +249,22 @@ def _whole_shards(
         present = _part(paths, number, shard_size)
         if shard.paths == present:
             whole.add(number)
+            if any(map(may_pass, shard.errors)):
+                images = tried_again(_images(shard), encoder.image_batch, again)
+                mended = _shard(shard.paths, images, encoder)
+                if mended.errors != shard.errors:
+                    write_shard(directory, metadata, mended)
+                    shard = mended
             tally.add(shard)
         elif shard.paths != present[: len(shard.paths)]:  # else the end of a list that has grown
             raise InputError(_explain_other_list(images_file(directory, number), shard, present))
     return whole
+
+
+def _images(shard: Shard) -> Iterator[Encoded]:
+    rows = iter(shard.vectors)
+    for path, error in zip(shard.paths, shard.errors, strict=True):
+        yield Encoded(path, next(rows) if error is None else None, error)
 
 
 def _check_setting(directory: Path, argument: str, then: str, now: str) -> None:

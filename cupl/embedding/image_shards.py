@@ -35,6 +35,7 @@ from cupl.embedding.revisions import another_revision
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
+from cupl.io.reasons import reason
 from cupl.io.version import cupl_version
 
 MAX_SHARD_SIZE = 100_000
@@ -147,7 +148,7 @@ def shard_numbers(directory: Path, kind: Literal["images", "vectors"]) -> list[i
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise InputError(f"cannot list {directory}: {error.strerror or error}") from error
+        raise InputError(f"cannot list {directory}: {reason(error)}") from error
     found = (re.match(rf"{kind}-([0-9]{{5,9}})\.", name) for name in names)
     numbers = {int(match[1]) for match in found if match}
     return sorted(number for number in numbers if file_of(directory, number).name in names)
@@ -173,7 +174,7 @@ def write_shard(directory: Path, metadata: ShardMetadata, shard: Shard) -> None:
         # The old table must not be seen beside new vectors.
         images.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write {images}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {images}: {reason(error)}") from error
     write_atomically(vectors, data)
     write_atomically(images, table.getvalue())
 
@@ -194,7 +195,7 @@ def read_shard(directory: Path, number: int) -> tuple[ShardMetadata, Shard]:
     except InputError as error:
         raise InputError(f"{vectors}: {error}{_AGAIN}") from error
     except OSError as error:
-        raise InputError(f"{vectors}: {error.strerror or error}{_AGAIN}") from error
+        raise InputError(f"{vectors}: {reason(error)}{_AGAIN}") from error
     return metadata, Shard(paths, errors, matrix)
 
 

@@ -17,7 +17,8 @@ from cupl.embedding.image_shards import (
     shard_numbers,
 )
 from cupl.encoders.protocol import Encoder
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
+from cupl.io.reasons import missing
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,13 @@ def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
 
     """
     directory = Path(directory)
-    if not os.path.lexists(directory):
-        raise MissingFileError(f"{directory}: no such directory")
+    if not os.path.exists(directory):  # noqa: PTH110 (Path's raises for over-long names)
+        raise missing(directory, f"{directory}: no such directory")
     numbers = shard_numbers(directory, "images")
     if not numbers:
         raise InputError(f"{directory} holds no image vectors: cupl embed makes them")
     if numbers[-1] != len(numbers) - 1:
-        missing = next(i for i, number in enumerate(numbers) if i != number)
-        raise InputError(
-            f"{images_file(directory, missing)} is missing; a run that resumes makes it"
-        )
+        gap = next(i for i, number in enumerate(numbers) if i != number)
+        raise InputError(f"{images_file(directory, gap)} is missing; a run that resumes makes it")
     metadata, _ = read_shard(directory, 0)
     return Embeddings(directory, metadata.provenance, len(numbers))

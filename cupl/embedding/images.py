@@ -21,7 +21,7 @@ from typing import Any
 
 from PIL import Image, Jpeg2KImagePlugin, UnidentifiedImageError, features
 
-from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence
+from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence, unread
 from cupl.embedding.image_extras import open_extra
 from cupl.embedding.image_jpeg import jpeg_refusal
 from cupl.embedding.image_jpeg2000 import halve_jpeg2000, load_jpeg2000
@@ -201,10 +201,8 @@ def _file_bytes(path: str) -> bytes:
         check_bytes(status.st_size)
         with open(path, "rb", opener=open_without_blocking) as file:
             return file.read(status.st_size)
-    except FileNotFoundError as error:
-        raise ImageError("there is no such file") from error
     except OSError as error:
-        raise ImageError(f"the file cannot be read: {error.strerror or error}") from error
+        raise unread(error, path) from error
 
 
 def open_without_blocking(path: str, flags: int) -> int:

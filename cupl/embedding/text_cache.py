@@ -23,6 +23,7 @@ import torch
 
 from cupl.encoders.protocol import Encoder
 from cupl.io.paths import cache_dir
+from cupl.io.reasons import reason
 from cupl.io.sqlite import DATABASE, PlainDisk, checksum, database_address, select_many
 from cupl.progress import Progress, ignore
 
@@ -177,7 +178,7 @@ def _lenient(folder: Path) -> Iterator[None]:
         place = isinstance(error, OSError | diskcache.Timeout) or getattr(
             error, "sqlite_errorname", ""
         ).startswith(_OF_THE_PLACE)
-        why = getattr(error, "strerror", None) or error
+        why = reason(error) if isinstance(error, OSError) else error
         warnings.warn(
             f"the cache of text embeddings {folder} "
             + (

@@ -24,6 +24,7 @@ from cupl.errors import InputError, MissingFileError, ServerError
 from cupl.io.file_kinds import kind_of_file
 from cupl.io.json import read_json
 from cupl.io.paths import cache_dir
+from cupl.io.reasons import broken_link
 
 _IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
@@ -87,8 +88,9 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
         kind = kind_of_file(path)
         what = f"{name} is {kind};" if kind else f"{name} is a file;"
         raise InputError(f"{what} name the directory of the model")
-    if name.startswith((".", "~")) or path.is_absolute():
-        raise MissingFileError(f"{name}: no such directory")
+    link = broken_link(path)
+    if link or name.startswith((".", "~")) or path.is_absolute():
+        raise MissingFileError(f"{name}: {link or 'no such directory'}")
     if revision is not None and not _REVISION.fullmatch(revision):
         raise InputError(f"{revision!r:.80} is no revision: a commit, branch or tag is needed")
     check_name(name)

@@ -43,6 +43,7 @@ from cupl.encoders.device import resolve_batch, resolve_device
 from cupl.errors import CuplError, InputError, MissingPackageError
 from cupl.io.atomic import write_atomically
 from cupl.io.paths import cache_dir, prompts_dir
+from cupl.io.reasons import reason
 from cupl.io.text import read_text
 from cupl.progress import Progress, ignore
 
@@ -287,7 +288,7 @@ def _digest(texts: list[list[str]], *weights: Path) -> str:
         try:
             digest.update(path.read_bytes())
         except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise InputError(f"{path} cannot be read: {reason(error, path)}") from error
     return digest.hexdigest()
 
 

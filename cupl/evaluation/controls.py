@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from itertools import chain
@@ -180,6 +181,8 @@ def control_banks(bank: PromptBank, control: str, seeds: int) -> list[PromptBank
     try:
         return [template_bank(bank, control)]
     except MissingFileError as error:
+        if os.path.lexists(control):  # a link that leads nowhere
+            raise
         raise InputError(
             f"no control is called {control!r}: use names, photo, random-words or shuffled, or "
             "name a YAML file of templates"

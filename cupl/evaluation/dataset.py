@@ -16,10 +16,11 @@ from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.embedding.image_shards import shard_numbers
 from cupl.embedding.image_vectors import load_embeddings
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
 from cupl.evaluation.label_files import found_paths, given_labels, read_label_file
 from cupl.evaluation.labelled import ImageMatcher, LabelledImages, images_in_words
+from cupl.io.reasons import missing, reason
 
 _SHOWN = 5
 
@@ -51,8 +52,8 @@ def read_labelled(
 
     """
     path, index = Path(source), ClassIndex(labels)
-    if not os.path.lexists(path):
-        raise MissingFileError(f"{path}: no such file or folder")
+    if not os.path.exists(path):  # noqa: PTH110 (Path's raises for over-long names)
+        raise missing(path, f"{path}: no such file or folder")
     folder = os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for over-long names)
     embedded = folder and shard_numbers(path, "images")
     if label_file is not None and not embedded:
@@ -75,7 +76,7 @@ def _from_folder(root: Path, index: ClassIndex, all_files: bool) -> LabelledImag
     try:
         folders, loose = search.listing(root)
     except OSError as error:
-        raise InputError(f"{root}: cannot be listed ({error.strerror or error})") from error
+        raise InputError(f"{root}: cannot be listed ({reason(error, root)})") from error
     if not folders:
         raise _no_folders(root, len(loose))
     found = {entry.name: search.folder(root / entry.name) for entry in folders}

@@ -13,6 +13,7 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
+from cupl.embedding.image_retries import until_lost
 from cupl.embedding.image_shards import ImageProvenance
 from cupl.embedding.image_stream import encode_sources
 from cupl.encoders.protocol import Encoder
@@ -20,6 +21,7 @@ from cupl.errors import InputError
 from cupl.progress import Progress, ignore
 
 _SHOWN = 3
+_CAN_GO_ON = "nothing is kept here; what cupl embed has read is, and it can go on"
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +99,8 @@ def encode_labelled(
     """The same with a vector for each image; those that cannot be read go to ``unreadable``.
 
     Raises:
-        InputError: the vectors are another encoder's, or no image can be read.
+        InputError: the vectors are another encoder's, no image can be read, or so many in a row
+            cannot be that the drive must be gone.
 
     """
     if data.provenance is not None:
@@ -112,7 +115,7 @@ def encode_labelled(
     paths, targets, unreadable = list[str](), list[int](), list(data.unreadable)
     vectors = torch.empty(len(data.paths), encoder.dim)
     with closing(encode_sources(data.paths, encoder)) as images:
-        for number, image in enumerate(images):
+        for number, image in enumerate(until_lost(images, lambda: _CAN_GO_ON, {})):
             if image.vector is None:
                 unreadable.append((data.paths[number], str(image.error)))
             else:

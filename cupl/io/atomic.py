@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.io.locks import held, remove_dead
+from cupl.io.reasons import broken_link, reason
 from cupl.io.targets import check_stream, is_stream, open_stream
 
 _UNFINISHED = ".cupl-unfinished-"
@@ -38,19 +39,45 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         InputError: the file cannot be written (no permission, no space, a folder of that name).
 
     """
-    if not path.parent.is_dir():
-        raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
+    if not os.path.isdir(path.parent):  # noqa: PTH112
+        raise _no_folder(path)
     try:
         if is_stream(path):
             with open_stream(path) as file:
                 yield file
         else:
-            with _replacement(path.resolve()) as file:
+            with _replacement(_real(path)) as file:
                 yield file
     except (CuplError, BrokenPipeError):
         raise  # from the caller's own work; or whoever read has enough
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {path}: {reason(error, path)}") from error
+
+
+def _no_folder(path: Path, verb: str = "write") -> CuplError:
+    """Why there is no folder for it."""
+    folder = path.parent
+    if (link := broken_link(folder)) is not None:
+        return MissingFileError(f"cannot {verb} {path}: the folder {folder} is not there: {link}")
+    try:
+        folder.lstat()
+    except OSError as error:
+        if error.errno != errno.ENOENT:
+            return InputError(f"cannot {verb} {path}: the folder {folder}: {reason(error, folder)}")
+    return MissingFileError(f"cannot {verb} {path}: the folder {folder} does not exist")
+
+
+def _real(path: Path) -> Path:
+    """What a path leads to, through all links.
+
+    Raises:
+        OSError: they lead back to themselves.
+
+    """
+    real = Path(os.path.realpath(path))
+    if os.path.islink(real):  # noqa: PTH114
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+    return real
 
 
 @contextlib.contextmanager
@@ -105,7 +132,7 @@ def make_folder(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make {directory}: {error.strerror or error}") from error
+        raise InputError(f"cannot make {directory}: {reason(error, directory)}") from error
 
 
 def check_folder(directory: Path) -> None:
@@ -120,17 +147,16 @@ def check_folder(directory: Path) -> None:
     if os.path.isdir(directory):  # noqa: PTH112
         place = directory
     elif os.path.lexists(directory):
-        raise InputError(f"cannot write into {directory}: it is not a folder")
+        what = broken_link(directory) or "it is not a folder"
+        raise InputError(f"cannot write into {directory}: {what}")
     elif os.path.isdir(directory.parent):  # noqa: PTH112
         place = directory.parent
     else:
-        raise MissingFileError(
-            f"cannot make {directory}: the folder {directory.parent} does not exist"
-        )
+        raise _no_folder(directory, "make")
     try:
         _try(place, directory)
     except OSError as error:
-        raise InputError(f"cannot write into {directory}: {error.strerror or error}") from error
+        raise InputError(f"cannot write into {directory}: {reason(error, directory)}") from error
 
 
 def check_file(path: Path) -> None:
@@ -142,19 +168,19 @@ def check_file(path: Path) -> None:
 
     """
     if not os.path.isdir(path.parent):  # noqa: PTH112
-        raise MissingFileError(f"cannot write {path}: the folder {path.parent} does not exist")
+        raise _no_folder(path)
     if os.path.isdir(path):  # noqa: PTH112
         raise InputError(f"cannot write {path}: it is a folder")
     try:
         if is_stream(path):
             check_stream(path)
             return
-        real = Path(os.path.realpath(path))
+        real = _real(path)
         if os.path.lexists(real) and not os.access(real, os.W_OK):
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         _try(real.parent, real)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {path}: {reason(error, path)}") from error
 
 
 def _try(folder: Path, path: Path) -> None:
@@ -187,7 +213,7 @@ def keep_old(path: Path, new: bytes) -> Path | None:
             return None
         aside = next(one for one in _old_names(path) if not one.exists() or _equal(one, path))
     except OSError as error:
-        raise InputError(f"{path}: cannot be kept ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be kept ({reason(error, path)})") from error
     if not aside.exists():  # else a run that was killed has kept it
         with open_atomically(aside) as file, path.open("rb") as old:
             shutil.copyfileobj(old, file)
@@ -228,8 +254,8 @@ def staging(output: Path) -> Iterator[Path]:
         InputError: something cannot be written.
 
     """
-    if not output.parent.is_dir():
-        raise MissingFileError(f"cannot write {output}: the folder {output.parent} does not exist")
+    if not os.path.isdir(output.parent):  # noqa: PTH112
+        raise _no_folder(output)
     try:
         # Beside what is no file there is no place: /dev is not for ours.
         beside = Path(tempfile.gettempdir()) if is_stream(output) else output.parent
@@ -239,7 +265,7 @@ def staging(output: Path) -> Iterator[Path]:
     except (CuplError, BrokenPipeError):
         raise
     except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {output}: {reason(error, output)}") from error
 
 
 @contextlib.contextmanager

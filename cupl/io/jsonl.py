@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
 from cupl.io.json import parse_json
+from cupl.io.reasons import missing, reason
 
 MAX_LINE = 8 * 2**20
 """Bytes of the longest line that is read or written."""
@@ -39,9 +40,9 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
                 while len(line) > MAX_LINE and not line.endswith(b"\n"):
                     line = file.readline(MAX_LINE + 1)
     except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
+        raise missing(path, f"{path} does not exist") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be read ({reason(error, path)})") from error
 
 
 def load_line(line: bytes) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cupl.errors import InputError
+from cupl.io.reasons import reason
 
 try:
     import fcntl
@@ -43,7 +44,7 @@ def sole_writer(folder: Path) -> Iterator[None]:
         folder.mkdir(exist_ok=True)
         descriptor = None if fcntl is None else os.open(folder, os.O_RDONLY)
     except OSError as error:
-        raise InputError(f"cannot make {folder}: {error.strerror or error}") from error
+        raise InputError(f"cannot make {folder}: {reason(error, folder)}") from error
     try:
         if descriptor is not None and not try_lock(descriptor):
             made = False

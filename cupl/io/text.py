@@ -5,8 +5,9 @@ from __future__ import annotations
 import codecs
 from pathlib import Path
 
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
 from cupl.io.file_kinds import kind_of_start
+from cupl.io.reasons import missing, reason
 
 MAX_TEXT_BYTES = 100_000_000
 """A million prompts; what readers make of a text is bounded by its length."""
@@ -38,9 +39,9 @@ def read_text(path: Path) -> str:
             return data.decode("utf-16")
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
-        raise MissingFileError(f"{path}: no such file") from error
+        raise missing(path, f"{path}: no such file") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be read ({reason(error, path)})") from error
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputError(f"{path}: line {line}: not UTF-8 text; save the file as UTF-8") from error

@@ -37,8 +37,9 @@ def test_a_file_as_from_write_predictions(
         progress=lambda done, total: told.append((done, total)),
     )
     assert target.read_bytes() == expected[format]
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
-    assert failures.count == 2
+    # One of the images is not there, and may be another time.
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "out.part"]
+    assert (failures.count, failures.may_pass) == (2, 1)
     assert [(one.path, one.error) for one in failures.first] == [
         (str(photos[2]), "the file is empty"),
         (str(photos[7]), "there is no such file"),
@@ -59,8 +60,9 @@ def test_a_stopped_run_goes_on(
     classifier = classifier_of()
     failures = classify_to_file(classifier, photos, target, format, 2, resume=True)
     assert target.read_bytes() == expected[format]
-    assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
-    assert failures.count == 2
+    # One of the images is not there, and may be another time.
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "out.part"]
+    assert (failures.count, failures.may_pass) == (2, 1)
     # Batches of four, two of which have one image that cannot be read.
     left = [3, 3, 2] if at < 4 else [3, 2] if at < 8 else [2] if at < 10 else []
     assert image_calls(classifier) == left

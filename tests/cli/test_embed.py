@@ -48,7 +48,10 @@ def test_images_that_cannot_be_read_are_counted(cupl: Cupl, clip: Path, work: Pa
     outcome = cupl("embed", "photos", *missing, "-o", "v", "--encoder", clip)
     assert outcome.code == 3
     assert "8 images of 13 could not be read:\n  0\\x1b.png: there is no such file" in outcome.err
-    assert outcome.err.endswith("  ... and 3 more; images-*.parquet names them all\n")
+    assert outcome.err.endswith(
+        "  ... and 3 more; images-*.parquet names them all\n"
+        "8 images may be read another time: the same command with --resume tries them again\n"
+    )
     assert outcome.err.count("no such file") == 5
     again = cupl("embed", "photos", *missing, "-o", "v", "--encoder", clip, "--resume")
     assert (again.code, again.err.count("no such file")) == (3, 5)

@@ -82,3 +82,9 @@ def test_vectors_are_those_of_the_encoder_or_of_its_width() -> None:
     assert encode_labelled(vectors, encoder()) is vectors
     with pytest.raises(InputError, match="are 3 wide, but hand-made makes 2"):
         encode_labelled(LabelledImages(["1"], [0], torch.ones(1, 3)), encoder())
+
+
+def test_a_drive_that_is_gone_stops_the_evaluation() -> None:
+    paths = [f"gone/{number}.png" for number in range(60)]
+    with pytest.raises(InputError, match=r"50 images in a row .* gone/0.png: there is no such"):
+        encode_labelled(LabelledImages(paths, [0] * 60), encoder())

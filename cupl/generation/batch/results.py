@@ -23,12 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.errors import CuplError, InputError
 from cupl.generation.batch.requests import CustomId
 from cupl.generation.cache.entries import CacheEntry
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.filters import FAILED, why_unusable
 from cupl.io.jsonl import load_line, numbered_lines
+from cupl.io.reasons import missing, reason
 from cupl.llm.access import openai_secrets
 from cupl.llm.error_bodies import is_about_content
 from cupl.llm.parsing import Completion, read_choices
@@ -128,9 +129,9 @@ def _size(path: Path) -> int | None:
         status = path.stat()
         return status.st_size if stat.S_ISREG(status.st_mode) else None
     except FileNotFoundError as error:
-        raise MissingFileError(f"{path} does not exist") from error
+        raise missing(path, f"{path} does not exist") from error
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise InputError(f"{path}: cannot be read ({reason(error, path)})") from error
 
 
 def _note(report: ImportReport, error: LineError, where: str) -> None:

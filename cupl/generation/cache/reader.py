@@ -14,6 +14,7 @@ from types import TracebackType
 from cupl.errors import InputError, MissingFileError
 from cupl.generation.cache.entries import Stored, check_seal, entry_from_json
 from cupl.generation.cache.store import cache_folder, explained
+from cupl.io.reasons import broken_link
 from cupl.io.sqlite import DATABASE, database_address
 from cupl.llm.protocol import Failure, Response
 
@@ -69,8 +70,10 @@ class CacheReader:
         self.folder = cache_folder(folder)
         with explained(self.folder):
             if not (self.folder / DATABASE).is_file():
+                link = broken_link(self.folder / DATABASE)
                 raise MissingFileError(
-                    f"there is no response cache in {self.folder}; name another folder",
+                    f"there is no response cache in {self.folder}{(link and f': {link}') or ''}; "
+                    "name another folder",
                     arguments={"cache": ...},
                 )
             self._database = sqlite3.connect(

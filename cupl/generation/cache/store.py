@@ -26,6 +26,7 @@ from cupl.generation.cache.entries import (
 )
 from cupl.generation.cache.readonly import ReadOnlyDatabase, may_only_be_read, not_kept
 from cupl.io.paths import cache_dir
+from cupl.io.reasons import reason
 from cupl.io.sqlite import DATABASE, PlainDisk, checksum
 from cupl.llm.protocol import Failure, Response
 
@@ -65,7 +66,13 @@ def cache_folder(folder: str | os.PathLike[str] | None) -> Path:
     if folder is None:
         return cache_dir() / "responses"
     # diskcache does the same to what it is given, and the two must not differ.
-    return Path(os.path.expandvars(Path(folder).expanduser()))
+    try:
+        return Path(os.path.expandvars(Path(folder).expanduser()))
+    except RuntimeError as error:
+        raise InputError(
+            f"the response cache {folder} cannot be used: that home folder is not known",
+            arguments={"cache": ...},
+        ) from error
 
 
 @contextlib.contextmanager
@@ -96,7 +103,7 @@ def explained(folder: Path) -> Iterator[None]:
         ways_out = (way for start, way in _WAYS_OUT.items() if name.startswith(start))
         why, way_out = str(cause), next(ways_out, _RESCUE)
         if isinstance(cause, OSError):
-            why, way_out = cause.strerror or why, "mend that, or choose another folder"
+            why, way_out = reason(cause), "mend that, or choose another folder"
         raise InputError(
             f"the response cache {folder} cannot be used ({why}); nothing in it was deleted; "
             f"{way_out}",

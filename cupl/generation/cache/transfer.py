@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import os
 import zlib
 from collections import Counter
 from collections.abc import Iterator
@@ -12,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.errors import CuplError, InputError
 from cupl.generation.cache.entries import Stored, entry_from_data, entry_to_json
 from cupl.generation.cache.reader import KEY, CacheReader, Findings, UnreadableEntry
 from cupl.generation.cache.store import Addition, ResponseCache
 from cupl.io.atomic import open_atomically
 from cupl.io.jsonl import MAX_LINE, load_line
+from cupl.io.reasons import missing, reason
 
 _BATCH_LINES = 1000
 _BATCH_BYTES = MAX_LINE
@@ -54,9 +56,9 @@ def export_entries(reader: CacheReader, path: Path) -> Exported:
     """
     if not path.name.endswith((".jsonl.gz", ".jsonl")):
         raise InputError(f"cannot write {path}: name a file that ends in .jsonl.gz or .jsonl")
-    if path.resolve().parent == reader.folder.resolve():
+    if os.path.realpath(path.parent) == os.path.realpath(reader.folder):
         raise InputError(f"cannot write {path}: name a file outside the response cache")
-    if path.is_file():  # it may be the last good copy
+    if os.path.isfile(path):  # noqa: PTH113  # it may be the last good copy
         raise InputError(f"cannot write {path}: it exists; name a new file")
     result = Exported()
     with open_atomically(path) as raw, _compressed(raw, path) as file:
@@ -135,9 +137,9 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     except CuplError:
         raise  # from the cache; some are an OSError too
     except FileNotFoundError as error:
-        raise MissingFileError(f"there is no file {path}") from error
+        raise missing(path, f"there is no file {path}") from error
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot read {path}: {reason(error, path)}") from error
 
 
 class _BombError(EOFError):

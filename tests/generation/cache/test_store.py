@@ -255,3 +255,8 @@ def test_processes_share_a_cache(tmp_path: Path) -> None:
         answers = [cache.get(key(i)) for i in range(150)]
         assert len(cache) == 200
     assert answers == [Response(f"{i // 50} {i % 50}") for i in range(150)]
+
+
+def test_a_home_that_nobody_has(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="that home folder is not known"):
+        ResponseCache("~no such user/cache")
