@@ -1,8 +1,8 @@
 """Classifying a list of images of any length into a file, so that a stopped run can go on.
 
-Predictions are kept as they come in ``OUTPUT.part``, a JSON line each whatever the format of the
-output, below a first line that says what they were made with. The output is made of that file at
-the end and is whole or not there at all.
+Predictions are kept as they come in ``OUTPUT.part``, a line each whatever the format of the output
+(:mod:`cupl.classification.part_lines`), below a first line that says what they were made with. The
+output is made of that file at the end and is whole or not there at all.
 """
 
 from __future__ import annotations
@@ -10,22 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cupl.bank.labels import ClassLabel
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.classification.decision import NEAREST_CLASS, DecisionRule
+from cupl.classification.part_lines import parse_part_line, part_line
 from cupl.classification.prediction import Prediction
-from cupl.classification.writers import (
-    FailedImages,
-    check_format,
-    columns_of,
-    json_lines,
-    write_predictions,
-)
+from cupl.classification.writers import FailedImages, check_format, columns_of, write_predictions
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.errors import CuplError, InputError, MissingFileError
@@ -104,16 +100,17 @@ def classify_to_file(
     partial = name_beside(output, ".part")
     try:
         with _opened(partial, resume) as file:
-            done = _begun(file, partial, _settings(classifier, top_k, rule, explain), images)
+            settings = _settings(classifier, top_k, rule, explain)
+            done = _begun(file, partial, settings, images, classifier.labels)
             if images:
                 progress(done, len(images))
             with closing(predict(images[done:])) as predictions:
-                for line in json_lines(predictions, top_k, more):
-                    file.write(line.encode("ascii"))
+                for prediction in predictions:
+                    file.write(part_line(prediction))
                     file.flush()  # what a killed process has handed over is not lost
                     done += 1
                     progress(done, len(images))
-            failures = write(_rows(file, partial))
+            failures = write(_rows(file, partial, classifier.labels))
         partial.unlink(missing_ok=True)
     except CuplError:
         raise  # some are an OSError too
@@ -170,7 +167,7 @@ def _settings(
     """
     encoder, reject, thresholds = classifier.encoder, classifier.reject, rule.class_thresholds
     return {
-        "format": "cupl-part/1",
+        "format": "cupl-part/2",
         "class vectors": _digest(classifier.vectors),
         "precision": encoder.precision,
         "batch size": encoder.image_batch,
@@ -190,7 +187,13 @@ def _digest(vectors: ClassVectors) -> str:
     return digest.hexdigest()
 
 
-def _begun(file: BinaryIO, partial: Path, settings: dict[str, Any], images: ImagePaths) -> int:
+def _begun(
+    file: BinaryIO,
+    partial: Path,
+    settings: dict[str, Any],
+    images: ImagePaths,
+    labels: Sequence[ClassLabel],
+) -> int:
     """Leave ``file`` at its end, after the rows that are of use; returns how many these are."""
     first = file.readline(_MAX_ROW)
     if not first.endswith(b"\n"):  # new, or killed at its very beginning
@@ -204,7 +207,7 @@ def _begun(file: BinaryIO, partial: Path, settings: dict[str, Any], images: Imag
     _check_settings(partial, _json(first), settings)
     end, done = file.tell(), 0
     # Whole batches only, so that the rest falls into the batches of a run that was not stopped.
-    for number, prediction in enumerate(_whole_rows(file), 1):
+    for number, prediction in enumerate(_whole_rows(file, labels), 1):
         if number > len(images) or prediction.path != os.fspath(images[number - 1]):
             raise InputError(
                 f"{partial} is of another list of images: its image {number:,} is "
@@ -229,32 +232,24 @@ def _check_settings(partial: Path, found: Any, settings: dict[str, Any]) -> None
             )
 
 
-def _rows(file: BinaryIO, partial: Path) -> Iterator[Prediction]:
+def _rows(file: BinaryIO, partial: Path, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:
     file.seek(0)
     file.readline(_MAX_ROW)
-    yield from _whole_rows(file)
+    yield from _whole_rows(file, labels)
     if file.read(1):
         raise InputError(
             f"{partial} is damaged; begin again without resume", arguments={"resume": False}
         )
 
 
-def _whole_rows(file: BinaryIO) -> Iterator[Prediction]:
+def _whole_rows(file: BinaryIO, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:
     """Predictions up to the end or the first line that is cut off or damaged."""
     while line := file.readline(_MAX_ROW):
-        prediction = _parsed(line)
+        prediction = parse_part_line(line, labels)
         if prediction is None:
             file.seek(-len(line), os.SEEK_CUR)
             return
         yield prediction
-
-
-def _parsed(line: bytes) -> Prediction | None:
-    record: Any = _json(line) if line.endswith(b"\n") else None
-    try:
-        return Prediction.from_dict(record)
-    except (TypeError, KeyError, AttributeError):
-        return None
 
 
 def _json(line: bytes) -> Any:

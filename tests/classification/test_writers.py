@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
+from cupl.classification.parquet import ROW_GROUP
 from cupl.classification.prediction import Prediction, Score
 from cupl.classification.writers import (
     _EXAMPLES,
     FORMATS,
-    ROW_GROUP,
     TABLE_ROWS,
     FailedImages,
     columns_of,
