@@ -93,11 +93,10 @@ def _lists(lists: Sequence[Sequence[Score]]) -> pa.Array[Any]:
         pa.array(np.concatenate([getattr(row, name) for row in rows]).astype(np.float32))
         for name in ("scores", "probabilities")
     ]
-    texts = [[label.name for label in labels], [label.id for label in labels]]
-    columns = [*(_chosen(each, order) for each in texts), *numbers]
-    return pa.ListArray.from_arrays(
-        pa.array(offsets), pa.StructArray.from_arrays(columns, fields=list(_SCORE)), type=_SCORES
-    )
+    names = _chosen([label.name for label in labels], order)
+    ids = _chosen([label.id for label in labels], order)
+    columns = pa.StructArray.from_arrays([names, ids, *numbers], fields=list(_SCORE))
+    return pa.ListArray.from_arrays(pa.array(offsets), columns, type=_SCORES)
 
 
 def _chosen(texts: Sequence[str | None], order: Any) -> pa.Array[Any]:
