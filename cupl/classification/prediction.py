@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cupl.classification.explanation import Explanation
@@ -25,20 +25,30 @@ class Score:
     Where several labels are allowed, of each class alone; see
     :mod:`cupl.classification.decision`."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON lines have it."""
+        return {
+            "label": self.label,
+            "id": self.id,
+            "score": self.score,
+            "probability": self.probability,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """What the classifier says about one image: the best classes, or an error."""
 
-    top: tuple[Score, ...] = ()
-    """The k best, best first; empty where there is an error. A reject bank's are not among them."""
+    top: Sequence[Score] = ()
+    """The k best, best first; empty where there is an error. A reject bank's are not among them.
+    Of a classifier it is equal to a tuple, and makes each score when it is asked for."""
     path: str | None = None
     error: str | None = None
     rejected: str | None = None
     """Why the image has no label though it could be read: ``below the threshold 0.5: NAME``, of
     the best class, or ``none of these: NAME``, of the class of the reject bank that it is closest
     to."""
-    labels: tuple[Score, ...] = ()
+    labels: Sequence[Score] = ()
     """With ``multi_label`` all that apply, best first; else empty."""
     explanation: Explanation | None = None
     """Where it was asked for."""
@@ -77,9 +87,9 @@ class Prediction:
             "score": self.score,
             "probability": self.probability,
             "error": self.error,
-            "top": [asdict(score) for score in self.top],
+            "top": [score.to_dict() for score in self.top],
             "rejected": self.rejected,
-            "labels": [asdict(score) for score in self.labels],
+            "labels": [score.to_dict() for score in self.labels],
             "explanation": explained and {name: explained[name] for name in _SIDES},
         }
 

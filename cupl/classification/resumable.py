@@ -1,8 +1,8 @@
 """Classifying a list of images of any length into a file, so that a stopped run can go on.
 
-Predictions are kept as they come in ``OUTPUT.part``, a JSON line each whatever the format of the
-output, below a first line that says what they were made with. The output is made of that file at
-the end and is whole or not there at all.
+Predictions are kept as they come in ``OUTPUT.part``, a line each whatever the format of the output
+(:mod:`cupl.classification.part_lines`), below a first line that says what they were made with. The
+output is made of that file at the end and is whole or not there at all.
 """
 
 from __future__ import annotations
@@ -10,22 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from cupl.bank.labels import ClassLabel
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.classification.decision import NEAREST_CLASS, DecisionRule
+from cupl.classification.part_lines import parse_part_line, part_line
 from cupl.classification.prediction import Prediction
-from cupl.classification.writers import (
-    FailedImages,
-    check_format,
-    columns_of,
-    json_lines,
-    write_predictions,
-)
+from cupl.classification.writers import FailedImages, check_format, columns_of, write_predictions
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths
@@ -107,33 +103,31 @@ def classify_to_file(
             )
         with closing(predict(images)) as predictions:
             return write(until_lost(predictions, lambda: "what came before is written", {}))
-    partial = name_beside(output, ".part")
+    partial, labels = name_beside(output, ".part"), classifier.labels
 
     def kept() -> str:
         before = done - LOST_IN_A_ROW
         return f"{before:,} of {len(images):,} images are done and kept in {partial}, to go on with"
 
-    def lines(predictions: Iterable[Prediction]) -> Iterator[bytes]:
-        return (line.encode("ascii") for line in json_lines(predictions, top_k, more))
-
     try:
         with ExitStack() as opened:
             file = opened.enter_context(_opened(partial, resume))
-            done = _begun(file, partial, _settings(classifier, top_k, rule, explain), images)
-            if done and _has_passing(file):
-                again = tried_again(_rows(file), classifier.encoder.image_batch, predict)
-                _rewrite(file, partial, lines(again))
+            settings = _settings(classifier, top_k, rule, explain)
+            done = _begun(file, partial, settings, images, labels)
+            if done and _has_passing(file, labels):
+                again = tried_again(_rows(file, labels), classifier.encoder.image_batch, predict)
+                _rewrite(file, partial, again)
                 file = opened.enter_context(_opened(partial, resume))
                 file.seek(0, os.SEEK_END)
             if images:
                 progress(done, len(images))
             with closing(predict(images[done:])) as predictions:
-                for line in lines(until_lost(predictions, kept, {"resume": True})):
-                    file.write(line)
+                for prediction in until_lost(predictions, kept, {"resume": True}):
+                    file.write(part_line(prediction))
                     file.flush()  # what a killed process has handed over is not lost
                     done += 1
                     progress(done, len(images))
-            failures = write(_all_rows(file, partial))
+            failures = write(_all_rows(file, partial, labels))
         if not failures.may_pass:
             partial.unlink(missing_ok=True)
     except CuplError:
@@ -191,7 +185,7 @@ def _settings(
     """
     encoder, reject, thresholds = classifier.encoder, classifier.reject, rule.class_thresholds
     return {
-        "format": "cupl-part/1",
+        "format": "cupl-part/2",
         "class vectors": _digest(classifier.vectors),
         "precision": encoder.precision,
         "batch size": encoder.image_batch,
@@ -211,7 +205,13 @@ def _digest(vectors: ClassVectors) -> str:
     return digest.hexdigest()
 
 
-def _begun(file: BinaryIO, partial: Path, settings: dict[str, Any], images: ImagePaths) -> int:
+def _begun(
+    file: BinaryIO,
+    partial: Path,
+    settings: dict[str, Any],
+    images: ImagePaths,
+    labels: Sequence[ClassLabel],
+) -> int:
     """Leave ``file`` at its end, after the rows that are of use; returns how many these are."""
     first = file.readline(_MAX_ROW)
     if not first.endswith(b"\n"):  # new, or killed at its very beginning
@@ -225,7 +225,7 @@ def _begun(file: BinaryIO, partial: Path, settings: dict[str, Any], images: Imag
     _check_settings(partial, _json(first), settings)
     end, done = file.tell(), 0
     # Whole batches only, so that the rest falls into the batches of a run that was not stopped.
-    for number, prediction in enumerate(_whole_rows(file), 1):
+    for number, prediction in enumerate(_whole_rows(file, labels), 1):
         if number > len(images) or prediction.path != os.fspath(images[number - 1]):
             raise InputError(
                 f"{partial} is of another list of images: its image {number:,} is "
@@ -250,51 +250,43 @@ def _check_settings(partial: Path, found: Any, settings: dict[str, Any]) -> None
             )
 
 
-def _has_passing(file: BinaryIO) -> bool:
+def _has_passing(file: BinaryIO, labels: Sequence[ClassLabel]) -> bool:
     """Whether there is a row to try again; the file is left at its end."""
-    found = any(may_pass(row.error) for row in _rows(file))
+    found = any(may_pass(row.error) for row in _rows(file, labels))
     file.seek(0, os.SEEK_END)
     return found
 
 
-def _rewrite(file: BinaryIO, partial: Path, lines: Iterable[bytes]) -> None:
+def _rewrite(file: BinaryIO, partial: Path, rows: Iterable[Prediction]) -> None:
     """Put other rows in the place of those there, once all are written."""
     with open_atomically(partial) as new:
         file.seek(0)
         new.write(file.readline(_MAX_ROW))
-        new.writelines(lines)
+        new.writelines(map(part_line, rows))
 
 
-def _rows(file: BinaryIO) -> Iterator[Prediction]:
+def _rows(file: BinaryIO, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:
     file.seek(0)
     file.readline(_MAX_ROW)
-    yield from _whole_rows(file)
+    yield from _whole_rows(file, labels)
 
 
-def _all_rows(file: BinaryIO, partial: Path) -> Iterator[Prediction]:
-    yield from _rows(file)
+def _all_rows(file: BinaryIO, partial: Path, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:
+    yield from _rows(file, labels)
     if file.read(1):
         raise InputError(
             f"{partial} is damaged; begin again without resume", arguments={"resume": False}
         )
 
 
-def _whole_rows(file: BinaryIO) -> Iterator[Prediction]:
+def _whole_rows(file: BinaryIO, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:
     """Predictions up to the end or the first line that is cut off or damaged."""
     while line := file.readline(_MAX_ROW):
-        prediction = _parsed(line)
+        prediction = parse_part_line(line, labels)
         if prediction is None:
             file.seek(-len(line), os.SEEK_CUR)
             return
         yield prediction
-
-
-def _parsed(line: bytes) -> Prediction | None:
-    record: Any = _json(line) if line.endswith(b"\n") else None
-    try:
-        return Prediction.from_dict(record)
-    except (TypeError, KeyError, AttributeError):
-        return None
 
 
 def _json(line: bytes) -> Any:

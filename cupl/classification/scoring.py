@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cupl.bank.labels import ClassLabel
 from cupl.classification.decision import DecisionRule, decide
 from cupl.classification.explanation import Explanation
-from cupl.classification.prediction import Prediction, Score
+from cupl.classification.prediction import Prediction
+from cupl.classification.ranked import RankedClasses, Ranking
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction
 from cupl.errors import InputError
@@ -97,31 +97,26 @@ def predict_rows(
     """
     scores = cosines(rows, competing(vectors, reject))
     decisions = decide(scores, vectors, reject, rule, top_k)
-    numbers = (decisions.order, decisions.scores, decisions.probabilities)
-    best = zip(*(matrix.tolist() for matrix in numbers), strict=True)
-    ranked = [tuple(_scores(vectors.labels, *row)) for row in best]
+    ranking = Ranking(
+        vectors.labels,
+        decisions.order.int().numpy(),
+        decisions.scores.numpy(),
+        decisions.probabilities.numpy(),
+    )
+    number = min(top_k, ranking.order.shape[1])
     return [
         Prediction(
-            ranked[image][:top_k],
+            RankedClasses(ranking, image, number),
             rejected=decisions.rejected[image],
-            labels=ranked[image][: decisions.accepted[image]] if rule.multi_label else (),
+            labels=RankedClasses(ranking, image, accepted) if rule.multi_label else (),
             explanation=explanations[image],
         )
         if usable
         else Prediction(error=NO_DIRECTION)
-        for image, usable in enumerate(has_direction(rows).tolist())
+        for image, (accepted, usable) in enumerate(
+            zip(decisions.accepted, has_direction(rows).tolist(), strict=True)
+        )
     ]
-
-
-def _scores(
-    labels: Sequence[ClassLabel],
-    order: Iterable[int],
-    scores: Iterable[float],
-    probabilities: Iterable[float],
-) -> Iterator[Score]:
-    for index, score, probability in zip(order, scores, probabilities, strict=True):
-        label = labels[index]
-        yield Score(label.name, label.id, score, probability)
 
 
 def at_paths(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
+from cupl.classification.ranked import ranked
 from cupl.embedding.image_errors import may_pass
 from cupl.errors import InputError
 from cupl.io.atomic import open_atomically
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 TABLE_ROWS = 100
 """Images in one table: its columns can only be measured when all of its rows are there."""
-ROW_GROUP = 10_000
-"""Images in one row group of a Parquet file."""
+TABLE_CELLS = 10_000
+"""Classes in one table at most, unless one image alone has more."""
 _EXAMPLES = 3
 
 REJECTED, LABELS, EXPLANATION = "rejected", "labels", "explanation"
@@ -65,15 +65,16 @@ def _cells(
     last = [name for name in (REJECTED, LABELS) if name in more]
     yield ["path", "label", "id", "score", "probability", "error", *further, *last]
     for prediction in predictions:
+        # One flat list: 20,000 small ones would take longer to count than to fill.
         cells = [
-            [score.label, score.id or "", f"{score.score:.6f}", f"{score.probability:.6f}"]
-            for score in prediction.top[:top_k]
+            text
+            for label, score, probability in ranked(prediction.top[:top_k]).cells()
+            for text in (label.name, label.id or "", f"{score:.6f}", f"{probability:.6f}")
         ]
-        first, *rest = cells + [[""] * 4] * (top_k - len(cells))
+        cells += [""] * (4 * top_k - len(cells))
         if prediction.rejected is not None:
-            first = ["", "", *first[2:]]
-        row = [prediction.path or "", *first, prediction.error or ""]
-        row += [cell for score in rest for cell in score]
+            cells[:2] = "", ""
+        row = [prediction.path or "", *cells[:4], prediction.error or "", *cells[4:]]
         texts = {REJECTED: prediction.rejected or "", LABELS: _joined(prediction)}
         yield row + [texts[name] for name in last]
 
@@ -95,48 +96,20 @@ def _record(prediction: Prediction, more: Collection[str]) -> dict[str, Any]:
     return {name: value for name, value in prediction.to_dict().items() if name not in left_out}
 
 
-def write_parquet(
-    predictions: Iterable[Prediction], file: BinaryIO, more: Collection[str] = ()
-) -> None:
-    r"""The columns of the JSON lines, in row groups of ``ROW_GROUP`` images.
-
-    Parquet's text is UTF-8: a file name that is not has its odd bytes spelled out, as ``\xff``.
-    """
-    import pyarrow as pa
-    from pyarrow.parquet import ParquetWriter
-
-    best = {"label": pa.string(), "id": pa.string(), "score": pa.float32(),
-            "probability": pa.float32()}  # fmt: skip
-    top = pa.list_(pa.struct(best))
-    kinds = {"path": pa.string(), **best, "error": pa.string(), "top": top}
-    last = {REJECTED: pa.string(), LABELS: top}
-    schema = pa.schema(kinds | {name: kind for name, kind in last.items() if name in more})
-    rows = iter(predictions)
-    with ParquetWriter(file, schema) as writer:
-        while group := [_record(prediction, last) for prediction in islice(rows, ROW_GROUP)]:
-            for record in group:
-                record["path"] = record["path"] and _spelled_out(record["path"])
-            writer.write_table(pa.Table.from_pylist(group, schema), row_group_size=ROW_GROUP)
-
-
-def _spelled_out(name: str) -> str:
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
-
-
 def table_text(
     predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
 ) -> Iterator[str]:
-    """A table for a person, a new one every ``TABLE_ROWS`` images.
+    """A table for a person, a new one every ``TABLE_ROWS`` images, or fewer of many classes.
 
     The best class with its numbers, then the others; explanations below the table.
     """
-    rows = iter(predictions)
-    part = list(islice(rows, TABLE_ROWS))
+    rows, size = iter(predictions), max(1, min(TABLE_ROWS, TABLE_CELLS // max(1, top_k)))
+    part = list(islice(rows, size))
     while True:
         yield _grid(part, top_k, more)
         if EXPLANATION in more:
             yield "".join(map(_told, part))
-        if not (part := list(islice(rows, TABLE_ROWS))):
+        if not (part := list(islice(rows, size))):
             return
 
 
@@ -156,7 +129,8 @@ def _grid(predictions: list[Prediction], top_k: int, more: Collection[str]) -> s
         else:
             best = prediction.top[0]
             labels = ", ".join(score.label for score in prediction.labels) or prediction.label
-            others = [score for score in prediction.top[1:] if score not in prediction.labels]
+            named = set(prediction.labels)
+            others = [score for score in prediction.top[1:] if score not in named]
             then = ", ".join(f"{score.label} {score.probability:.1%}" for score in others)
             label = labels or f"- ({prediction.rejected})"
             cells = [label, f"{best.probability:.1%}", f"{best.score:.3f}", then]
@@ -257,5 +231,7 @@ def write_predictions(
                 # File names that are not valid text keep their bytes.
                 file.write(piece.encode("utf-8", "surrogateescape"))
         else:
+            from cupl.classification.parquet import write_parquet  # pyarrow takes a while
+
             write_parquet(watched, file, more)
     return failures

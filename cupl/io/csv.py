@@ -26,6 +26,7 @@ _MAX_SIGNS = 100_000
 """Separators in a line, those in quotes too."""
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
+_SIGNS = frozenset("'=+-@\t\r\n＝＋－＠")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
@@ -47,7 +48,8 @@ def csv_lines(rows: Iterable[Sequence[Cell]], end: str = "\n") -> Iterator[str]:
 
 
 def _guarded(text: str) -> str:
-    if _FORMULA.match(text) and not _NUMBER.fullmatch(text):
+    # The first sign alone clears nearly every cell, in a tenth of the time.
+    if text[:1] in _SIGNS and _FORMULA.match(text) and not _NUMBER.fullmatch(text):
         return f"'{text}"
     return text
 

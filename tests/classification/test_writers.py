@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
+from cupl.classification.parquet import ROW_GROUP
 from cupl.classification.prediction import Prediction, Score
 from cupl.classification.writers import (
     _EXAMPLES,
     FORMATS,
-    ROW_GROUP,
     TABLE_ROWS,
     FailedImages,
     columns_of,
@@ -170,7 +170,9 @@ def test_a_million_failures_are_a_number_and_examples(tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_file_is_written_whole(tmp_path: Path, format: str) -> None:
     path = tmp_path / "out"
-    assert write_predictions(iter([GOOD, BAD, BAD]), 2, format, path) == FailedImages(2, [BAD, BAD])
+    assert write_predictions(iter([GOOD, BAD, BAD]), 2, format, path) == FailedImages(
+        2, first=[BAD, BAD]
+    )
     assert b"tree frog" in path.read_bytes()
     assert [entry.name for entry in tmp_path.iterdir()] == ["out"]
 

@@ -1,0 +1,74 @@
+"""Predictions as the lines of ``OUTPUT.part``: JSON, with the arrays of the best classes in base64.
+
+A class takes 16 characters there, and nothing to read; as an object of JSON it takes 120. Classes
+are numbers: a part says which class vectors it was made with.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from cupl.bank.labels import ClassLabel
+from cupl.classification.explanation import Explanation
+from cupl.classification.prediction import Prediction
+from cupl.classification.ranked import RankedClasses, Ranking, ranked
+from cupl.io.json import parse_json
+
+_COLUMNS = {"order": "<i4", "scores": "<f4", "probabilities": "<f4"}
+
+
+def part_line(prediction: Prediction) -> bytes:
+    """A prediction of a classifier as a line, ASCII."""
+    best = ranked(max(prediction.top, prediction.labels, key=len))
+    record = {
+        "path": prediction.path,
+        "error": prediction.error,
+        "rejected": prediction.rejected,
+        "named": len(prediction.top),
+        "labels": len(prediction.labels),
+        "explanation": prediction.explanation and prediction.explanation.to_dict(),
+    }
+    for name, kind in _COLUMNS.items():
+        record[name] = base64.b64encode(getattr(best, name).astype(kind)).decode("ascii")
+    return json.dumps(record).encode("ascii") + b"\n"
+
+
+def parse_part_line(line: bytes, labels: Sequence[ClassLabel]) -> Prediction | None:
+    """The prediction of a line; None where it is cut off or damaged.
+
+    Args:
+        line: with its end.
+        labels: the classes that it counts in.
+
+    """
+    try:
+        return _prediction(parse_json(line), labels) if line.endswith(b"\n") else None
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def _prediction(record: Any, labels: Sequence[ClassLabel]) -> Prediction | None:
+    columns = [
+        np.frombuffer(base64.b64decode(record[name], validate=True), kind)[None]
+        for name, kind in _COLUMNS.items()
+    ]
+    order, sizes = columns[0], (record["named"], record["labels"])
+    if len({column.size for column in columns}) != 1 or order.size != max(sizes):
+        return None
+    if order.size and not 0 <= int(order.min()) <= int(order.max()) < len(labels):
+        return None
+    ranking, explanation = Ranking(labels, *columns), record["explanation"]
+    top, accepted = (RankedClasses(ranking, 0, size) if size else () for size in sizes)
+    return Prediction(
+        top,
+        record["path"],
+        record["error"],
+        record["rejected"],
+        accepted,
+        explanation and Explanation.from_dict(explanation),
+    )
