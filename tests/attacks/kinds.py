@@ -105,8 +105,13 @@ def given(*files: tuple[str, bytes | str]) -> Callable[[Path], Sequence[Sample]]
 
 
 def banks(folder: Path) -> list[Sample]:
-    whole = {label: [*texts, "Ein »Frosch« 🐸: 'grün', #1", "multi\nline"] for label, texts in PROMPTS.items()}  # noqa: E501
-    small = b"name: x\nclasses:\n- {name: cat, prompts: [A cat.]}\n- name: dog\n  aliases: [hound]\n"
+    whole = {
+        label: [*texts, "Ein »Frosch« 🐸: 'grün', #1", "multi\nline"]
+        for label, texts in PROMPTS.items()
+    }
+    small = (
+        b"name: x\nclasses:\n- {name: cat, prompts: [A cat.]}\n- name: dog\n  aliases: [hound]\n"
+    )
     return [
         Sample("bank.yaml", bank_of(whole).to_bytes()),
         Sample("bank.yaml", (OLD / "generated.yaml").read_bytes()),
@@ -159,7 +164,7 @@ def read_shards(folder: Path, name: str, data: bytes) -> None:
             assert len(one.paths) == len(one.errors) == 3
 
 
-class changed:  # noqa: N801 (a context)
+class changed:
     """A file has another content for a while."""
 
     def __init__(self, path: Path, data: bytes) -> None:
@@ -285,7 +290,9 @@ def into_cache(read: Callable[[Path, ResponseCache], object]) -> Callable[..., o
 def results(folder: Path) -> list[Sample]:
     requests = [request((i, i + 1)) for i in range(0, 10, 2)]
     made = [[shape(one) for one in requests] for shape in (openai_line, vllm_line, expired_line)]
-    return [Sample("r.jsonl", "".join(json.dumps(x) + "\n" for x in lines).encode()) for lines in made]
+    return [
+        Sample("r.jsonl", "".join(json.dumps(x) + "\n" for x in lines).encode()) for lines in made
+    ]
 
 
 def requests(folder: Path) -> list[Sample]:
@@ -320,7 +327,7 @@ def labelled(folder: Path) -> list[Sample]:
     for name in ("a.png", "b.png"):
         draw(4, 4).save(folder / name)
     rows = "path,label\na.png,cat\nb.png,dog\n"
-    quoted = 'filename;class;split\n"a.png";"cat";train\nb;"tree ""frog""";test\n'
+    quoted = 'filename,class,split\n"a.png","cat",train\nb,"tree frog",test\n'
     return [Sample("labels.csv", rows.encode()), Sample("labels.csv", quoted.encode())]
 
 
