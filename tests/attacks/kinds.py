@@ -340,7 +340,7 @@ LISTS_OF_CLASSES = given(
     ("classes.txt", "cat\ndog, hound\n# no class\ntree frog\nn0123 newt\n"),
     ("classes.csv", 'id,name,aliases\n1,cat,\n2,"dog","hound|""whelp"""\n'),
     ("classes.json", '{"0": ["n01", "cat"], "1": ["n02", "dog"]}'),
-    ("classes.json", '[{"id": 1, "name": "cat", "supercategory": "animal"}, {"id": 2, "name": "dog"}]'),
+    ("classes.json", '[{"id": 1, "name": "cat", "kind": "animal"}, {"id": 2, "name": "dog"}]'),
     ("classes.yaml", "names:\n  0: cat\n  1: dog\nnc: 2\n"),
     ("classes.jsonl", '{"name": "cat"}\n{"name": "dog"}\n'),
 )  # fmt: skip

@@ -194,9 +194,7 @@ def test_what_is_written_is_read(
     assert read_yaml(path, Thing) == thing
 
 
-@pytest.mark.parametrize(
-    "escape", ["\\U00110000", "\\UFFFFFFFF", "\\U80000000", "\\uD800", "\\xZZ"]
-)
-@pytest.mark.parametrize("frame", ['name: "{}"', 'name: [["{}"', '"{}', 'name: x\n\'"{}"'])
+@pytest.mark.parametrize("escape", ["\\U00110000", "\\UFFFFFFFF", "\\uD800", "\\xZZ"])
+@pytest.mark.parametrize("frame", ['name: "{}"', 'name: [["{}"', '"{}', '- \n.\n "{}'])
 def test_an_escape_of_no_character(path: Path, escape: str, frame: str) -> None:
     assert complaint(path, frame.format(escape)).startswith("line ")
