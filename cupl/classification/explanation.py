@@ -30,6 +30,32 @@ from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction, un
 from cupl.errors import InputError
 
 PROMPTS_NAMED = 3
+_MOST = 1e30
+
+
+def check_texts(*texts: object) -> None:
+    """Accept texts that a file can hold, and None.
+
+    Raises:
+        TypeError: one is another object, or holds half a character.
+
+    """
+    try:
+        "".join(text for text in texts if text is not None).encode("utf-8", "surrogateescape")  # type: ignore[misc]
+    except UnicodeEncodeError as error:
+        raise TypeError("a text with half a character") from error
+
+
+def check_numbers(*numbers: object) -> None:
+    """Accept numbers such as scores are.
+
+    Raises:
+        TypeError: one is something else.
+
+    """
+    for number in numbers:
+        if type(number) not in (int, float) or not -_MOST < number < _MOST:  # type: ignore[operator]
+            raise TypeError(f"{number!r:.100} is no score")
 
 
 _NAMES_IN_FILES = {"supporting": "speak_for", "opposing": "speak_against"}
@@ -79,7 +105,12 @@ class ClassExplanation:
         fields: dict[str, Any] = dict(record)
         for attribute, name in _NAMES_IN_FILES.items():
             fields[attribute] = tuple(PromptScore(**one) for one in fields.pop(name))
-        return cls(**fields)
+        made = cls(**fields)
+        prompts = made.supporting + made.opposing
+        check_texts(made.label + "", made.id)
+        check_texts(*(one.text + one.question for one in prompts))
+        check_numbers(made.score, made.probability, *(one.cosine for one in prompts))
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +142,9 @@ class Explanation:
         for name in ("winner", "runner_up"):
             side = fields[name]
             fields[name] = None if side is None else ClassExplanation.from_dict(side)
-        return cls(**fields)
+        made = cls(**fields)
+        check_texts(made.path, made.error)
+        return made
 
 
 def explain_vectors(

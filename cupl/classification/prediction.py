@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from cupl.classification.explanation import Explanation
+from cupl.classification.explanation import Explanation, check_numbers, check_texts
 
 _SIDES = ("winner", "runner_up")
 """What a record of a prediction has of its explanation: the path and the error are its own."""
@@ -93,7 +93,7 @@ class Prediction:
 
         """
         explained = record.get("explanation")
-        return cls(
+        made = cls(
             tuple(Score(**score) for score in record["top"]),
             record["path"],
             record["error"],
@@ -101,3 +101,8 @@ class Prediction:
             tuple(Score(**score) for score in record.get("labels", ())),
             explained and Explanation.from_dict({"path": record["path"], **explained}),
         )
+        scores = made.top + made.labels
+        check_texts(made.path, made.error, made.rejected)
+        check_texts(*(score.label + "" for score in scores), *(score.id for score in scores))
+        check_numbers(*(score.score for score in scores), *(one.probability for one in scores))
+        return made

@@ -252,9 +252,10 @@ def _whole_rows(file: BinaryIO) -> Iterator[Prediction]:
 def _parsed(line: bytes) -> Prediction | None:
     record: Any = _json(line) if line.endswith(b"\n") else None
     try:
-        return Prediction.from_dict(record)
-    except (TypeError, KeyError, AttributeError):
+        prediction = Prediction.from_dict(record)
+    except (TypeError, KeyError, AttributeError, ValueError):
         return None
+    return prediction if prediction.top or prediction.error is not None else None
 
 
 def _json(line: bytes) -> Any:

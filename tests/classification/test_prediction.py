@@ -75,6 +75,27 @@ def test_what_is_no_record(record: dict[str, object]) -> None:
         Prediction.from_dict(record)
 
 
+@pytest.mark.parametrize("wrong", [
+    {"path": 5}, {"path": "\ud800.jpg"}, {"error": ["no"]}, {"rejected": {"a": 1}},
+    {"top": [{"label": None, "id": None, "score": 0.1, "probability": 0.1}]},
+    {"top": [{"label": "\udfff", "id": None, "score": 0.1, "probability": 0.1}]},
+    {"top": [{"label": "x", "id": 7, "score": 0.1, "probability": 0.1}]},
+    {"top": [{"label": "x", "id": None, "score": "0.1", "probability": 0.1}]},
+    {"top": [{"label": "x", "id": None, "score": float("nan"), "probability": 0.1}]},
+    {"top": [{"label": "x", "id": None, "score": 0.1, "probability": 10**400}]},
+    {"labels": [{"label": ["x"], "id": None, "score": 0.1, "probability": 0.1}]},
+    {"explanation": {"winner": {"label": "x", "id": None, "score": None, "probability": 1.0,
+                                "speak_for": [], "speak_against": []}, "runner_up": None}},
+    {"explanation": {"winner": {"label": "x", "id": None, "score": 0.1, "probability": 1.0,
+                                "speak_for": [{"text": 1, "question": "", "cosine": 0.1}],
+                                "speak_against": []}, "runner_up": None}},
+    {"explanation": {"winner": "abc", "runner_up": None}},
+])  # fmt: skip
+def test_a_record_of_other_types(wrong: dict[str, object]) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        Prediction.from_dict(GOOD.to_dict() | wrong)
+
+
 def test_a_record_of_an_explanation() -> None:
     side = ClassExplanation("toad", None, 0.2, 0.25, (PromptScore("warts", "What?", 0.1),), ())
     explanation = Explanation("a.jpg", side)

@@ -85,6 +85,26 @@ def test_whatever_a_kill_leaves_of_the_last_lines(
     assert target.read_bytes() == expected["csv"]
 
 
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b'"label": "rose"', b'"label": 7'), (b'"label": "rose"', b'"label": "\\ud800"'),
+     (b'"id": null', b'"id": []'), (b'"score": 0', b'"score": "0'),
+     (b'"error": null', b'"error": 1'),
+     (b'"score": 0', b'"score": 1e999, "a": 0'), (b'"top": [', b'"top": "", "a": [')],
+)  # fmt: skip
+def test_a_damaged_line_is_made_again(
+    tmp_path: Path, photos: list[Path], expected: dict[str, bytes], format: str, old: bytes,
+    new: bytes,
+) -> None:  # fmt: skip
+    partial = stop_at(9, photos, tmp_path / "out", format)
+    lines = partial.read_bytes().splitlines(keepends=True)
+    lines[5] = lines[5].replace(old, new)
+    partial.write_bytes(b"".join(lines))
+    classify_to_file(classifier_of(), photos, tmp_path / "out", format, 2, resume=True)
+    assert (tmp_path / "out").read_bytes() == expected[format]
+
+
 def run_until_killed(photos: list[Path], target: Path, format: str, at: int) -> None:
     def progress(done: int, total: int) -> None:
         if done == at:

@@ -98,7 +98,7 @@ def explained(folder: Path) -> Iterator[None]:
         if isinstance(cause, OSError):
             why, way_out = cause.strerror or why, "mend that, or choose another folder"
         raise InputError(
-            f"the response cache {folder} cannot be used ({why}); nothing in it was deleted; "
+            f"the response cache {folder} cannot be used ({why:.200}); nothing in it was deleted; "
             f"{way_out}",
             arguments={"cache": ...} if "folder" in way_out else None,
         ) from error
