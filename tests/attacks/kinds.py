@@ -266,6 +266,7 @@ def embedded(folder: Path) -> list[Sample]:
 def read_embedded(folder: Path, name: str, data: bytes) -> None:
     found = embed_texts(TEXTS, Lengths(), text_cache=fresh(folder, name, data))
     assert torch.equal(found.vectors, Lengths().encode_text(TEXTS))
+    assert found.tokens == Lengths().count_tokens(TEXTS)
 
 
 def exports(folder: Path) -> list[Sample]:

@@ -71,6 +71,12 @@ def clear(data: bytearray, source: Random) -> None:
     data[part] = source.choice([b"\0", b"\xff", b" "]) * len(data[part])
 
 
+def clear_page(data: bytearray, source: Random) -> None:
+    """As a file system does that was not shut down."""
+    start = source.randrange(len(data) // 4096 + 1) * 4096
+    data[start : start + 4096] = bytes(len(data[start : start + 4096]))
+
+
 def put_number(data: bytearray, source: Random) -> None:
     """In place of one that says how long or how large something is."""
     for _ in range(source.choice([1, 1, 2])):
@@ -145,6 +151,7 @@ def recode(data: bytearray, source: Random) -> None:
 
 BYTES: list[Change] = [
     flip_bits, set_bytes, delete, insert, repeat, swap, cut, cut_begin, clear, put_number, append,
+    clear_page,
 ]  # fmt: skip
 TEXT: list[Change] = [
     move_line, repeat_line, drop_line, indent_line, put_word, put_word, put_digits, nest, recode,
