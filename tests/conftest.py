@@ -14,6 +14,11 @@ _hypothesis_home = TemporaryDirectory()  # hypothesis would leave what it learns
 configuration.set_hypothesis_home_dir(_hypothesis_home.name)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``pytest tests/attacks --attacks 100``: a hundred times as long as in the suite."""
+    parser.addoption("--attacks", type=int, default=1, help="how long those of tests/attacks last")
+
+
 @pytest.fixture(scope="session")
 def mini_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the mini models unpack, once a session and worker."""

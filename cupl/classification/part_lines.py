@@ -1,5 +1,6 @@
 """Predictions as the lines of ``OUTPUT.part``: JSON, with the arrays of the best classes in base64.
 
+Each line begins with its checksum, so that one that was cut off or damaged is seen and made again.
 A class takes 16 characters there, and nothing to read; as an object of JSON it takes 120. Classes
 are numbers: a part says which class vectors it was made with.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import zlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +37,8 @@ def part_line(prediction: Prediction) -> bytes:
     }
     for name, kind in _COLUMNS.items():
         record[name] = base64.b64encode(getattr(best, name).astype(kind)).decode("ascii")
-    return json.dumps(record).encode("ascii") + b"\n"
+    data = json.dumps(record).encode("ascii") + b"\n"
+    return b"%08x %b" % (zlib.crc32(data), data)
 
 
 def parse_part_line(line: bytes, labels: Sequence[ClassLabel]) -> Prediction | None:
@@ -46,8 +49,11 @@ def parse_part_line(line: bytes, labels: Sequence[ClassLabel]) -> Prediction | N
         labels: the classes that it counts in.
 
     """
+    checksum, _, data = line.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(data):
+        return None
     try:
-        return _prediction(parse_json(line), labels) if line.endswith(b"\n") else None
+        return _prediction(parse_json(data), labels)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -9,12 +9,16 @@ from contextlib import contextmanager, suppress
 
 from PIL import Image
 
-MAX_BYTES = 2**30
+from cupl.embedding.image_errors import ImageError
+
+MAX_BYTES = 10**9
 _BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}
 _OTHER_MODES = 4
 _COPIES = 8
 """A pixel in RGB takes four bytes in Pillow, and four more while the image is turned."""
 _LARGE = 2**27
+_DECODERS = {"WEBP": 16, "AVIF": 12}
+"""Bytes a pixel that decoders were seen to take, of those that take more than 10."""
 
 
 class ByteBudget:
@@ -54,6 +58,24 @@ def _give_back_free_memory() -> None:
 
 DECODING = ByteBudget(MAX_BYTES)
 """Kept by all threads that decode: the header of a small file can ask for gigabytes."""
+
+
+def check_memory(image: Image.Image, most: int = MAX_BYTES) -> None:
+    """Refuse an image that its decoder cannot decode in the memory that there is for all.
+
+    Raises:
+        ImageError: that is so.
+
+    """
+    pixel = _DECODERS.get(image.format or "", 0)
+    if image.format == "JPEG2000":
+        pixel = 4 + 5 * len(image.getbands())
+    needed = image.width * image.height * pixel
+    if needed > most:
+        raise ImageError(
+            f"decoding {image.width} x {image.height} pixels of {image.format} takes "
+            f"{needed / 10**9:.1f} GB: save it as JPEG or PNG, or smaller"
+        )
 
 
 def bytes_to_decode(image: Image.Image) -> int:

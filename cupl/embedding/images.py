@@ -34,7 +34,7 @@ from cupl.embedding.image_kinds import (
     kind_of,
     kind_of_name,
 )
-from cupl.embedding.image_memory import DECODING, MAX_BYTES, bytes_to_decode
+from cupl.embedding.image_memory import DECODING, MAX_BYTES, bytes_to_decode, check_memory
 from cupl.embedding.image_ownership import (
     MAX_PIXELS,
     OwnImage,
@@ -86,7 +86,7 @@ def open_image(
             then decoded at a half, a quarter or an eighth of its size, and still three times as
             large as it has to be. What is reduced from that differs by less than one level of 256
             in the mean (tests/embedding/test_images.py holds it to that). So does a JPEG 2000 image
-            that is decoded at half its size because it would take more than 1 GiB.
+            that is decoded at half its size because it would take more than 1 GB.
 
     Returns:
         A decoded image in mode ``RGB`` that shares no memory with ``source`` and carries none of
@@ -94,7 +94,8 @@ def open_image(
 
     Raises:
         ImageError: the source is missing, a URL, not a regular file, not an image, damaged, closed,
-            too large, or an array of another shape, type or range.
+            too large, in a format that takes more than 1 GB to decode it, or an array of another
+            shape, type or range.
 
     """
     with decoded_image(take_image(source, max_pixels), max_pixels, side) as image:
@@ -144,6 +145,7 @@ def _decoded(
         and min(image.size) >= 2 * _MARGIN * side
     ):
         halve_jpeg2000(image)
+    check_memory(image, MAX_BYTES)
     memory.enter_context(DECODING.reserved(bytes_to_decode(image)))
     if load := _LOADERS.get(image.format or ""):
         load(image)

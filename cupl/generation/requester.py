@@ -101,7 +101,7 @@ async def run_requests(
     try:
         await asker.run(iter(units))
     except CuplError as error:
-        if not asker.kept:
+        if not asker.kept or cache.gone:
             raise
         safe = f"{asker.kept:,} new answers are in the cache; the same command continues"
         error.args = (f"{error} ({safe})",)
@@ -218,7 +218,6 @@ class _Asker:
                 response if reason is None else Failure(reason, tries[sample] + 1)
             )
             if reason is None:
-                self.kept += 1
                 self._useless.proven = True
                 continue
             limited = unit.request.sampling.max_tokens is not None
@@ -227,6 +226,7 @@ class _Asker:
             if tries[sample] < self.policy.answer_tries:
                 left.append(sample)
         self.cache.put(entries)
+        self.kept += sum(isinstance(entry, Response) for entry in entries.values())
         self._useless.check()
         return sorted(left)
 

@@ -256,7 +256,8 @@ def _is_deep(text: str) -> bool:
     goes there, and what it says of it, depends on its version.
     """
     depth = 0
-    with contextlib.suppress(yaml.YAMLError):
+    # ValueError and OverflowError: an escape beyond the last character, such as \U00110000.
+    with contextlib.suppress(yaml.YAMLError, ValueError, OverflowError):
         for token in yaml.scan(text[-2048:].rpartition("\n")[2], Loader=yaml.SafeLoader):
             depth += isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken)
             depth -= isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken)

@@ -105,7 +105,7 @@ def test_a_drive_that_goes_away_stops_the_run_and_loses_nothing(
     with pytest.raises(InputError) as caught:
         classified(images, target, progress=unplug)
     assert str(caught.value).startswith("50 images in a row could not be read, as if their drive")
-    rows = [json.loads(line) for line in Path(f"{target}.part").read_bytes().splitlines()[1:]]
+    rows = [json.loads(line[9:]) for line in Path(f"{target}.part").read_bytes().splitlines()[1:]]
     kept = f"; {len(rows) - 50} of 100 images are done and kept in {target}.part, to go on with"
     assert str(caught.value).endswith(kept)
     assert caught.value.arguments == {"resume": True}

@@ -1,3 +1,5 @@
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -65,11 +67,21 @@ def best_of(number: int) -> Prediction:
         (b'"explanation": null', b'"explanation": {"winner": 1}'),
     ],
 )
-def test_damaged_lines_are_none(old: bytes, new: bytes) -> None:
+def test_what_says_nothing_is_none(old: bytes, new: bytes) -> None:
+    """Also where the checksum is right."""
     line = part_line(best_of(2))
     assert parse_part_line(line, LABELS) == best_of(2)
     assert old in line
-    assert parse_part_line(line.replace(old, new, 1), LABELS) is None
+    data = line.partition(b" ")[2].replace(old, new, 1)
+    assert parse_part_line(b"%08x %b" % (zlib.crc32(data), data), LABELS) is None
+
+
+@given(predictions(), st.integers(0))
+def test_a_line_with_another_bit_is_none(prediction: Prediction, bit: int) -> None:
+    line = bytearray(part_line(prediction))
+    bit %= 8 * len(line)
+    line[bit // 8] ^= 1 << bit % 8
+    assert parse_part_line(bytes(line), LABELS) is None
 
 
 def test_a_class_takes_sixteen_characters() -> None:

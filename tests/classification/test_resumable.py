@@ -87,6 +87,23 @@ def test_whatever_a_kill_leaves_of_the_last_lines(
     assert target.read_bytes() == expected["csv"]
 
 
+@pytest.mark.parametrize("format", FORMATS)
+@given(bit=st.integers(0))
+def test_a_damaged_line_is_made_again(
+    photos: list[Path], expected: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory,
+    format: str, bit: int,
+) -> None:  # fmt: skip
+    target = tmp_path_factory.mktemp("damaged") / "out"
+    partial = stop_at(9, photos, target, format)
+    first, *lines = partial.read_bytes().splitlines(keepends=True)
+    rows = bytearray(b"".join(lines))
+    bit %= 8 * len(rows)
+    rows[bit // 8] ^= 1 << bit % 8
+    partial.write_bytes(first + rows)
+    classify_to_file(classifier_of(), photos, target, format, 2, resume=True)
+    assert target.read_bytes() == expected[format]
+
+
 def run_until_killed(photos: list[Path], target: Path, format: str, at: int) -> None:
     def progress(done: int, total: int) -> None:
         if done == at:
@@ -107,7 +124,7 @@ def test_killed_and_killed_again(
         assert run.exitcode == -signal.SIGKILL
         assert not target.exists()
         lines = (tmp_path / "out.part").read_bytes().splitlines()
-        assert [json.loads(line)["path"] for line in lines[1:]] == list(map(str, photos[:at]))
+        assert [json.loads(line[9:])["path"] for line in lines[1:]] == list(map(str, photos[:at]))
     classifier = classifier_of()
     classify_to_file(classifier, photos, target, format, 2, resume=True)
     assert image_calls(classifier) == [2]

@@ -15,7 +15,7 @@ from cupl.embedding.image_errors import ImageError
 from cupl.embedding.image_memory import ByteBudget, bytes_to_decode
 from cupl.embedding.image_stream import encode_sources
 from cupl.embedding.images import open_image
-from tests.embedding.pictures import encoded, png, textured
+from tests.embedding.pictures import encoded, png, reason, textured
 from tests.models import HandMadeEncoder
 
 
@@ -147,3 +147,21 @@ def test_deep_grey_is_looked_up() -> None:
     assert np.array_equal(found, np.rint(values / 257).astype(np.uint8))
     swapped = Image.frombytes("I;16B", values.shape[::-1], values.astype(">u2").tobytes())
     assert np.array_equal(np.asarray(open_image(swapped))[..., 0], found)
+
+
+@pytest.mark.parametrize(
+    ("image_format", "mode", "bytes_a_pixel"),
+    [("WEBP", "RGB", 16), ("WEBP", "RGBA", 16), ("AVIF", "RGBA", 12), ("JPEG2000", "RGB", 19),
+     ("JPEG2000", "RGBA", 24), ("JPEG2000", "L", 9), ("PNG", "RGBA", 0), ("TIFF", "RGB", 0)],
+)  # fmt: skip
+def test_what_its_decoder_cannot_decode_in_the_memory_there_is(
+    image_format: str, mode: str, bytes_a_pixel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = encoded(textured(40, 30).convert(mode), image_format)
+    monkeypatch.setattr(images, "MAX_BYTES", 40 * 30 * bytes_a_pixel)
+    assert open_image(data, side=224).size == (40, 30)
+    if bytes_a_pixel:
+        monkeypatch.setattr(images, "MAX_BYTES", 40 * 30 * bytes_a_pixel - 1)
+        said = reason(data, side=224)
+        assert said.startswith(f"decoding 40 x 30 pixels of {image_format} takes ")
+        assert said.endswith(": save it as JPEG or PNG, or smaller")

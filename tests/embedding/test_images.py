@@ -216,7 +216,7 @@ def test_a_very_large_jpeg_2000_is_decoded_at_half_its_size(
 ) -> None:
     data = encoded(whole := detailed(1201, 900), "JPEG2000")
     assert open_image(data, side=150).size == (1201, 900)
-    monkeypatch.setattr("cupl.embedding.images.MAX_BYTES", 1_000_000)
+    monkeypatch.setattr("cupl.embedding.images.MAX_BYTES", 1201 * 900 * 19)
     assert open_image(data).size == (1201, 900)
     assert open_image(data, side=151).size == (1201, 900)
     half = open_image(data, side=150)
@@ -235,6 +235,6 @@ def test_a_very_large_jpeg_2000_is_decoded_at_half_its_size(
 def test_a_jpeg_2000_that_has_no_halves_is_decoded_whole(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cupl.embedding.images.MAX_BYTES", 1000)
     data = encoded(detailed(96, 64), "JPEG2000", **options)
+    monkeypatch.setattr("cupl.embedding.images.MAX_BYTES", 96 * 64 * 19)
     assert np.array_equal(pixels(open_image(data, side=9)), pixels(open_image(data)))

@@ -1,6 +1,7 @@
 """Asking for what is missing: what goes out, and what becomes of what is under way."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -98,6 +99,38 @@ def test_an_error_keeps_what_arrived(cache: ResponseCache) -> None:
     assert not llm.closed
     found = survey(plan_of("cat", "dog"), cache)
     assert (found.cached, found.answers) == (2, 2)
+
+
+@pytest.mark.parametrize(("room", "at_once"), [(0, 2), (1, 2), (3, 2), (4, 1)])
+def test_only_what_was_written_is_counted(
+    cache: ResponseCache, monkeypatch: pytest.MonkeyPatch, room: int, at_once: int
+) -> None:
+    """As a disk that is full lets it write some, while more answers are on their way."""
+    put, times = cache.put, iter(range(100))
+
+    def put_some(entries: Any, *more: Any) -> None:
+        if next(times) >= room:
+            raise InputError("the disk is full")
+        put(entries, *more)
+
+    monkeypatch.setattr(cache, "put", put_some)
+    names = [f"thing {number}" for number in range(12)]
+    with pytest.raises(InputError, match="the disk is full") as caught:
+        ask_all(plan_of(*names), cache, Echo(), concurrency=5, n=at_once)
+    said = re.search(r"\((.+) new answers are in the cache", str(caught.value))
+    assert (int(said[1]) if said else 0) == len(cache) == room * at_once
+
+
+def test_answers_in_a_cache_that_is_gone_are_not_counted(cache: ResponseCache) -> None:
+    class Deleting(Echo):
+        async def complete(self, request: Request, n: int) -> list[Response]:
+            if len(self.asked) == 2:
+                (cache.folder / "cache.db").unlink()
+            return await super().complete(request, n)
+
+    with pytest.raises(InputError, match="deleted or replaced") as caught:
+        ask_all(plan_of("cat", "dog", "cow"), cache, Deleting(), concurrency=1)
+    assert "new answers" not in str(caught.value)
 
 
 def test_what_is_under_way_when_a_run_stops_is_kept(cache: ResponseCache) -> None:

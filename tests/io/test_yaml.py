@@ -192,3 +192,9 @@ def test_what_is_written_is_read(
     thing = Thing(name=name, parts=parts, by_key=by_key)
     path.write_bytes(dump_yaml(thing.model_dump()))
     assert read_yaml(path, Thing) == thing
+
+
+@pytest.mark.parametrize("escape", ["\\U00110000", "\\UFFFFFFFF", "\\uD800", "\\xZZ"])
+@pytest.mark.parametrize("frame", ['name: "{}"', 'name: [["{}"', '"{}', '- \n.\n "{}'])
+def test_an_escape_of_no_character(path: Path, escape: str, frame: str) -> None:
+    assert complaint(path, frame.format(escape)).startswith("line ")

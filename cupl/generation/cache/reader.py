@@ -9,6 +9,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice, pairwise
 from types import TracebackType
 
 from cupl.errors import InputError, MissingFileError
@@ -27,7 +28,8 @@ _WALKS = [
     for order in (f"ORDER BY {by}", f"ORDER BY {by} DESC")
 ]
 """From either end of the table, and of the index, up to what cannot be read."""
-_MOST_ROWS = 10_000_000
+_LEAST_BYTES = 64
+"""Of a row: its key."""
 _DAMAGED = "on a damaged page of the database"
 
 
@@ -146,9 +148,9 @@ class CacheReader:
                 "or an export, or choose another folder",
                 arguments={"cache": ...},
             )
-        for row in range(1, min(max(keys), _MOST_ROWS)):
+        for row in _between(keys, self.size() // _LEAST_BYTES):
             try:
-                if row not in keys and (found := self._row(row)):
+                if found := self._row(row):
                     keys[row] = found[0]
             except sqlite3.Error:
                 yield UnreadableEntry(f"row {row}", _DAMAGED)
@@ -201,6 +203,13 @@ def summarize_cache(entries: Iterable[Stored | UnreadableEntry]) -> CacheSummary
 def keys_before(entries: Iterable[Stored | UnreadableEntry], before: int) -> list[str]:
     """The keys of what was stored before a time, in seconds since 1970."""
     return [entry.key for entry in entries if isinstance(entry, Stored) and entry.time < before]
+
+
+def _between(known: Iterable[int], most: int) -> list[int]:
+    """Numbers of rows that are not known, those in small gaps first: a damaged one can be huge."""
+    ends = [0, *sorted(number for number in known if number > 0)]
+    gaps = sorted((range(one + 1, other) for one, other in pairwise(ends)), key=len)
+    return sorted(islice(chain.from_iterable(gaps), most))
 
 
 def _entry(key: object, value: object, seal: object) -> Stored | UnreadableEntry:

@@ -105,7 +105,7 @@ def explained(folder: Path) -> Iterator[None]:
         if isinstance(cause, OSError):
             why, way_out = reason(cause), "mend that, or choose another folder"
         raise InputError(
-            f"the response cache {folder} cannot be used ({why}); nothing in it was deleted; "
+            f"the response cache {folder} cannot be used ({why:.200}); nothing in it was deleted; "
             f"{way_out}",
             arguments={"cache": folder if way_out is _RESCUE else ...}
             if way_out is _RESCUE or "folder" in way_out
@@ -274,6 +274,23 @@ class ResponseCache:
         """Let go of what this thread has open; for threads that only use the cache for a while."""
         self._cache.close()
 
+    @property
+    def gone(self) -> bool:
+        """Whether the database was deleted or replaced since it was opened.
+
+        One that was deleted can still be written to, by those who have it open.
+
+        Raises:
+            InputError: that cannot be told.
+
+        """
+        with (
+            explained(self.folder),
+            contextlib.suppress(FileNotFoundError, NotADirectoryError),
+        ):
+            return not os.path.samestat((self.folder / DATABASE).stat(), self._file)
+        return True
+
     def __len__(self) -> int:
         with explained(self.folder):
             return len(self._cache)
@@ -295,11 +312,8 @@ class ResponseCache:
         """What there is only where an answer would be found again by the next run."""
         if self._claims is None:
             raise not_kept(self.folder)
-        # A database that was deleted can still be written to, by those who have it open.
-        gone = contextlib.suppress(FileNotFoundError, NotADirectoryError)
-        with explained(self.folder), gone:
-            if os.path.samestat((self.folder / DATABASE).stat(), self._file):
-                return self._claims
+        if not self.gone:
+            return self._claims
         raise InputError(
             f"the response cache {self.folder} was deleted or replaced while it was in use: what "
             "was answered before is no longer in it; run the same command again, or choose another "

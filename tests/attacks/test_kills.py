@@ -1,10 +1,9 @@
 """SIGKILL at moments spread over the changes that a command makes on disk.
 
-``CUPL_KILLS=15`` kills each command so often; a run of the whole suite has a few.
+The suite kills each command once, ``--attacks 15`` so often.
 """
 
 import json
-import os
 import shutil
 import signal
 from pathlib import Path
@@ -15,8 +14,6 @@ from cupl.generation.cache.reader import CacheReader
 from cupl.generation.cache.transfer import export_entries
 from tests.processes import Limits, run
 from tests.writing_commands import COMMANDS, WritingCommand, words_of
-
-KILLS = int(os.environ.get("CUPL_KILLS", "1"))
 
 
 def fresh(made: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, command: WritingCommand,
@@ -61,7 +58,7 @@ def answers(folder: Path) -> bytes:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_killed_and_run_again(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, name: str
 ) -> None:
     command = COMMANDS[name]
     words, scratch, folder = words_of(command, command.output), tmp_path / "scratch", tmp_path / "w"
@@ -71,9 +68,9 @@ def test_killed_and_run_again(
     done = run(words, scratch, Limits(watched=folder))
     assert done.code == 0, done.err
     after = files(folder)
-    for kill in range(1, KILLS + 1):
+    for kill in range(1, times + 1):
         fresh(made, folder, monkeypatch, command, earlier)
-        at = 1 + done.changes * kill // (KILLS + 1)
+        at = 1 + done.changes * kill // (times + 1)
         killed = run(words, scratch, Limits(watched=folder, at=at))
         assert killed.code == -signal.SIGKILL
         left = files(folder)
