@@ -15,7 +15,7 @@ LOST_IN_A_ROW = 50
 enough where each waits a minute for a server that is gone."""
 
 
-class Outcome(Protocol):
+class ImageOutcome(Protocol):
     """What became of an image: a vector, a prediction or an error."""
 
     @property
@@ -27,7 +27,7 @@ class Outcome(Protocol):
         """Why there is nothing else."""
 
 
-_Outcome = TypeVar("_Outcome", bound=Outcome)
+_Outcome = TypeVar("_Outcome", bound=ImageOutcome)
 
 
 def until_lost(
