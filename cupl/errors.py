@@ -7,6 +7,7 @@ names the thing that is wrong and the way out.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 
 
@@ -23,6 +24,20 @@ class CuplError(Exception):
     def __init__(self, message: str = "", *, arguments: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
         self.arguments: dict[str, object] = dict(arguments or {})
+
+
+_OUT_OF_MEMORY = ("DefaultCPUAllocator", "bad_alloc", "could not create a memory object",
+                  "can't start new thread", "out of memory")  # fmt: skip
+"""What torch and Python say of it in a RuntimeError."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that this machine has too little free memory."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in _OUT_OF_MEMORY)
+    )
 
 
 class InputError(CuplError, ValueError):

@@ -122,14 +122,17 @@ def classify_to_file(
             if images:
                 progress(done, len(images))
             with closing(predict(images[done:])) as predictions:
+                end = file.tell()
                 for prediction in until_lost(predictions, kept, {"resume": True}):
-                    file.write(part_line(prediction))
+                    _check_untouched(file, partial, end)
+                    end += file.write(part_line(prediction))
                     file.flush()  # what a killed process has handed over is not lost
                     done += 1
                     progress(done, len(images))
-            failures = write(_all_rows(file, partial, labels))
-        if not failures.may_pass:
-            partial.unlink(missing_ok=True)
+            _check_untouched(file, partial, end)
+            failures = write(_all_rows(file, partial, images, labels))
+            if not failures.may_pass and is_at(file.fileno(), partial):
+                partial.unlink(missing_ok=True)
     except CuplError:
         raise  # some are an OSError too
     except FileNotFoundError as error:
@@ -271,12 +274,35 @@ def _rows(file: BinaryIO, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:
     yield from _whole_rows(file, labels)
 
 
-def _all_rows(file: BinaryIO, partial: Path, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:
-    yield from _rows(file, labels)
-    if file.read(1):
-        raise InputError(
-            f"{partial} is damaged; begin again without resume", arguments={"resume": False}
-        )
+def _all_rows(
+    file: BinaryIO, partial: Path, images: ImagePaths, labels: Sequence[ClassLabel]
+) -> Iterator[Prediction]:
+    """One of each image; what is counted afterwards is what is there."""
+    number = 0
+    for prediction in _rows(file, labels):
+        if number == len(images) or prediction.path != os.fspath(images[number]):
+            raise _changed(partial, resume=False)
+        yield prediction
+        number += 1
+    if number < len(images) or file.read(1):
+        raise _changed(partial)
+
+
+def _check_untouched(file: BinaryIO, partial: Path, size: int) -> None:
+    """Notice that something else writes into the file, or cuts it; what is not ours goes."""
+    found = os.fstat(file.fileno()).st_size
+    if found > size:
+        file.truncate(size)
+    if found != size:
+        raise _changed(partial)
+
+
+def _changed(partial: Path, *, resume: bool = True) -> InputError:
+    way_out = "the rows that are whole can be gone on with" if resume else "begin again"
+    return InputError(
+        f"another program has changed {partial} while it was written; {way_out}",
+        arguments={"resume": resume},
+    )
 
 
 def _whole_rows(file: BinaryIO, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:

@@ -1,5 +1,6 @@
 """The command line: each command parses, calls the library and prints; there is no logic here."""
 
+import errno
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ import typer
 from cupl.cli import bank, batch, cache, classify, demo, embed, encode, evaluate, generate
 from cupl.cli.flags import way_out
 from cupl.cli.output import say, say_warning
-from cupl.errors import CuplError
+from cupl.errors import CuplError, is_out_of_memory
 from cupl.io.reasons import reason
 
 app = typer.Typer(
@@ -98,6 +99,12 @@ def _occupy_closed_descriptors() -> None:
             os.open(os.devnull, access)  # takes the lowest number that is free
 
 
+def _of_the_system(error: OSError) -> str:
+    """Files bring errors of our own; what is left is standard output, or no file can be opened."""
+    what = "" if error.errno in (errno.EMFILE, errno.ENFILE) else "cannot write the output: "
+    return what + reason(error)
+
+
 def main() -> None:
     """Run the command line.
 
@@ -122,10 +129,15 @@ def main() -> None:
             raise
         say(f"error: {error}{way_out(command, words, error.arguments)}")
         sys.exit(1)
-    except OSError as error:  # files bring errors of our own; what is left is standard output
-        if debug:
+    except (OSError, MemoryError, RuntimeError) as error:
+        scarce = is_out_of_memory(error)
+        if debug or not (scarce or isinstance(error, OSError)):
             raise
-        say(f"error: cannot write the output: {reason(error)}")
+        if scarce:
+            hint = way_out(command, words, {"batch_size": 1})
+            say(f"error: there is not enough free memory for this; free some of it{hint}")
+        else:
+            say(f"error: {_of_the_system(error)}")
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == 130:

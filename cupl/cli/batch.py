@@ -245,10 +245,10 @@ def fetch_command(
 
 def _fetch(server: "BatchServer", batch: "Batch", path: Path) -> list[Path]:
     """Download what there is of a batch; the answers, and the failures in a second file."""
-    from cupl.io.atomic import settle, staging
+    from cupl.io.atomic import name_beside, settle, staging
 
     # What is no file has no neighbour; the import reads answers and failures alike.
-    errors = path if is_stream(path) else path.with_name(f"{path.stem}.errors{path.suffix}")
+    errors = path if is_stream(path) else name_beside(path.with_suffix(""), f".errors{path.suffix}")
     parts = [(batch.output_file, path), (batch.error_file, errors)]
     found = [(file, target) for file, target in parts if file is not None]
     if not found:

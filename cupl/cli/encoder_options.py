@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 def batch_size(text: str) -> Any:
     """Parser of ``auto`` or a number above 0."""
-    if text != "auto" and not (text.isdecimal() and int(text) > 0):
-        raise typer.BadParameter(f"{text!r} is neither auto nor a number above 0")
+    if text != "auto" and not (text.isdecimal() and len(text) < _DIGITS and int(text) > 0):
+        raise typer.BadParameter(f"{text[:_DIGITS]!r} is neither auto nor a number above 0")
     return text if text == "auto" else int(text)
 
 
@@ -76,6 +76,7 @@ TextCacheOption = Annotated[
     ),
 ]
 _SHOWN = 5
+_DIGITS = 20
 
 
 def templates_of(templates: TemplatesOption, combine: CombineOption) -> Sequence[str]:

@@ -18,7 +18,7 @@ from cupl.io.reasons import reason
 DAMAGED = "the image is damaged or cut off"
 NO_FILE = "there is no such file"
 UNREAD = "the file cannot be read"
-_NO_MEMORY = "there is not enough memory for the image"
+NO_MEMORY = "there is not enough memory for the image"
 
 # Where nobody listens to Pillow's log, Python would write its errors to the terminal.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
@@ -34,7 +34,7 @@ def may_pass(error: str | None) -> bool:
     A missing file, a drive that does not answer, too many open files, too little memory. Told by
     the sentence itself, which is all that tables and shards keep.
     """
-    return error is not None and error.startswith((NO_FILE, UNREAD, _NO_MEMORY))
+    return error is not None and error.startswith((NO_FILE, UNREAD, NO_MEMORY))
 
 
 def unread(error: OSError, path: str | None = None) -> ImageError:
@@ -59,7 +59,7 @@ def one_sentence(otherwise: str) -> Iterator[None]:
     except ImageError:
         raise
     except MemoryError as error:
-        raise ImageError(_NO_MEMORY) from error
+        raise ImageError(NO_MEMORY) from error
     except OSError as error:
         if error.errno in (None, errno.EINVAL):  # of a decoder, or a place that no file has
             raise ImageError(otherwise) from error

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import torch
 
@@ -23,6 +24,7 @@ from cupl.embedding.image_shards import (
     images_file,
     read_shard,
     shard_numbers,
+    vectors_file,
     write_shard,
 )
 from cupl.embedding.image_sources import described
@@ -37,6 +39,10 @@ from cupl.progress import Progress, ignore
 SHARD_SIZE = 1024
 """Half a minute's work of two cores; a multiple of the usual batches."""
 _EXAMPLES = 5
+_FILES: dict[Literal["images", "vectors"], Callable[[Path, int], Path]] = {
+    "images": images_file,
+    "vectors": vectors_file,
+}
 
 
 @dataclass
@@ -167,7 +173,20 @@ def _embed(
             shard = _shard(part, images, encoder, lambda: progress(next(done), len(paths)))
             write_shard(directory, _metadata(encoder, number, shard_size), shard)
             tally.add(shard)
+    _check_all_there(directory, tally)
     return tally
+
+
+def _check_all_there(directory: Path, tally: ImageTally) -> None:
+    """Count what is there, not what was written: another program may have had a hand in it."""
+    expected = set(range(tally.shards))
+    for kind, file_of in _FILES.items():
+        if lost := sorted(expected.difference(shard_numbers(directory, kind))):
+            raise InputError(
+                f"another program has removed {file_of(directory, lost[0])} while the run was on; "
+                "a run that resumes makes it again",
+                arguments={"resume": True},
+            )
 
 
 def _listed(

@@ -11,14 +11,16 @@ from itertools import islice
 
 import torch
 
-from cupl.embedding.image_errors import ImageError
+from cupl.embedding.image_errors import NO_MEMORY, ImageError
 from cupl.embedding.image_ownership import OwnImage, take_image
 from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.images import decoded_image
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError, is_out_of_memory
 
 MAX_WORKERS = 8
+_MOST_THREADS = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,6 +63,8 @@ def encode_sources(
 
     """
     workers = workers or min(MAX_WORKERS, os.cpu_count() or 1)
+    if not 1 <= workers <= _MOST_THREADS:
+        raise InputError(f"the number of workers is from 1 to {_MOST_THREADS:,}")
     size = encoder.image_batch
     window = 2 * size + workers
     remaining = iter(sources)
@@ -96,6 +100,10 @@ def _prepare(own: OwnImage, encoder: Encoder) -> _Prepared:
         with decoded_image(own, side=encoder.image_side) as image:
             try:
                 return _Prepared(path, encoder.prepare(image))
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                return _Prepared(path, None, NO_MEMORY)
             except ValueError as error:  # what the preprocessing of an odd image raises
                 return _Prepared(path, None, f"the image cannot be encoded: {error}")
             finally:

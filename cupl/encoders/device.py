@@ -6,9 +6,11 @@ from typing import Any
 
 import torch
 
-from cupl.errors import InputError
+from cupl.errors import InputError, is_out_of_memory
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+MAX_BATCH = 2**16
+"""Images at once; no memory holds more."""
 
 
 def resolve_device(name: str = "auto") -> torch.device:
@@ -65,18 +67,31 @@ def resolve_batch(size: int | str, device: torch.device, on_cpu: int, on_gpu: in
         on_gpu: what fills one.
 
     Raises:
-        InputError: it is no number above 0.
+        InputError: it is no number from 1 to ``MAX_BATCH``.
 
     """
     if size == "auto":
         return on_cpu if device.type == "cpu" else on_gpu
-    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+    if isinstance(size, int) and not isinstance(size, bool) and 0 < size <= MAX_BATCH:
         return size
-    raise InputError(f"the batch size is auto or a number above 0, not {size!r}")
+    raise InputError(
+        f"the batch size is auto or a number from 1 to {MAX_BATCH:,}",
+        arguments={"batch_size": "auto"},
+    )
+
+
+def _too_little_memory(error: Exception) -> InputError:
+    if isinstance(error, torch.OutOfMemoryError):
+        return InputError(
+            "the GPU has too little free memory for this encoder; free some of it, or use the "
+            "device cpu",
+            arguments={"device": "cpu"},
+        )
+    return InputError("this machine has too little free memory for this encoder; free some of it")
 
 
 def encode_halving(encode: Callable[[Any], torch.Tensor], batch: Any) -> torch.Tensor:
-    """Encode a batch; where the GPU's memory does not hold it, half of it at a time.
+    """Encode a batch; where the memory does not hold it, half of it at a time.
 
     Args:
         encode: a batch to ``[rows, dim]``.
@@ -88,13 +103,11 @@ def encode_halving(encode: Callable[[Any], torch.Tensor], batch: Any) -> torch.T
     """
     try:
         return encode(batch)
-    except torch.OutOfMemoryError:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         if len(batch) < 2:
-            raise InputError(
-                "the GPU has too little free memory for this encoder; free some of it, or use the "
-                "device cpu",
-                arguments={"device": "cpu"},
-            ) from None
+            raise _too_little_memory(error) from None
     # Outside the handler: the error's traceback would keep the tensors of the failed try.
     if torch.cuda.is_available():
         torch.cuda.empty_cache()

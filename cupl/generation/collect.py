@@ -21,7 +21,7 @@ from cupl.generation.filters import (
     why_unusable,
 )
 from cupl.generation.plan import Plan
-from cupl.generation.useless import way_out_of
+from cupl.generation.useless import MAX_PROMPT, NO_PROMPT, way_out_of
 from cupl.llm.finish_reasons import finish_kind
 from cupl.llm.protocol import Failure, Request, Response, cache_key
 
@@ -241,6 +241,8 @@ def _judge(
     result = apply_filters(answer, filtering.filters.values())
     if isinstance(result, Answer) and not result.text.strip():
         result = Dropped("empty")
+    if isinstance(result, Answer) and len(result.text) > MAX_PROMPT:
+        result = Dropped(NO_PROMPT)
     # What the default filters keep is none, and most are kept.
     if isinstance(result, Dropped) or list(filtering.filters) != list(DEFAULT_FILTERS):
         reason = why_unusable(response, request.question)

@@ -54,6 +54,10 @@ class UselessAnswers:
         )
 
 
+MAX_PROMPT = 2000
+"""Characters of a prompt: six times what CLIP reads, and what a model tells that comes to no end
+is no description."""
+NO_PROMPT = "too long for a prompt"
 _NO_THINKING = "switch its thinking off, where the server lets extra do so"
 _WAYS_OUT: dict[str, tuple[str, dict[str, object]]] = {
     UNSEEN: (
@@ -66,6 +70,8 @@ _WAYS_OUT: dict[str, tuple[str, dict[str, object]]] = {
     TOOL: ("the model calls tools in place of answering; ask another model", {}),
     FAILED: ("the server breaks off what it answers; see its log", {}),
     "empty": ("the model says nothing; is it one for this API, and its chat template right?", {}),
+    NO_PROMPT: ("a limit such as max_tokens=200 helps, or the filter first-sentence",
+                {"max_tokens": 200}),
     "too long": ("the model comes to no end; a limit such as max_tokens=200 helps",
                  {"max_tokens": 200}),
     THINKING: (f"the model thinks and gives no answer; {_NO_THINKING}", {"extra": ...}),

@@ -82,8 +82,7 @@ def _real(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _replacement(path: Path) -> Iterator[BinaryIO]:
-    # Cut, because a name can be as long as a name may be.
-    start = f".{os.fsdecode(os.fsencode(path.name)[:40])}."
+    start = f".{_cut(path.name, 40)}."  # a name can be as long as a name may be
     with _own_file(path.parent, start) as file:
         temporary = Path(file.name)
         if path.is_file():
@@ -329,5 +328,13 @@ def _old_names(path: Path) -> Iterator[Path]:
 
 def name_beside(path: Path, suffix: str) -> Path:
     """The path with more behind its name, which is cut where it would be too long."""
-    name = os.fsencode(path.name)[: _LONGEST - len(suffix)]
-    return path.with_name(os.fsdecode(name) + suffix)
+    return path.with_name(_cut(path.name, _LONGEST - len(os.fsencode(suffix))) + suffix)
+
+
+def _cut(name: str, most: int) -> str:
+    """The beginning of a name that has so many bytes, no letter in two."""
+    data = os.fsencode(name)
+    if len(data) > most:
+        while most > 0 and data[most] & 0xC0 == 0x80:  # within a letter in UTF-8
+            most -= 1
+    return os.fsdecode(data[:most])

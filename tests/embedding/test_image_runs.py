@@ -191,10 +191,10 @@ def test_places_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="it is not a folder"):
         check_directory(tmp_path / "file", resume=True)
     (tmp_path / "link").symlink_to(tmp_path / "no")
-    with pytest.raises(InputError, match="it is not a folder"):
+    with pytest.raises(InputError, match="it is a link to .*no, which does not exist"):
         check_directory(tmp_path / "link", resume=True)
 
 
 def test_a_name_that_is_too_long(encoder: HandMadeEncoder, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="x{300}: File name too long"):
+    with pytest.raises(InputError, match="x{300}: its name is too long"):
         embed_images(["a.png"], encoder, "x" * 300)

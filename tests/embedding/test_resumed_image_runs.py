@@ -275,3 +275,16 @@ def test_killed_at_every_kind_of_moment(
     tally = embed_images(paths, encoder, output, shard_size=shard_size, resume=True)
     assert tally == embed_images(paths, encoder, tmp_path / "one", shard_size=shard_size)
     assert contents(output) == contents(tmp_path / "one")
+
+
+@pytest.mark.parametrize("name", ["images-00000.parquet", "vectors-00001.safetensors"])
+def test_what_another_program_removed_is_not_counted(
+    name: str, encoder: HandMadeEncoder, photos: Path, tmp_path: Path
+) -> None:
+    def progress(done: int, total: int) -> None:
+        if done == total:
+            (tmp_path / "v" / name).unlink()
+
+    paths = find_images([photos])
+    with pytest.raises(InputError, match=f"another program has removed .*{name}"):
+        embed_images(paths, encoder, tmp_path / "v", shard_size=8, progress=progress)

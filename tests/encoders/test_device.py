@@ -92,7 +92,7 @@ def test_batch_size() -> None:
 
 @pytest.mark.parametrize("size", [0, -1, "7", "all", 1.5, True, None])
 def test_a_batch_size_that_is_none(size: int) -> None:
-    with pytest.raises(InputError, match="auto or a number above 0"):
+    with pytest.raises(InputError, match="auto or a number from 1"):
         resolve_batch(size, torch.device("cpu"), 32, 256)
 
 

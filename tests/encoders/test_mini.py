@@ -219,7 +219,7 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, packag
 def test_settings_that_mini_has_not() -> None:
     with pytest.raises(InputError, match="float32 only, not 'bfloat16'"):
         load_encoder("mini", "cpu", "bfloat16")
-    with pytest.raises(InputError, match="auto or a number above 0"):
+    with pytest.raises(InputError, match="auto or a number from 1"):
         load_encoder("mini", "cpu", batch_size=0)
     assert load_encoder("mini", "cpu", "float32", 2).image_batch == 2
 

@@ -11,6 +11,7 @@ from cupl.errors import InputError
 from cupl.generation.cache.entries import CacheEntry
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
+from cupl.generation.filters import DEFAULT_FILTERS, choose_filters
 from cupl.generation.plan import Plan, make_plan, missing_answers
 from cupl.llm.protocol import Failure, Response, Sampling
 from tests.generation.test_plan import ONE, TWO, plan_of
@@ -195,3 +196,31 @@ def test_every_answer_is_kept_or_counted(
     assert result.report.kept + result.report.dropped.total() == len(answers)
     kept = [text for _, prompts in result.prompts for texts in prompts.values() for text in texts]
     assert len({text.casefold() for text in kept}) == len(kept) == result.report.kept
+
+
+@pytest.mark.parametrize(
+    "text", ["A cat is soft. " * 6400, "A" + " soft" * 19_000 + " cat.", "猫は柔らかい。" * 300]
+)
+def test_an_answer_that_is_too_long_for_a_prompt(cache: ResponseCache, text: str) -> None:
+    result = collected(cache, text, "A cat is small.")
+    assert result.bank("x").classes[0].texts == ["A cat is small."]
+    assert result.report.dropped == {"too long for a prompt": 1}
+
+
+def test_the_longest_prompt_there_may_be(cache: ResponseCache) -> None:
+    text = "A cat" + " is soft" * 249 + "."
+    assert len(text) == 1998
+    assert collected(cache, text).bank("x").classes[0].texts == [text]
+
+
+def test_the_first_sentence_of_a_long_answer(cache: ResponseCache) -> None:
+    chosen = choose_filters([*DEFAULT_FILTERS, "first-sentence"])
+    result = collected(cache, "A cat is soft. " * 6400, filtering=FilterOptions(chosen))
+    assert result.bank("x").classes[0].texts == ["A cat is soft."]
+
+
+def test_nothing_but_endless_answers(cache: ResponseCache) -> None:
+    result = collected(cache, "A cat is soft. " * 200)
+    with pytest.raises(InputError, match="1 too long for a prompt.; a limit such as") as caught:
+        result.bank("x")
+    assert caught.value.arguments["max_tokens"] == 200

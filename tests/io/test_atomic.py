@@ -2,9 +2,20 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cupl.errors import InputError, MissingFileError
-from cupl.io.atomic import keep_old, open_atomically, settle, staging, write_atomically
+from cupl.io.atomic import (
+    check_file,
+    keep_old,
+    name_beside,
+    open_atomically,
+    settle,
+    staging,
+    write_atomically,
+    write_keeping_old,
+)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -173,3 +184,23 @@ def test_an_error_leaves_everything_as_it_was(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="does not exist"), staging(tmp_path / "no" / "a"):
         pass
+
+
+@given(st.text(st.sampled_from("aü漢😀"), min_size=1, max_size=255))
+def test_a_name_is_cut_between_letters(name: str) -> None:
+    beside = name_beside(Path("folder") / name, ".part").name
+    beside.encode()  # is still text
+    assert len(os.fsencode(beside)) <= 255
+    assert name.startswith(beside.removesuffix(".part"))
+
+
+@pytest.mark.parametrize("letter", ["ü", "漢", "😀", "n"])
+@pytest.mark.parametrize("size", range(251, 256))
+def test_a_long_name_in_any_script(tmp_path: Path, letter: str, size: int) -> None:
+    name = letter * (size // len(letter.encode()))
+    target = tmp_path / (name + "n" * (size - len(name.encode())))
+    check_file(target)
+    write_atomically(target, b"new")
+    assert write_keeping_old(target, b"other") is not None
+    assert target.read_bytes() == b"other"
+    assert all(os.fsencode(path.name).decode() for path in tmp_path.iterdir())
