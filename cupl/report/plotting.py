@@ -136,7 +136,7 @@ def _say(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, lines, ha="center", va="center", transform=axes.transAxes)
 
 
-def _named(prediction: Prediction) -> tuple[Score, ...]:
+def _named(prediction: Prediction) -> Sequence[Score]:
     """The classes that are named; there may be more labels than were asked for at the top."""
     return max(prediction.top, prediction.labels, key=len)
 
