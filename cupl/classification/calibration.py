@@ -15,6 +15,8 @@ from cupl.errors import InputError
 LOWEST, HIGHEST = 1e-2, 1e2
 _SAME = 1e-7
 """Losses this close do not differ: they are means of float32 numbers."""
+_AT_ONCE = 2**20
+"""Logits that are worked on together."""
 FEWEST_TO_FIT = 20
 """From so many images on, nine fits in ten lie between half the temperature and twice.
 
@@ -81,14 +83,18 @@ def _loss(
         true = plain.gather(1, row)[:, 0].double()
     else:
         plain.scatter_(1, row, -plain.gather(1, row))  # a true class is missed by 1 - sigmoid
-    logits = torch.empty_like(plain)  # fresh memory at every step would cost more than the rest
+    parts = torch.split(plain, max(1, _AT_ONCE // plain.shape[1]))
+    buffer = torch.empty_like(parts[0])  # fresh memory at every step would cost more than the rest
+
+    def sums(part: torch.Tensor, exponent: float) -> torch.Tensor:
+        logits = torch.mul(part, 10.0**-exponent, out=buffer[: len(part)])
+        return (logits.exp_() if softmax else softplus(logits)).sum(dim=1)
 
     def loss(exponent: float) -> float:
-        torch.mul(plain, 10.0**-exponent, out=logits)
+        rows = torch.cat([sums(part, exponent) for part in parts])
         if not softmax:
-            return float(softplus(logits).sum(dim=1).double().mean())
-        normalizer = logits.exp_().sum(dim=1).log()
-        return float((normalizer.double() - true * 10.0**-exponent).mean())
+            return float(rows.double().mean())
+        return float((rows.log().double() - true * 10.0**-exponent).mean())
 
     return loss
 

@@ -94,8 +94,8 @@ def evaluate_command(
     with nullcontext() if output is None else sole_writer(output):
         written, against = encoder_options.templates_of(templates, None), _split(controls)
         banks = load_banks(bank)
-        # Before a long list is read.
-        make_candidates(banks, against, seeds=seeds, templates=written)
+        # Before a long list is read; one draw says whether there can be several.
+        make_candidates(banks, against, seeds=1, templates=written)
         names = [entry.label for entry in banks[0]]
         labelled = read_labelled(data, names, labels, all_files=all_files)
         for note in labelled.notes:

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from cupl.generation.budget import Prices, UsageMeter
     from cupl.generation.collect import CollectedPrompts
     from cupl.generation.plan import Plan, PlanSurvey
+
+_MANY = 10_000
+"""Classes from which on looking up their answers shows how far it is."""
 
 
 def _list_filters(wanted: bool) -> None:
@@ -104,6 +108,7 @@ def generate_command(
     from cupl.generation.event_loop import run
     from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
+    from cupl.progress import ignore
 
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
@@ -118,21 +123,28 @@ def generate_command(
         filters, no_filters, min_prompts, similarity, drop_shared
     )
     meter, began = UsageMeter(max_requests, max_tokens_total), time.monotonic()
-    with ResponseCache(cache) as responses, progress("answers") as update:
-        options = RequestOptions(
-            concurrency=concurrency, n=generate_options.most_at_once(n), retry_failed=retry_failed,
-            progress=update, notice=say,
-        )  # fmt: skip
-        found = survey(plan, responses, n=options.n, tries=options.missing_below(offline))
+    options = RequestOptions(
+        concurrency=concurrency, n=generate_options.most_at_once(n), retry_failed=retry_failed,
+        notice=say,
+    )  # fmt: skip
+    with ResponseCache(cache) as responses:
+        # A second for 10,000 classes, and no word about it for fewer.
+        watched = (
+            progress("classes looked up") if len(plan.labels) >= _MANY else nullcontext(ignore)
+        )
+        with watched as update:
+            found = survey(
+                plan, responses, n=options.n, tries=options.missing_below(offline), progress=update
+            )
         _say_plan(plan, found, prices)
         if dry_run:
             return
-        with _accounted(meter, prices, began):
+        with progress("answers") as update, _accounted(meter, prices, began):
             server = pipeline.connect(plan, base_url, timeout, api_key_env, say_warning)
             collected = run(
                 pipeline.generate_answers(
-                    plan, found, responses, server,
-                    filtering=filtering, options=options, meter=meter, offline=offline,
+                    plan, found, responses, server, filtering=filtering,
+                    options=replace(options, progress=update), meter=meter, offline=offline,
                 )
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)

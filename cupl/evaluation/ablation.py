@@ -16,7 +16,7 @@ from cupl.embedding.normalize import unit
 from cupl.embedding.pooling import POOLINGS
 from cupl.embedding.provenance import Provenance
 from cupl.evaluation.bootstrap import Statistic, intervals
-from cupl.evaluation.ranking import LONGEST_LIST, Booleans, ImageRanks
+from cupl.evaluation.ranking import LONGEST_LIST, Booleans, ImageRanks, ScoreChunks
 from cupl.evaluation.schema import (
     ClassAccuracy,
     ClassDrop,
@@ -73,7 +73,8 @@ class Described:
 
         """
         pooled = POOLINGS[self.provenance.pooling](self.prompts[kept], self.class_of[kept])
-        correct: Booleans = ((self.images @ pooled.T).argmax(dim=1) == self.targets).numpy()
+        best = [scores.argmax(dim=1) for scores in ScoreChunks(self.images, pooled)]
+        correct: Booleans = (torch.cat(best) == self.targets).numpy()
         return correct
 
 
@@ -183,15 +184,19 @@ def _closest(
 ) -> dict[int, tuple[int, float]]:
     """For some images the closest prompt of a class of each, and its cosine."""
     closest: dict[int, tuple[int, float]] = {}
-    for number in sorted(set(classes[which].tolist())):
-        images = (which & (classes == number)).nonzero()[:, 0]
-        prompts = (described.class_of == number).nonzero()[:, 0]
-        cosines = described.images[images] @ directions[prompts].T
+    chosen = which.nonzero()[:, 0]
+    order = chosen[classes[chosen].argsort(stable=True)]  # class after class
+    numbers, sizes = torch.unique_consecutive(classes[order], return_counts=True)
+    prompts_of = torch.bincount(described.class_of)
+    starts = prompts_of.cumsum(0) - prompts_of  # prompts too stand class after class
+    for number, images in zip(numbers.tolist(), torch.split(order, sizes.tolist()), strict=True):
+        start = int(starts[number])
+        cosines = described.images[images] @ directions[start : start + int(prompts_of[number])].T
         best, place = cosines.max(dim=1)
         closest.update(
             zip(
                 images.tolist(),
-                zip(prompts[place].tolist(), best.tolist(), strict=True),
+                zip((start + place).tolist(), best.tolist(), strict=True),
                 strict=True,
             )
         )

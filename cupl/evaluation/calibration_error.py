@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -27,14 +27,18 @@ def halves(images: int) -> Booleans:
 
 
 def measure_calibration(
-    scores: torch.Tensor, targets: torch.Tensor, provenance: Provenance, run: ImageRanks
+    scores: Iterable[torch.Tensor],
+    targets: torch.Tensor,
+    provenance: Provenance,
+    run: ImageRanks,
 ) -> tuple[Calibration, Floats]:
     """Calibration before and after a temperature, and all images' probabilities after it.
 
     The expected calibration error is over 15 bins of equal width (Guo et al., arXiv 1706.04599).
 
     Args:
-        scores: cosines, ``[images, classes]``.
+        scores: cosines, ``[some images, classes]`` each; read twice, so that no more than those
+            of the half that is fitted on are in memory.
         targets: int64 ``[images]``.
         provenance: says how scores become probabilities.
         run: what :func:`~cupl.evaluation.ranking.rank_images` made of these.
@@ -51,9 +55,14 @@ def measure_calibration(
         )
     fitted = halves(len(targets))
     fit = torch.from_numpy(fitted)
-    temperature = fit_temperature(scores[fit], targets[fit], provenance)
+    kept, done = list[torch.Tensor](), 0
+    for some in scores:
+        kept.append(some[fit[done : done + len(some)]])
+        done += len(some)
+    temperature = fit_temperature(torch.cat(kept), targets[fit], provenance)
+    kept.clear()
     warm = provenance.model_copy(update={"temperature": temperature})
-    confidence = probability_of(run.predicted, scores, warm)
+    confidence = _confidence(scores, run, warm)
     measured = ~fitted
     before = _bins(run.confidence[measured], run.correct[measured])
     after = _bins(confidence[measured], run.correct[measured])
@@ -67,6 +76,15 @@ def measure_calibration(
         bins_after=after,
     )
     return calibration, confidence
+
+
+def _confidence(scores: Iterable[torch.Tensor], run: ImageRanks, provenance: Provenance) -> Floats:
+    """Probability of each image's best class."""
+    parts, done = list[Floats](), 0
+    for some in scores:
+        parts.append(probability_of(run.predicted[done : done + len(some)], some, provenance))
+        done += len(some)
+    return np.concatenate(parts)
 
 
 def _bins(confidence: Floats, correct: Booleans) -> list[CalibrationBin]:

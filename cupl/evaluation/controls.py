@@ -56,8 +56,9 @@ def random_words_bank(bank: PromptBank, seed: int) -> PromptBank:
     """
     descriptors = _random_descriptors(bank, np.random.default_rng(seed))
     prompts = (
-        {BY_HAND: [f"{fill(FRAME, entry.name)}{text}." for text in descriptors[: _size(entry)]]}
+        {BY_HAND: [f"{frame}{text}." for text in descriptors[: _size(entry)]]}
         for entry in bank
+        for frame in [fill(FRAME, entry.name)]
     )
     return _with_prompts(RANDOM_WORDS, bank, prompts)
 
@@ -68,8 +69,9 @@ def _random_descriptors(bank: PromptBank, rng: np.random.Generator) -> list[str]
         raise InputError(f"the bank {bank.name!r} holds no words to draw random ones from")
     letters = sorted(set(chain.from_iterable(words)))
     lengths = [
-        max(1, len(text.split()) - len(fill(FRAME, entry.name).split()))
+        max(1, len(text.split()) - frame)
         for entry in bank
+        for frame in [len(fill(FRAME, entry.name).split())]
         for text in entry.texts
     ]
 

@@ -33,8 +33,10 @@ from cupl.evaluation.ranking import (
     Floats,
     ImageRanks,
     Integers,
+    ScoreChunks,
     class_accuracies,
     confusions,
+    join_ranks,
     rank_images,
 )
 from cupl.evaluation.schema import (
@@ -188,8 +190,9 @@ def _judged(
     calibration, calibrated, uncalibrated = None, None, None
     for bank in candidate.banks:
         vectors = encode(bank, candidate.templates)
-        scores = images @ vectors.matrix.T
-        runs.append(rank_images(scores, targets, vectors.provenance))
+        scores = ScoreChunks(images, vectors.matrix)
+        parts = zip(scores, scores.split(targets), strict=True)
+        runs.append(join_ranks([rank_images(*part, vectors.provenance) for part in parts]))
         if first is None:
             first = vectors
             try:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.metrics import confusion_matrix
 
 from cupl.bank.labels import ClassLabel
+from cupl.classification.scoring import AT_ONCE
 from cupl.embedding.provenance import Provenance
 from cupl.evaluation.schema import ClassAccuracy, Confusion
 
@@ -45,6 +45,33 @@ class ImageRanks:
         return first
 
 
+@dataclass(frozen=True, eq=False)
+class ScoreChunks:
+    """Cosines ``[some images, classes]`` of all images in order, made anew whenever it is read.
+
+    Attributes:
+        images: float32 ``[images, dim]`` of length 1.
+        classes: float32 ``[classes, dim]``.
+
+    """
+
+    images: torch.Tensor
+    classes: torch.Tensor
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return (rows @ self.classes.T for rows in self.split(self.images))
+
+    def split(self, of_images: torch.Tensor) -> Sequence[torch.Tensor]:
+        """What has a row for each image, in the same parts."""
+        return torch.split(of_images, max(1, AT_ONCE // len(self.classes)))
+
+
+def join_ranks(parts: Sequence[ImageRanks]) -> ImageRanks:
+    """Ranks of all images from those of some after some."""
+    columns = ("predicted", "ranks", "confidence")
+    return ImageRanks(*(np.concatenate([getattr(one, name) for one in parts]) for name in columns))
+
+
 def rank_images(scores: torch.Tensor, targets: torch.Tensor, provenance: Provenance) -> ImageRanks:
     """Rank the classes of every image.
 
@@ -76,21 +103,18 @@ def probability_of(classes: Integers, scores: torch.Tensor, provenance: Provenan
 
 def confusions(run: ImageRanks, targets: Integers, labels: Sequence[ClassLabel]) -> list[Confusion]:
     """The most frequent wrong classes, most first."""
-    present, place = np.unique(np.concatenate([targets, run.predicted]), return_inverse=True)
-    if len(present) == 1:
-        return []
-    true, predicted = np.split(place, 2)
-    matrix = confusion_matrix(true, predicted, labels=range(len(present)))
-    totals = matrix.sum(axis=1)
-    np.fill_diagonal(matrix, 0)
-    order = np.argsort(-matrix, axis=None, kind="stable")[:LONGEST_LIST]
-    pairs = [divmod(int(cell), len(present)) for cell in order if matrix.flat[cell]]
+    # Pairs that occur, not a matrix of all classes. A stable sort: of equally frequent ones the
+    # first class of the bank comes first, then the first that it was given.
+    pairs = np.stack([targets, run.predicted])[:, ~run.correct]
+    found, numbers = np.unique(pairs, axis=1, return_counts=True)
+    totals = np.bincount(targets)
+    worst = np.argsort(-numbers, kind="stable")[:LONGEST_LIST].tolist()
     return [
         Confusion(
-            truth=str(labels[present[row]]), predicted=str(labels[present[column]]),
-            images=int(matrix[row, column]), share=float(matrix[row, column] / totals[row]),
+            truth=str(labels[found[0, i]]), predicted=str(labels[found[1, i]]),
+            images=int(numbers[i]), share=float(numbers[i] / totals[found[0, i]]),
         )
-        for row, column in pairs
+        for i in worst
     ]  # fmt: skip
 
 

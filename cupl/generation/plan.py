@@ -19,6 +19,7 @@ from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
 from cupl.llm.protocol import SEED_RANGE, Api, Failure, Request, Response, Sampling, cache_key
+from cupl.progress import Progress, ignore
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 CHAT_PREAMBLE = (
@@ -178,6 +179,7 @@ def missing_answers(
     n: int | None = None,
     tries: float = RetryPolicy.answer_tries,
     beyond: Plan | None = None,
+    progress: Progress = ignore,
 ) -> Iterator[MissingAnswers]:
     """What a plan still needs, found as it is asked for.
 
@@ -191,10 +193,12 @@ def missing_answers(
         tries: answers of no use are missing until they were asked for so often; see
             :meth:`cupl.generation.retry.RetryPolicy.missing_below`.
         beyond: the same plan with fewer samples, which are passed over: they were asked for.
+        progress: told after each class how many were looked up, and of how many.
 
     """
     size = n or 1
-    for label in {label.name: label for label in plan.labels}.values():
+    labels = {label.name: label for label in plan.labels}.values()
+    for done, label in enumerate(labels, 1):
         first, total = beyond.samples_of(label) if beyond else 0, plan.samples_of(label)
         for request in plan.requests(label):
             digest = request.digest
@@ -208,6 +212,7 @@ def missing_answers(
                 )
                 if samples:
                     yield MissingAnswers(request, digest, samples)
+        progress(done, len(labels))
 
 
 def has_answers(plan: Plan, cache: ResponseCache) -> bool:
@@ -244,11 +249,12 @@ def survey(
     n: int | None = None,
     tries: float = RetryPolicy.answer_tries,
     beyond: Plan | None = None,
+    progress: Progress = ignore,
 ) -> PlanSurvey:
     """Count what :func:`missing_answers` finds."""
     found = PlanSurvey()
     length = plan.sampling.max_tokens
-    for unit in missing_answers(plan, cache, n=n, tries=tries, beyond=beyond):
+    for unit in missing_answers(plan, cache, n=n, tries=tries, beyond=beyond, progress=progress):
         found.requests += 1
         found.answers += len(unit.samples)
         found.prompt_tokens += estimate_prompt_tokens(unit.request)

@@ -6,7 +6,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol
 
 from cupl.errors import InputError, ServerError
@@ -102,8 +103,10 @@ class Request:
         else:
             before, _, after = (self.preamble or "").partition("{}")
             body["prompt"] = before + self.question + after
-        sent = {name: value for name, value in asdict(self.sampling).items() if value is not None}
-        extra: dict[str, Any] = sent.pop("extra", {})
+        # Not asdict, which copies each number: a plan has hundreds of thousands of bodies.
+        given = ((one.name, getattr(self.sampling, one.name)) for one in fields(self.sampling))
+        sent: dict[str, Any] = {name: value for name, value in given if value is not None}
+        extra: dict[str, Any] = deepcopy(sent.pop("extra", {}))
         if "stop" in sent:
             sent["stop"] = list(sent["stop"])
         if n > 1:

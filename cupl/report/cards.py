@@ -14,6 +14,8 @@ from cupl.classification.prediction import Prediction, Score
 from cupl.embedding.image_errors import ImageError
 from cupl.report.photos import thumbnail
 
+_MOST_BARS = 50
+"""Classes shown of an image; all of 20,000 would be 10 MB of a page."""
 MOST_PROMPTS = 3
 """Prompts shown for a class, and as many against it."""
 
@@ -58,6 +60,8 @@ class Card:
     said: str | None
     """What the bars do not say: that there is no label, or that there are several."""
     bars: tuple[Bar, ...]
+    more: int
+    """Classes that were named and have no bar."""
     sides: tuple[SideCard, ...]
 
 
@@ -82,7 +86,7 @@ def card(
             photo = thumbnail(path)
         except ImageError as error:
             problem = f"The photo cannot be shown: {error}."
-    bars = tuple(Bar(score, _label(score) == truth) for score in prediction.top)
+    bars = tuple(Bar(score, _label(score) == truth) for score in prediction.top[:_MOST_BARS])
     return Card(
         name=short_path(path) if path is not None else name or f"image {number}",
         photo=photo,
@@ -91,6 +95,7 @@ def card(
         correct=bool(bars) and bars[0].true and prediction.rejected is None,
         said=labels_in_words(prediction),
         bars=bars,
+        more=len(prediction.top) - len(bars),
         sides=tuple(_sides(prediction.explanation)) if prediction.explanation else (),
     )
 
@@ -109,7 +114,9 @@ def labels_in_words(prediction: Prediction) -> str | None:
     if prediction.rejected is not None:
         return f"No label: {prediction.rejected}"
     if prediction.labels:
-        return f"Labels: {', '.join(map(_label, prediction.labels))}"
+        more = len(prediction.labels) - _MOST_BARS
+        named = ", ".join(map(_label, prediction.labels[:_MOST_BARS]))
+        return f"Labels: {named}" + (f", and {more:,} more" if more > 0 else "")
     return None
 
 

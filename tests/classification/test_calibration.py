@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cupl.classification import calibration as module
 from cupl.classification.calibration import FEWEST_TO_FIT, fit_temperature
 from cupl.embedding.provenance import Provenance
 from cupl.errors import InputError
@@ -37,6 +38,20 @@ def test_the_temperature_of_sigmoids_is_found(planted: float) -> None:
     assert chances.sum(dim=1).tolist() == pytest.approx([1.0] * len(scores), abs=1e-4)
     targets = chances.multinomial(1, generator=random).flatten()
     assert fit_temperature(scores, targets, SIGMOID) == pytest.approx(planted, rel=0.03)
+
+
+@pytest.mark.parametrize("provenance", [SOFTMAX, SIGMOID])
+def test_any_size_of_chunks_finds_the_same_temperature(
+    monkeypatch: pytest.MonkeyPatch, provenance: Provenance
+) -> None:
+    random = torch.Generator().manual_seed(2)
+    scores = 0.15 + 0.05 * torch.randn(101, 4, generator=random)
+    targets = SOFTMAX.probabilities(scores).multinomial(1, generator=random).flatten()
+    whole = fit_temperature(scores, targets, provenance)
+    for at_once in (1, 12, 400):
+        monkeypatch.setattr(module, "_AT_ONCE", at_once)
+        found = fit_temperature(scores, targets, provenance)
+        assert found == pytest.approx(whole, rel=1e-4)
 
 
 def test_a_temperature_from_before_is_left_out() -> None:

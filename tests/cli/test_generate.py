@@ -55,6 +55,16 @@ def test_the_same_command_asks_nothing_and_writes_the_same(
     assert [entry.name for entry in tmp_path.iterdir()] == ["bank.yaml"]
 
 
+def test_looking_up_many_classes_shows_how_far_it_is(
+    cupl: Cupl, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for many, shown in ((3, ""), (2, "classes looked up: 2 of 2\n")):
+        monkeypatch.setattr("cupl.cli.generate._MANY", many)
+        outcome = generate(cupl, server, "-c", "cat", "-c", "dog", "--dry-run")
+        assert outcome.err.partition("2 classes, ")[0].endswith(shown)
+        assert ("looked up" in outcome.err) == bool(shown)
+
+
 def test_a_dry_run_asks_and_writes_nothing(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
     outcome = generate(cupl, server, "-c", "cat", "--dry-run", "--n", "4")
     assert outcome.code == 0

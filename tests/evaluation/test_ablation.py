@@ -197,6 +197,42 @@ def test_the_prompt_that_draws_other_classes_is_named() -> None:
     assert prompt.margin == pytest.approx(float(cosines[2:5].max() - cosines[:2].max()), abs=1e-6)
 
 
+@given(
+    sizes=st.lists(st.integers(1, 4), min_size=3, max_size=5),
+    pairs=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=12),
+)
+@settings(max_examples=25)
+def test_misleading_prompts_are_the_closest_of_the_class_that_was_given(
+    sizes: list[int], pairs: list[tuple[int, int]]
+) -> None:
+    bank = PromptBank(
+        name="sizes",
+        classes=[
+            ClassPrompts(
+                name=f"class {number}", prompts={"": [f"class {number}, {i}" for i in range(size)]}
+            )
+            for number, size in enumerate(sizes)
+        ],
+    )
+    world = described(bank, images_at(pairs, len(sizes)))
+    ranked = run(world)
+    directions = world.prompts / world.prompts.norm(dim=1, keepdim=True)
+    blamed: dict[str, list[float]] = {}
+    texts = [text for entry in bank for text in entry.texts]
+    for image in np.flatnonzero(~ranked.correct):
+        cosines = world.images[image] @ directions.T
+        best = [
+            int(cosines.masked_fill(world.class_of != number, -9).argmax())
+            for number in (int(ranked.predicted[image]), int(world.targets[image]))
+        ]
+        blamed.setdefault(texts[best[0]], []).append(float(cosines[best[0]] - cosines[best[1]]))
+    found = {one.prompt: one for one in misleading_prompts(world, ranked)}
+    assert found.keys() == blamed.keys()
+    for text, margins in blamed.items():
+        assert found[text].images == len(margins)
+        assert found[text].margin == pytest.approx(np.mean(margins), abs=1e-6)
+
+
 def test_nothing_misleads_where_all_is_right() -> None:
     world = described(planted_bank(6, {"": TEXTS}), TRUE)
     assert misleading_prompts(world, run(world)) == []

@@ -25,7 +25,7 @@ def test_a_planted_miscalibration_is_found_and_mended(
     else:
         targets = torch.multinomial(true, 1, generator=random)[:, 0]
     calibration, confidence = measure_calibration(
-        scores, targets, provenance, rank_images(scores, targets, provenance)
+        [scores], targets, provenance, rank_images(scores, targets, provenance)
     )
     assert calibration.images_fitted + calibration.images_measured == len(targets)
     if provenance is CLIP:
@@ -49,15 +49,15 @@ def test_too_few_images_are_not_calibrated() -> None:
     scores = torch.rand(40, 3, generator=random)
     targets = CLIP.probabilities(scores).multinomial(1, generator=random).flatten()
     run = rank_images(scores, targets, CLIP)
-    assert measure_calibration(scores, targets, CLIP, run)[0].images_fitted == 20
+    assert measure_calibration([scores], targets, CLIP, run)[0].images_fitted == 20
     with pytest.raises(InputError, match="half of at least 40 images, and there are 39"):
-        measure_calibration(scores[:39], targets[:39], CLIP, run)
+        measure_calibration([scores[:39]], targets[:39], CLIP, run)
 
 
 def test_what_fits_no_temperature_says_so() -> None:
     one, zeros = torch.rand(40, 1), torch.zeros(40, dtype=torch.int64)
     with pytest.raises(InputError, match="tell no classes apart"):
-        measure_calibration(one, zeros, CLIP, rank_images(one, zeros, CLIP))
+        measure_calibration([one], zeros, CLIP, rank_images(one, zeros, CLIP))
 
 
 def test_half_of_the_images_fit_and_half_measure() -> None:

@@ -3,12 +3,21 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import balanced_accuracy_score, top_k_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, top_k_accuracy_score
 
 from cupl.bank.labels import ClassLabel
 from cupl.embedding.provenance import Provenance
+from cupl.evaluation import ranking as module
 from cupl.evaluation.bootstrap import Statistic, intervals
-from cupl.evaluation.ranking import ImageRanks, class_accuracies, confusions, rank_images
+from cupl.evaluation.ranking import (
+    LONGEST_LIST,
+    ImageRanks,
+    ScoreChunks,
+    class_accuracies,
+    confusions,
+    join_ranks,
+    rank_images,
+)
 
 CLIP = Provenance(encoder="e", fingerprint="f", logit_scale=10.0, pooling="normalized-mean")
 
@@ -69,3 +78,47 @@ def test_confusions_are_the_most_frequent_pairs() -> None:
     assert found == [("a", "b (n1)", 3), ("a", "d", 1), ("b (n1)", "a", 1)]
     assert confusions(run, targets, labels)[0].share == 0.5
     assert confusions(run_of([1] * 5), np.zeros(5, np.int64), labels) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=60))
+def test_confusions_are_those_of_a_whole_matrix(pairs: list[tuple[int, int]]) -> None:
+    labels = [ClassLabel(f"c{number}") for number in range(7)]
+    targets, predicted = np.array(pairs).T
+    run = ImageRanks(predicted, np.where(predicted == targets, 1, 2), np.ones(len(pairs)))
+    matrix = confusion_matrix(targets, predicted, labels=range(7))
+    totals = matrix.sum(axis=1)
+    np.fill_diagonal(matrix, 0)
+    cells = np.argsort(-matrix, axis=None, kind="stable")[:LONGEST_LIST]
+    expected = [
+        (f"c{row}", f"c{column}", matrix[row, column], matrix[row, column] / totals[row])
+        for row, column in zip(*np.unravel_index(cells, matrix.shape), strict=True)
+        if matrix[row, column]
+    ]
+    found = confusions(run, targets, labels)
+    assert [(one.truth, one.predicted, one.images, one.share) for one in found] == expected
+
+
+def test_confusions_take_no_room_for_pairs_that_do_not_occur() -> None:
+    number = 200_000  # a matrix of them would take 320 GB
+    labels = [ClassLabel(f"c{one}") for one in range(number)]
+    targets = np.arange(number)
+    run = ImageRanks(np.roll(targets, 1), np.full(number, 2), np.ones(number))
+    assert len(confusions(run, targets, labels)) == LONGEST_LIST
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 20, 2**22])
+def test_any_size_of_chunks_gives_the_same_ranks(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    random = torch.Generator().manual_seed(0)
+    images, classes = torch.randn(23, 8, generator=random), torch.randn(5, 8, generator=random)
+    targets = torch.randint(0, 5, (23,), generator=random)
+    whole = rank_images(images @ classes.T, targets, CLIP)
+    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    chunks = ScoreChunks(images, classes)
+    assert max(part.numel() for part in chunks) <= max(at_once, 5)
+    parts = zip(chunks, chunks.split(targets), strict=True)
+    found = join_ranks([rank_images(*part, CLIP) for part in parts])
+    assert found.predicted.tolist() == whole.predicted.tolist()
+    assert found.ranks.tolist() == whole.ranks.tolist()
+    np.testing.assert_allclose(found.confidence, whole.confidence, rtol=1e-5)

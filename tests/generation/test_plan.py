@@ -195,3 +195,10 @@ def test_the_server_of_the_environment_is_named_too(monkeypatch: pytest.MonkeyPa
 
 def test_the_embedded_model_is_known_by_its_weights() -> None:
     assert make_plan(["cat"], model="mini").source([], 1).server is None
+
+
+def test_looking_up_says_how_far_it_is(cache: ResponseCache) -> None:
+    told: list[tuple[int, int]] = []
+    plan = plan_of("cat", "cow", "pig")
+    survey(plan, cache, progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]

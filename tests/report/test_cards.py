@@ -3,6 +3,7 @@ import io
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from cupl.classification.prediction import Prediction, Score
@@ -103,6 +104,17 @@ def test_what_the_bars_do_not_say() -> None:
     example = Example(rejected, "alpha")
     [card] = page_of(bare_evaluation(), [example]).with_class("card")
     assert "wrong" in card["class"].split()
+
+
+@pytest.mark.parametrize(
+    ("classes", "more"), [(50, ""), (51, "and 1 more"), (2050, "and 2,000 more")]
+)
+def test_more_classes_than_an_image_has_bars(classes: int, more: str) -> None:
+    scores = tuple(Score(f"class {number}", None, 0.1, 0.1) for number in range(classes))
+    page = parse(predictions_page([Prediction(scores, labels=scores)]))
+    [card] = page.with_class("card")
+    assert len(list(card.with_class("bars")[0].all("li"))) == 50
+    assert [note.text for note in card.with_class("note")] == [more][: bool(more)]
 
 
 def test_the_page_of_predictions(tmp_path: Path) -> None:
