@@ -32,7 +32,7 @@ from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.io.atomic import name_beside
 from cupl.io.json import parse_json
 from cupl.io.locks import is_at, try_lock
-from cupl.io.targets import is_stream
+from cupl.io.targets import is_stream, why_not_written
 from cupl.progress import Progress, ignore
 
 _BEGINNING = b'{"format": "cupl-part/'
@@ -123,7 +123,7 @@ def classify_to_file(
             f"cannot write {output}: the folder {folder} does not exist"
         ) from error
     except OSError as error:
-        raise InputError(f"cannot write {partial}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {partial}: {why_not_written(error)}") from error
     return failures
 
 

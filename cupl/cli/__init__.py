@@ -16,6 +16,7 @@ from cupl.cli import bank, batch, cache, classify, demo, embed, encode, evaluate
 from cupl.cli.flags import way_out
 from cupl.cli.output import say, say_warning
 from cupl.errors import CuplError
+from cupl.io.targets import why_not_written
 
 app = typer.Typer(
     name="cupl",
@@ -124,7 +125,7 @@ def main() -> None:
     except OSError as error:  # files bring errors of our own; what is left is standard output
         if debug:
             raise
-        say(f"error: cannot write the output: {error.strerror or error}")
+        say(f"error: cannot write the output: {why_not_written(error)}")
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == 130:

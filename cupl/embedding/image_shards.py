@@ -35,6 +35,7 @@ from cupl.embedding.revisions import another_revision
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
+from cupl.io.targets import why_not_written
 from cupl.io.version import cupl_version
 
 MAX_SHARD_SIZE = 100_000
@@ -173,7 +174,7 @@ def write_shard(directory: Path, metadata: ShardMetadata, shard: Shard) -> None:
         # The old table must not be seen beside new vectors.
         images.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"cannot write {images}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {images}: {why_not_written(error)}") from error
     write_atomically(vectors, data)
     write_atomically(images, table.getvalue())
 

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.io.locks import held, remove_dead
-from cupl.io.targets import check_stream, is_stream, open_stream
+from cupl.io.targets import check_stream, is_stream, open_stream, why_not_written
 
 _UNFINISHED = ".cupl-unfinished-"
 """How folders of ours begin: a name that nobody else gives, since dead ones are removed."""
@@ -50,7 +50,7 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
     except (CuplError, BrokenPipeError):
         raise  # from the caller's own work; or whoever read has enough
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {path}: {why_not_written(error)}") from error
 
 
 @contextlib.contextmanager
@@ -105,7 +105,7 @@ def make_folder(directory: Path) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"cannot make {directory}: {error.strerror or error}") from error
+        raise InputError(f"cannot make {directory}: {why_not_written(error)}") from error
 
 
 def check_folder(directory: Path) -> None:
@@ -130,7 +130,7 @@ def check_folder(directory: Path) -> None:
     try:
         _try(place, directory)
     except OSError as error:
-        raise InputError(f"cannot write into {directory}: {error.strerror or error}") from error
+        raise InputError(f"cannot write into {directory}: {why_not_written(error)}") from error
 
 
 def check_file(path: Path) -> None:
@@ -154,7 +154,7 @@ def check_file(path: Path) -> None:
             raise OSError(errno.EACCES, os.strerror(errno.EACCES))
         _try(real.parent, real)
     except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {path}: {why_not_written(error)}") from error
 
 
 def _try(folder: Path, path: Path) -> None:
@@ -239,7 +239,7 @@ def staging(output: Path) -> Iterator[Path]:
     except (CuplError, BrokenPipeError):
         raise
     except OSError as error:
-        raise InputError(f"cannot write {output}: {error.strerror or error}") from error
+        raise InputError(f"cannot write {output}: {why_not_written(error)}") from error
 
 
 @contextlib.contextmanager

@@ -17,6 +17,13 @@ from typing import BinaryIO
 
 _FOLDER = re.compile(r"/dev/fd|/proc/([0-9]+)(?:/task/[0-9]+)?/fd")
 _MOST_LINKS = 40
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+def why_not_written(error: OSError) -> str:
+    """What the system says, and what to do where a disk is full."""
+    way_out = "; free space on its disk, then run the same again"
+    return f"{error.strerror or error}{way_out if error.errno in _NO_ROOM else ''}"
 
 
 def is_stream(path: Path) -> bool:
