@@ -120,7 +120,7 @@ def partial(folder: Path) -> list[Sample]:
         Image.new("RGB", (4, 4), ((255, 0, 0), (0, 0, 255))[number % 2]).save(f"{number}.png")
     kept: list[bytes] = []
     for top_k in (1, 2):
-        classify(Path("out.csv"), top_k, lambda *done: kept.append(_content(Path("out.csv.part"))))
+        classify("csv", top_k, lambda *done: kept.append(_content(Path("out.csv.part"))))
         Path("out.csv").rename(f"good{top_k}.csv")
     return [Sample(f"{2 - (i < 7)}", kept[i]) for i in (3, 6, 9, 13)]
 
@@ -129,26 +129,29 @@ def _content(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""
 
 
-def classify(output: Path, top_k: int, progress: Callable[[int, int], None]) -> None:
+def classify(format: str, top_k: int, progress: Callable[[int, int], None]) -> None:
     maker = encoder()
     maker.image_batch = 2
     matrix = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
     vectors = ClassVectors.from_arrays(["cat", "dog", "frog"], matrix, fingerprint="hand-made")
     images = [f"{number}.png" for number in range(6)]
     classify_to_file(
-        ZeroShotClassifier(vectors, maker), images, output, "csv", top_k, resume=True,
-        progress=progress,
+        ZeroShotClassifier(vectors, maker), images, Path(f"out.{format}"), format, top_k,
+        resume=True, progress=progress,
     )  # fmt: skip
 
 
 def read_partial(folder: Path, name: str, data: bytes) -> None:
-    put(folder, "out.csv.part", data)
-    Path("out.csv").unlink(missing_ok=True)
-    classify(Path("out.csv"), int(name), lambda *done: None)
-    lines = Path("out.csv").read_text().splitlines()
-    assert len(lines) == 7
-    assert lines[0] == Path(f"good{name}.csv").read_text().splitlines()[0]
-    assert not Path("out.csv.part").exists()
+    format = ("csv", "jsonl", "parquet")[len(data) % 3]
+    put(folder, f"out.{format}.part", data)
+    classify(format, int(name), lambda *done: None)
+    written = Path(f"out.{format}").read_bytes()
+    if format == "csv":
+        header = Path(f"good{name}.csv").read_bytes().splitlines()[0]
+        assert written.splitlines()[0] == header
+    if format != "parquet":
+        assert len(written.splitlines()) == 6 + (format == "csv")
+    assert not Path(f"out.{format}.part").exists()
 
 
 def shipped(name: str) -> list[tuple[str, bytes | str]]:
