@@ -166,10 +166,12 @@ def own_mounts() -> None:
     mount(Path("/"), Path("/"), _RECURSIVE | _PRIVATE)
 
 
-def mount(source: Path, place: Path, flags: int = _BIND, kind: str = "none") -> None:
+def mount(
+    source: Path, place: Path, flags: int = _BIND, kind: str = "none", options: str = ""
+) -> None:
     """Mount something, as the system call does."""
     names = (os.fsencode(source), os.fsencode(place), kind.encode())
-    _checked(ctypes.CDLL(None, use_errno=True).mount(*names, flags, None))
+    _checked(ctypes.CDLL(None, use_errno=True).mount(*names, flags, options.encode() or None))
 
 
 def _checked(result: int) -> None:

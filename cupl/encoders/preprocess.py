@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
-from PIL.Image import Image
+from PIL.Image import Image, new
+
+from cupl.encoders.hub import first_line
+from cupl.errors import InputError
 
 _MAX_ASPECT = 100
+_MAX_ENLARGED = 10
+"""How many times the side of a model its images may be resized to, before they are cropped."""
+_EDGES = ("shortest_edge", "height", "width")
 
 
 def prepare(image: Image, processor: Any) -> torch.Tensor:
@@ -26,6 +33,41 @@ def prepare(image: Image, processor: Any) -> torch.Tensor:
     done = {"do_resize": False, "do_center_crop": False}
     pixels: torch.Tensor = processor(images=small, return_tensors="pt", **done)["pixel_values"]
     return pixels[0]
+
+
+def check_preprocessing(name: str, side: int, processor: Any) -> None:
+    """Try it, since nothing in its file is checked when that is read.
+
+    Args:
+        name: of the model.
+        side: of the squares that its image tower reads.
+        processor: see :func:`prepare`.
+
+    Raises:
+        InputError: it makes something else, or nothing.
+
+    """
+    try:
+        size = processor.crop_size if processor.do_center_crop else processor.size
+        height, width = size.get("height"), size.get("width")
+        if (height, width) != (side, side):
+            raise InputError(
+                f"the image preprocessing of {name} makes {height} x {width} pixels, but its model "
+                f"reads {side} x {side}"
+            )
+        most = _MAX_ENLARGED * side
+        if processor.do_resize and any((processor.size.get(edge) or 0) > most for edge in _EDGES):
+            raise InputError(f"the image preprocessing of {name} enlarges images to no purpose")
+        with np.errstate(all="ignore"):  # a deviation of zero
+            pixels = prepare(new("RGB", (side, side), "white"), processor)
+        if pixels.shape != (3, side, side) or not pixels.isfinite().all():
+            raise InputError(f"the image preprocessing of {name} gives no pixels of finite numbers")
+    except InputError:
+        raise
+    except Exception as error:  # of whichever library, of settings that do not fit
+        raise InputError(
+            f"the image preprocessing of {name} cannot be used: {first_line(error)}"
+        ) from error
 
 
 def _trim(image: Image) -> Image:

@@ -132,7 +132,8 @@ class DualEncoder(ABC):
                 f"{files.name} cannot be loaded as a {cls.family} model: {first_line(error)}"
             ) from error
         cls._check_tokenizer(files.name, model, tokenizer)
-        _check_image_size(files.name, model, processor)
+        side = model.config.vision_config.image_size
+        preprocess.check_preprocessing(files.name, side, processor)
         return cls(files, model, tokenizer, processor, place, dtype, batch_size)
 
     @cached_property
@@ -239,16 +240,6 @@ class DualEncoder(ABC):
         # differ from Pillow's, which are those the models were trained on.
         processor = cls.processor_class.from_pretrained(files.folder, local_files_only=True)
         return model, tokenizer, processor
-
-
-def _check_image_size(name: str, model: Any, processor: Any) -> None:
-    side = model.config.vision_config.image_size
-    size = processor.crop_size if processor.do_center_crop else processor.size
-    if (size["height"], size["width"]) != (side, side):
-        raise InputError(
-            f"the image preprocessing of {name} makes {size['height']} x {size['width']} pixels, "
-            f"but its model reads {side} x {side}"
-        )
 
 
 @contextmanager

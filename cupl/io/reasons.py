@@ -8,6 +8,7 @@ from cupl.errors import MissingFileError
 
 _LONGEST_NAME = 255
 """Bytes in a name, on nearly every file system."""
+_NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 def reason(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
@@ -27,7 +28,8 @@ def reason(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
             return _too_long(text)
         if error.errno in (errno.ENOENT, errno.ELOOP, errno.EEXIST) and (link := broken_link(text)):
             return link
-    return error.strerror or str(error)
+    way_out = "; free space on its disk, then run the same again" if error.errno in _NO_ROOM else ""
+    return f"{error.strerror or error}{way_out}"
 
 
 def missing(path: str | os.PathLike[str], otherwise: str) -> MissingFileError:

@@ -143,3 +143,19 @@ def test_preprocessing_of_another_size_is_refused(copy: Path) -> None:
     edit_json(copy / "preprocessor_config.json", crop_size={"height": 336, "width": 336})
     with pytest.raises(InputError, match="makes 336 x 336 pixels, but its model reads 224 x 224"):
         load_encoder(str(copy), "cpu")
+
+
+@pytest.mark.parametrize("changes", [
+    {"image_mean": [0.5, 0.5]}, {"image_std": [0.5] * 4}, {"image_std": [0, 1, 1]},
+    {"image_mean": "no"}, {"image_std": [float("nan")] * 3}, {"rescale_factor": "x"},
+    {"resample": 77}, {"size": {"shortest_edge": 10**9}}, {"size": {"shortest_edge": -5}},
+    {"size": {"height": 3}}, {"crop_size": {"height": 224}}, {"crop_size": 10**9},
+    {"do_center_crop": False}, {"size": {"shortest_edge": "224"}},
+])  # fmt: skip
+def test_image_preprocessing_that_cannot_be_used(copy: Path, changes: dict[str, Any]) -> None:
+    """Noticed as the model is loaded, not at its first image."""
+    edit_json(copy / "preprocessor_config.json", **changes)
+    with pytest.raises(InputError) as caught:
+        load_encoder(str(copy), "cpu")
+    assert str(copy) in str(caught.value)
+    assert "\n" not in str(caught.value)

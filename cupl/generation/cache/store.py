@@ -104,6 +104,7 @@ def explained(folder: Path) -> Iterator[None]:
         why, way_out = str(cause), next(ways_out, _RESCUE)
         if isinstance(cause, OSError):
             why, way_out = reason(cause), "mend that, or choose another folder"
+        why = " ".join(why.split())  # SQLite quotes what it cannot decode
         raise InputError(
             f"the response cache {folder} cannot be used ({why:.200}); nothing in it was deleted; "
             f"{way_out}",
