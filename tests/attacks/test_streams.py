@@ -85,7 +85,10 @@ def test_what_was_made_is_there_before_it_cannot_be_printed(
     limits = Limits(before=partial(redirect, Path("/dev/full"), os.O_WRONLY))
     done = run(words_of(command, command.output), tmp_path / "scratch", limits)
     assert done.code == 1
-    assert done.errors == ["error: cannot write the output: No space left on device"]
+    assert done.errors == [
+        "error: cannot write the output: No space left on device; free space on its disk, then "
+        "run the same again"
+    ]
     assert Path(command.output).exists()
 
 
