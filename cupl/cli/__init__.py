@@ -130,14 +130,15 @@ def main() -> None:
         say(f"error: {error}{way_out(command, words, error.arguments)}")
         sys.exit(1)
     except (OSError, MemoryError, RuntimeError) as error:
-        scarce = is_out_of_memory(error)
-        if debug or not (scarce or isinstance(error, OSError)):
+        if debug:
             raise
-        if scarce:
+        if is_out_of_memory(error):
             hint = way_out(command, words, {"batch_size": 1})
             say(f"error: there is not enough free memory for this; free some of it{hint}")
-        else:
+        elif isinstance(error, OSError):
             say(f"error: {_of_the_system(error)}")
+        else:
+            raise
         sys.exit(1)
     except SystemExit as stop:
         if stop.code == 130:

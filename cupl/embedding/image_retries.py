@@ -15,7 +15,7 @@ LOST_IN_A_ROW = 50
 enough where each waits a minute for a server that is gone."""
 
 
-class Outcome(Protocol):
+class ImageOutcome(Protocol):
     """What became of an image: a vector, a prediction or an error."""
 
     @property
@@ -27,7 +27,7 @@ class Outcome(Protocol):
         """Why there is nothing else."""
 
 
-_Outcome = TypeVar("_Outcome", bound=Outcome)
+_Outcome = TypeVar("_Outcome", bound=ImageOutcome)
 
 
 def until_lost(
@@ -61,7 +61,7 @@ def until_lost(
 def tried_again(
     images: Iterable[_Outcome], size: int, encode: Callable[[list[str]], Iterable[_Outcome]]
 ) -> Iterator[_Outcome]:
-    """Outcomes of an earlier run, those that may have passed made anew.
+    """ImageOutcomes of an earlier run, those that may have passed made anew.
 
     Whole batches are, since the last digits of a vector depend on what shares its batch. Nothing is
     lost where less can be read than then.
