@@ -9,7 +9,7 @@ from types import FrameType
 INTERRUPTED = 130
 
 
-def run() -> None:
+def run_program() -> None:
     """Run the command line, which takes a moment to be imported."""
     # Whoever started us may have told us to ignore it, as a shell does with a job behind an "&".
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -37,4 +37,4 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    run()
+    run_program()

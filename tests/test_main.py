@@ -36,7 +36,7 @@ def at_import_of(module: str) -> str:
     )
 
 
-RUN = "from cupl.__main__ import run\nrun()\n"
+RUN = "from cupl.__main__ import run_program\nrun_program()\n"
 AS_MODULE = "runpy.run_module('cupl', run_name='__main__')\n"
 
 

@@ -130,10 +130,12 @@ def main() -> None:
         say(f"error: {error}{way_out(command, words, error.arguments)}")
         sys.exit(1)
     except (OSError, MemoryError, RuntimeError) as error:
-        if not debug and is_out_of_memory(error):
+        if debug:
+            raise
+        if is_out_of_memory(error):
             hint = way_out(command, words, {"batch_size": 1})
             say(f"error: there is not enough free memory for this; free some of it{hint}")
-        elif not debug and isinstance(error, OSError):
+        elif isinstance(error, OSError):
             say(f"error: {_of_the_system(error)}")
         else:
             raise

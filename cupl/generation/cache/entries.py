@@ -55,7 +55,8 @@ def entry_to_json(entry: CacheEntry, now: int) -> str:
     check_entry(entry)
     kind = "failure" if isinstance(entry, Failure) else "answer"
     values = {name: getattr(entry, name) for name in _TYPES[type(entry)]}
-    return json.dumps({kind: values, "stored": now}, separators=(",", ":"))
+    stored = min(max(now, 0), _LATEST)  # a clock may be far off; what was paid for is kept
+    return json.dumps({kind: values, "stored": stored}, separators=(",", ":"))
 
 
 def entry_from_json(key: str, text: str) -> Stored:

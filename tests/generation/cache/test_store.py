@@ -260,3 +260,10 @@ def test_processes_share_a_cache(tmp_path: Path) -> None:
 def test_a_home_that_nobody_has(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="that home folder is not known"):
         ResponseCache("~no such user/cache")
+
+
+@pytest.mark.parametrize("now", [-1e9, -1.0, 1e18, -1e14])
+def test_a_clock_that_is_far_off_costs_no_answer(tmp_path: Path, now: float) -> None:
+    with ResponseCache(tmp_path, clock=lambda: now) as cache:
+        cache.put({"a" * 64: Response("A cat.")})
+        assert cache.get("a" * 64) == Response("A cat.")
