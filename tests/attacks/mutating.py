@@ -87,7 +87,8 @@ def put_number(data: bytearray, source: Random) -> None:
 
 
 def append(data: bytearray, source: Random) -> None:
-    data += source.choice([bytes(data), source.randbytes(50), bytes(1000), b"\n", data[:20]])
+    more = [bytes(data), source.randbytes(50), bytes(1000), b"\n", bytes(data[:20])]
+    data.extend(source.choice(more))
 
 
 def _lines(data: bytearray) -> list[bytes]:
@@ -138,10 +139,10 @@ def put_digits(data: bytearray, source: Random) -> None:
 
 
 def nest(data: bytearray, source: Random) -> None:
-    opened, closed = source.choice([b"[]", b"{}", b"()", b'""', b"- "]).decode()
+    pair = source.choice([b"[]", b"{}", b"()", b'""', b"- "])
     depth, place = source.choice([2, 50, 1500, 100_000]), source.randrange(len(data) + 1)
-    end = closed.encode() * depth if source.random() < 0.5 else b""
-    data[place:place] = opened.encode() * depth + end
+    end = pair[1:] * depth if source.random() < 0.5 else b""
+    data[place:place] = pair[:1] * depth + end
 
 
 def recode(data: bytearray, source: Random) -> None:
