@@ -105,7 +105,8 @@ def move_line(data: bytearray, source: Random) -> None:
 def repeat_line(data: bytearray, source: Random) -> None:
     lines = _lines(data)
     place = source.randrange(len(lines))
-    lines[place:place] = [lines[place]] * source.choice([1, 2, 1000])
+    most = 2**22 // (len(lines[place]) + 1)
+    lines[place:place] = [lines[place]] * min(source.choice([1, 2, 1000]), most)
     data[:] = b"".join(lines)
 
 
