@@ -42,7 +42,8 @@ def write_image_table(
         "row": [next(rows) if error is None else None for error in errors],
         "error": [error and error.encode(errors="backslashreplace") for error in errors],
     }
-    pq.write_table(pa.table(columns, _SCHEMA).replace_schema_metadata(dict(metadata)), file)
+    table = pa.table(columns, _SCHEMA).replace_schema_metadata(dict(metadata))
+    pq.write_table(table, file, write_page_checksum=True)
 
 
 @contextlib.contextmanager
@@ -59,7 +60,9 @@ def open_image_table(file: Path) -> Iterator[Any]:
     # As dictionaries, because a long text may be stored once for all rows.
     with file.open("rb") as stream, contextlib.ExitStack() as opened:
         try:
-            table = pq.ParquetFile(stream, pre_buffer=False, read_dictionary=_TEXTS)
+            table = pq.ParquetFile(
+                stream, pre_buffer=False, read_dictionary=_TEXTS, page_checksum_verification=True
+            )
         except KeyError as error:  # a column of these is missing
             raise InputError("cupl did not write it") from error
         opened.enter_context(table)

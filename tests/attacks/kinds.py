@@ -109,7 +109,7 @@ def read_shards(folder: Path, name: str, data: bytes) -> None:
         assert len(found) == 6
         for one, other in zip(found, good, strict=True):
             assert torch.equal(one.vectors, other.vectors)
-            assert len(one.paths) == len(one.errors) == 3
+            assert (one.paths, one.errors) == (other.paths, other.errors)
 
 
 def partial(folder: Path) -> list[Sample]:

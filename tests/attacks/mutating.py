@@ -87,7 +87,8 @@ def put_number(data: bytearray, source: Random) -> None:
 
 
 def append(data: bytearray, source: Random) -> None:
-    data += source.choice([bytes(data), source.randbytes(50), bytes(1000), b"\n", bytes(data[:20])])
+    more = [bytes(data), source.randbytes(50), bytes(1000), b"\n", bytes(data[:20])]
+    data.extend(source.choice(more))
 
 
 def _lines(data: bytearray) -> list[bytes]:
@@ -104,7 +105,8 @@ def move_line(data: bytearray, source: Random) -> None:
 def repeat_line(data: bytearray, source: Random) -> None:
     lines = _lines(data)
     place = source.randrange(len(lines))
-    lines[place:place] = [lines[place]] * source.choice([1, 2, 1000])
+    most = 2**22 // (len(lines[place]) + 1)
+    lines[place:place] = [lines[place]] * min(source.choice([1, 2, 1000]), most)
     data[:] = b"".join(lines)
 
 
@@ -138,10 +140,10 @@ def put_digits(data: bytearray, source: Random) -> None:
 
 
 def nest(data: bytearray, source: Random) -> None:
-    opened, closed = source.choice([("[", "]"), ("{", "}"), ("(", ")"), ('"', '"'), ("-", " ")])
+    pair = source.choice([b"[]", b"{}", b"()", b'""', b"- "])
     depth, place = source.choice([2, 50, 1500, 100_000]), source.randrange(len(data) + 1)
-    end = closed.encode() * depth if source.random() < 0.5 else b""
-    data[place:place] = opened.encode() * depth + end
+    end = pair[1:] * depth if source.random() < 0.5 else b""
+    data[place:place] = pair[:1] * depth + end
 
 
 def recode(data: bytearray, source: Random) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cupl.embedding.image_runs import embed_images
 from cupl.embedding.image_shards import images_file, write_shard
-from cupl.embedding.image_tables import open_image_table, read_image_table
+from cupl.embedding.image_tables import open_image_table, read_image_table, write_image_table
 from cupl.embedding.image_vectors import load_embeddings
 from cupl.errors import InputError
 from tests.embedding.test_image_shards import metadata_of, shard_of
@@ -64,3 +64,23 @@ def test_a_path_with_a_nul(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no name that a file can have"):
         embed_images(["a\0.png"], HandMadeEncoder(), tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_changed_bit_is_noticed(tmp_path: Path) -> None:
+    """In whatever page it lies; else a path or an error would be another."""
+    paths = [f"photos/cat-{number}.jpg" for number in range(20)]
+    errors = [None if number % 3 else "cut off" for number in range(20)]
+    file = tmp_path / "t.parquet"
+    with file.open("wb") as stream:
+        write_image_table(paths, errors, {}, stream)
+    good = file.read_bytes()
+    footer = len(good) - 8 - int.from_bytes(good[-8:-4], "little")
+    refused = 0
+    for place in range(4, footer, 3):
+        file.write_bytes(good[:place] + bytes([good[place] ^ 4]) + good[place + 1 :])
+        try:
+            with open_image_table(file) as table:
+                assert read_image_table(table) == (paths, errors)
+        except (InputError, OSError, ValueError, pa.ArrowException):
+            refused += 1
+    assert refused > (footer - 4) // 6
