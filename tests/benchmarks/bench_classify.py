@@ -19,7 +19,8 @@ from torch.nn.functional import normalize
 from cupl.bank.labels import ClassLabel
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.classification.writers import write_predictions
-from cupl.embedding.class_vectors import ClassVectors, Provenance
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.provenance import Provenance
 
 WIDTH, BATCH = 512, 64
 SIZES = [(5_000, 1_000, 5), (500, 1_000, 1_000), (2_000, 1_000, 1_000), (100, 20_000, 20_000)]
