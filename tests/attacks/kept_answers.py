@@ -49,9 +49,9 @@ def read_cache(folder: Path, name: str, data: bytes) -> None:
                 assert isinstance(entry.entry, Response)
                 assert entry.entry.text == answers.get(entry.key)
     with ResponseCache(place) as opened:
-        for known, entry in opened.get_many([*answers]).items():
-            assert isinstance(entry, Response)
-            assert entry.text == answers[known]
+        for known, answer in opened.get_many([*answers]).items():
+            assert isinstance(answer, Response)
+            assert answer.text == answers[known]
         opened.put({key(-1): Response("new")})
         assert opened.get(key(-1)) == Response("new")
 
