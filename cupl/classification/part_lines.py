@@ -50,9 +50,11 @@ def parse_part_line(line: bytes, labels: Sequence[ClassLabel]) -> Prediction | N
 
     """
     checksum, _, data = line.partition(b" ")
-    if checksum != b"%08x" % zlib.crc32(data):
-        return None
     try:
+        if line.startswith(b"{") and line.endswith(b"\n"):  # of 0.1.0
+            return Prediction.from_dict(parse_json(line))
+        if checksum != b"%08x" % zlib.crc32(data):
+            return None
         return _prediction(parse_json(data), labels)
     except (ValueError, TypeError, KeyError, AttributeError):
         return None

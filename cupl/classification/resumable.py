@@ -1,42 +1,32 @@
 """Classifying a list of images of any length into a file, so that a stopped run can go on.
 
-Predictions are kept as they come in ``OUTPUT.part``, a line each whatever the format of the output
-(:mod:`cupl.classification.part_lines`), below a first line that says what they were made with. The
-output is made of that file at the end and is whole or not there at all.
+Predictions are kept as they come in ``OUTPUT.part`` (:mod:`cupl.classification.part_files`). The
+output, in whatever format, is made of that file at the end and is whole or not there at all.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from cupl.bank.labels import ClassLabel
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.classification.decision import NEAREST_CLASS, DecisionRule
-from cupl.classification.part_lines import parse_part_line, part_line
+from cupl.classification.part_files import PartFile
 from cupl.classification.prediction import Prediction
 from cupl.classification.writers import FailedImages, check_format, columns_of, write_predictions
 from cupl.embedding.class_vectors import ClassVectors
-from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths
-from cupl.embedding.image_retries import LOST_IN_A_ROW, tried_again, until_lost
+from cupl.embedding.image_retries import LOST_IN_A_ROW, until_lost
 from cupl.errors import CuplError, InputError, MissingFileError
-from cupl.io.atomic import name_beside, open_atomically
-from cupl.io.json import parse_json
-from cupl.io.locks import is_at, try_lock
+from cupl.io.atomic import name_beside
 from cupl.io.reasons import reason
 from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
-
-_BEGINNING = b'{"format": "cupl-part/'
-_MAX_ROW = 2**28
-"""Bytes of a line; 100,000 classes with long names take a tenth of it."""
 
 
 def classify_to_file(
@@ -103,36 +93,25 @@ def classify_to_file(
             )
         with closing(predict(images)) as predictions:
             return write(until_lost(predictions, lambda: "what came before is written", {}))
-    partial, labels = name_beside(output, ".part"), classifier.labels
+    partial = name_beside(output, ".part")
 
     def kept() -> str:
-        before = done - LOST_IN_A_ROW
+        before = part.done - LOST_IN_A_ROW
         return f"{before:,} of {len(images):,} images are done and kept in {partial}, to go on with"
 
+    settings = _settings(classifier, top_k, rule, explain)
     try:
-        with ExitStack() as opened:
-            file = opened.enter_context(_opened(partial, resume))
-            settings = _settings(classifier, top_k, rule, explain)
-            done = _begun(file, partial, settings, images, labels)
-            if done and _has_passing(file, labels):
-                again = tried_again(_rows(file, labels), classifier.encoder.image_batch, predict)
-                _rewrite(file, partial, again)
-                file = opened.enter_context(_opened(partial, resume))
-                file.seek(0, os.SEEK_END)
+        with PartFile(partial, settings, images, classifier.labels, resume=resume) as part:
+            part.try_again(classifier.encoder.image_batch, predict)
             if images:
-                progress(done, len(images))
-            with closing(predict(images[done:])) as predictions:
-                end = file.tell()
+                progress(part.done, len(images))
+            with closing(predict(images[part.done :])) as predictions:
                 for prediction in until_lost(predictions, kept, {"resume": True}):
-                    _check_untouched(file, partial, end)
-                    end += file.write(part_line(prediction))
-                    file.flush()  # what a killed process has handed over is not lost
-                    done += 1
-                    progress(done, len(images))
-            _check_untouched(file, partial, end)
-            failures = write(_all_rows(file, partial, images, labels))
-            if not failures.may_pass and is_at(file.fileno(), partial):
-                partial.unlink(missing_ok=True)
+                    part.append(prediction)
+                    progress(part.done, len(images))
+            failures = write(part.predictions())
+            if not failures.may_pass:
+                part.remove()
     except CuplError:
         raise  # some are an OSError too
     except FileNotFoundError as error:
@@ -143,32 +122,6 @@ def classify_to_file(
     except OSError as error:
         raise InputError(f"cannot write {partial}: {reason(error, partial)}") from error
     return failures
-
-
-def _opened(partial: Path, resume: bool) -> BinaryIO:
-    """The partial file, locked; what another run or program has there is not touched."""
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
-    if partial.is_symlink() or (partial.exists() and not partial.is_file()):
-        raise _not_ours(partial)
-    file = os.fdopen(os.open(partial, flags | getattr(os, "O_NOFOLLOW", 0), 0o666), "r+b")
-    try:
-        if not try_lock(file.fileno()) or not is_at(file.fileno(), partial):
-            raise InputError(
-                f"another run is writing {partial}: wait for its end, or name another output"
-            )
-        if not resume:
-            if not _BEGINNING.startswith(file.read(len(_BEGINNING))):
-                raise _not_ours(partial)
-            file.seek(0)
-            file.truncate()
-    except BaseException:
-        file.close()
-        raise
-    return file
-
-
-def _not_ours(partial: Path) -> InputError:
-    return InputError(f"cannot write {partial}: cupl did not make what is there; move it away")
 
 
 def _shown(
@@ -206,117 +159,3 @@ def _digest(vectors: ClassVectors) -> str:
     digest = hashlib.sha256(json.dumps(described).encode())
     digest.update(vectors.matrix.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _begun(
-    file: BinaryIO,
-    partial: Path,
-    settings: dict[str, Any],
-    images: ImagePaths,
-    labels: Sequence[ClassLabel],
-) -> int:
-    """Leave ``file`` at its end, after the rows that are of use; returns how many these are."""
-    first = file.readline(_MAX_ROW)
-    if not first.endswith(b"\n"):  # new, or killed at its very beginning
-        if not _BEGINNING.startswith(first[: len(_BEGINNING)]):
-            raise _not_ours(partial)
-        file.seek(0)
-        file.truncate()
-        file.write(json.dumps(settings).encode("ascii") + b"\n")
-        file.flush()
-        return 0
-    _check_settings(partial, _json(first), settings)
-    end, done = file.tell(), 0
-    # Whole batches only, so that the rest falls into the batches of a run that was not stopped.
-    for number, prediction in enumerate(_whole_rows(file, labels), 1):
-        if number > len(images) or prediction.path != os.fspath(images[number - 1]):
-            raise InputError(
-                f"{partial} is of another list of images: its image {number:,} is "
-                f"{prediction.path!r:.200}; give the same images, or begin again without resume",
-                arguments={"resume": False},
-            )
-        if number % settings["batch size"] == 0 or number == len(images):
-            end, done = file.tell(), number
-    file.seek(end)
-    file.truncate()
-    return done
-
-
-def _check_settings(partial: Path, found: Any, settings: dict[str, Any]) -> None:
-    found = found if isinstance(found, dict) else {}
-    for name, value in settings.items():
-        if found.get(name) != value:
-            raise InputError(
-                f"{partial} was made with {name} {str(found.get(name))[:12]!r}, not "
-                f"{str(value)[:12]!r}: give the same, or begin again without resume",
-                arguments={"resume": False},
-            )
-
-
-def _has_passing(file: BinaryIO, labels: Sequence[ClassLabel]) -> bool:
-    """Whether there is a row to try again; the file is left at its end."""
-    found = any(may_pass(row.error) for row in _rows(file, labels))
-    file.seek(0, os.SEEK_END)
-    return found
-
-
-def _rewrite(file: BinaryIO, partial: Path, rows: Iterable[Prediction]) -> None:
-    """Put other rows in the place of those there, once all are written."""
-    with open_atomically(partial) as new:
-        file.seek(0)
-        new.write(file.readline(_MAX_ROW))
-        new.writelines(map(part_line, rows))
-
-
-def _rows(file: BinaryIO, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:
-    file.seek(0)
-    file.readline(_MAX_ROW)
-    yield from _whole_rows(file, labels)
-
-
-def _all_rows(
-    file: BinaryIO, partial: Path, images: ImagePaths, labels: Sequence[ClassLabel]
-) -> Iterator[Prediction]:
-    """One of each image; what is counted afterwards is what is there."""
-    number = 0
-    for prediction in _rows(file, labels):
-        if number == len(images) or prediction.path != os.fspath(images[number]):
-            raise _changed(partial, resume=False)
-        yield prediction
-        number += 1
-    if number < len(images) or file.read(1):
-        raise _changed(partial)
-
-
-def _check_untouched(file: BinaryIO, partial: Path, size: int) -> None:
-    """Notice that something else writes into the file, or cuts it; what is not ours goes."""
-    found = os.fstat(file.fileno()).st_size
-    if found > size:
-        file.truncate(size)
-    if found != size:
-        raise _changed(partial)
-
-
-def _changed(partial: Path, *, resume: bool = True) -> InputError:
-    way_out = "the rows that are whole can be gone on with" if resume else "begin again"
-    return InputError(
-        f"another program has changed {partial} while it was written; {way_out}",
-        arguments={"resume": resume},
-    )
-
-
-def _whole_rows(file: BinaryIO, labels: Sequence[ClassLabel]) -> Iterator[Prediction]:
-    """Predictions up to the end or the first line that is cut off or damaged."""
-    while line := file.readline(_MAX_ROW):
-        prediction = parse_part_line(line, labels)
-        if prediction is None:
-            file.seek(-len(line), os.SEEK_CUR)
-            return
-        yield prediction
-
-
-def _json(line: bytes) -> Any:
-    try:
-        return parse_json(line)
-    except ValueError:
-        return None
