@@ -61,7 +61,7 @@ def until_lost(
 def tried_again(
     images: Iterable[_Outcome], size: int, encode: Callable[[list[str]], Iterable[_Outcome]]
 ) -> Iterator[_Outcome]:
-    """ImageOutcomes of an earlier run, those that may have passed made anew.
+    """Outcomes of an earlier run, those that may have passed made anew.
 
     Whole batches are, since the last digits of a vector depend on what shares its batch. Nothing is
     lost where less can be read than then.

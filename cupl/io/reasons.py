@@ -61,6 +61,18 @@ def broken_link(path: str | os.PathLike[str]) -> str | None:
     return None
 
 
+def no_more_files() -> str | None:
+    """What to say where this process cannot open one file more; None where it can.
+
+    For databases and connections, which only say that they cannot be opened.
+    """
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        return reason(error) if error.errno in (errno.EMFILE, errno.ENFILE) else None
+    return None
+
+
 def _too_many_files() -> str:
     try:
         import resource

@@ -26,7 +26,7 @@ from cupl.generation.cache.entries import (
 )
 from cupl.generation.cache.readonly import ReadOnlyDatabase, may_only_be_read, not_kept
 from cupl.io.paths import cache_dir
-from cupl.io.reasons import reason
+from cupl.io.reasons import no_more_files, reason
 from cupl.io.sqlite import DATABASE, PlainDisk, checksum
 from cupl.llm.protocol import Failure, Response
 
@@ -104,6 +104,8 @@ def explained(folder: Path) -> Iterator[None]:
         why, way_out = str(cause), next(ways_out, _RESCUE)
         if isinstance(cause, OSError):
             why, way_out = reason(cause), "mend that, or choose another folder"
+        if full := no_more_files():  # SQLite only says that it cannot open something
+            why, way_out = full, "then run the same command again"
         why = " ".join(why.split())  # SQLite quotes what it cannot decode
         raise InputError(
             f"the response cache {folder} cannot be used ({why:.200}); nothing in it was deleted; "

@@ -1,4 +1,6 @@
+import errno
 import multiprocessing
+import os
 import pickle
 import sqlite3
 import stat
@@ -11,7 +13,7 @@ import pytest
 
 from cupl.errors import InputError
 from cupl.generation.cache.entries import CacheEntry, Stored, entry_to_json
-from cupl.generation.cache.store import ResponseCache
+from cupl.generation.cache.store import ResponseCache, explained
 from cupl.llm.protocol import Failure, Response
 from tests.caches import ANSWER, FAILURE, fill, key, room_for
 
@@ -267,3 +269,15 @@ def test_a_clock_that_is_far_off_costs_no_answer(tmp_path: Path, now: float) -> 
     with ResponseCache(tmp_path, clock=lambda: now) as cache:
         cache.put({"a" * 64: Response("A cat.")})
         assert cache.get("a" * 64) == Response("A cat.")
+
+
+def test_a_database_for_which_no_file_can_be_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "open", full)
+    said = "too many open files, no more than .* ulimit -n 1024"
+    with pytest.raises(InputError, match=said), explained(tmp_path):
+        raise sqlite3.OperationalError("unable to open database file")
