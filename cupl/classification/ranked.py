@@ -71,6 +71,11 @@ class RankedClasses(Sequence[Score]):
     def __len__(self) -> int:
         return self._number
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether all numbers are."""
+        return bool(np.isfinite(self.scores).all() and np.isfinite(self.probabilities).all())
+
     def cells(self) -> Iterator[tuple[ClassLabel, float, float]]:
         """Label, cosine and probability of each, in a third of the time of the objects."""
         labels = map(self.labels.__getitem__, self.order.tolist())

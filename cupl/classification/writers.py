@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cupl.classification.ranked import ranked
+from cupl.classification.ranked import RankedClasses, ranked
 from cupl.embedding.image_errors import may_pass
 from cupl.errors import InputError
 from cupl.io.atomic import open_atomically
@@ -19,7 +20,7 @@ from cupl.io.csv import csv_lines
 from cupl.io.terminal import printable, rendered
 
 if TYPE_CHECKING:
-    from cupl.classification.prediction import Prediction
+    from cupl.classification.prediction import Prediction, Score
 
 TABLE_ROWS = 100
 """Images in one table: its columns can only be measured when all of its rows are there."""
@@ -87,13 +88,32 @@ def json_lines(
     predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
 ) -> Iterator[str]:
     """A JSON object an image, ASCII, so that names which are not valid text survive."""
-    for prediction in predictions:
-        yield json.dumps(_record(prediction, more)) + "\n"
-
-
-def _record(prediction: Prediction, more: Collection[str]) -> dict[str, Any]:
     left_out = {REJECTED, LABELS, EXPLANATION}.difference(more)
-    return {name: value for name, value in prediction.to_dict().items() if name not in left_out}
+    for prediction in predictions:
+        scores = {"top": prediction.top, LABELS: prediction.labels}
+        record = replace(prediction, top=prediction.top[:1], labels=()).to_dict()
+        pairs = (
+            f'"{name}": {_scores_json(scores[name]) if name in scores else json.dumps(value)}'
+            for name, value in record.items()
+            if name not in left_out
+        )
+        yield f"{{{', '.join(pairs)}}}\n"
+
+
+def _scores_json(scores: Sequence[Score]) -> str:
+    """What ``json.dumps`` writes of them, of arrays in a third of the time."""
+    if not isinstance(scores, RankedClasses) or not scores.is_finite:
+        return json.dumps([score.to_dict() for score in scores])
+    texts = (
+        f'{{"label": {_quoted(label.name)}, "id": {_quoted(label.id)}, '
+        f'"score": {score!r}, "probability": {probability!r}}}'
+        for label, score, probability in scores.cells()
+    )
+    return f"[{', '.join(texts)}]"
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else encode_basestring_ascii(text)
 
 
 def table_text(

@@ -9,14 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cupl.bank.labels import ClassLabel
 from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
 from cupl.classification.parquet import ROW_GROUP
 from cupl.classification.prediction import Prediction, Score
+from cupl.classification.ranked import RankedClasses, Ranking
 from cupl.classification.writers import (
     _EXAMPLES,
     FORMATS,
@@ -35,6 +38,7 @@ from tests.strategies import texts
 
 FROG = Score("tree frog", "n1", 0.31234567, 0.75)
 TOAD = Score('toad, "brown"', None, 0.2, 0.25)
+LINE = ["path", "label", "id", "score", "probability", "error", "top"]
 GOOD = Prediction((FROG, TOAD), "a,b.jpg")
 BAD = Prediction(path="half.jpg", error="the image is cut off")
 
@@ -85,6 +89,26 @@ def test_json_lines() -> None:
     assert good == {"path": "a,b.jpg", **frog, "error": None, "top": [frog, toad]}
     nothing = dict.fromkeys(["label", "id", "score", "probability"])
     assert bad == {"path": "half.jpg", **nothing, "error": BAD.error, "top": []}
+
+
+@given(
+    st.lists(st.tuples(texts, st.none() | texts), min_size=1, max_size=4),
+    st.sampled_from([0.1, 1 / 3, 1e-30, -0.5, 0.0, float("nan"), float("inf")]),
+)
+def test_json_lines_of_arrays_are_those_of_objects(
+    names: list[tuple[str, str | None]], number: float
+) -> None:
+    numbers = np.full((1, len(names)), number, dtype=np.float32)
+    labels = [ClassLabel(*name) for name in names]
+    ranking = Ranking(labels, np.arange(len(names))[None], numbers, numbers)
+    best = RankedClasses(ranking, 0, len(names))
+    kinds = [Prediction(best, "a.jpg", labels=best[:1]), Prediction(best, None, None, "below")]
+    for more in ([], MORE):
+        for one in kinds:
+            plain = replace(one, top=tuple(one.top), labels=tuple(one.labels))
+            expected = {n: v for n, v in plain.to_dict().items() if n in [*more, *LINE]}
+            assert list(json_lines([one], 2, more)) == [json.dumps(expected) + "\n"]
+            assert list(json_lines([plain], 2, more)) == [json.dumps(expected) + "\n"]
 
 
 def test_table() -> None:
