@@ -109,7 +109,7 @@ def _read_all(kind: str, start: int, stop: int, folder: Path, answers: Connectio
     os.chdir(folder)
     os.environ["CUPL_CACHE"] = str(folder / "cache")
     # What libraries in C print does not pass by the warnings.
-    said = os.open(folder / "said", os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    said = os.open(folder / "said", os.O_RDWR | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
