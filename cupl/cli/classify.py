@@ -128,7 +128,7 @@ def classify_command(
     check_format(written, output)
     thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
     rule = DecisionRule(threshold, multi_label, thresholds)
-    paths = encoder_options.images_of(images, all_files)
+    paths, complete = encoder_options.images_of(images, all_files)
     inputs = [bank, vectors, reject, class_thresholds, templates]
     inputs += encoder_options.files_of(encoder)
     _check_targets(output, report, inputs, paths)
@@ -169,6 +169,7 @@ def classify_command(
         _write_page(report, shown, len(paths))
     if failures.count:
         _say_failures(failures, len(paths), kept=output is not None and not is_stream(output))
+    if failures.count or not complete:
         raise typer.Exit(3)
 
 

@@ -47,7 +47,7 @@ def embed_command(
 
     check_folder_target(output, *images)
     check_directory(output, resume=resume)
-    paths = encoder_options.images_of(images, all_files)
+    paths, complete = encoder_options.images_of(images, all_files)
     check_folder_target(output, *{os.path.dirname(path) for path in paths})  # noqa: PTH120
     loaded = load_encoder(encoder, device, precision, batch_size, revision=revision)
     tally = ImageTally()
@@ -74,4 +74,5 @@ def embed_command(
         say_unreadable(tally.failed, tally.images, tally.examples, rest)
         if tally.may_pass:
             say_passing(tally.may_pass)
+    if tally.failed or not complete:
         raise typer.Exit(3)

@@ -120,8 +120,8 @@ def encode_with(
     return vectors
 
 
-def images_of(images: Sequence[str], all_files: bool) -> list[str]:
-    """The images that are meant; what is left out is said."""
+def images_of(images: Sequence[str], all_files: bool) -> tuple[list[str], bool]:
+    """The images that are meant, and whether those are all; what is left out is said."""
     from cupl.embedding.image_files import find_images
     from cupl.embedding.left_out import LeftOut
 
@@ -129,7 +129,7 @@ def images_of(images: Sequence[str], all_files: bool) -> list[str]:
     paths = find_images(images, all_files=all_files, left_out=left)
     for note in left.notes():
         say(note)
-    return paths
+    return paths, not left.closed
 
 
 def say_twins(vectors: ClassVectors) -> None:

@@ -82,6 +82,7 @@ def real_number(name: str, value: Any) -> float:
     if not real or endless or (above and number <= 0):
         raise InputError(f"{name} is a number {'above 0' if above else 'or None'}, not {value!r}")
     # Beyond these bounds logits have no difference left, or no end.
-    if not (LEAST if above else -MOST) <= number <= MOST:
-        raise InputError(f"{name} is a number from {LEAST:g} to {MOST:g}, not {value!r:.100}")
+    least = LEAST if above else -MOST
+    if not least <= number <= MOST:
+        raise InputError(f"{name} is a number from {least:g} to {MOST:g}, not {value!r:.100}")
     return float(number)

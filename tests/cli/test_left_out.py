@@ -1,6 +1,8 @@
 """What a search for images passes over is told at the terminal."""
 
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,3 +32,28 @@ def test_what_is_left_out_is_told_and_opened_on_request(
         assert "skipped what systems and tools keep: 1 @eaDir" in outcome.err
         counts.append("2 images" in outcome.err + outcome.out)
     assert counts == [False, True]
+
+
+@pytest.mark.parametrize("command", ["classify", "embed"])
+def test_a_folder_that_cannot_be_listed_is_an_item_that_failed(
+    command: str, cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip, photos = save_clip(tmp_path), tmp_path / "photos"
+    closed = photos / "closed"
+    closed.mkdir(parents=True)
+    draw(40, 60).save(photos / "red.jpg")
+    bank_of({"cat": ["A cat."], "dog": ["A dog."]}).save(tmp_path / "bank.yaml")
+    bank = ["--bank", tmp_path / "bank.yaml"] * (command == "classify")
+    output = tmp_path / f"output{'.csv' * (command == 'classify')}"
+    listed = os.scandir
+
+    def scandir(path: str | os.PathLike[str]) -> Any:
+        if os.fspath(path) == os.fspath(closed):
+            raise PermissionError(13, "Permission denied")
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    outcome = cupl(command, photos, *bank, "--encoder", clip, "-o", output)
+    assert outcome.code == 3
+    assert f"cannot be listed, left out: {closed} (Permission denied)" in outcome.err
+    assert output.exists()
