@@ -4,7 +4,7 @@ The suite reads a few of each; ``pytest tests/attacks/test_mutations.py --attack
 and says what became of them. What it names is read again by ``python -m tests.attacks.reading``.
 """
 
-import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from tests.attacks.kinds import KINDS
 from tests.attacks.reading import Count, attack
 
-pytestmark = pytest.mark.skipif(os.uname().sysname != "Linux", reason="memory is told by /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="memory is told by /proc")
 FILES = 40
 
 
