@@ -1,6 +1,7 @@
 """Every test has a home of its own and no key, server or model hub."""
 
 import os
+import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,6 +24,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def mini_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the mini models unpack, once a session and worker."""
     return tmp_path_factory.mktemp("mini-cache")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands that write read; to be copied."""
+    from tests.writing_commands import make_work  # torch, which not every test needs
+
+    return make_work(tmp_path_factory.mktemp("made"))
+
+
+@pytest.fixture
+def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, in which commands run."""
+    folder = tmp_path / "work"
+    shutil.copytree(made, folder)
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)
