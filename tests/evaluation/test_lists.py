@@ -105,7 +105,7 @@ def test_data_that_is_no_list(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="no such file or folder"):
         read_labelled("x" * 5000, ANIMALS)
     (tmp_path / "broken.csv").symlink_to("nothing")
-    with pytest.raises(MissingFileError, match="no such file"):
+    with pytest.raises(MissingFileError, match="it is a link to nothing, which does not exist"):
         read_labelled(tmp_path / "broken.csv", ANIMALS)
     image = save(tmp_path / "image").rename(tmp_path / "image.csv")
     with pytest.raises(InputError, match="not UTF-8"):
