@@ -106,10 +106,10 @@ def read_shards(folder: Path, name: str, data: bytes) -> None:
     good = list(load_embeddings(folder / "good"))
     with changed(folder / "shards" / name, data):
         found = load_embeddings(folder / "shards")
-        assert len(found) == 6
         for one, other in zip(found, good, strict=True):
             assert torch.equal(one.vectors, other.vectors)
             assert (one.paths, one.errors) == (other.paths, other.errors)
+        assert len(found) == 6  # told by the ends of tables, of which reading checks the rest
 
 
 def partial(folder: Path) -> list[Sample]:
