@@ -237,6 +237,9 @@ def _checked_footer(table: Any) -> ShardMetadata:
         raise InputError(
             f"{footer.num_rows:,} images in a shard of at most {metadata.shard_size:,}"
         )
+    groups = (footer.row_group(number).num_rows for number in range(footer.num_row_groups))
+    if sum(groups) != footer.num_rows:
+        raise InputError("it does not say itself how many images it has")
     return metadata
 
 

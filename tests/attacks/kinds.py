@@ -109,7 +109,7 @@ def read_shards(folder: Path, name: str, data: bytes) -> None:
         for one, other in zip(found, good, strict=True):
             assert torch.equal(one.vectors, other.vectors)
             assert (one.paths, one.errors) == (other.paths, other.errors)
-        assert len(found) == 6  # told by the ends of tables, of which reading checks the rest
+        assert len(found) == 6
 
 
 def partial(folder: Path) -> list[Sample]:

@@ -36,6 +36,15 @@ def test_any_number_of_shards_of_any_length(
     assert embeddings.shards == len(list(embeddings)) == len(lengths)
 
 
+def test_a_number_of_images_that_its_rows_deny_is_refused(folder: Path) -> None:
+    file = images_file(folder, 0)
+    data = file.read_bytes()
+    assert data.count(b"\x16\x06\x19\x1c") == 1  # three rows, then the list of row groups
+    file.write_bytes(data.replace(b"\x16\x06\x19\x1c", b"\x16\x02\x19\x1c"))
+    with pytest.raises(InputError, match="does not say itself how many images it has"):
+        load_embeddings(folder)
+
+
 def test_vectors_are_not_read_to_be_counted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     embeddings = load_embeddings(folder)
     for number in (0, 1):
