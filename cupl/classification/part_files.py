@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from cupl.bank.labels import ClassLabel
-from cupl.classification.part_lines import parse_part_line, part_line
+from cupl.classification.part_lines import parse_line_of_0_1, parse_part_line, part_line
 from cupl.classification.prediction import Prediction
 from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths
@@ -39,7 +39,7 @@ class PartFile:
         settings: all that decides a prediction.
         images: that are classified.
         labels: the classes.
-        resume: keep the predictions that are there; else they are thrown away.
+        resume: keep the predictions that are there; else there may be none.
 
     Attributes:
         path: of the file.
@@ -47,7 +47,7 @@ class PartFile:
 
     Raises:
         InputError: what is there was made with something else or of other images, is not ours, or
-            another run writes it.
+            another run writes it; or there are some and ``resume`` is not given.
         OSError: it cannot be written.
 
     """
@@ -63,9 +63,10 @@ class PartFile:
     ) -> None:
         self.path = path
         self._images, self._labels = images, labels
-        self._file = _opened(path, resume)
+        self._file = _opened(path)
+        self._old = False
         try:
-            self.done = self._begin(settings)
+            self.done = self._begin(settings, resume)
         except BaseException:
             self._file.close()
             raise
@@ -97,7 +98,7 @@ class PartFile:
             self._file.seek(0)
             new.write(self._file.readline(_MAX_ROW))
             new.writelines(map(part_line, rows))
-        old, self._file = self._file, _opened(self.path, resume=True)
+        old, self._file = self._file, _opened(self.path)
         old.close()
         self._end = self._file.seek(0, os.SEEK_END)
 
@@ -126,28 +127,32 @@ class PartFile:
         if is_at(self._file.fileno(), self.path):
             self.path.unlink(missing_ok=True)
 
-    def _begin(self, settings: dict[str, Any]) -> int:
+    def _begin(self, settings: dict[str, Any], resume: bool) -> int:
         """Leave the file at its end, after the rows that are of use; returns how many these are."""
         file = self._file
         first = file.readline(_MAX_ROW)
-        if not first.endswith(b"\n"):  # new, or killed at its very beginning
-            if not _BEGINNING.startswith(first[: len(_BEGINNING)]):
-                raise _not_ours(self.path)
+        if not _BEGINNING.startswith(first[: len(_BEGINNING)]):
+            raise _not_ours(self.path)
+        if first and not resume and 0 < sum(1 for _ in file) < len(self._images):
+            raise InputError(
+                f"{self.path} holds what a stopped run has classified: go on with it, or delete "
+                "it to begin again",
+                arguments={"resume": True},
+            )
+        if not first.endswith(b"\n") or not resume:  # new, or killed at its very beginning
             file.seek(0)
             file.truncate()
             file.write(json.dumps(settings).encode("ascii") + b"\n")
             file.flush()
             return 0
-        _check_settings(self.path, first, settings)
+        self._old = _check_settings(self.path, first, settings)
         end, done = file.tell(), 0
         # Whole batches only, so that the rest falls into the batches of a run that was not stopped.
         for number, prediction in enumerate(self._whole_rows(), 1):
             if number > len(self._images) or prediction.path != self._path(number - 1):
                 raise InputError(
                     f"{self.path} is of another list of images: its image {number:,} is "
-                    f"{prediction.path!r:.200}; give the same images, or begin again without "
-                    "resume",
-                    arguments={"resume": False},
+                    f"{prediction.path!r:.200}; give the same images, or delete it to begin again"
                 )
             if number % settings["batch size"] == 0 or number == len(self._images):
                 end, done = file.tell(), number
@@ -166,7 +171,9 @@ class PartFile:
     def _whole_rows(self) -> Iterator[Prediction]:
         """Predictions up to the end or the first line that is cut off or damaged."""
         while line := self._file.readline(_MAX_ROW):
-            prediction = parse_part_line(line, self._labels)
+            old = self._old and line.startswith(b"{")
+            parse = parse_line_of_0_1 if old else parse_part_line
+            prediction = parse(line, self._labels)
             if prediction is None:
                 self._file.seek(-len(line), os.SEEK_CUR)
                 return
@@ -181,7 +188,7 @@ class PartFile:
             raise _changed(self.path)
 
 
-def _opened(partial: Path, resume: bool) -> BinaryIO:
+def _opened(partial: Path) -> BinaryIO:
     """The partial file, locked; what another run or program has there is not touched."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
     if partial.is_symlink() or (partial.exists() and not partial.is_file()):
@@ -192,11 +199,6 @@ def _opened(partial: Path, resume: bool) -> BinaryIO:
             raise InputError(
                 f"another run is writing {partial}: wait for its end, or name another output"
             )
-        if not resume:
-            if not _BEGINNING.startswith(file.read(len(_BEGINNING))):
-                raise _not_ours(partial)
-            file.seek(0)
-            file.truncate()
     except BaseException:
         file.close()
         raise
@@ -207,26 +209,29 @@ def _not_ours(partial: Path) -> InputError:
     return InputError(f"cannot write {partial}: cupl did not make what is there; move it away")
 
 
-def _check_settings(partial: Path, line: bytes, settings: dict[str, Any]) -> None:
+def _check_settings(partial: Path, line: bytes, settings: dict[str, Any]) -> bool:
+    """Whether it is of 0.1.0."""
     try:
         found = parse_json(line)
     except ValueError:
         found = None
     found = found if isinstance(found, dict) else {}
-    if found.get("format") == _OF_0_1:
+    old = found.get("format") == _OF_0_1
+    if old:
         found["format"] = settings["format"]
     for name, value in settings.items():
         if found.get(name) != value:
             raise InputError(
                 f"{partial} was made with {name} {str(found.get(name))[:12]!r}, not "
-                f"{str(value)[:12]!r}: give the same, or begin again without resume",
-                arguments={"resume": False},
+                f"{str(value)[:12]!r}: give the same, or delete it to begin again"
             )
+    return old
 
 
 def _changed(partial: Path, *, resume: bool = True) -> InputError:
-    way_out = "the rows that are whole can be gone on with" if resume else "begin again"
+    way_out = "the rows that are whole can be gone on with"
     return InputError(
-        f"another program has changed {partial} while it was written; {way_out}",
-        arguments={"resume": resume},
+        f"another program has changed {partial} while it was written; "
+        f"{way_out if resume else 'delete it to begin again'}",
+        arguments={"resume": True} if resume else None,
     )

@@ -21,6 +21,8 @@ from cupl.classification.prediction import Prediction
 from cupl.classification.ranked import RankedClasses, Ranking, ranked
 from cupl.io.json import parse_json
 
+_MOST = 1.001
+"""No cosine or probability is larger, but for rounding."""
 _COLUMNS = {"order": "<i4", "scores": "<f4", "probabilities": "<f4"}
 
 
@@ -51,11 +53,24 @@ def parse_part_line(line: bytes, labels: Sequence[ClassLabel]) -> Prediction | N
     """
     checksum, _, data = line.partition(b" ")
     try:
-        if line.startswith(b"{") and line.endswith(b"\n"):  # of 0.1.0
-            return Prediction.from_dict(parse_json(line))
         if checksum != b"%08x" % zlib.crc32(data):
             return None
         return _prediction(parse_json(data), labels)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+
+
+def parse_line_of_0_1(line: bytes, labels: Sequence[ClassLabel]) -> Prediction | None:
+    """The same for a line of cupl 0.1.0: the JSON that ``Prediction.to_dict`` gives."""
+    known = {(label.name, label.id) for label in labels}
+    try:
+        prediction = Prediction.from_dict(parse_json(line)) if line.endswith(b"\n") else None
+        scores = [*prediction.top, *prediction.labels] if prediction else []
+        numbers = [number for one in scores for number in (one.score, one.probability)]
+        right = all((one.label, one.id) in known for one in scores) and all(
+            isinstance(number, float) and abs(number) <= _MOST for number in numbers
+        )
+        return prediction if right else None
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 

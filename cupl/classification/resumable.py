@@ -92,7 +92,7 @@ def classify_to_file(
                 arguments={"resume": False},
             )
         with closing(predict(images)) as predictions:
-            return write(until_lost(predictions, lambda: "what came before is written", {}))
+            return write(until_lost(predictions, images, lambda: "what came before is written", {}))
     partial = name_beside(output, ".part")
 
     def kept() -> str:
@@ -106,10 +106,10 @@ def classify_to_file(
             if images:
                 progress(part.done, len(images))
             with closing(predict(images[part.done :])) as predictions:
-                for prediction in until_lost(predictions, kept, {"resume": True}):
+                for prediction in until_lost(predictions, images, kept, {"resume": True}):
                     part.append(prediction)
                     progress(part.done, len(images))
-            failures = write(part.predictions())
+            failures = _to_be_gone_on_with(lambda: write(part.predictions()))
             if not failures.may_pass:
                 part.remove()
     except CuplError:
@@ -120,8 +120,18 @@ def classify_to_file(
             f"cannot write {output}: the folder {folder} does not exist"
         ) from error
     except OSError as error:
-        raise InputError(f"cannot write {partial}: {reason(error, partial)}") from error
+        why = f"cannot write {partial}: {reason(error, partial)}"
+        raise InputError(why, arguments={"resume": True}) from error
     return failures
+
+
+def _to_be_gone_on_with(write: Callable[[], FailedImages]) -> FailedImages:
+    """Write the output, before which all is kept: the way on is to resume."""
+    try:
+        return write()
+    except CuplError as error:
+        error.arguments.setdefault("resume", True)
+        raise
 
 
 def _shown(

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TABLE_ROWS = 100
 """Images in one table: its columns can only be measured when all of its rows are there."""
+TABLE_CLASSES = 100
+"""Classes of an image that a table names; files for programs have all of them."""
 TABLE_CELLS = 10_000
 """Classes in one table at most, unless one image alone has more."""
 _EXAMPLES = 3
@@ -150,8 +152,11 @@ def _grid(predictions: list[Prediction], top_k: int, more: Collection[str]) -> s
             best = prediction.top[0]
             labels = ", ".join(score.label for score in prediction.labels) or prediction.label
             named = set(prediction.labels)
-            others = [score for score in prediction.top[1:] if score not in named]
+            first = prediction.top[: TABLE_CLASSES + len(named)]
+            others = [score for score in first[1:] if score not in named]
             then = ", ".join(f"{score.label} {score.probability:.1%}" for score in others)
+            if more_classes := len(prediction.top) - len(first):
+                then += f" and {more_classes:,} more"
             label = labels or f"- ({prediction.rejected})"
             cells = [label, f"{best.probability:.1%}", f"{best.score:.3f}", then]
         style = "red" if prediction.error is not None else ""

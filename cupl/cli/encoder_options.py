@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cupl.cli.output import count, progress, say, say_warning
+from cupl.io.reasons import missing
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
@@ -17,10 +19,15 @@ if TYPE_CHECKING:
     from cupl.encoders.protocol import Encoder
 
 
+_PATTERN = re.compile(r"[*?\[]")
+
+
 def batch_size(text: str) -> Any:
     """Parser of ``auto`` or a number above 0."""
     if text != "auto" and not (text.isdecimal() and len(text) < _DIGITS and int(text) > 0):
-        raise typer.BadParameter(f"{text[:_DIGITS]!r} is neither auto nor a number above 0")
+        raise typer.BadParameter(
+            f"{text[:_DIGITS]!r} is neither auto nor a number from 1 to 65,536"
+        )
     return text if text == "auto" else int(text)
 
 
@@ -121,10 +128,22 @@ def encode_with(
 
 
 def images_of(images: Sequence[str], all_files: bool) -> tuple[list[str], bool]:
-    """The images that are meant, and whether those are all; what is left out is said."""
+    """The images that are meant, and whether those are all; what is left out is said.
+
+    Raises:
+        MissingFileError: one that is named is not there, nor a drive that it lies on.
+
+    """
     from cupl.embedding.image_files import find_images
+    from cupl.embedding.image_kinds import IMAGE_ENDINGS
+    from cupl.embedding.image_sources import url_scheme
     from cupl.embedding.left_out import LeftOut
 
+    for name in images:
+        # A file that is gone is an image that cannot be read; a folder may be a drive's.
+        file = url_scheme(name) or Path(name).suffix.lower() in IMAGE_ENDINGS
+        if not (file or _PATTERN.search(name) or os.path.lexists(name)):
+            raise missing(name, f"there is no file or folder {name}")
     left = LeftOut()
     paths = find_images(images, all_files=all_files, left_out=left)
     for note in left.notes():

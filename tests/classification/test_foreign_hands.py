@@ -69,7 +69,7 @@ def test_a_row_in_the_place_of_another(tmp_path: Path, photos: list[Path]) -> No
             lines[1], lines[2] = lines[2], lines[1]
             partial.write_bytes(b"".join(lines))
 
-    with pytest.raises(InputError, match="another program has changed .*; begin again"):
+    with pytest.raises(InputError, match="another program .*; delete it to begin again"):
         classify_to_file(classifier_of(), photos, target, "csv", 2, progress=progress)
     assert not target.exists()
 

@@ -1,3 +1,4 @@
+import json
 import zlib
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 
 from cupl.bank.labels import ClassLabel
 from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
-from cupl.classification.part_lines import parse_part_line, part_line
+from cupl.classification.part_lines import parse_line_of_0_1, parse_part_line, part_line
 from cupl.classification.prediction import Prediction
 from cupl.classification.ranked import RankedClasses, Ranking
 from tests.strategies import texts
@@ -91,3 +92,30 @@ def test_a_class_takes_sixteen_characters() -> None:
 @given(st.binary(max_size=40))
 def test_what_is_no_line_is_none(junk: bytes) -> None:
     assert parse_part_line(junk + b"\n", LABELS) is None
+
+
+def test_a_line_of_0_1() -> None:
+    prediction = Prediction(tuple(best_of(2).top), "a.jpg")
+    line = json.dumps(prediction.to_dict()).encode() + b"\n"
+    assert parse_line_of_0_1(line, LABELS) == prediction
+    assert parse_line_of_0_1(line[:-1], LABELS) is None
+    assert parse_part_line(line, LABELS) is None, "it has no checksum"
+
+
+@pytest.mark.parametrize(
+    "best",
+    [
+        {"label": "zebra"},
+        {"label": "class 1"},  # of another id
+        {"score": 9e99},
+        {"score": "0.5"},
+        {"score": None},
+        {"probability": float("nan")},
+        {"probability": 7.5},
+        {"id": []},
+    ],
+)
+def test_a_line_of_0_1_that_no_classifier_wrote(best: dict[str, object]) -> None:
+    record = Prediction(tuple(best_of(1).top), "a.jpg").to_dict()
+    record["top"][0] |= best
+    assert parse_line_of_0_1(json.dumps(record).encode() + b"\n", LABELS) is None

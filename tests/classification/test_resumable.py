@@ -131,12 +131,18 @@ def test_killed_and_killed_again(
     assert target.read_bytes() == expected[format]
 
 
-def test_without_resume_a_run_begins_again(
+def test_without_resume_nothing_that_was_done_is_thrown_away(
     tmp_path: Path, photos: list[Path], expected: dict[str, bytes]
 ) -> None:
     target = tmp_path / "out"
-    stop_at(9, photos, target)
+    partial = stop_at(9, photos, target)
+    before = partial.read_bytes()
     classifier = classifier_of()
+    with pytest.raises(InputError, match="holds what a stopped run has classified") as caught:
+        classify_to_file(classifier, photos, target, "csv", 2)
+    assert caught.value.arguments == {"resume": True}
+    assert partial.read_bytes() == before
+    partial.write_bytes(before.splitlines(keepends=True)[0])  # nothing was done yet
     classify_to_file(classifier, photos, target, "csv", 2)
     assert image_calls(classifier) == [3, 3, 2]
     assert target.read_bytes() == expected["csv"]

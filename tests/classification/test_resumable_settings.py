@@ -94,7 +94,7 @@ def test_a_file_of_that_name_from_elsewhere(
     tmp_path: Path, photos: list[Path], content: bytes
 ) -> None:
     (tmp_path / "out.part").write_bytes(content)
-    with pytest.raises(InputError, match="out.part was made with format 'None'"):
+    with pytest.raises(InputError, match="out.part: cupl did not make what is there; move it away"):
         classify_to_file(classifier_of(), photos, tmp_path / "out", "csv", resume=True)
     assert (tmp_path / "out.part").read_bytes() == content
 

@@ -57,3 +57,22 @@ def test_a_folder_that_cannot_be_listed_is_an_item_that_failed(
     assert outcome.code == 3
     assert f"cannot be listed, left out: {closed} (Permission denied)" in outcome.err
     assert output.exists()
+
+
+@pytest.mark.parametrize("command", ["classify", "embed"])
+@pytest.mark.parametrize("name", ["gone", "gone/", "away/photos"])
+def test_a_folder_that_is_gone_costs_nothing(
+    command: str, name: str, cupl: Cupl, work: Path
+) -> None:
+    """It may be that of a drive: what was made of its images must not become one bad row."""
+    output = Path("o.csv" if command == "classify" else "o")
+    options = ["--encoder", "model", *(["--vectors", "v.safetensors"] * (command == "classify"))]
+    assert cupl(command, "photos", *options, "-o", output).code == 0
+    before = [path.read_bytes() for path in sorted([output, *output.rglob("*")]) if path.is_file()]
+    for again in ([], ["--resume"]):
+        outcome = cupl(command, name, *options, "-o", output, *again)
+        assert outcome.code == 1
+        assert outcome.err.count("\n") == 1
+    assert outcome.err == f"error: there is no file or folder {name}\n"
+    after = [path.read_bytes() for path in sorted([output, *output.rglob("*")]) if path.is_file()]
+    assert after == before
