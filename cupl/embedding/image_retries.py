@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Protocol, TypeVar
 
 from cupl.embedding.image_errors import may_pass
+from cupl.embedding.image_files import ImagePaths
 from cupl.embedding.images import open_without_blocking
 from cupl.errors import InputError
 
 LOST_IN_A_ROW = 50
 """Images that say nothing good of a drive. More than anyone has of strays side by side, and few
 enough where each waits a minute for a server that is gone."""
+_TRIED = 10
+"""Other images, from all over the list, that are opened to see whether it is the drive."""
 
 
 class ImageOutcome(Protocol):
@@ -31,26 +35,39 @@ _Outcome = TypeVar("_Outcome", bound=ImageOutcome)
 
 
 def until_lost(
-    images: Iterable[_Outcome], kept: Callable[[], str], arguments: Mapping[str, object]
+    images: Iterable[_Outcome],
+    paths: ImagePaths,
+    kept: Callable[[], str],
+    arguments: Mapping[str, object],
 ) -> Iterator[_Outcome]:
-    """The images as they are, until ``LOST_IN_A_ROW`` could not be read for no fault of theirs.
+    """The images as they are, until their drive is gone.
+
+    That is when ``LOST_IN_A_ROW`` could not be read for no fault of theirs, and of all others none
+    that is tried can be opened: a list may have any number of files that are not there any more.
 
     Args:
         images: what became of each.
+        paths: of all images.
         kept: what to say of those before, once all that came has been taken.
         arguments: that lead out of it; see :class:`~cupl.errors.CuplError`.
 
     Raises:
-        InputError: so many failed, one after the other.
+        InputError: the drive is gone.
 
     """
-    lost, first = 0, ""
+    lost, first, read = 0, "", None
     for image in images:
-        lost = lost + 1 if may_pass(image.error) else 0
+        if may_pass(image.error):
+            lost += 1
+        else:
+            lost, read = 0, image.path
         if lost == 1:
             first = f"{image.path or 'an image':.200}: {image.error}"
         yield image
-        if lost == LOST_IN_A_ROW:
+        if lost and lost % LOST_IN_A_ROW == 0:
+            others = islice(paths, 0, None, max(1, len(paths) // _TRIED))
+            if any(map(_can_be_opened, (read, *(os.fspath(path) for path in others)))):
+                continue
             raise InputError(
                 f"{lost} images in a row could not be read, as if their drive was gone, the first "
                 f"{first}; {kept()}",

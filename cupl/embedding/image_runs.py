@@ -31,7 +31,7 @@ from cupl.embedding.image_sources import described
 from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.encoders.loading import named_encoder
 from cupl.encoders.protocol import Encoder
-from cupl.errors import InputError
+from cupl.errors import CuplError, InputError
 from cupl.io.atomic import check_folder
 from cupl.io.locks import sole_writer
 from cupl.progress import Progress, ignore
@@ -167,11 +167,15 @@ def _embed(
         return f"{tally.images:,} of {len(paths):,} images are kept in {directory}, to go on with"
 
     with closing(_encoded(parts, encoder, workers, shard_size)) as stream:
-        images = until_lost(stream, kept, {"resume": True})
+        images = until_lost(stream, paths, kept, {"resume": True})
         for number in missing:
             part = _part(paths, number, shard_size)
             shard = _shard(part, images, encoder, lambda: progress(next(done), len(paths)))
-            write_shard(directory, _metadata(encoder, number, shard_size), shard)
+            try:
+                write_shard(directory, _metadata(encoder, number, shard_size), shard)
+            except CuplError as error:  # such as a full disk: the shards before are kept
+                error.arguments.setdefault("resume", True)
+                raise
             tally.add(shard)
     _check_all_there(directory, tally)
     return tally

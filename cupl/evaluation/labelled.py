@@ -115,7 +115,7 @@ def encode_labelled(
     paths, targets, unreadable = list[str](), list[int](), list(data.unreadable)
     vectors = torch.empty(len(data.paths), encoder.dim)
     with closing(encode_sources(data.paths, encoder)) as images:
-        for number, image in enumerate(until_lost(images, lambda: _CAN_GO_ON, {})):
+        for number, image in enumerate(until_lost(images, data.paths, lambda: _CAN_GO_ON, {})):
             if image.vector is None:
                 unreadable.append((data.paths[number], str(image.error)))
             else:

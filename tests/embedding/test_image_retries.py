@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cupl.embedding import image_retries
 from cupl.embedding import images as image_files
 from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import find_images
@@ -133,6 +134,7 @@ def test_many_in_a_row_stop_the_run(
     encoder: HandMadeEncoder, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = [*find_images([photos])[:5], *(str(photos / f"no{i}.png") for i in range(60))]
+    monkeypatch.setattr(image_retries, "_can_be_opened", lambda path: False)  # nothing else is
     with pytest.raises(InputError) as caught:
         embed_images(paths, encoder, tmp_path / "v", shard_size=4)
     assert str(caught.value) == (
@@ -143,16 +145,27 @@ def test_many_in_a_row_stop_the_run(
     assert len(contents(tmp_path / "v")) == 26, "whole shards stay"
 
 
+@pytest.mark.parametrize("before", [0, 5])
+def test_files_that_are_gone_are_no_lost_drive(
+    encoder: HandMadeEncoder, photos: Path, tmp_path: Path, before: int
+) -> None:
+    found = find_images([photos])
+    lost = [str(photos / f"no{i}.png") for i in range(3 * LOST_IN_A_ROW)]
+    paths = [*found[:before], *lost, *found[before:]]
+    tally = embed_images(paths, encoder, tmp_path / "v")
+    assert (tally.images, tally.failed) == (len(paths), len(lost) + 2)
+
+
 @given(st.lists(st.sampled_from([None, "there is no such file", "damaged"]), max_size=200))
 def test_the_run_stops_exactly_where_so_many_came(errors: list[str | None]) -> None:
     errors += ["there is no such file"] * (LOST_IN_A_ROW - 1)
     images = [Encoded("a", None, error) for error in errors]
     runs = [len(list(run)) for bad, run in itertools.groupby(map(may_pass, errors)) if bad]
     if max(runs) < LOST_IN_A_ROW:
-        assert list(until_lost(images, str, {})) == images
+        assert list(until_lost(images, ["a"], str, {})) == images
     else:
         with pytest.raises(InputError, match="50 images in a row"):
-            list(until_lost(images, str, {}))
+            list(until_lost(images, ["a"], str, {}))
 
 
 @given(
