@@ -21,6 +21,11 @@ from cupl.report.sheets import classes_sheet, comparisons_sheet, summary_sheet
 
 MOST_MATRICES = 4
 """Banks that get a confusion matrix."""
+FIGURES = (
+    "accuracy", "prompts", "reliability",
+    *(f"confusions-{number}" for number in range(1, MOST_MATRICES + 1)),
+)  # fmt: skip
+"""Names of all figures that a report can have."""
 
 
 def write_report(

@@ -66,10 +66,26 @@ def write_evaluation(
             text.writelines(sheet_lines(prediction_records(run), PREDICTION_COLUMNS, "\r\n"))
             text.flush()
             text.detach()
-        for path in written:  # all are whole: old and new ones lie side by side for an instant
-            target = Path(os.path.realpath(directory / path.relative_to(folder)))
+        _set_aside(directory, folder / "old")
+        for path in [*written[1:], written[0]]:  # the page at last: where it is, all is
+            target = _real(directory / path.relative_to(folder))
             make_folder(target.parent)
             path.replace(target)
+
+
+def _set_aside(directory: Path, aside: Path) -> None:
+    """Take an older report away, its page first: it is never seen mixed with a new one."""
+    from cupl.report.files import FIGURES
+
+    figures = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")]
+    make_folder(aside)
+    for number, name in enumerate((*REPORT_FILES, *figures)):
+        if (old := _real(directory / name)).is_file():
+            old.replace(aside / str(number))
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))
 
 
 def save_calibrated(run: EvaluationRun, path: Path) -> float:

@@ -1,7 +1,9 @@
 """One call from data to an evaluation, its rows and its files."""
 
+import itertools
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from cupl.errors import CuplError, InputError
 from cupl.evaluation.schema import Evaluation
 from cupl.evaluation.summary import summarize_evaluation
 from cupl.report.evaluating import EvaluationResult, evaluate
+from cupl.report.writing import REPORT_FILES
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
 from tests.models import HandMadeEncoder, bank_of
 
@@ -244,3 +247,41 @@ def test_nothing_of_the_bank_is_changed(encoder: PlantedEncoder) -> None:
     evaluate(vectors(2, 1), good, encoder=encoder, templates=["my {}"])
     assert good.to_bytes() == before
     assert isinstance(good, PromptBank)
+
+
+def test_an_older_report_leaves_nothing_in_a_new_one(
+    encoder: PlantedEncoder, tmp_path: Path
+) -> None:
+    stale = [tmp_path / name for name in ("figures/reliability.svg", "figures/confusions-4.png")]
+    mine = [tmp_path / name for name in ("figures/mine.png", "notes.txt")]
+    for path in (*stale, *mine):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("before")
+    result = evaluate(vectors(4, 3), planted_bank(CLASSES, GOOD), encoder=encoder, seeds=2)
+    result.save_report(tmp_path)
+    assert not [path for path in stale if path.exists() and path.read_bytes() == b"before"]
+    assert [path.read_text() for path in mine] == ["before", "before"]
+
+
+@pytest.mark.parametrize("moment", range(0, 30, 3))
+def test_old_and_new_files_are_never_seen_together(
+    encoder: PlantedEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
+) -> None:
+    result = evaluate(vectors(10, 3), planted_bank(CLASSES, GOOD), encoder=encoder, seeds=2)
+    for name in (*REPORT_FILES, "figures/accuracy.svg", "figures/prompts.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("before")
+    replace, calls = Path.replace, itertools.count()
+
+    def stopped(path: Path, target: Path) -> Path:
+        if next(calls) == moment:
+            raise KeyboardInterrupt
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", stopped)
+    with suppress(KeyboardInterrupt):
+        result.save_report(tmp_path)
+    left = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert len({content == b"before" for content in left}) <= 1
+    if (tmp_path / "report.html").exists():
+        assert all((tmp_path / name).exists() for name in REPORT_FILES)

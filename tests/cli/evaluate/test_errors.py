@@ -132,3 +132,15 @@ def test_defaults_are_those_of_the_library(cupl: Cupl) -> None:
     text = " ".join(cupl("evaluate", "--help").out.split())
     assert ",".join(controls.CONTROLS) in text
     assert f"[default: {candidates.DRAWS}; 1<=x<=100]" in text
+
+
+@pytest.mark.parametrize("option", ["-o", "--calibrated"])
+def test_results_keep_out_of_the_data(option: str, cupl: Cupl, work: Path) -> None:
+    """Figures would be images of a class the next time."""
+    before = sorted(Path("photos").rglob("*"))
+    outcome = cupl(
+        "evaluate", "photos", "--bank", "bank.yaml", "--encoder", "model", option, "photos/cat/new"
+    )
+    assert outcome.code == 1
+    assert outcome.err.endswith("it lies in photos, which is read; name another\n")
+    assert sorted(Path("photos").rglob("*")) == before
