@@ -23,7 +23,8 @@ from cupl.io.reasons import broken_link, reason
 from cupl.io.targets import check_stream, is_stream, open_stream
 
 _UNFINISHED = ".cupl-unfinished-"
-"""How folders of ours begin: a name that nobody else gives, since dead ones are removed."""
+"""How files and folders of ours begin: a name that nobody else gives, since dead ones go."""
+_DEAD = re.compile(re.escape(_UNFINISHED) + "[a-z0-9_]{8}")
 _LONGEST = 255
 """Bytes in a name, on nearly every file system."""
 
@@ -82,8 +83,7 @@ def _real(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _replacement(path: Path) -> Iterator[BinaryIO]:
-    start = f".{_cut(path.name, 40)}."  # a name can be as long as a name may be
-    with _own_file(path.parent, start) as file:
+    with _own_file(path.parent) as file:
         temporary = Path(file.name)
         if path.is_file():
             temporary.chmod(path.stat().st_mode & 0o777)
@@ -95,11 +95,11 @@ def _replacement(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _own_file(folder: Path, start: str) -> Iterator[BinaryIO]:
+def _own_file(folder: Path) -> Iterator[BinaryIO]:
     """A new file that :func:`remove_dead` leaves alone; it goes at the end unless renamed."""
-    remove_dead(folder, re.compile(rf"{re.escape(start)}[0-9a-f]{{12}}"))
+    remove_dead(folder, _DEAD)
     while True:
-        temporary = folder / f"{start}{secrets.token_hex(6)}"
+        temporary = folder / f"{_UNFINISHED}{secrets.token_hex(4)}"
         try:
             with temporary.open("xb") as file, held(temporary) as ours:
                 if ours:
@@ -191,7 +191,7 @@ def _try(folder: Path, path: Path) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         path.lstat()
-    with _own_file(folder, ".cupl-try."):
+    with _own_file(folder):
         pass
 
 
@@ -258,7 +258,7 @@ def staging(output: Path) -> Iterator[Path]:
     try:
         # Beside what is no file there is no place: /dev is not for ours.
         beside = Path(tempfile.gettempdir()) if is_stream(output) else output.parent
-        remove_dead(beside, re.compile(re.escape(_UNFINISHED) + "[a-z0-9_]{8}"))
+        remove_dead(beside, _DEAD)
         with _own_folder(beside) as folder:
             yield folder
     except (CuplError, BrokenPipeError):

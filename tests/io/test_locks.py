@@ -19,7 +19,7 @@ def test_the_file_of_a_dead_run_goes_and_that_of_a_living_one_stays(
     path = tmp_path / name
     with open_atomically(path) as file:
         (living,) = tmp_path.iterdir()
-        dead = living.with_name(living.name[:-12] + "0123456789ab")
+        dead = living.with_name(".cupl-unfinished-01234567")  # that of another name, too
         dead.write_bytes(b"half")
         file.write(b"living")
         write_atomically(path, b"second")
@@ -44,8 +44,8 @@ def test_names_of_others_are_left_alone(tmp_path: Path) -> None:
     others = [
         ".a.csv",
         ".a.csv.swp",
-        ".a.csv.0123456789AB",
-        ".a.csvx.0123456789ab",
+        ".cupl-unfinished-0123ABCD",
+        ".cupl-unfinished-012345678",
         ".cupl-settings",
     ]
     for name in others:
@@ -53,11 +53,12 @@ def test_names_of_others_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "real" / "photo.jpg").touch()
     (tmp_path / ".cupl-unfinished-aaaaaaaa").symlink_to(tmp_path / "real")
-    os.mkfifo(tmp_path / ".a.csv.0123456789ab")
+    os.mkfifo(tmp_path / ".cupl-unfinished-bbbbbbbb")
     with staging(tmp_path / "a.csv"):
         write_atomically(tmp_path / "a.csv", b"")
     left = {path.name for path in tmp_path.iterdir()}
-    assert left == {*others, "a.csv", "real", ".cupl-unfinished-aaaaaaaa", ".a.csv.0123456789ab"}
+    kept = {".cupl-unfinished-aaaaaaaa", ".cupl-unfinished-bbbbbbbb"}
+    assert left == {*others, *kept, "a.csv", "real"}
     assert (tmp_path / "real" / "photo.jpg").exists()
 
 
@@ -68,9 +69,9 @@ def test_nothing_is_removed_where_locks_do_not_work(
         raise OSError(95, os.strerror(95))
 
     monkeypatch.setattr("fcntl.flock", refuse)
-    (tmp_path / ".a.0123456789ab").touch()
+    (tmp_path / ".cupl-unfinished-01234567").touch()
     write_atomically(tmp_path / "a", b"")
-    assert {path.name for path in tmp_path.iterdir()} == {".a.0123456789ab", "a"}
+    assert {path.name for path in tmp_path.iterdir()} == {".cupl-unfinished-01234567", "a"}
 
 
 def test_what_is_removed_before_it_is_locked_is_made_again(
@@ -83,7 +84,7 @@ def test_what_is_removed_before_it_is_locked_is_made_again(
         nonlocal came
         came += 1
         if came == 1:
-            remove_dead(tmp_path, re.compile(r".*\.[0-9a-f]{12}"))
+            remove_dead(tmp_path, re.compile(r"\.cupl-unfinished-.{8}"))
         return held(path)
 
     monkeypatch.setattr("cupl.io.atomic.held", come_between)
