@@ -24,8 +24,9 @@ MAX_DEPTH = 20
 MAX_NUMBER = 100
 """Characters of a number; reading a longer one takes time that grows with the square."""
 
-FREE_NODES = 100_000
-"""Texts, keys and lists that any file may hold; a text takes some 700 bytes, a list 2,000."""
+FREE_NODES = 400_000
+"""Texts, keys and lists that any file may hold; a text takes some 700 bytes, a list 2,000. A class
+of a bank has six, and may have no more than forty characters."""
 
 NODE_CHARACTERS = 20
 """Characters of a file for each further one. Banks have 40 and more, as prompts are sentences."""
