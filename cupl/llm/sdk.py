@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import openai
 
 _CONNECT_TIMEOUT = 20.0
+_MOST_REDIRECTS = 3
+"""From http to https, to another name of the host, to a path: each asks the question again."""
 
 
 def async_client(
@@ -80,6 +82,7 @@ def _connections(access: ServerAccess) -> dict[str, Any]:
         "trust_env": False,
         "proxy": proxy.url if proxy else None,
         "verify": _certificates(access),
+        "max_redirects": _MOST_REDIRECTS,
     }
 
 

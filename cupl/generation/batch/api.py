@@ -94,7 +94,7 @@ class BatchServer:
         *,
         api_key_env: str | None = None,
         notice: Callable[[str], None] = warn,
-        timeout: float = 600.0,
+        timeout: float = 120.0,
     ) -> None:
         self._access = access_to(ServerAddress.parse(base_url), api_key_env, notice)
         self._timeout = timeout
