@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
+
+_FILES = 4
+"""Of a loop: a selector and two ends of a socket; and one to work with."""
 
 _Result = TypeVar("_Result")
 _Parameters = ParamSpec("_Parameters")
@@ -41,9 +45,26 @@ def run(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
 
 
 def _run_here(coroutine: Coroutine[Any, Any, _Result]) -> _Result:
+    try:
+        _check_room_for_files()
+    except OSError:
+        coroutine.close()
+        raise
     # asyncio.run would take from the thread the loop that its owner has set for it.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         return runner.run(coroutine)
+
+
+def _check_room_for_files() -> None:
+    """Find out that a loop cannot be made: one that is half made tells of itself on its way out.
+
+    Raises:
+        OSError: too many files are open.
+
+    """
+    with contextlib.ExitStack() as files:
+        for _ in range(_FILES):
+            files.callback(os.close, os.open(os.devnull, os.O_RDONLY))
 
 
 def blocking(
