@@ -1,6 +1,7 @@
 """Banks from other formats: JSON objects of class to prompts, or of class to descriptors."""
 
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -73,7 +74,7 @@ def import_json(path: Path, kind: ImportKind = "auto") -> tuple[PromptBank, Coun
         )
     try:
         bank = PromptBank(
-            name=path.stem,
+            name=os.fsencode(path.stem).decode("utf-8", "backslashreplace"),
             source=Source(imported=kind, sha256=hashlib.sha256(text.encode()).hexdigest()),
             classes=[ClassPrompts(name=name, prompts={BY_HAND: texts}) for name, texts in tidy],
         )

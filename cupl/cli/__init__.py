@@ -101,8 +101,10 @@ def _occupy_closed_descriptors() -> None:
 
 def _of_the_system(error: OSError) -> str:
     """Files bring errors of our own; what is left is standard output, or no file can be opened."""
-    what = "" if error.errno in (errno.EMFILE, errno.ENFILE) else "cannot write the output: "
-    return what + reason(error)
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return reason(error)
+    what = "cannot write the output" if error.filename is None else os.fsdecode(error.filename)
+    return f"{what}: {reason(error)}"
 
 
 def main() -> None:

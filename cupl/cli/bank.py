@@ -11,6 +11,7 @@ from cupl.cli import encoder_options
 from cupl.cli.output import (
     check_target,
     count,
+    files_of_cache,
     progress,
     quoted,
     say,
@@ -112,9 +113,10 @@ def prune_bank_command(
     from cupl.embedding.pruning import prune as prune_bank
     from cupl.encoders.loading import load_encoder
 
-    check_target(output, bank, *encoder_options.files_of(encoder))
+    inputs = [bank, *encoder_options.files_of(encoder), *files_of_cache(text_cache or None)]
+    check_target(output, *inputs)
     if listing is not None:
-        check_target(listing, bank, *encoder_options.files_of(encoder))
+        check_target(listing, *inputs)
         if os.path.realpath(listing) == os.path.realpath(output):
             raise typer.BadParameter("--list and -o name the same file")
     before = PromptBank.load(bank)

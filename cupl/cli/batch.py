@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import generate_options
-from cupl.cli.output import check_target, count, progress, quoted, say, say_next, say_warning
+from cupl.cli.output import (
+    check_target,
+    count,
+    files_of_cache,
+    progress,
+    quoted,
+    say,
+    say_next,
+    say_warning,
+)
 from cupl.io.targets import is_stream
 from cupl.io.terminal import printable
 
@@ -70,7 +79,7 @@ def export_requests_command(
     from cupl.generation.cache.store import ResponseCache
     from cupl.generation.retry import RetryPolicy
 
-    check_target(output, classes, questions, preamble)
+    check_target(output, classes, questions, preamble, *files_of_cache(cache))
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
         stop, seed, extra, preamble,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_target, count, quoted, say, say_next
+from cupl.cli.output import check_target, count, files_of_cache, quoted, say, say_next
 from cupl.encoders.loading import DEFAULT_ENCODER
 
 
@@ -27,7 +27,13 @@ def encode_command(
     from cupl.bank.model import PromptBank
     from cupl.encoders.loading import load_encoder
 
-    check_target(output, bank, templates, *encoder_options.files_of(encoder))
+    check_target(
+        output,
+        bank,
+        templates,
+        *encoder_options.files_of(encoder),
+        *files_of_cache(text_cache or None),
+    )
     written, prompts = encoder_options.templates_of(templates, combine), PromptBank.load(bank)
     loaded = load_encoder(encoder, device, precision, revision=revision)
     vectors = encoder_options.encode_with(

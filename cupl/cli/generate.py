@@ -1,5 +1,6 @@
 """``cupl generate``: class names to a prompt bank."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -14,6 +15,7 @@ from cupl.cli import generate_options
 from cupl.cli.output import (
     check_target,
     count,
+    files_of_cache,
     progress,
     quoted,
     say,
@@ -29,6 +31,11 @@ if TYPE_CHECKING:
 
 _MANY = 10_000
 """Classes from which on looking up their answers shows how far it is."""
+
+
+def _name_of(output: Path) -> str:
+    """The name of a bank by that of its file, in which bytes may be no text."""
+    return os.fsencode(output.stem).decode("utf-8", "backslashreplace")
 
 
 def _list_filters(wanted: bool) -> None:
@@ -113,7 +120,7 @@ def generate_command(
     if output is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
     if output is not None:
-        check_target(output, classes, questions, preamble)
+        check_target(output, classes, questions, preamble, *files_of_cache(cache))
     prices = _prices(price_in, price_out)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
@@ -148,7 +155,7 @@ def generate_command(
                 )
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)
-    write_bank(output, collected.bank(output.stem).to_bytes())
+    write_bank(output, collected.bank(_name_of(output)).to_bytes())
     _say_result(output, collected)
     if min_prompts > 1 and collected.report.short:
         raise typer.Exit(3)

@@ -121,6 +121,11 @@ def check_target(path: Path, *inputs: str | Path | None) -> None:
     check_file(path)
 
 
+def files_of_cache(folder: Path | None) -> list[Path]:
+    """The files of a cache, which no result may take the place of; of the usual one none."""
+    return [folder / f"cache.db{end}" for end in ("", "-wal", "-shm")] if folder else []
+
+
 def check_folder_target(folder: Path, *inputs: str | Path) -> None:
     """The same for a folder of results: it must not be one that is read.
 

@@ -23,7 +23,7 @@ class Provenance(BaseModel):
     revision: StrictStr | None = None
     fingerprint: StrictStr
     logit_scale: Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
-    logit_bias: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    logit_bias: Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)] | None = None
     """``None`` where the probabilities are a softmax; see :meth:`probabilities`."""
     temperature: Annotated[float, Field(ge=LEAST, le=MOST, allow_inf_nan=False)] = 1.0
     """What the logits are divided by (``cupl.classification.calibration.fit_temperature``)."""

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 from typing import Any
 
@@ -281,3 +282,11 @@ def test_the_embedded_model_wants_no_key(cupl: Cupl, tmp_path: Path) -> None:
     )  # fmt: skip
     assert outcome.code == 1
     assert "wants no key; leave api_key_env out (without --api-key-env)" in outcome.err
+
+
+def test_a_file_name_that_is_no_text(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
+    """It must not be found out once the answers are paid for."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.yaml")
+    outcome = generate(cupl, server, "-c", "cat", "-o", path)
+    assert outcome.code == 0, outcome.err
+    assert PromptBank.load(path).name == r"caf\xe9"

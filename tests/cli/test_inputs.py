@@ -144,3 +144,22 @@ def test_the_files_of_a_report_are_those_that_are_written(
 def test_a_set_that_comes_with_cupl_is_no_file_here(cupl: Cupl, work: Path) -> None:
     outcome = cupl("encode", "bank.yaml", "--templates", "photo", "-o", "photo", "--encoder", "no")
     assert "also what is read" not in outcome.err
+
+
+@pytest.mark.parametrize("name", ["cache.db", "cache.db-wal"])
+@pytest.mark.parametrize("command", ["generate", "batch export", "encode", "bank prune"])
+def test_a_cache_is_not_written_over(command: str, name: str, cupl: Cupl, work: Path) -> None:
+    words = {
+        "generate": ["generate", "-c", "cat", "--model", "m", "--cache", "cache"],
+        "batch export": ["batch", "export", "-c", "cat", "--model", "m", "--cache", "cache"],
+        "encode": ["encode", "bank.yaml", "--encoder", "model", "--embedding-cache", "cache"],
+        "bank prune": ["bank", "prune", "bank.yaml", "--by", "redundancy", "--threshold", "0.5",
+                       "--encoder", "model", "--embedding-cache", "cache"],
+    }[command]  # fmt: skip
+    Path("cache").mkdir()
+    Path("cache/cache.db").write_bytes(b"answers")
+    outcome = cupl(*words, "-o", f"cache/{name}")
+    assert outcome.code == 1
+    assert "it is also what is read" in outcome.err
+    assert [path.name for path in Path("cache").iterdir()] == ["cache.db"]
+    assert Path("cache/cache.db").read_bytes() == b"answers"
