@@ -57,7 +57,7 @@ def classify_to_file(
         resume: go on where a run has left ``OUTPUT.part``, as it does when it is stopped and when
             images could not be read for no fault of theirs: these are tried again. The result is
             the same as of one run without faults. Without such a file the run begins at the
-            first image. Otherwise what was left is thrown away.
+            first image. Otherwise none may be there with only some of the images.
         progress: told after each image how many are done.
 
     Returns:

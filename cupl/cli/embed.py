@@ -45,7 +45,8 @@ def embed_command(
     from cupl.embedding.image_runs import ImageTally, check_directory, embed_images
     from cupl.encoders.loading import load_encoder
 
-    check_folder_target(output, encoder, *images)
+    model = [encoder] if os.path.isdir(encoder) else []  # noqa: PTH112
+    check_folder_target(output, *model, *images)
     check_directory(output, resume=resume)
     paths, complete = encoder_options.images_of(images, all_files)
     check_folder_target(output, *{os.path.dirname(path) for path in paths})  # noqa: PTH120

@@ -121,3 +121,9 @@ def test_wrong_arguments(
     assert outcome.code == code
     assert message in outcome.err
     assert [path.name for path in work.iterdir()] == ["photos"]
+
+
+def test_shards_are_not_put_beside_the_files_of_a_model(cupl: Cupl, work: Path) -> None:
+    outcome = cupl("embed", "photos", "--encoder", "model", "-o", "model")
+    assert outcome.code == 1
+    assert "it is also what is read" in outcome.err
