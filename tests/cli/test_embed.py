@@ -124,6 +124,7 @@ def test_wrong_arguments(
 
 
 def test_shards_are_not_put_beside_the_files_of_a_model(cupl: Cupl, work: Path) -> None:
+    (work / "model").mkdir()
     outcome = cupl("embed", "photos", "--encoder", "model", "-o", "model")
     assert outcome.code == 1
     assert "it is also what is read" in outcome.err
