@@ -230,7 +230,7 @@ def _run(clip: Path, photos: Path, output: Path, shard_size: int, moment: str, a
         if shard == at and moment == ("before the table" if second else "before the vectors"):
             hang()
         if shard == at and moment == "in a file":
-            path.with_name(f".{path.name}.{'0' * 12}").write_bytes(data[:9])
+            path.with_name(f".cupl-unfinished-{'0' * 8}").write_bytes(data[:9])
             hang()
         write_atomically(path, data)
 
