@@ -1,12 +1,11 @@
 """What a search for images passes over is told at the terminal."""
 
-import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Cupl
+from tests.folders import close_folder
 from tests.models import bank_of, draw, save_clip
 
 
@@ -45,14 +44,7 @@ def test_a_folder_that_cannot_be_listed_is_an_item_that_failed(
     bank_of({"cat": ["A cat."], "dog": ["A dog."]}).save(tmp_path / "bank.yaml")
     bank = ["--bank", tmp_path / "bank.yaml"] * (command == "classify")
     output = tmp_path / f"output{'.csv' * (command == 'classify')}"
-    listed = os.scandir
-
-    def scandir(path: str | os.PathLike[str]) -> Any:
-        if os.fspath(path) == os.fspath(closed):
-            raise PermissionError(13, "Permission denied")
-        return listed(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
+    close_folder(closed, monkeypatch)
     outcome = cupl(command, photos, *bank, "--encoder", clip, "-o", output)
     assert outcome.code == 3
     assert f"cannot be listed, left out: {closed} (Permission denied)" in outcome.err

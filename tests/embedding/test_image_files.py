@@ -18,6 +18,7 @@ from cupl.embedding.image_kinds import FORMAT_ENDINGS, IMAGE_ENDINGS
 from cupl.embedding.images import open_image
 from cupl.embedding.left_out import LeftOut
 from cupl.errors import InputError, MissingFileError
+from tests.folders import close_folder
 from tests.models import draw
 
 Pixels = npt.NDArray[np.uint8]
@@ -183,14 +184,7 @@ def test_folder_that_cannot_be_listed(
 ) -> None:
     touch("a.jpg", "locked/b.jpg")
     locked = tmp_path / "locked"
-    scandir = os.scandir
-
-    def guarded(folder: str) -> Any:  # permissions do not stop root
-        if str(folder) == str(locked):
-            raise PermissionError(13, "Permission denied", folder)
-        return scandir(folder)
-
-    monkeypatch.setattr(os, "scandir", guarded)
+    close_folder(locked, monkeypatch)
     left = LeftOut()
     assert image_files.find_images(tmp_path, left_out=left) == [str(tmp_path / "a.jpg")]
     assert left.notes() == [f"cannot be listed, left out: {locked} (Permission denied)"]

@@ -2,7 +2,6 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,6 +20,7 @@ from tests.evaluation.pictures import (
     named,
     save,
 )
+from tests.folders import close_folder
 
 
 def test_a_folder_for_each_class_and_its_sub_folders(tmp_path: Path) -> None:
@@ -156,18 +156,11 @@ def test_a_folder_that_cannot_be_listed_is_never_taken_for_an_empty_one(
     save(tmp_path / "dog" / "1.png")
     closed = tmp_path / "cat" / "sub"
     closed.mkdir(parents=True)
-    listed = os.scandir
-
-    def scandir(path: str | os.PathLike[str]) -> Any:
-        if os.fspath(path) == os.fspath(closed):
-            raise PermissionError(13, "Permission denied")
-        return listed(path)
-
-    monkeypatch.setattr(os, "scandir", scandir)
+    close_folder(closed, monkeypatch)
     found = read_labelled(tmp_path, ANIMALS)
     assert named(found) == {"1.png": "dog"}
     assert found.notes[-1] == f"cannot be listed, left out: {closed} (Permission denied)"
-    closed = tmp_path
+    close_folder(tmp_path, monkeypatch)
     with pytest.raises(InputError, match="cannot be listed"):
         read_labelled(tmp_path, ANIMALS)
 
