@@ -8,7 +8,8 @@ names the thing that is wrong and the way out.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 
 class CuplError(Exception):
@@ -24,6 +25,16 @@ class CuplError(Exception):
     def __init__(self, message: str = "", *, arguments: Mapping[str, object] | None = None) -> None:
         super().__init__(message)
         self.arguments: dict[str, object] = dict(arguments or {})
+
+
+@contextmanager
+def leading_to(**arguments: object) -> Iterator[None]:
+    """Give the errors of the block arguments that lead out of them, beside those they name."""
+    try:
+        yield
+    except CuplError as error:
+        error.arguments = arguments | error.arguments
+        raise
 
 
 _OUT_OF_MEMORY = ("DefaultCPUAllocator", "bad_alloc", "could not create a memory object",

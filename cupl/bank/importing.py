@@ -1,7 +1,6 @@
 """Banks from other formats: JSON objects of class to prompts, or of class to descriptors."""
 
 import hashlib
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from cupl.bank.wording import same_text
 from cupl.errors import InputError
 from cupl.io.complaints import own_words
 from cupl.io.json import parse_json
-from cupl.io.text import read_text
+from cupl.io.text import name_as_text, read_text
 
 ImportKind = Literal["auto", "prompts", "descriptors"]
 
@@ -74,7 +73,7 @@ def import_json(path: Path, kind: ImportKind = "auto") -> tuple[PromptBank, Coun
         )
     try:
         bank = PromptBank(
-            name=os.fsencode(path.stem).decode("utf-8", "backslashreplace"),
+            name=name_as_text(path.stem),
             source=Source(imported=kind, sha256=hashlib.sha256(text.encode()).hexdigest()),
             classes=[ClassPrompts(name=name, prompts={BY_HAND: texts}) for name, texts in tidy],
         )

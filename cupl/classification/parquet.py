@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -11,6 +10,7 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
 from cupl.classification.ranked import ranked
+from cupl.io.text import name_as_text
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
@@ -72,7 +72,7 @@ def _column(group: Sequence[Prediction], name: str) -> pa.Array[Any]:
     if name in ("top", "labels"):
         return _lists(values)
     if name == "path":
-        values = [path and os.fsencode(path).decode("utf-8", "backslashreplace") for path in values]
+        values = [path and name_as_text(path) for path in values]
     return pa.array(values, pa.float32() if name in ("score", "probability") else pa.string())
 
 

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, BinaryIO
 
 from cupl.bank.labels import ClassLabel
@@ -64,7 +63,7 @@ class PartFile:
         self.path = path
         self._images, self._labels = images, labels
         self._file = _opened(path)
-        self._old = False
+        self._old = self._passing = False
         try:
             self.done = self._begin(settings, resume)
         except BaseException:
@@ -72,15 +71,8 @@ class PartFile:
             raise
         self._end = self._file.tell()
 
-    def __enter__(self) -> PartFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the file, which stays."""
         self._file.close()
 
     def try_again(self, size: int, predict: Callable[[list[str]], Iterable[Prediction]]) -> None:
@@ -91,7 +83,7 @@ class PartFile:
             predict: the predictions of a batch.
 
         """
-        if not any(may_pass(row.error) for row in self._rows()):
+        if not self._passing:
             return
         with open_atomically(self.path) as new:
             rows = tried_again(self._rows(), size, predict)
@@ -105,7 +97,6 @@ class PartFile:
     def append(self, prediction: Prediction) -> None:
         """Add the next one; what a killed process has handed over is not lost."""
         self._check_untouched()
-        self._file.seek(self._end)
         self._end += self._file.write(part_line(prediction))
         self._file.flush()
         self.done += 1
@@ -156,6 +147,7 @@ class PartFile:
                 )
             if number % settings["batch size"] == 0 or number == len(self._images):
                 end, done = file.tell(), number
+            self._passing |= may_pass(prediction.error)
         file.seek(end)
         file.truncate()
         return done

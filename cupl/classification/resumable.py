@@ -22,7 +22,7 @@ from cupl.classification.writers import FailedImages, check_format, columns_of, 
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.embedding.image_retries import LOST_IN_A_ROW, until_lost
-from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.errors import CuplError, InputError, MissingFileError, leading_to
 from cupl.io.atomic import name_beside
 from cupl.io.reasons import reason
 from cupl.io.targets import is_stream
@@ -101,7 +101,8 @@ def classify_to_file(
 
     settings = _settings(classifier, top_k, rule, explain)
     try:
-        with PartFile(partial, settings, images, classifier.labels, resume=resume) as part:
+        opened = PartFile(partial, settings, images, classifier.labels, resume=resume)
+        with closing(opened) as part:
             part.try_again(classifier.encoder.image_batch, predict)
             if images:
                 progress(part.done, len(images))
@@ -109,7 +110,8 @@ def classify_to_file(
                 for prediction in until_lost(predictions, images, kept, {"resume": True}):
                     part.append(prediction)
                     progress(part.done, len(images))
-            failures = _to_be_gone_on_with(lambda: write(part.predictions()))
+            with leading_to(resume=True):  # all is kept
+                failures = write(part.predictions())
             if not failures.may_pass:
                 part.remove()
     except CuplError:
@@ -123,15 +125,6 @@ def classify_to_file(
         why = f"cannot write {partial}: {reason(error, partial)}"
         raise InputError(why, arguments={"resume": True}) from error
     return failures
-
-
-def _to_be_gone_on_with(write: Callable[[], FailedImages]) -> FailedImages:
-    """Write the output, before which all is kept: the way on is to resume."""
-    try:
-        return write()
-    except CuplError as error:
-        error.arguments.setdefault("resume", True)
-        raise
 
 
 def _shown(

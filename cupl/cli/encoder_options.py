@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.encoders.protocol import Encoder
-
-
-_PATTERN = re.compile(r"[*?\[]")
 
 
 def batch_size(text: str) -> Any:
@@ -134,7 +130,7 @@ def images_of(images: Sequence[str], all_files: bool) -> tuple[list[str], bool]:
         MissingFileError: one that is named is not there, nor a drive that it lies on.
 
     """
-    from cupl.embedding.image_files import find_images
+    from cupl.embedding.image_files import find_images, is_pattern
     from cupl.embedding.image_kinds import IMAGE_ENDINGS
     from cupl.embedding.image_sources import url_scheme
     from cupl.embedding.left_out import LeftOut
@@ -142,7 +138,7 @@ def images_of(images: Sequence[str], all_files: bool) -> tuple[list[str], bool]:
     for name in images:
         # A file that is gone is an image that cannot be read; a folder may be a drive's.
         file = url_scheme(name) or Path(name).suffix.lower() in IMAGE_ENDINGS
-        if not (file or _PATTERN.search(name) or os.path.lexists(name)):
+        if not (file or is_pattern(name) or os.path.lexists(name)):
             raise missing(name, f"there is no file or folder {name}")
     left = LeftOut()
     paths = find_images(images, all_files=all_files, left_out=left)

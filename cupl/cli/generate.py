@@ -1,6 +1,5 @@
 """``cupl generate``: class names to a prompt bank."""
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -31,11 +30,6 @@ if TYPE_CHECKING:
 
 _MANY = 10_000
 """Classes from which on looking up their answers shows how far it is."""
-
-
-def _name_of(output: Path) -> str:
-    """The name of a bank by that of its file, in which bytes may be no text."""
-    return os.fsencode(output.stem).decode("utf-8", "backslashreplace")
 
 
 def _list_filters(wanted: bool) -> None:
@@ -115,6 +109,7 @@ def generate_command(
     from cupl.generation.event_loop import run
     from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
+    from cupl.io.text import name_as_text
     from cupl.progress import ignore
 
     if output is None and not dry_run:
@@ -155,7 +150,7 @@ def generate_command(
                 )
             )  # fmt: skip
     assert output is not None  # noqa: S101 (checked above)
-    write_bank(output, collected.bank(_name_of(output)).to_bytes())
+    write_bank(output, collected.bank(name_as_text(output.stem)).to_bytes())
     _say_result(output, collected)
     if min_prompts > 1 and collected.report.short:
         raise typer.Exit(3)

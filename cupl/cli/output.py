@@ -123,7 +123,11 @@ def check_target(path: Path, *inputs: str | Path | None) -> None:
 
 def files_of_cache(folder: Path | None) -> list[Path]:
     """The files of a cache, which no result may take the place of; of the usual one none."""
-    return [folder / f"cache.db{end}" for end in ("", "-wal", "-shm")] if folder else []
+    if folder is None:
+        return []
+    from cupl.io.sqlite import DATABASE
+
+    return [folder / f"{DATABASE}{end}" for end in ("", "-wal", "-shm")]
 
 
 def check_folder_target(folder: Path, *inputs: str | Path) -> None:

@@ -29,6 +29,11 @@ from cupl.io.reasons import reason
 ImagePaths = Sequence[str | os.PathLike[str]]
 
 
+def is_pattern(name: str) -> bool:
+    """Whether it stands for the images that it matches, unless there is a file of that name."""
+    return any(sign in name for sign in "*?[")
+
+
 def find_images(
     sources: ImagePaths | str | os.PathLike[str],
     *,
@@ -106,7 +111,7 @@ class ImageSearch:
             return []
         if os.path.isdir(source):  # noqa: PTH112
             return self._named_folder(source, alone)
-        if not there and any(sign in name for sign in "*?["):
+        if not there and is_pattern(name):
             return self._matching(Path(source))
         return [str(Path(source))]
 

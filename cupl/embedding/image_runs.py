@@ -31,7 +31,7 @@ from cupl.embedding.image_sources import described
 from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.encoders.loading import named_encoder
 from cupl.encoders.protocol import Encoder
-from cupl.errors import CuplError, InputError
+from cupl.errors import InputError, leading_to
 from cupl.io.atomic import check_folder
 from cupl.io.locks import sole_writer
 from cupl.progress import Progress, ignore
@@ -171,11 +171,8 @@ def _embed(
         for number in missing:
             part = _part(paths, number, shard_size)
             shard = _shard(part, images, encoder, lambda: progress(next(done), len(paths)))
-            try:
+            with leading_to(resume=True):  # out of a full disk, say: the shards before are kept
                 write_shard(directory, _metadata(encoder, number, shard_size), shard)
-            except CuplError as error:  # such as a full disk: the shards before are kept
-                error.arguments.setdefault("resume", True)
-                raise
             tally.add(shard)
     _check_all_there(directory, tally)
     return tally

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 from pathlib import Path
 
 from cupl.errors import InputError
@@ -14,6 +15,11 @@ MAX_TEXT_BYTES = 100_000_000
 
 FREE_LINES = 1_000_000
 """Lines that any text may have; of a longer one each has at least eight bytes."""
+
+
+def name_as_text(name: str | os.PathLike[str]) -> str:
+    r"""A file name as text that UTF-8 has, its odd bytes spelled out, as ``\xff``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def read_text(path: Path) -> str:
