@@ -12,6 +12,7 @@ import torch
 
 from cupl.classification.decision import DecisionRule
 from cupl.classification.explanation import PROMPTS_NAMED, Explanation
+from cupl.classification.fitting import FittingClassifier
 from cupl.classification.image_input import (
     encoded_batches,
     encoded_rows,
@@ -23,7 +24,6 @@ from cupl.classification.scoring import at_paths
 from cupl.classification.vector_classifier import (
     Judge,
     Scorable,
-    VectorClassifier,
 )
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_sources import ImageSource
@@ -43,7 +43,7 @@ class PredictOptions(TypedDict, total=False):
     progress: Progress
 
 
-class ImageClassifier(VectorClassifier):
+class ImageClassifier(FittingClassifier):
     """What a :class:`~cupl.classification.classifier.ZeroShotClassifier` does, however it was made.
 
     Args:

@@ -14,6 +14,7 @@ from cupl.classification.decision import DecisionRule, decide
 from cupl.classification.explanation import Explanation
 from cupl.classification.prediction import Prediction
 from cupl.classification.ranked import RankedClasses, Ranking
+from cupl.classification.rejection import Rejection
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction
 from cupl.errors import InputError
@@ -83,6 +84,7 @@ def predict_rows(
     top_k: int,
     rule: DecisionRule,
     explanations: Sequence[Explanation | None],
+    rejection: Rejection | None = None,
 ) -> list[Prediction]:
     """Predictions of images, one a row; a row without a direction has an ``error``.
 
@@ -93,10 +95,14 @@ def predict_rows(
         top_k: classes to name for each image; all of them where there are fewer.
         rule: how scores become labels.
         explanations: one an image, or None.
+        rejection: what says of an image that it is none of the classes, where that is not decided
+            by what is closest.
 
     """
     scores = cosines(rows, competing(vectors, reject))
-    decisions = decide(scores, vectors, reject, rule, top_k)
+    outside = None if rejection is None else rejection.reasons(rows)
+    decisions = decide(scores, vectors, reject, rule, top_k, outside)
+    several = rule.multi_label or vectors.provenance.coverage is not None
     ranking = Ranking(
         vectors.labels,
         decisions.order.int().numpy(),
@@ -108,7 +114,7 @@ def predict_rows(
         Prediction(
             RankedClasses(ranking, image, number),
             rejected=decisions.rejected[image],
-            labels=RankedClasses(ranking, image, accepted) if rule.multi_label else (),
+            labels=RankedClasses(ranking, image, accepted) if several else (),
             explanation=explanations[image],
         )
         if usable

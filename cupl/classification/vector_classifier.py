@@ -18,6 +18,7 @@ from cupl.classification.explainer import Explainer
 from cupl.classification.explanation import Explanation
 from cupl.classification.head import ClassifierHead
 from cupl.classification.prediction import Prediction
+from cupl.classification.rejection import rejection_of
 from cupl.classification.scoring import (
     ImageVectors,
     at_paths,
@@ -48,6 +49,8 @@ class VectorClassifier:
         vectors: the classes.
         reject: what is none of the classes, made in the same way: an image that is closest to one
             of these is rejected.
+        words: names of what is none of them, drawn from a list of words; see
+            :mod:`cupl.classification.negative_words`.
         explainer: the prompts of both, where they are known.
 
     """
@@ -55,12 +58,19 @@ class VectorClassifier:
     def __init__(self, vectors: ClassVectors) -> None:
         self.vectors = vectors
         self.reject: ClassVectors | None = None
+        self.words: ClassVectors | None = None
         self.explainer: Explainer | None = None
 
     @property
     def labels(self) -> list[ClassLabel]:
         """The classes, in order."""
         return self.vectors.labels
+
+    @property
+    def may_reject(self) -> bool:
+        """Whether an image can be without a label that no rule of a call takes from it."""
+        fitted = self.vectors.provenance.threshold
+        return any(one is not None for one in (self.reject, self.words, fitted))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the class vectors with their temperature, without the reject bank's.
@@ -171,14 +181,20 @@ class VectorClassifier:
 
         """
         rows = float_rows(image_vectors, self.vectors.matrix.shape[1])
-        named = labels if isinstance(labels, Sequence) else labels.tolist()
-        targets = torch.tensor(find_classes(named, self.labels), dtype=torch.int64)
         if wrong := (~has_direction(rows)).nonzero().flatten().tolist():
             raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
+        targets = self._targets(labels)
         scores = cosines(rows, self.vectors)
         temperature = fit_temperature(scores, targets, self.vectors.provenance)
         self.vectors = self.vectors.with_temperature(temperature)
         return temperature
+
+    def _targets(
+        self, labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any]
+    ) -> torch.Tensor:
+        """The class of each label, int64 ``[images]``."""
+        named = labels if isinstance(labels, Sequence) else labels.tolist()
+        return torch.tensor(find_classes(named, self.labels), dtype=torch.int64)
 
     def to_torch(self) -> ClassifierHead:
         """A module of PyTorch: image vectors ``[images, dim]`` to logits ``[images, classes]``.
@@ -199,12 +215,18 @@ class VectorClassifier:
                 "to explain, the bank that the class vectors were made of is needed: give it too"
             )
 
+        rejection = rejection_of(
+            self.vectors, self.reject, self.words, fitted=rule.threshold is None
+        )
+
         def judge(rows: torch.Tensor) -> list[Prediction]:
             explanations: Sequence[Explanation | None] = [None] * len(rows)
             if explain and self.explainer is not None:
                 every = competing(self.vectors, self.reject)
                 explanations = self.explainer.explain(rows, every, explain)
-            return predict_rows(rows, self.vectors, self.reject, top_k, rule, explanations)
+            return predict_rows(
+                rows, self.vectors, self.reject, top_k, rule, explanations, rejection
+            )
 
         judge(torch.empty(0, self.vectors.matrix.shape[1]))
         return judge
@@ -213,7 +235,8 @@ class VectorClassifier:
         self, image_vectors: ImageVectors | Embeddings, judge: Judge
     ) -> Iterator[Prediction]:
         if not isinstance(image_vectors, Embeddings):
-            chunks = in_chunks(image_vectors, competing(self.vectors, self.reject))
+            compared = competing(self.vectors, self.reject or self.words)
+            chunks = in_chunks(image_vectors, compared)
             return chain.from_iterable(map(judge, chunks))
         return (
             prediction

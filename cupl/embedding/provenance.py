@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictStr,
+    model_serializer,
+)
 
+from cupl.embedding.fitted import FittedCoverage, FittedThreshold
 from cupl.embedding.given_arrays import LEAST, MOST
 
 Combine = Literal["concat", "average"]
@@ -35,7 +43,21 @@ class Provenance(BaseModel):
     """How the templates were combined with the bank; ``None`` where there was only one."""
     truncated: tuple[tuple[StrictStr, StrictStr], ...] = ()
     """Class and text of every prompt that the encoder could not read to its end."""
+    threshold: FittedThreshold | None = None
+    """From where on a photo is of the classes, where that was fitted."""
+    coverage: FittedCoverage | None = None
+    """What cannot be ruled out, where that was fitted."""
     cupl: StrictStr = "0"
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_fitted(self, serialize: SerializerFunctionWrapHandler) -> Any:
+        """As before there were these: what is not used changes no file and no digest."""
+        fields = serialize(self)
+        return {
+            name: value
+            for name, value in fields.items()
+            if value is not None or name not in ("threshold", "coverage")
+        }
 
     @property
     def made_elsewhere(self) -> bool:
