@@ -17,12 +17,15 @@ from cupl.classification.vector_classifier import Scorable, VectorClassifier
 from cupl.embedding.fitted import FittedCoverage, FittedThreshold
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.errors import InputError
+from cupl.progress import Progress, ignore
 
 
 class FittingClassifier(VectorClassifier):
     """Class vectors whose decisions keep a rate that somebody asked for."""
 
-    def fit_threshold(self, images: Scorable, keep: float = 0.95) -> FittedThreshold:
+    def fit_threshold(
+        self, images: Scorable, keep: float = 0.95, *, progress: Progress = ignore
+    ) -> FittedThreshold:
         """Fit from where on an image is one of the classes, on images that are; no labels needed.
 
         From then on, predictions without a ``threshold`` of their own reject what is below it.
@@ -35,6 +38,7 @@ class FittingClassifier(VectorClassifier):
             images: of the classes; as for :meth:`predict_proba`. What could not be read is left
                 out.
             keep: the share of such images that is to pass, on average over sets of examples.
+            progress: told how many images are read, and of how many.
 
         Returns:
             The threshold, with the rate that is to be expected.
@@ -43,7 +47,7 @@ class FittingClassifier(VectorClassifier):
             InputError: ``keep`` is no share, or there are too few images for it.
 
         """
-        rows = self._all_rows(images)
+        rows = self._all_rows(images, progress)
         rows = rows[has_direction(rows)]
         score = rejection_score(self.vectors, self.reject, self.words).centred_on(rows)
         fitted = fit_thresholds(
@@ -89,9 +93,14 @@ class FittingClassifier(VectorClassifier):
         self._keep(coverage=fitted)
         return fitted
 
-    def _all_rows(self, images: Scorable) -> torch.Tensor:
-        chunks, _ = self._rows(images)
-        return torch.cat([torch.empty(0, self.vectors.matrix.shape[1]), *chunks])
+    def _all_rows(self, images: Scorable, progress: Progress = ignore) -> torch.Tensor:
+        chunks, total = self._rows(images)
+        parts, done = [torch.empty(0, self.vectors.matrix.shape[1])], 0
+        for chunk in chunks:
+            parts.append(chunk)
+            done += len(chunk)
+            progress(done, max(total, done))
+        return torch.cat(parts)
 
     def _keep(self, **fitted: FittedThreshold | FittedCoverage) -> None:
         made_by = self.vectors.provenance.model_copy(update=fitted)

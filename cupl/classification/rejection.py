@@ -1,9 +1,12 @@
 """How far an image is from being none of the classes, and from where on it is.
 
 Without anything to compare with, the score is the highest cosine of the image with a class. Where
-the mean of photos of the classes is known (a fitted threshold has it), it is the highest centred
-cosine, of x - mean x with t_c - mean t: what all photos and all texts have in common says nothing
-of a class.
+the mean of photos of the classes is known (a fitted threshold has it) and the encoder has a gap
+between photos and texts, it is the highest centred cosine, of x - mean x with t_c - mean t: what
+all photos and all texts have in common says nothing of a class. There is a gap (Liang et al., "Mind
+the gap", NeurIPS 2022, arXiv 2203.02053) where the two means lie further apart than the vectors
+spread around them, |mean x - mean t|^2 > E|x - mean x|^2 + E|t - mean t|^2: so with CLIP. Without
+one, how near a photo is to the texts at all tells what it is of.
 
 With negatives, the vectors of a reject bank or of words, it is the log of the odds that the
 softmax gives to all classes together against all negatives together (NegLabel: Jiang et al., ICLR
@@ -93,11 +96,10 @@ class RejectionScore:
         if self.negatives is not None or len(matrix) < FEWEST_TO_CENTRE:
             return self
         centre = found.double().mean(dim=0).float()
-        nearest_to_mean = min(
-            float((found - centre).norm(dim=1).min()),
-            float((matrix - matrix.mean(dim=0)).norm(dim=1).min()),
-        )
-        if nearest_to_mean < _SPREAD:
+        photos, texts = (found - centre).norm(dim=1), (matrix - matrix.mean(dim=0)).norm(dim=1)
+        gap = (centre - matrix.mean(dim=0)).square().sum()
+        has_gap = bool(gap > photos.square().mean() + texts.square().mean())
+        if not has_gap or min(float(photos.min()), float(texts.min())) < _SPREAD:
             return self
         return RejectionScore(self.classes, centre=centre)
 
