@@ -20,6 +20,7 @@ import torch
 from cupl.classification.thresholds import check_rate, passing
 from cupl.embedding.fitted import FittedCoverage
 from cupl.embedding.provenance import Provenance
+from cupl.errors import InputError
 
 _SLACK = 1e-5
 """Rounding of ``-log p``, which depends on the photos that are computed together."""
@@ -51,6 +52,7 @@ def fit_conformal(
         highest=float(misfit.sort().values[len(scores) - place]) + _SLACK,
         unseen=int((~seen).sum()),
         temperature=provenance.temperature,
+        adaptation=provenance.adaptation,
     )
 
 
@@ -62,7 +64,15 @@ def set_sizes(scores: torch.Tensor, provenance: Provenance, fitted: FittedCovera
         provenance: says how scores become probabilities.
         fitted: on other photos.
 
+    Raises:
+        InputError: it was fitted before the class vectors were adapted.
+
     """
+    if provenance.adaptation != fitted.adaptation:
+        raise InputError(
+            "the coverage was fitted before the class vectors were adapted: fit it again",
+            arguments={"coverage": ..., "examples": ...},
+        )
     at_fit = provenance.model_copy(update={"temperature": fitted.temperature})
     misfit = -_log_probabilities(scores, at_fit)
     return (misfit <= fitted.highest).sum(dim=1).clamp(min=1)

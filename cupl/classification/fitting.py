@@ -11,7 +11,7 @@ import torch
 
 from cupl.classification.conformal import fit_conformal
 from cupl.classification.rejection import rejection_score
-from cupl.classification.scoring import cosines
+from cupl.classification.scoring import scores_of
 from cupl.classification.thresholds import fit_thresholds
 from cupl.classification.vector_classifier import Scorable, VectorClassifier
 from cupl.embedding.fitted import FittedCoverage, FittedThreshold
@@ -89,7 +89,7 @@ class FittingClassifier(VectorClassifier):
         if len(targets) != len(rows):
             raise InputError(f"{len(rows)} images have {len(targets)} labels")
         made_by = self.vectors.provenance
-        fitted = fit_conformal(cosines(rows, self.vectors), targets, made_by, coverage)
+        fitted = fit_conformal(scores_of(rows, self.vectors), targets, made_by, coverage)
         self._keep(coverage=fitted)
         return fitted
 

@@ -79,8 +79,9 @@ def fit_thresholds(
 ) -> FittedThreshold:
     """Thresholds that photos of the classes pass at a stated rate.
 
-    A class with ``LEFT_OUT`` times the examples that the rate needs has a threshold of its own. The others have a common one, fitted on
-    their examples together, or on all examples where theirs are too few.
+    A class with ``LEFT_OUT`` times the examples that the rate needs has a threshold of its own. The
+    others have a common one, fitted on their examples together, or on all examples where theirs are
+    too few.
 
     Args:
         scores: ``[examples]``, higher for photos that are rather of the classes.

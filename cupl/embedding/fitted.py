@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, StringConstraints
 
+from cupl.embedding.adapter import Adaptation
+
 Rate = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 _Count = Annotated[StrictInt, Field(ge=1)]
@@ -57,6 +59,7 @@ class FittedCoverage(BaseModel):
         highest: labels up to this ``-log probability`` cannot be ruled out.
         unseen: how many classes had no example; the share is a mean over the others.
         temperature: of these probabilities; that of the class vectors may change.
+        adaptation: of the scores; it does not hold for others.
 
     """
 
@@ -67,4 +70,5 @@ class FittedCoverage(BaseModel):
     examples: _Count
     highest: _Number
     unseen: Annotated[StrictInt, Field(ge=0)] = 0
-    temperature: _Number
+    temperature: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    adaptation: Adaptation | None = None

@@ -14,6 +14,7 @@ from pydantic import (
     model_serializer,
 )
 
+from cupl.embedding.adapter import Adaptation
 from cupl.embedding.fitted import FittedCoverage, FittedThreshold
 from cupl.embedding.given_arrays import LEAST, MOST
 
@@ -43,11 +44,13 @@ class Provenance(BaseModel):
     """How the templates were combined with the bank; ``None`` where there was only one."""
     truncated: tuple[tuple[StrictStr, StrictStr], ...] = ()
     """Class and text of every prompt that the encoder could not read to its end."""
+    cupl: StrictStr = "0"
+    adaptation: Adaptation | None = None
+    """How the adapter was made, where there is one."""
     threshold: FittedThreshold | None = None
     """From where on a photo is of the classes, where that was fitted."""
     coverage: FittedCoverage | None = None
     """What cannot be ruled out, where that was fitted."""
-    cupl: StrictStr = "0"
 
     @model_serializer(mode="wrap")
     def _without_what_is_not_fitted(self, serialize: SerializerFunctionWrapHandler) -> Any:
