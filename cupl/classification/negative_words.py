@@ -27,8 +27,8 @@ WORDS = "words"
 """In place of a reject bank; a file of that name is ``./words``."""
 SHARE = 0.15
 """Of the list that is kept."""
-NEAR = 0.95
-"""The quantile of a word's cosines with the classes."""
+QUANTILE = 0.95
+"""Of a word's cosines with the classes."""
 TEMPLATE_OF_WORDS = "a photo of a {}."
 """Where the classes have none: a word alone is worse."""
 _WORD = re.compile(r"\w+")
@@ -100,7 +100,7 @@ def far_words(words: torch.Tensor, classes: torch.Tensor) -> torch.Tensor:
 
     """
     parts = torch.split(words, max(1, _AT_ONCE // len(classes)))
-    near = torch.cat([(part @ classes.T).quantile(NEAR, dim=1) for part in parts])
+    near = torch.cat([(part @ classes.T).quantile(QUANTILE, dim=1) for part in parts])
     number = max(1, int(SHARE * len(words)))
     return near.argsort(stable=True)[:number].sort().values
 
