@@ -113,7 +113,8 @@ class ImageClassifier(FittingClassifier):
                 of images.
             top_k: classes to name for each image; all of them where there are fewer.
             threshold: no label where the best probability is below this; with ``multi_label``
-                every class from this probability on, by default one half.
+                every class from this probability on, by default one half. In place of a threshold
+                that was fitted.
             multi_label: give each image all labels that apply, each class judged alone.
             class_thresholds: for ``multi_label``, the cosine from which on a class is a label, by
                 its name or id; of every class.

@@ -73,7 +73,7 @@ class VectorClassifier:
         return any(one is not None for one in (self.reject, self.words, fitted))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the class vectors with their temperature, without the reject bank's.
+        """Write the class vectors with all that was fitted, without those of a reject bank.
 
         See :meth:`ClassVectors.save`.
         """
@@ -99,7 +99,8 @@ class VectorClassifier:
                 :func:`~cupl.embedding.image_vectors.load_embeddings` gives.
             top_k: classes to name for each image; all of them where there are fewer.
             threshold: no label where the best probability is below this; with ``multi_label``
-                every class from this probability on, by default one half.
+                every class from this probability on, by default one half. In place of a threshold
+                that was fitted.
             multi_label: give each image all labels that apply, each class judged alone.
             class_thresholds: for ``multi_label``, the cosine from which on a class is a label, by
                 its name or id; of every class.

@@ -4,9 +4,13 @@ import pytest
 import torch
 
 from cupl import ZeroShotClassifier, embed_images, load_embeddings
+from cupl.classification.prediction import Prediction
+from cupl.classification.resumable import classify_to_file
+from cupl.classification.writers import FORMATS
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from tests.classification.runs import COLORS, classifier_of, stopping
 from tests.models import bank_of, draw
 
 NAMES = ["oak", "elm", "fir", "yew"]
@@ -138,3 +142,32 @@ def test_with_a_reject_bank_the_odds_decide(clip: Encoder) -> None:
     alone = ZeroShotClassifier(ours.vectors, clip)
     with pytest.raises(InputError, match="was fitted with a reject bank or words"):
         alone.predict_vectors(rows)
+
+
+def fitted_on_colors(keep: float = 0.5) -> ZeroShotClassifier:
+    ours = classifier_of()
+    shades = torch.tensor(list(COLORS.values()))[:10]
+    ours.fit_threshold(shades, keep)
+    ours.fit_coverage(shades, [0, 1, 2] * 3 + [0], coverage=0.6)
+    return ours
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_stopped_run_goes_on_with_what_was_fitted_and_with_nothing_else(
+    tmp_path: Path, photos: list[Path], format: str
+) -> None:
+    target = tmp_path / "out"
+    classify_to_file(fitted_on_colors(), photos, tmp_path / "whole", format, 1)
+    with pytest.raises(KeyboardInterrupt):
+        classify_to_file(fitted_on_colors(), photos, target, format, 1, progress=stopping(5))
+    for other in (classifier_of(), fitted_on_colors(keep=0.4)):
+        with pytest.raises(InputError, match="with class vectors"):
+            classify_to_file(other, photos, target, format, 1, resume=True)
+    seen: list[Prediction] = []
+    classify_to_file(
+        fitted_on_colors(), photos, target, format, 1, on_prediction=seen.append, resume=True
+    )
+    assert target.read_bytes() == (tmp_path / "whole").read_bytes()
+    assert seen == list(fitted_on_colors().predict(photos, 1))
+    assert any(one.rejected for one in seen)
+    assert any(len(one.labels) > 1 for one in seen)
