@@ -73,7 +73,7 @@ class VectorClassifier:
         return any(one is not None for one in (self.reject, self.words, fitted))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the class vectors with all that was fitted, without those of a reject bank.
+        """Write the class vectors with all that was fitted, without a reject bank.
 
         See :meth:`ClassVectors.save`.
         """
