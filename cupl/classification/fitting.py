@@ -12,7 +12,7 @@ import torch
 from cupl.classification.conformal import fit_conformal
 from cupl.classification.rejection import rejection_score
 from cupl.classification.scoring import scores_of
-from cupl.classification.thresholds import fit_thresholds
+from cupl.classification.thresholds import check_rate, fit_thresholds
 from cupl.classification.vector_classifier import Scorable, VectorClassifier
 from cupl.embedding.fitted import FittedCoverage, FittedThreshold
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
@@ -47,7 +47,7 @@ class FittingClassifier(VectorClassifier):
             InputError: ``keep`` is no share, or there are too few images for it.
 
         """
-        rows = self._all_rows(images, progress)
+        rows = self._all_rows(images, progress, ("keep", keep))
         rows = rows[has_direction(rows)]
         score = rejection_score(self.vectors, self.reject, self.words).centred_on(rows)
         fitted = fit_thresholds(
@@ -82,7 +82,7 @@ class FittingClassifier(VectorClassifier):
                 direction, or a label is no class.
 
         """
-        rows = self._all_rows(images)
+        rows = self._all_rows(images, ignore, ("coverage", coverage))
         if wrong := (~has_direction(rows)).nonzero().flatten().tolist():
             raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
         targets = self._targets(labels)
@@ -93,8 +93,12 @@ class FittingClassifier(VectorClassifier):
         self._keep(coverage=fitted)
         return fitted
 
-    def _all_rows(self, images: Scorable, progress: Progress = ignore) -> torch.Tensor:
+    def _all_rows(
+        self, images: Scorable, progress: Progress, rate: tuple[str, float]
+    ) -> torch.Tensor:
+        """Image vectors; too few for a rate are refused before they are read."""
         chunks, total = self._rows(images)
+        check_rate(*rate, total or None)
         parts, done = [torch.empty(0, self.vectors.matrix.shape[1])], 0
         for chunk in chunks:
             parts.append(chunk)

@@ -40,13 +40,13 @@ def examples_needed(rate: float) -> int:
     return math.ceil(exact / (1 - exact))
 
 
-def check_rate(name: str, rate: float, number: int) -> None:
+def check_rate(name: str, rate: float, number: int | None) -> None:
     """Accept a rate that so many examples can promise.
 
     Args:
         name: of the argument.
         rate: between 0 and 1.
-        number: examples.
+        number: examples; None where that is not known yet.
 
     Raises:
         InputError: it is no rate, or needs more examples.
@@ -54,7 +54,7 @@ def check_rate(name: str, rate: float, number: int) -> None:
     """
     if not 0 < rate < 1:
         raise InputError(f"{name} is {rate:g}: give a share between 0 and 1, such as 0.95")
-    if number < (needed := examples_needed(rate)):
+    if number is not None and number < (needed := examples_needed(rate)):
         raise InputError(
             f"{name}={rate:g} needs at least {needed:,} examples, and there are {number:,}: give "
             "more, or a lower rate",

@@ -152,6 +152,9 @@ def classify_command(
         )
     if classifier.reject is not None:
         encoder_options.say_truncated(classifier.reject, loaded)
+    if classifier.words is not None:
+        number = count(len(classifier.words.labels), "word")
+        say(f"{number} of a list, far from all classes, stand for what is none of them")
     to_fit.fit(classifier, all_files=all_files)
     shown: list[Prediction] = []
     most = _most_shown(report)

@@ -1,5 +1,6 @@
 """The options of ``cupl classify`` that fit its decisions to examples."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.embedding.fitted import FittedCoverage, FittedThreshold
+    from cupl.embedding.image_vectors import Embeddings
+    from cupl.evaluation.labelled import LabelledImages
 
 _SHOWN = 3
 
@@ -75,9 +78,11 @@ class Fitting:
             return
         if self.coverage is None:
             assert self.keep is not None  # noqa: S101 (one of the two is given)
-            _say_threshold(_fit_threshold(classifier, self.examples, self.keep, all_files))
+            images = _photos(classifier, self.examples, self.keep, all_files)
+            _say_threshold(classifier.fit_threshold(images, self.keep))
         else:
-            vectors, targets = _labelled(classifier, self.examples, all_files)
+            rates = {"keep": self.keep, "coverage": self.coverage}
+            vectors, targets = _labelled(classifier, self.examples, rates, all_files)
             if self.keep is not None:
                 _say_threshold(classifier.fit_threshold(vectors, self.keep))
             _say_coverage(classifier.fit_coverage(vectors, targets, self.coverage))
@@ -86,33 +91,53 @@ class Fitting:
             say(f"wrote {self.fitted}: the class vectors with what was fitted")
 
 
-def _fit_threshold(
+def _photos(
     classifier: "ZeroShotClassifier", examples: str, keep: float, all_files: bool
-) -> "FittedThreshold":
+) -> "torch.Tensor | Embeddings":
+    """Image vectors of examples without labels."""
+    from cupl.classification.thresholds import check_rate
     from cupl.embedding.image_shards import shard_numbers
     from cupl.embedding.image_vectors import load_embeddings
+    from cupl.evaluation.labelled import LabelledImages
 
-    with progress("examples") as update:
-        folder = Path(examples)
-        if folder.is_dir() and shard_numbers(folder, "images"):
-            return classifier.fit_threshold(load_embeddings(folder), keep, progress=update)
-        paths, _ = images_of([examples], all_files)
-        return classifier.fit_threshold(paths, keep, progress=update)
+    folder = Path(examples)
+    if folder.is_dir() and shard_numbers(folder, "images"):
+        return load_embeddings(folder)
+    paths, _ = images_of([examples], all_files)
+    check_rate("keep", keep, len(paths))  # before they are read
+    vectors, _ = _encoded(classifier, LabelledImages(paths, [0] * len(paths)))
+    return vectors
 
 
 def _labelled(
-    classifier: "ZeroShotClassifier", examples: str, all_files: bool
+    classifier: "ZeroShotClassifier",
+    examples: str,
+    rates: Mapping[str, float | None],
+    all_files: bool,
 ) -> "tuple[torch.Tensor, list[int]]":
     """Image vectors of the examples and the class of each."""
+    from cupl.classification.thresholds import check_rate
     from cupl.evaluation.dataset import read_labelled
-    from cupl.evaluation.labelled import check_matched, encode_labelled
+    from cupl.evaluation.labelled import check_matched
 
     named = read_labelled(examples, classifier.labels, all_files=all_files)
     for note in named.notes:
         say(note)
     check_matched(named, classifier.labels, skip=False)
+    for name, rate in rates.items():
+        if rate is not None:
+            check_rate(name, rate, len(named.paths))
+    return _encoded(classifier, named)
+
+
+def _encoded(
+    classifier: "ZeroShotClassifier", images: "LabelledImages"
+) -> "tuple[torch.Tensor, list[int]]":
+    """Vectors and targets of those that can be read; the others are told."""
+    from cupl.evaluation.labelled import encode_labelled
+
     with progress("examples") as update:
-        found = encode_labelled(named, classifier.encoder, update)
+        found = encode_labelled(images, classifier.encoder, update)
     if found.unreadable:
         total = len(found.paths) + len(found.unreadable)
         say_unreadable(len(found.unreadable), total, found.unreadable[:_SHOWN], "  and {} more")

@@ -133,9 +133,29 @@ def test_words_are_negatives_and_a_file_of_that_name_is_a_bank(
     for reject in (None, "words", "./words"):
         outcome = cupl(*command, *(["--reject", reject] if reject else []))
         assert outcome.code == 0, outcome.err
+        assert ("words of a list, far from all classes" in outcome.err) == (reject == "words")
         found[reject] = rows(tmp_path / "p.csv")
     assert "rejected" not in found[None][0]
     assert all("rejected" in row for row in found["words"])
     # A bank has its share of the probabilities; words only say what is none of the classes.
     probabilities = {name: [row["probability"] for row in found[name]] for name in found}
     assert probabilities["words"] == probabilities[None] != probabilities["./words"]
+
+
+def test_too_few_examples_are_refused_before_they_are_read_and_broken_ones_are_told(
+    cupl: Cupl, vectors: Path, tmp_path: Path, photos: Path
+) -> None:
+    few = tmp_path / "few"
+    few.mkdir()
+    for number in range(9):
+        draw(20, 20, number).save(few / f"{number}.png")
+    (few / "broken.png").write_bytes(b"no image")
+    command = ["classify", photos, "--vectors", vectors, "--examples", few]
+    outcome = cupl(*command, "--keep", 0.95)
+    assert outcome.code == 1
+    assert "keep=0.95 needs at least 19 examples, and there are 10" in outcome.err
+    assert "broken.png" not in outcome.err
+    outcome = cupl(*command, "--keep", 0.9)
+    assert outcome.code == 0, outcome.err
+    assert "1 image of 10 could not be read" in outcome.err
+    assert "threshold fitted on 9 examples: about 90.0% of photos" in outcome.err
