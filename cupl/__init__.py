@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.encoders.protocol import Encoder as Encoder
     from cupl.errors import CuplError as CuplError
+    from cupl.generation.contrast import agenerate_contrast as agenerate_contrast
+    from cupl.generation.contrast import generate_contrast as generate_contrast
     from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
     from cupl.llm.protocol import LLM as LLM
@@ -58,10 +60,12 @@ _HOME = {
     "TemplateSet": "bank.templates",
     "ZeroShotClassifier": "classification.classifier",
     "agenerate": "generation.pipeline",
+    "agenerate_contrast": "generation.contrast",
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
     "evaluate": "report.evaluating",
     "generate": "generation.pipeline",
+    "generate_contrast": "generation.contrast",
     "load_embeddings": "embedding.image_vectors",
     "load_encoder": "encoders.loading",
     "plot": "report.plotting",
@@ -85,10 +89,12 @@ __all__ = [
     "TemplateSet",
     "ZeroShotClassifier",
     "agenerate",
+    "agenerate_contrast",
     "embed_images",
     "encode_bank",
     "evaluate",
     "generate",
+    "generate_contrast",
     "load_embeddings",
     "load_encoder",
     "plot",

@@ -57,12 +57,30 @@ class PruningFacts(BaseModel):
     dropped: _Count
 
 
+class ContrastFacts(BaseModel):
+    """How the classes of a bank were found: the language model named what is none of a list.
+
+    Attributes:
+        classes: how many the list had.
+        names: look-alikes asked for about each, and as many siblings.
+        dropped: answers and names that are no class of this bank.
+
+    """
+
+    model_config = _FACTS
+
+    classes: _Count
+    names: _Count
+    dropped: _Count
+
+
 class Source(BaseModel):
     """How the prompts came to be; the same source and answers give the same bank.
 
     Attributes:
         server: address of the server that answered, without credentials; None where ``model`` says
             it, as for OpenAI's own and the embedded one.
+        contrast: how the classes were found, where they are none of a list.
         pruned: what was dropped since, the first time first.
         edited: labels or prompts were changed since. cupl notices what is changed in Python; who
             changes the file in an editor can write it there.
@@ -88,6 +106,7 @@ class Source(BaseModel):
     min_prompts: _Count | None = None
     imported: StrictStr | None = None
     sha256: StrictStr | None = None
+    contrast: ContrastFacts | None = None
     pruned: list[PruningFacts] | None = None
     edited: bool | None = None
 

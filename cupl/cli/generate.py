@@ -103,12 +103,14 @@ def generate_command(
     which leaves it to the server. The key comes from $OPENAI_API_KEY and goes to OpenAI only;
     another server's is named by --api-key-env.
     """
-    from cupl.generation import pipeline
+    from cupl.generation.asking import Asking
     from cupl.generation.budget import UsageMeter
     from cupl.generation.cache.store import ResponseCache
     from cupl.generation.event_loop import run
+    from cupl.generation.pipeline import generate_answers
     from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
+    from cupl.generation.run_settings import Run, connect
     from cupl.io.text import name_as_text
     from cupl.progress import ignore
 
@@ -142,13 +144,9 @@ def generate_command(
         if dry_run:
             return
         with progress("answers") as update, _accounted(meter, prices, began):
-            server = pipeline.connect(plan, base_url, timeout, api_key_env, say_warning)
-            collected = run(
-                pipeline.generate_answers(
-                    plan, found, responses, server, filtering=filtering,
-                    options=replace(options, progress=update), meter=meter, offline=offline,
-                )
-            )  # fmt: skip
+            server = connect(plan, base_url, timeout, api_key_env, say_warning)
+            asking = Asking(responses, server, replace(options, progress=update), meter, offline)
+            collected = run(generate_answers(Run(plan, filtering, asking), found))
     assert output is not None  # noqa: S101 (checked above)
     write_bank(output, collected.bank(name_as_text(output.stem)).to_bytes())
     _say_result(output, collected)
