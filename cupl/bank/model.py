@@ -57,6 +57,23 @@ class PruningFacts(BaseModel):
     dropped: _Count
 
 
+class AboutFacts(BaseModel):
+    """How the questions of a bank were found: the language model wrote them for one's data.
+
+    Attributes:
+        data: what the data are, in the words of who has them.
+        questions: what was written, with a place for the class each.
+        dropped: answers and lines that were no question.
+
+    """
+
+    model_config = _FACTS
+
+    data: StrictStr
+    questions: list[StrictStr]
+    dropped: _Count
+
+
 class ContrastFacts(BaseModel):
     """How the classes of a bank were found: the language model named what is none of a list.
 
@@ -80,6 +97,7 @@ class Source(BaseModel):
     Attributes:
         server: address of the server that answered, without credentials; None where ``model`` says
             it, as for OpenAI's own and the embedded one.
+        about: how the questions were found, where a language model wrote them.
         contrast: how the classes were found, where they are none of a list.
         pruned: what was dropped since, the first time first.
         edited: labels or prompts were changed since. cupl notices what is changed in Python; who
@@ -106,6 +124,7 @@ class Source(BaseModel):
     min_prompts: _Count | None = None
     imported: StrictStr | None = None
     sha256: StrictStr | None = None
+    about: AboutFacts | None = None
     contrast: ContrastFacts | None = None
     pruned: list[PruningFacts] | None = None
     edited: bool | None = None

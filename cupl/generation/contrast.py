@@ -103,8 +103,8 @@ async def find_contrast(plan: Plan, asking: Asking, names: int = NAMES) -> Contr
     return found
 
 
-def most_contrast(plan: Plan, cache: ResponseCache, names: int = NAMES) -> tuple[Plan, bool]:
-    """A plan of the descriptions as far as it is known before the names are, and whether it is.
+def most_contrast(plan: Plan, cache: ResponseCache, names: int = NAMES) -> Plan:
+    """A plan of the descriptions as far as it is known before the names are.
 
     It holds the names that the cache knows, and for every answer that is missing as many as it can
     bring: an upper bound.
@@ -115,7 +115,7 @@ def most_contrast(plan: Plan, cache: ResponseCache, names: int = NAMES) -> tuple
     classes = {label.name for label in plan.labels}
     missing = len(classes) * len(asked.questions.questions) - len(lists)
     unknown = [ClassLabel(f"{_EXAMPLE} {number}") for number in range(missing * names)]
-    return replace(plan, labels=(*known, *unknown)), not missing
+    return replace(plan, labels=(*known, *unknown))
 
 
 def contrast_bank(

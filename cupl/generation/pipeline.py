@@ -141,9 +141,9 @@ async def generate_answers(run: Run, missing: PlanSurvey | None = None) -> Colle
     cache, options, offline = asking.cache, asking.options, asking.offline
     filtering.check(plan)
     n, tries = options.n, options.missing_below(offline)
-    found: PlanSurvey = missing or await aside(
-        cache, partial(survey, plan, cache, n=n, tries=tries)
-    )
+    if missing is None:
+        missing = await aside(cache, partial(survey, plan, cache, n=n, tries=tries))
+    found = missing
     check_offline(found, offline)
     asked: Plan | None = None
     llm: LLM | None = None
