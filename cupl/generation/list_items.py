@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from cupl.generation.thinking import without_thinking
 
@@ -109,29 +110,34 @@ def _from_table(rows: list[str]) -> list[str]:
 
 
 def _with_marks(lines: list[str]) -> list[str]:
-    items: list[str] = []
-    level: float = math.inf
+    marked: list[tuple[int, str]] = []
     for place, line in enumerate(lines):
         bare = line.strip()
         mark = _MARK.match(bare)
         if mark is None:
             continue
-        if not items and place and mark["number"] == "2":
-            items += [lines[place - 1].strip()]  # of a completion that went on after "1."
-        indent, rest = len(line) - len(line.lstrip()), bare[mark.end() :]
-        if indent > level or not rest.strip(" *_"):
+        if not marked and place and mark["number"] == "2":
+            marked.append((0, lines[place - 1].strip()))  # of a completion that went on after "1."
+        if (rest := bare[mark.end() :]).strip(" *_"):
+            marked.append((len(line) - len(line.lstrip()), rest))
+    items: list[str] = []
+    level: float = math.inf
+    for (indent, rest), (following, _) in pairwise([*marked, (0, "")]):
+        if indent > level:
             continue
-        if rest.rstrip("*_ ").endswith((":", "：")):
-            level = math.inf
-            continue
-        level = indent
-        items.append(rest)
+        heads = _is_heading(rest) and following > indent
+        level = math.inf if heads else indent
+        items += [] if heads else [rest]
     return items
+
+
+def _is_heading(line: str) -> bool:
+    return line.rstrip("*_ ").endswith((":", "："))
 
 
 def _without_marks(lines: list[str]) -> Iterator[str]:
     bare = [line.strip() for line in lines]
-    said = [line for line in bare if not line.rstrip("*_ ").endswith((":", "："))]
+    said = [line for line in bare if not _is_heading(line)] or bare
     for line in said:
         opening = _INTRODUCTION.match(line)
         row = line[opening.end() :] if opening else line
