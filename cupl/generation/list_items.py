@@ -15,7 +15,7 @@ from cupl.generation.thinking import without_thinking
 
 _FENCE = re.compile(r"^[ \t]{0,9}(?:`{3,9}|~{3,9})[^\n]*$", re.MULTILINE)
 _JSON = re.compile(r"^[ \t]{0,9}(?=[\[{])", re.MULTILINE)
-_MARK = re.compile(
+MARK = re.compile(
     r"\*{0,2}(?:[-*+–—]\s+|[•‣◦▪·●○]\s*|\(?(?P<number>\d{1,3})(?:[.):](?!\d)|[、．])\s*"
     r"|\(?[a-z][.)]\s+|[①-⑳]\s*)"
 )
@@ -42,7 +42,7 @@ def items_of(text: str) -> list[str]:
     What stands around a list with marks is left out, and so are lists inside of an item, which
     explain it; where an item is but a heading (``1. Birds:``), those inside are the items.
     """
-    text = _unfenced(without_thinking(text))
+    text = unfenced(without_thinking(text))
     if (items := _from_json(text)) is not None:
         return items
     lines = [line for line in text.splitlines() if line.strip()]
@@ -53,7 +53,7 @@ def items_of(text: str) -> list[str]:
     return _with_marks(lines) or list(_without_marks(lines))
 
 
-def _unfenced(text: str) -> str:
+def unfenced(text: str) -> str:
     """The first fenced block, where there is one."""
     opening = _FENCE.search(text)
     if opening is None:
@@ -113,7 +113,7 @@ def _with_marks(lines: list[str]) -> list[str]:
     marked: list[tuple[int, str]] = []
     for place, line in enumerate(lines):
         bare = line.strip()
-        mark = _MARK.match(bare)
+        mark = MARK.match(bare)
         if mark is None:
             continue
         if not marked and place and mark["number"] == "2":
