@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from cupl.bank.labels import ClassLabel, check_labels
+from cupl.embedding.adapter import Adapter
 from cupl.embedding.given_arrays import (
     LEAST,
     MOST,
@@ -27,32 +26,18 @@ from cupl.embedding.given_arrays import (
 from cupl.embedding.normalize import has_direction
 from cupl.embedding.provenance import ELSEWHERE, Provenance
 from cupl.embedding.revisions import another_revision
+from cupl.embedding.vectors_file import VECTORS, read_vectors, write_vectors
 from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.io.atomic import write_atomically
 from cupl.io.file_kinds import kind_of_file
-from cupl.io.json import check_brackets, parse_json
 from cupl.io.reasons import missing, reason
-from cupl.io.text import MAX_TEXT_BYTES
 from cupl.io.version import cupl_version
 
-MAX_DIM = 2**16
-"""Numbers in a vector."""
+_ADAPTER = "adapter."
+"""Begins the names of its tensors in the file."""
 _ROUNDING = 1e-3
 _FROM_ARRAYS = "ClassVectors.from_arrays makes class vectors of arrays"
-
-
-class _Metadata(BaseModel):
-    """What the file says beside the matrix. One JSON text: safetensors shuffles several."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    format: Literal["cupl-vectors/1"] = "cupl-vectors/1"
-    labels: list[ClassLabel]
-    provenance: Provenance
-    sha256: StrictStr | None = None
-    """Of this text, with nothing in this place, and the matrix; 0.1.0 wrote none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +48,14 @@ class ClassVectors:
         labels: the classes, one a row.
         matrix: float32 ``[classes, dim]``; rows have length 1 but for the pooling ``similarity``.
         provenance: the encoder, the bank and the settings.
+        adapter: what photos or examples add to the cosines, where they do.
 
     """
 
     labels: list[ClassLabel]
     matrix: torch.Tensor
     provenance: Provenance
+    adapter: Adapter | None = None
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
@@ -83,6 +70,11 @@ class ClassVectors:
             raise InputError("a class vector holds a number that is not finite")
         if not has_direction(self.matrix).all():
             raise InputError("a class vector is zero, or too long to be one")
+        if self.adapter is not None and self.adapter.weights.shape != self.matrix.shape:
+            shape = list(self.adapter.weights.shape)
+            raise InputError(
+                f"an adapter of {shape} for class vectors of {list(self.matrix.shape)}"
+            )
 
     @classmethod
     def from_arrays(
@@ -150,11 +142,12 @@ class ClassVectors:
             InputError: the file cannot be written.
 
         """
-        matrix = self.matrix.contiguous()
-        metadata = _Metadata(labels=self.labels, provenance=self.provenance, sha256="")
-        metadata.sha256 = _digest(metadata.model_dump_json(), matrix.cpu().numpy().tobytes())
-        text = metadata.model_dump_json()
-        write_atomically(Path(path), save({"vectors": matrix}, {"cupl": text}))
+        write_vectors(Path(path), self.labels, self.provenance, self.tensors())
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All matrices, by their names in the file."""
+        added = {} if self.adapter is None else self.adapter.tensors()
+        return {VECTORS: self.matrix, **{_ADAPTER + name: one for name, one in added.items()}}
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ClassVectors:
@@ -169,8 +162,9 @@ class ClassVectors:
             raise missing(path, f"{path}: no such file")
         try:
             # Not with safe_open, which wants a name that is UTF-8.
-            metadata, matrix = _read(Path(path))
-            result = cls(metadata.labels, matrix, metadata.provenance)
+            metadata, tensors = read_vectors(Path(path))
+            matrix = tensors.pop(VECTORS)
+            result = cls(metadata.labels, matrix, metadata.provenance, _adapter_of(tensors))
             result._check_lengths()
             return result
         except ValidationError as error:
@@ -272,39 +266,17 @@ class ClassVectors:
             )
 
 
-def _digest(text: str, numbers: bytes) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + numbers).hexdigest()
-
-
-def _read(path: Path) -> tuple[_Metadata, torch.Tensor]:
-    """What is in a file; no more is read than vectors of its classes take.
+def _adapter_of(tensors: Mapping[str, torch.Tensor]) -> Adapter | None:
+    """What a file holds beside the class vectors.
 
     Raises:
-        InputError: cupl did not write it, or something has changed in it.
-        OSError, ValueError: it cannot be read, or is no safetensors file.
+        InputError: it is no adapter.
 
     """
-    if not path.is_file():  # a pipe would wait for a writer
-        raise OSError("no regular file")
-    with path.open("rb") as file:
-        begin = file.read(8)
-        size = int.from_bytes(begin, "little")
-        if size > MAX_TEXT_BYTES:
-            raise ValueError("it does not begin with its header")
-        begin += file.read(size)
-        header = parse_json(begin[8:])
-        header = header if isinstance(header, dict) else {}
-        text = (header.get("__metadata__") or {}).get("cupl")
-        if text is None or "vectors" not in header:
-            raise InputError("cupl did not write them")
-        check_brackets(text)
-        metadata = _Metadata.model_validate_json(text)
-        most = max(len(metadata.labels), 1) * MAX_DIM * 4
-        if path.stat().st_size - len(begin) > most:
-            raise InputError(f"larger than vectors of {len(metadata.labels):,} classes can be")
-        numbers = file.read(most)
-    matrix = load(begin + numbers)["vectors"]
-    found = metadata.sha256
-    if found is not None and _digest(text.replace(found, "", 1), numbers) != found:
-        raise InputError("they are damaged (another checksum): encode the bank again")
-    return metadata, matrix
+    try:
+        found = {name.removeprefix(_ADAPTER): values for name, values in tensors.items()}
+        return Adapter(**found) if found else None
+    except TypeError as error:
+        raise InputError(
+            f"tensors that this cupl does not know: {', '.join(tensors):.100}"
+        ) from error

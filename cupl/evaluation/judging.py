@@ -190,7 +190,7 @@ def _judged(
     calibration, calibrated, uncalibrated = None, None, None
     for bank in candidate.banks:
         vectors = encode(bank, candidate.templates)
-        scores = ScoreChunks(images, vectors.matrix)
+        scores = ScoreChunks(images, vectors.matrix, vectors.adapter)
         parts = zip(scores, scores.split(targets), strict=True)
         runs.append(join_ranks([rank_images(*part, vectors.provenance) for part in parts]))
         if first is None:

@@ -11,6 +11,7 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.classification.scoring import AT_ONCE
+from cupl.embedding.adapter import Adapter
 from cupl.embedding.provenance import Provenance
 from cupl.evaluation.schema import ClassAccuracy, Confusion
 
@@ -47,19 +48,25 @@ class ImageRanks:
 
 @dataclass(frozen=True, eq=False)
 class ScoreChunks:
-    """Cosines ``[some images, classes]`` of all images in order, made anew whenever it is read.
+    """Scores ``[some images, classes]`` of all images in order, made anew whenever it is read.
 
     Attributes:
         images: float32 ``[images, dim]`` of length 1.
         classes: float32 ``[classes, dim]``.
+        adapter: what is added to the cosines.
 
     """
 
     images: torch.Tensor
     classes: torch.Tensor
+    adapter: Adapter | None = None
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        return (rows @ self.classes.T for rows in self.split(self.images))
+        return map(self._scores, self.split(self.images))
+
+    def _scores(self, rows: torch.Tensor) -> torch.Tensor:
+        cosines = rows @ self.classes.T
+        return cosines if self.adapter is None else self.adapter.adapted(cosines, rows)
 
     def split(self, of_images: torch.Tensor) -> Sequence[torch.Tensor]:
         """What has a row for each image, in the same parts."""
