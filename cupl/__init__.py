@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from cupl.generation.about import generate_about as generate_about
     from cupl.generation.contrast import agenerate_contrast as agenerate_contrast
     from cupl.generation.contrast import generate_contrast as generate_contrast
+    from cupl.generation.pair_contrast import acontrast_pairs as acontrast_pairs
+    from cupl.generation.pair_contrast import contrast_pairs as contrast_pairs
     from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
     from cupl.llm.protocol import LLM as LLM
@@ -61,9 +63,11 @@ _HOME = {
     "Sampling": "llm.protocol",
     "TemplateSet": "bank.templates",
     "ZeroShotClassifier": "classification.classifier",
+    "acontrast_pairs": "generation.pair_contrast",
     "agenerate": "generation.pipeline",
     "agenerate_about": "generation.about",
     "agenerate_contrast": "generation.contrast",
+    "contrast_pairs": "generation.pair_contrast",
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
     "evaluate": "report.evaluating",
@@ -92,9 +96,11 @@ __all__ = [
     "Sampling",
     "TemplateSet",
     "ZeroShotClassifier",
+    "acontrast_pairs",
     "agenerate",
     "agenerate_about",
     "agenerate_contrast",
+    "contrast_pairs",
     "embed_images",
     "encode_bank",
     "evaluate",

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from cupl.classification.scoring import ImageVectors, cosines, in_chunks
+from cupl.classification.scoring import ImageVectors, in_chunks, scores_of
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
 
 MARGIN = 0.1
 """Probability by which the best class is ahead of the next where an image hesitates."""
-SHARE = 0.05
-"""Of all pairs of classes: as many of the most frequent ones are of interest."""
+SHARE, MOST_PAIRS = 0.05, 50
+"""Of all pairs of classes so many, the most frequent, are of interest; and no more than that."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def confused_pairs(
             direction is passed over.
         classes: the class vectors, adapted to the images or not.
         margin: see above.
-        most: pairs at most; None for 5 % of all pairs of classes, rounded up.
+        most: pairs at most; None for 5 % of all pairs of classes, and 50 at most.
 
     Returns:
         The most frequent first, equally frequent ones in the order of the classes; none with which
@@ -60,16 +60,16 @@ def confused_pairs(
         raise InputError(f"margin is a probability above 0, not {margin}")
     number = len(classes.labels)
     if most is None:
-        most = math.ceil(SHARE * number * (number - 1) / 2)
+        most = min(MOST_PAIRS, math.ceil(SHARE * number * (number - 1) / 2))
     if number < 2:
         return []
     scale = classes.provenance.logit_scale
     counts: Counter[tuple[int, int]] = Counter()
-    alone = isinstance(image_vectors, torch.Tensor | np.ndarray)
-    arrays: Iterable[ImageVectors] = [image_vectors] if alone else image_vectors
-    for array in arrays:
+    if isinstance(image_vectors, torch.Tensor | np.ndarray):
+        image_vectors = [image_vectors]
+    for array in image_vectors:
         for rows in in_chunks(array, classes):
-            best, where = (scale * cosines(rows, classes)).softmax(dim=1).topk(2, dim=1)
+            best, where = (scale * scores_of(rows, classes)).softmax(dim=1).topk(2, dim=1)
             close = best[:, 0] - best[:, 1] < margin  # never true of NaN
             pairs = where[close].sort(dim=1).values
             counts.update((first, second) for first, second in pairs.tolist())

@@ -115,10 +115,12 @@ def _from_cells(lines: list[str]) -> Iterator[Row]:
         if "|" not in line or _RULE.fullmatch(line):
             continue
         mark = MARK.match(line)
-        cells = [cell.strip() for cell in line[mark.end() if mark else 0 :].strip("|").split("|")]
+        row = line[mark.end() if mark else 0 :]
+        row = row.strip("|") if row.endswith("|") else row
+        cells = [cell.strip() for cell in row.split("|")]
         if cells[0].strip("*_ ").lower() in _HEADINGS:
             continue
-        if len(cells) > 3 and cells[0].rstrip(".").isdecimal():
+        if len(cells) > 3 and (not cells[0] or cells[0].rstrip(".").isdecimal()):
             cells = cells[1:]
         if len(cells) == 2 and ":" in cells[0]:
             cells = [*cells[0].split(":", 1), cells[1]]
