@@ -188,6 +188,9 @@ def _pairs(
         numbers = [(pair.first, pair.second) for pair in confused]
         images = sum(pair.images for pair in confused)
         why = f"between which {count(images, 'photo hesitates', 'photos hesitate')}"
+    numbers = [(i, j) for i, j in numbers if labels[i].name != labels[j].name]
+    if not numbers:
+        raise InputError("the classes of each pair have one name, which no question tells apart")
     say(f"{count(len(numbers), 'pair')} {why}, of {every:,}:")
     for first, second in numbers[:_SHOWN]:
         say(f"  {labels[first]} / {labels[second]}")

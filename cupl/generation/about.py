@@ -122,13 +122,14 @@ def questions_in(texts: Iterable[str], about: str, most: int = QUESTIONS) -> Wri
     for item in (item for text in texts for item in items_of(text) or [""]):
         question = _question_in(item)
         reason = _why_no_question(question)
-        key = same_text(question)
+        filled = _WITH_ARTICLE.sub("{a}", _PLACE.sub(_placeholder, question))
+        key = same_text(filled)
         if reason is None and key in kept:
             reason = "written twice"
         if reason is None and len(kept) >= most:
             reason = "more than asked for"
         if reason is None:
-            kept[key] = _WITH_ARTICLE.sub("{a}", _PLACE.sub(_placeholder, question))
+            kept[key] = filled
         else:
             dropped[reason] += 1
     return WrittenQuestions(about, tuple(kept.values()), dropped)

@@ -139,6 +139,16 @@ def test_one_class_has_nothing_to_be_told_from(cupl: Cupl, server: FakeServer) -
     assert "has one class: there is nothing to confuse" in outcome.err
 
 
+def test_classes_of_one_name_are_not_asked_about(cupl: Cupl, server: FakeServer) -> None:
+    crane = "- name: crane\n  id: {}\n  prompts: [A crane.]\n"
+    classes = crane.format("bird") + crane.format("machine")
+    Path("bank.yaml").write_text(f"format: cupl-bank/1\nname: x\nclasses:\n{classes}")
+    outcome = contrast(cupl, server, "-o", "new.yaml")
+    assert outcome.code == 1
+    assert "have one name, which no question tells apart" in outcome.err
+    assert not server.requests
+
+
 def test_the_bank_is_no_place_for_the_result(cupl: Cupl, server: FakeServer) -> None:
     outcome = contrast(cupl, server, "-o", "bank.yaml")
     assert outcome.code == 1

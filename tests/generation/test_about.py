@@ -47,6 +47,7 @@ def test_the_place_of_the_class_is_found(written: str, question: str) -> None:
         (f"What does a [NAME] look like, {'and then again ' * 30}?", "too long for a question"),
         ("What is a [NAME] at www.pets.org?", "URL or markup"),
         (f"{GOOD}\n{GOOD}", "written twice"),
+        (f"{GOOD}\nWhat does a <class> look like on a sofa?", "written twice"),
     ],
 )
 def test_nonsense_is_dropped_and_counted(written: str, reason: str) -> None:
