@@ -6,7 +6,7 @@ import pytest
 
 from cupl.bank.model import PromptBank
 from cupl.bank.templates import QuestionSet
-from tests.cli.conftest import Cupl, Outcome
+from tests.cli.conftest import Cupl, Outcome, interrupted_at_two
 from tests.fakes import FakeServer, Reply, chat_reply, serve
 from tests.sentences import sentences
 
@@ -136,3 +136,20 @@ def test_options_that_do_not_go_together(
     assert outcome.code == 2
     assert said in outcome.err.replace("│ │", "")
     assert not server.requests
+
+
+def test_an_interrupted_step_goes_on(
+    cupl: Cupl, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "reject.yaml"
+    with monkeypatch.context() as patch:
+        patch.setattr("cupl.cli.first_steps.progress", interrupted_at_two)
+        outcome = generate(cupl, server, "--contrast", "-o", path, "--concurrency", 1)
+    assert outcome.code == 130
+    assert "every answer so far is in the cache; the same command continues" in outcome.err
+    assert not path.exists()
+    assert len(server.requests) == 2
+    outcome = generate(cupl, server, "--contrast", "-o", path)
+    assert outcome.code == 0, outcome.err
+    assert "2 answers cached, 2 missing, 2 requests to m" in outcome.err
+    assert len(server.requests) == 4 + 2 * 3
