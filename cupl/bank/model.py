@@ -101,6 +101,8 @@ class ClassPrompts(BaseModel):
     id: StrictStr | None = None
     aliases: list[StrictStr] = []
     prompts: dict[StrictStr, list[StrictStr]]
+    subclasses: list[ClassPrompts] = []
+    """Kinds of the class, each with prompts of its own; an image of one has the class's label."""
 
     @field_validator("prompts", mode="before")
     @classmethod
@@ -116,6 +118,10 @@ class ClassPrompts(BaseModel):
             raise InputError(f"the class {str(self.label)!r} has no prompts")
         if not all(text.strip() for text in self.texts):
             raise InputError(f"the class {str(self.label)!r} has an empty prompt")
+        if any(kind.subclasses or kind.id is not None for kind in self.subclasses):
+            raise InputError(f"a sub-class of {str(self.label)!r} has an id, or sub-classes itself")
+        if self.subclasses:
+            check_labels([kind.label for kind in self.subclasses])
         return self
 
     @property
@@ -127,6 +133,11 @@ class ClassPrompts(BaseModel):
     def texts(self) -> list[str]:
         """All prompts, flat, in the order of the file."""
         return [text for texts in self.prompts.values() for text in texts]
+
+    @property
+    def size(self) -> int:
+        """Prompts, with those of the sub-classes."""
+        return len(self.texts) + sum(kind.size for kind in self.subclasses)
 
     @property
     def label(self) -> ClassLabel:
@@ -142,7 +153,15 @@ class ClassPrompts(BaseModel):
             entry["aliases"] = self.aliases
         plain = list(self.prompts) == [BY_HAND]
         entry["prompts"] = self.prompts[BY_HAND] if plain else self.prompts
+        if self.subclasses:
+            entry["subclasses"] = [kind.to_yaml() for kind in self.subclasses]
         return entry
+
+
+def _content(entry: ClassPrompts) -> list[Any]:
+    """What decides the vectors of a class; as before there were sub-classes where it has none."""
+    kinds = [_content(kind) for kind in entry.subclasses]
+    return [entry.name, entry.id, entry.aliases, entry.prompts, *([kinds] if kinds else [])]
 
 
 class PromptBank(BaseModel):
@@ -180,13 +199,13 @@ class PromptBank(BaseModel):
 
     @property
     def size(self) -> int:
-        """Prompts of all classes together."""
-        return sum(len(entry.texts) for entry in self.classes)
+        """Prompts of all classes together, and of their sub-classes."""
+        return sum(entry.size for entry in self.classes)
 
     @property
     def digest(self) -> str:
         """sha256 over what decides the class vectors: labels and prompts, not their layout."""
-        content = [[c.name, c.id, c.aliases, c.prompts] for c in self.classes]
+        content = [_content(entry) for entry in self.classes]
         text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -7,6 +7,7 @@ from torch.nn.functional import linear, normalize
 
 from cupl.bank.labels import ClassLabel
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.parts import ClassParts
 
 
 class ClassifierHead(torch.nn.Module):
@@ -16,11 +17,15 @@ class ClassifierHead(torch.nn.Module):
 
         logit_c = scale * (x / |x|) . w_c + bias
 
+    Where the classes have parts (:mod:`cupl.embedding.parts`), the product is blended with those
+    of the parts that are closest.
+
     Their softmax is ``ZeroShotClassifier.predict_proba``, or their sigmoid where there is a bias.
 
     Attributes:
         weight: ``[classes, dim]``, the class vectors, then those of the reject bank: a trainable
             copy, which is not normalised again.
+        parts: ``[parts, dim]``, a trainable copy of the vectors of the parts, if there are any.
         scale: logit scale / temperature; a parameter that is frozen, ``requires_grad_()`` frees it.
         bias: logit bias / temperature, frozen likewise; None for a softmax.
         labels: the class of each row of ``weight``.
@@ -35,6 +40,10 @@ class ClassifierHead(torch.nn.Module):
         self.labels: list[ClassLabel] = list(vectors.labels)
         self.out_features, self.in_features = vectors.matrix.shape
         self.weight = torch.nn.Parameter(vectors.matrix.clone())
+        self.parts: torch.nn.Parameter | None = None
+        self._blend: ClassParts | None = vectors.parts
+        if vectors.parts is not None:
+            self.parts = torch.nn.Parameter(vectors.parts.vectors.clone())
         self.scale = _frozen(made_by.logit_scale / made_by.temperature)
         self.bias: torch.nn.Parameter | None = None
         if made_by.logit_bias is not None:
@@ -51,7 +60,11 @@ class ClassifierHead(torch.nn.Module):
             ``[..., classes]``.
 
         """
-        logits = self.scale * linear(normalize(image_vectors, dim=-1), self.weight)
+        towards = normalize(image_vectors, dim=-1)
+        scores = linear(towards, self.weight)
+        if self.parts is not None and self._blend is not None:
+            scores = self._blend.mix(scores, linear(towards, self.parts))
+        logits = self.scale * scores
         return logits if self.bias is None else logits + self.bias
 
     def extra_repr(self) -> str:

@@ -161,4 +161,6 @@ def _digest(vectors: ClassVectors) -> str:
     described = [vectors.provenance.model_dump_json(), *(asdict(one) for one in vectors.labels)]
     digest = hashlib.sha256(json.dumps(described).encode())
     digest.update(vectors.matrix.numpy().tobytes())
+    if vectors.parts is not None:
+        digest.update(vectors.parts.vectors.numpy().tobytes())
     return digest.hexdigest()

@@ -25,6 +25,7 @@ from cupl.embedding.given_arrays import (
     real_number,
 )
 from cupl.embedding.normalize import has_direction
+from cupl.embedding.parts import ClassParts, PartsFacts
 from cupl.embedding.provenance import ELSEWHERE, Provenance
 from cupl.embedding.revisions import another_revision
 from cupl.encoders.loading import load_recorded_encoder
@@ -51,8 +52,13 @@ class _Metadata(BaseModel):
     format: Literal["cupl-vectors/1"] = "cupl-vectors/1"
     labels: list[ClassLabel]
     provenance: Provenance
+    parts: PartsFacts | None = None
     sha256: StrictStr | None = None
-    """Of this text, with nothing in this place, and the matrix; 0.1.0 wrote none."""
+    """Of this text, with nothing in this place, and the tensors; 0.1.0 wrote none."""
+
+    def to_json(self) -> str:
+        """The text; without what these class vectors do not have, as files had it before."""
+        return self.model_dump_json(exclude={"parts"} if self.parts is None else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +69,14 @@ class ClassVectors:
         labels: the classes, one a row.
         matrix: float32 ``[classes, dim]``; rows have length 1 but for the pooling ``similarity``.
         provenance: the encoder, the bank and the settings.
+        parts: further vectors of each class, where its score is not of one alone.
 
     """
 
     labels: list[ClassLabel]
     matrix: torch.Tensor
     provenance: Provenance
+    parts: ClassParts | None = None
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
@@ -83,6 +91,25 @@ class ClassVectors:
             raise InputError("a class vector holds a number that is not finite")
         if not has_direction(self.matrix).all():
             raise InputError("a class vector is zero, or too long to be one")
+        if (parts := self.parts) is not None and (len(parts.counts), parts.vectors.shape[1]) != (
+            self.matrix.shape
+        ):
+            raise InputError("the parts of the classes do not fit the class vectors")
+
+    def cosines(self, directions: torch.Tensor) -> torch.Tensor:
+        """Scores of images by the text alone, ``[images, classes]``.
+
+        Args:
+            directions: ``[images, dim]`` at length 1.
+
+        """
+        scores = directions @ self.matrix.T
+        return scores if self.parts is None else self.parts.blend(scores, directions)
+
+    @property
+    def compared(self) -> int:
+        """Vectors that an image is compared with."""
+        return len(self.matrix) + (0 if self.parts is None else len(self.parts.vectors))
 
     @classmethod
     def from_arrays(
@@ -150,11 +177,15 @@ class ClassVectors:
             InputError: the file cannot be written.
 
         """
-        matrix = self.matrix.contiguous()
         metadata = _Metadata(labels=self.labels, provenance=self.provenance, sha256="")
-        metadata.sha256 = _digest(metadata.model_dump_json(), matrix.cpu().numpy().tobytes())
-        text = metadata.model_dump_json()
-        write_atomically(Path(path), save({"vectors": matrix}, {"cupl": text}))
+        tensors = {"vectors": self.matrix.cpu().contiguous()}
+        if (parts := self.parts) is not None:
+            metadata.parts = PartsFacts(counts=parts.counts, share=parts.share, most=parts.most)
+            tensors["parts"] = parts.vectors.cpu().contiguous()
+        # As safetensors lays them out: by their names, where their types are equal.
+        numbers = b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))
+        metadata.sha256 = _digest(metadata.to_json(), numbers)
+        write_atomically(Path(path), save(tensors, {"cupl": metadata.to_json()}))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ClassVectors:
@@ -169,8 +200,11 @@ class ClassVectors:
             raise missing(path, f"{path}: no such file")
         try:
             # Not with safe_open, which wants a name that is UTF-8.
-            metadata, matrix = _read(Path(path))
-            result = cls(metadata.labels, matrix, metadata.provenance)
+            metadata, tensors = _read(Path(path))
+            facts, parts = metadata.parts, None
+            if facts is not None:
+                parts = ClassParts(tensors["parts"], facts.counts, facts.share, facts.most)
+            result = cls(metadata.labels, tensors["vectors"], metadata.provenance, parts)
             result._check_lengths()
             return result
         except ValidationError as error:
@@ -276,7 +310,7 @@ def _digest(text: str, numbers: bytes) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass") + numbers).hexdigest()
 
 
-def _read(path: Path) -> tuple[_Metadata, torch.Tensor]:
+def _read(path: Path) -> tuple[_Metadata, dict[str, torch.Tensor]]:
     """What is in a file; no more is read than vectors of its classes take.
 
     Raises:
@@ -299,12 +333,15 @@ def _read(path: Path) -> tuple[_Metadata, torch.Tensor]:
             raise InputError("cupl did not write them")
         check_brackets(text)
         metadata = _Metadata.model_validate_json(text)
-        most = max(len(metadata.labels), 1) * MAX_DIM * 4
+        rows = len(metadata.labels) + sum(metadata.parts.counts if metadata.parts else ())
+        if metadata.parts is not None and "parts" not in header:
+            raise InputError("the parts of the classes are missing")
+        most = max(rows, 1) * MAX_DIM * 4
         if path.stat().st_size - len(begin) > most:
             raise InputError(f"larger than vectors of {len(metadata.labels):,} classes can be")
         numbers = file.read(most)
-    matrix = load(begin + numbers)["vectors"]
+    tensors = load(begin + numbers)
     found = metadata.sha256
     if found is not None and _digest(text.replace(found, "", 1), numbers) != found:
         raise InputError("they are damaged (another checksum): encode the bank again")
-    return metadata, matrix
+    return metadata, tensors

@@ -190,7 +190,7 @@ def _judged(
     calibration, calibrated, uncalibrated = None, None, None
     for bank in candidate.banks:
         vectors = encode(bank, candidate.templates)
-        scores = ScoreChunks(images, vectors.matrix)
+        scores = ScoreChunks(images, vectors)
         parts = zip(scores, scores.split(targets), strict=True)
         runs.append(join_ranks([rank_images(*part, vectors.provenance) for part in parts]))
         if first is None:
@@ -292,7 +292,7 @@ def _analysis(
 ) -> Analysis:
     bank = entry.banks[0]
     prompts = bank_embeddings(bank, encoder, text_cache=text_cache)
-    described = Described(bank, prompts, images, targets, entry.vectors.provenance)
+    described = Described(bank, prompts, images, targets, entry.vectors)
     return Analysis(
         bank=entry.name,
         questions=question_effects(described, entry.runs[0].correct),

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 
 from cupl.bank.labels import ClassLabel
-from cupl.classification.scoring import AT_ONCE
+from cupl.classification.scoring import cosines, images_at_once
+from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.provenance import Provenance
 from cupl.evaluation.schema import ClassAccuracy, Confusion
 
@@ -51,19 +52,19 @@ class ScoreChunks:
 
     Attributes:
         images: float32 ``[images, dim]`` of length 1.
-        classes: float32 ``[classes, dim]``.
+        classes: what they are compared with.
 
     """
 
     images: torch.Tensor
-    classes: torch.Tensor
+    classes: ClassVectors
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        return (rows @ self.classes.T for rows in self.split(self.images))
+        return (cosines(rows, self.classes) for rows in self.split(self.images))
 
     def split(self, of_images: torch.Tensor) -> Sequence[torch.Tensor]:
         """What has a row for each image, in the same parts."""
-        return torch.split(of_images, max(1, AT_ONCE // len(self.classes)))
+        return torch.split(of_images, images_at_once(self.classes))
 
 
 def join_ranks(parts: Sequence[ImageRanks]) -> ImageRanks:

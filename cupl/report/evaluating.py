@@ -171,8 +171,8 @@ def evaluate(
         seeds: how often ``random-words`` and ``shuffled`` are drawn.
         templates: added to the prompts of every bank and of these two controls; or the name or
             file of a set of them.
-        pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean`` or
-            ``similarity``.
+        pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean``,
+            ``similarity`` or ``top``.
         labels: a CSV of path and label for the images of a directory of ``cupl embed``.
         all_files: open every file of an ImageFolder to see whether it is an image.
         skip_unmatched: leave out images whose label means no class.
