@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.encoders.protocol import Encoder as Encoder
     from cupl.errors import CuplError as CuplError
+    from cupl.generation.about import agenerate_about as agenerate_about
+    from cupl.generation.about import generate_about as generate_about
+    from cupl.generation.contrast import agenerate_contrast as agenerate_contrast
+    from cupl.generation.contrast import generate_contrast as generate_contrast
     from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
     from cupl.llm.protocol import LLM as LLM
@@ -58,10 +62,14 @@ _HOME = {
     "TemplateSet": "bank.templates",
     "ZeroShotClassifier": "classification.classifier",
     "agenerate": "generation.pipeline",
+    "agenerate_about": "generation.about",
+    "agenerate_contrast": "generation.contrast",
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
     "evaluate": "report.evaluating",
     "generate": "generation.pipeline",
+    "generate_about": "generation.about",
+    "generate_contrast": "generation.contrast",
     "load_embeddings": "embedding.image_vectors",
     "load_encoder": "encoders.loading",
     "plot": "report.plotting",
@@ -85,10 +93,14 @@ __all__ = [
     "TemplateSet",
     "ZeroShotClassifier",
     "agenerate",
+    "agenerate_about",
+    "agenerate_contrast",
     "embed_images",
     "encode_bank",
     "evaluate",
     "generate",
+    "generate_about",
+    "generate_contrast",
     "load_embeddings",
     "load_encoder",
     "plot",

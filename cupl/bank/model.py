@@ -57,12 +57,48 @@ class PruningFacts(BaseModel):
     dropped: _Count
 
 
+class AboutFacts(BaseModel):
+    """How the questions of a bank were found: the language model wrote them for one's data.
+
+    Attributes:
+        data: what the data are, in the words of who has them.
+        questions: what was written, with a place for the class each.
+        dropped: answers and lines that were no question.
+
+    """
+
+    model_config = _FACTS
+
+    data: StrictStr
+    questions: list[StrictStr]
+    dropped: _Count
+
+
+class ContrastFacts(BaseModel):
+    """How the classes of a bank were found: the language model named what is none of a list.
+
+    Attributes:
+        classes: how many the list had.
+        names: look-alikes asked for about each, and as many siblings.
+        dropped: answers and names that are no class of this bank.
+
+    """
+
+    model_config = _FACTS
+
+    classes: _Count
+    names: _Count
+    dropped: _Count
+
+
 class Source(BaseModel):
     """How the prompts came to be; the same source and answers give the same bank.
 
     Attributes:
         server: address of the server that answered, without credentials; None where ``model`` says
             it, as for OpenAI's own and the embedded one.
+        about: how the questions were found, where a language model wrote them.
+        contrast: how the classes were found, where they are none of a list.
         pruned: what was dropped since, the first time first.
         edited: labels or prompts were changed since. cupl notices what is changed in Python; who
             changes the file in an editor can write it there.
@@ -88,6 +124,8 @@ class Source(BaseModel):
     min_prompts: _Count | None = None
     imported: StrictStr | None = None
     sha256: StrictStr | None = None
+    about: AboutFacts | None = None
+    contrast: ContrastFacts | None = None
     pruned: list[PruningFacts] | None = None
     edited: bool | None = None
 

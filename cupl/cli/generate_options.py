@@ -124,6 +124,26 @@ CacheOption = Annotated[
     Path | None, typer.Option(help="Folder of answers. [default: ~/.cache/cupl/responses]")
 ]
 
+ConcurrencyOption = Annotated[int, typer.Option(min=1, max=1000, help="Requests at once.")]
+TimeoutOption = Annotated[float, typer.Option(min=0.001, help="Seconds that one request may take.")]
+MaxRequestsOption = Annotated[
+    int | None, typer.Option(min=1, help="Stop before more are sent, with all tries.")
+]
+MaxTokensTotalOption = Annotated[
+    int | None, typer.Option(min=1, help="Stop before more could be charged in this run.")
+]
+PriceInOption = Annotated[
+    float | None, typer.Option(min=0, help="Money for a million tokens of questions.")
+]
+PriceOutOption = Annotated[
+    float | None, typer.Option(min=0, help="Money for a million tokens of answers.")
+]
+RetryFailedOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Ask nothing; use the cache.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be asked, and stop.")]
+
 
 def plan_of(
     classes: str | None,
