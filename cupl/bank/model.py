@@ -91,6 +91,21 @@ class ContrastFacts(BaseModel):
     dropped: _Count
 
 
+class SubclassFacts(BaseModel):
+    """How the sub-classes of a bank were found: the language model listed kinds of each class.
+
+    Attributes:
+        names: kinds asked for of each class.
+        dropped: answers and names that are no sub-class of this bank.
+
+    """
+
+    model_config = _FACTS
+
+    names: _Count
+    dropped: _Count
+
+
 class Source(BaseModel):
     """How the prompts came to be; the same source and answers give the same bank.
 
@@ -99,6 +114,7 @@ class Source(BaseModel):
             it, as for OpenAI's own and the embedded one.
         about: how the questions were found, where a language model wrote them.
         contrast: how the classes were found, where they are none of a list.
+        subclasses: how the sub-classes were found.
         pruned: what was dropped since, the first time first.
         edited: labels or prompts were changed since. cupl notices what is changed in Python; who
             changes the file in an editor can write it there.
@@ -126,6 +142,7 @@ class Source(BaseModel):
     sha256: StrictStr | None = None
     about: AboutFacts | None = None
     contrast: ContrastFacts | None = None
+    subclasses: SubclassFacts | None = None
     pruned: list[PruningFacts] | None = None
     edited: bool | None = None
 
