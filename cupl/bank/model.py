@@ -253,6 +253,11 @@ class PromptBank(BaseModel):
         return iter(self.classes)
 
     @property
+    def entries(self) -> Iterator[ClassPrompts]:
+        """The classes, each before its sub-classes."""
+        return (one for entry in self.classes for one in (entry, *entry.subclasses))
+
+    @property
     def size(self) -> int:
         """Prompts of all classes together, and of their sub-classes."""
         return sum(entry.size for entry in self.classes)

@@ -235,7 +235,7 @@ def bank_embeddings(
         float32 ``[prompts, dim]``, not normalised, class after class.
 
     """
-    entries = (one for entry in bank for one in [entry, *(entry.subclasses * subclasses)])
+    entries = bank.entries if subclasses else bank
     texts = [text for entry in entries for text, _ in prompts_of_class(entry, templates)]
     return embed_texts(texts, encoder, text_cache=text_cache, progress=progress).vectors
 
