@@ -18,6 +18,7 @@ ROOMS = (
     "generation",
     "encoders",
     "embedding",
+    "adaptation",
     "classification",
     "evaluation",
     "report",

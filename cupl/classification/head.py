@@ -6,6 +6,8 @@ import torch
 from torch.nn.functional import linear, normalize
 
 from cupl.bank.labels import ClassLabel
+from cupl.classification.scoring import competing
+from cupl.embedding.adapter import adapted_scores, added_to_cosines
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.parts import ClassParts
 
@@ -21,6 +23,7 @@ class ClassifierHead(torch.nn.Module):
     of the parts that are closest.
 
     Their softmax is ``ZeroShotClassifier.predict_proba``, or their sigmoid where there is a bias.
+    After adaptation the cosine has something added (:class:`~cupl.embedding.adapter.Adapter`).
 
     Attributes:
         weight: ``[classes, dim]``, the class vectors, then those of the reject bank: a trainable
@@ -34,16 +37,20 @@ class ClassifierHead(torch.nn.Module):
 
     """
 
-    def __init__(self, vectors: ClassVectors) -> None:
+    def __init__(self, vectors: ClassVectors, reject: ClassVectors | None = None) -> None:
         super().__init__()
-        made_by = vectors.provenance
-        self.labels: list[ClassLabel] = list(vectors.labels)
-        self.out_features, self.in_features = vectors.matrix.shape
-        self.weight = torch.nn.Parameter(vectors.matrix.clone())
+        made_by, every = vectors.provenance, competing(vectors, reject)
+        self.labels: list[ClassLabel] = list(every.labels)
+        self.out_features, self.in_features = every.matrix.shape
+        self.weight = torch.nn.Parameter(every.matrix.clone())
         self.parts: torch.nn.Parameter | None = None
-        self._blend: ClassParts | None = vectors.parts
-        if vectors.parts is not None:
-            self.parts = torch.nn.Parameter(vectors.parts.vectors.clone())
+        self._blend: ClassParts | None = every.parts
+        if every.parts is not None:
+            self.parts = torch.nn.Parameter(every.parts.vectors.clone())
+        added = {} if vectors.adapter is None else vectors.adapter.tensors()
+        self._adapted = list(added)
+        for name, values in added.items():
+            self.register_buffer(f"adapter_{name}", values.clone())
         self.scale = _frozen(made_by.logit_scale / made_by.temperature)
         self.bias: torch.nn.Parameter | None = None
         if made_by.logit_bias is not None:
@@ -60,12 +67,22 @@ class ClassifierHead(torch.nn.Module):
             ``[..., classes]``.
 
         """
-        towards = normalize(image_vectors, dim=-1)
-        scores = linear(towards, self.weight)
-        if self.parts is not None and self._blend is not None:
-            scores = self._blend.mix(scores, linear(towards, self.parts))
-        logits = self.scale * scores
+        images = normalize(image_vectors, dim=-1)
+        logits = self.scale * self._scores(images)
         return logits if self.bias is None else logits + self.bias
+
+    def _scores(self, images: torch.Tensor) -> torch.Tensor:
+        """Cosines, ``[..., classes]``, and what is added to those of the classes."""
+        cosines = linear(images, self.weight)
+        if self.parts is not None and self._blend is not None:
+            cosines = self._blend.mix(cosines, linear(images, self.parts))
+        if not self._adapted:
+            return cosines
+        flat = cosines.reshape(-1, self.out_features)
+        known, others = flat.tensor_split([len(self.get_buffer("adapter_bias"))], dim=1)
+        tensors = {name: self.get_buffer(f"adapter_{name}") for name in self._adapted}
+        added = added_to_cosines(images.reshape(-1, self.in_features), **tensors)
+        return torch.cat([adapted_scores(known, added), others], dim=1).reshape(cosines.shape)
 
     def extra_repr(self) -> str:
         """The sizes, as ``torch.nn.Linear`` shows them."""

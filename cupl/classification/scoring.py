@@ -68,19 +68,41 @@ def _check(image_vectors: ImageVectors, dim: int) -> None:
 
 
 def competing(vectors: ClassVectors, reject: ClassVectors | None) -> ClassVectors:
-    """The classes, then those of the reject bank."""
+    """The classes, then those of the reject bank, by their texts alone where there is one."""
     if reject is None:
         return vectors
-    matrix = torch.cat([vectors.matrix, reject.matrix])
+    matrix, labels = torch.cat([vectors.matrix, reject.matrix]), vectors.labels + reject.labels
     parts = join_parts((vectors.matrix, vectors.parts), (reject.matrix, reject.parts))
-    return replace(vectors, labels=vectors.labels + reject.labels, matrix=matrix, parts=parts)
+    return replace(vectors, labels=labels, matrix=matrix, adapter=None, parts=parts)
 
 
 def cosines(rows: torch.Tensor, classes: ClassVectors) -> torch.Tensor:
-    """Scores of images, float32 ``[images, classes]``; NaN for a row without a direction."""
-    scores = classes.cosines(directions(rows))
-    scores[~has_direction(rows)] = torch.nan
-    return scores
+    """Cosines of images, float32 ``[images, classes]``; NaN for a row without a direction."""
+    found = classes.cosines(directions(rows))
+    found[~has_direction(rows)] = torch.nan
+    return found
+
+
+def scores_of(
+    rows: torch.Tensor, vectors: ClassVectors, reject: ClassVectors | None = None
+) -> torch.Tensor:
+    """What classes are ordered by: cosines, and what photos or examples add to them.
+
+    Args:
+        rows: float32 ``[images, dim]``, of any length.
+        vectors: the classes.
+        reject: those of the reject bank, where there is one.
+
+    Returns:
+        float32 ``[images, classes + classes of the reject bank]``; NaN for a row without a
+        direction.
+
+    """
+    found = cosines(rows, competing(vectors, reject))
+    if vectors.adapter is not None:
+        known = found[:, : len(vectors.labels)]
+        known.copy_(vectors.adapter.adapted(known, directions(rows)))
+    return found
 
 
 def predict_rows(
@@ -102,7 +124,7 @@ def predict_rows(
         explanations: one an image, or None.
 
     """
-    scores = cosines(rows, competing(vectors, reject))
+    scores = scores_of(rows, vectors, reject)
     decisions = decide(scores, vectors, reject, rule, top_k)
     ranking = Ranking(
         vectors.labels,

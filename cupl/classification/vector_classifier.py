@@ -22,10 +22,10 @@ from cupl.classification.scoring import (
     ImageVectors,
     at_paths,
     competing,
-    cosines,
     float_rows,
     in_chunks,
     predict_rows,
+    scores_of,
 )
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_shards import Shard
@@ -116,7 +116,9 @@ class VectorClassifier:
         """Cosines of images with the classes; see :meth:`predict_proba` for what images may be.
 
         Returns:
-            float32 ``[images, classes]``; for the pooling ``similarity`` mean cosines.
+            float32 ``[images, classes]``; for the pooling ``similarity`` mean cosines. After
+            adaptation the best is as high as the best cosine, and the others are behind it by what
+            text and photos say together.
 
         """
         return self._matrix(images, progress, lambda scores: scores)
@@ -175,7 +177,7 @@ class VectorClassifier:
         targets = torch.tensor(find_classes(named, self.labels), dtype=torch.int64)
         if wrong := (~has_direction(rows)).nonzero().flatten().tolist():
             raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
-        scores = cosines(rows, self.vectors)
+        scores = scores_of(rows, self.vectors)
         temperature = fit_temperature(scores, targets, self.vectors.provenance)
         self.vectors = self.vectors.with_temperature(temperature)
         return temperature
@@ -186,7 +188,7 @@ class VectorClassifier:
         Where there is a reject bank, its classes are the last columns. The module has a copy of
         the class vectors; training it does not change this classifier.
         """
-        return ClassifierHead(competing(self.vectors, self.reject))
+        return ClassifierHead(self.vectors, self.reject)
 
     def _judge(self, top_k: int, rule: DecisionRule, explain: int) -> Judge:
         """What makes predictions; refuses before the first image what none can be judged by."""
@@ -232,8 +234,11 @@ class VectorClassifier:
     ) -> npt.NDArray[np.float32]:
         """A row an image of what ``convert`` makes of the cosines, without a reject bank's."""
         chunks, total = self._rows(images)
-        every, number = competing(self.vectors, self.reject), len(self.labels)
-        matrices = (convert(cosines(chunk, every))[:, :number].numpy() for chunk in chunks)
+        number = len(self.labels)
+        matrices = (
+            convert(scores_of(chunk, self.vectors, self.reject))[:, :number].numpy()
+            for chunk in chunks
+        )
         rows = counted(chain.from_iterable(matrices), progress, total)
         return np.fromiter(rows, np.dtype((np.float32, (number,))))
 

@@ -169,7 +169,7 @@ def _encode(
             cupl=cupl_version(),
             **source,
         ),
-        parts,
+        parts=parts,
     )
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy.typing as npt
 import torch
-from pydantic import BaseModel, ConfigDict, StrictStr, ValidationError
+from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load, save
 
 from cupl.bank.labels import ClassLabel, check_labels
+from cupl.embedding.adapter import Adapter
 from cupl.embedding.given_arrays import (
     LEAST,
     MOST,
@@ -25,40 +24,21 @@ from cupl.embedding.given_arrays import (
     real_number,
 )
 from cupl.embedding.normalize import has_direction
-from cupl.embedding.parts import ClassParts, PartsFacts
+from cupl.embedding.parts import ClassParts
 from cupl.embedding.provenance import ELSEWHERE, Provenance
 from cupl.embedding.revisions import another_revision
+from cupl.embedding.vectors_file import PARTS, VECTORS, read_vectors, write_vectors
 from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.io.atomic import write_atomically
 from cupl.io.file_kinds import kind_of_file
-from cupl.io.json import check_brackets, parse_json
 from cupl.io.reasons import missing, reason
-from cupl.io.text import MAX_TEXT_BYTES
 from cupl.io.version import cupl_version
 
-MAX_DIM = 2**16
-"""Numbers in a vector."""
+_ADAPTER = "adapter."
+"""Begins the names of its tensors in the file."""
 _ROUNDING = 1e-3
 _FROM_ARRAYS = "ClassVectors.from_arrays makes class vectors of arrays"
-
-
-class _Metadata(BaseModel):
-    """What the file says beside the matrix. One JSON text: safetensors shuffles several."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    format: Literal["cupl-vectors/1"] = "cupl-vectors/1"
-    labels: list[ClassLabel]
-    provenance: Provenance
-    parts: PartsFacts | None = None
-    sha256: StrictStr | None = None
-    """Of this text, with nothing in this place, and the tensors; 0.1.0 wrote none."""
-
-    def to_json(self) -> str:
-        """The text; without what these class vectors do not have, as files had it before."""
-        return self.model_dump_json(exclude={"parts"} if self.parts is None else None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +49,7 @@ class ClassVectors:
         labels: the classes, one a row.
         matrix: float32 ``[classes, dim]``; rows have length 1 but for the pooling ``similarity``.
         provenance: the encoder, the bank and the settings.
+        adapter: what photos or examples add to the cosines, where they do.
         parts: further vectors of each class, where its score is not of one alone.
 
     """
@@ -76,6 +57,7 @@ class ClassVectors:
     labels: list[ClassLabel]
     matrix: torch.Tensor
     provenance: Provenance
+    adapter: Adapter | None = None
     parts: ClassParts | None = None
 
     def __post_init__(self) -> None:
@@ -91,10 +73,18 @@ class ClassVectors:
             raise InputError("a class vector holds a number that is not finite")
         if not has_direction(self.matrix).all():
             raise InputError("a class vector is zero, or too long to be one")
-        if (parts := self.parts) is not None and (len(parts.counts), parts.vectors.shape[1]) != (
-            self.matrix.shape
-        ):
-            raise InputError("the parts of the classes do not fit the class vectors")
+        if self.adapter is not None and self.adapter.weights.shape != self.matrix.shape:
+            shape = list(self.adapter.weights.shape)
+            raise InputError(
+                f"an adapter of {shape} for class vectors of {list(self.matrix.shape)}"
+            )
+        if (parts := self.parts) is not None:
+            shape = [len(parts.counts), parts.vectors.shape[1]]
+            if shape != list(self.matrix.shape):
+                raise InputError(
+                    f"parts of {shape[0]} classes, {shape[1]} wide, do not fit class vectors of "
+                    f"{list(self.matrix.shape)}"
+                )
 
     def cosines(self, directions: torch.Tensor) -> torch.Tensor:
         """Scores of images by the text alone, ``[images, classes]``.
@@ -177,15 +167,17 @@ class ClassVectors:
             InputError: the file cannot be written.
 
         """
-        metadata = _Metadata(labels=self.labels, provenance=self.provenance, sha256="")
-        tensors = {"vectors": self.matrix.cpu().contiguous()}
-        if (parts := self.parts) is not None:
-            metadata.parts = PartsFacts(counts=parts.counts, share=parts.share, most=parts.most)
-            tensors["parts"] = parts.vectors.cpu().contiguous()
-        # As safetensors lays them out: by their names, where their types are equal.
-        numbers = b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))
-        metadata.sha256 = _digest(metadata.to_json(), numbers)
-        write_atomically(Path(path), save(tensors, {"cupl": metadata.to_json()}))
+        write_vectors(Path(path), self.labels, self.provenance, self.tensors())
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All matrices, by their names in the file."""
+        added = {} if self.adapter is None else self.adapter.tensors()
+        parts = {} if self.parts is None else self.parts.tensors()
+        return {
+            VECTORS: self.matrix,
+            **{_ADAPTER + name: one for name, one in added.items()},
+            **{PARTS + name: one for name, one in parts.items()},
+        }
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ClassVectors:
@@ -200,11 +192,16 @@ class ClassVectors:
             raise missing(path, f"{path}: no such file")
         try:
             # Not with safe_open, which wants a name that is UTF-8.
-            metadata, tensors = _read(Path(path))
-            facts, parts = metadata.parts, None
-            if facts is not None:
-                parts = ClassParts(tensors["parts"], facts.counts, facts.share, facts.most)
-            result = cls(metadata.labels, tensors["vectors"], metadata.provenance, parts)
+            metadata, tensors = read_vectors(Path(path))
+            matrix = tensors.pop(VECTORS)
+            parts = ClassParts.of_tensors(
+                {
+                    name.removeprefix(PARTS): tensors.pop(name)
+                    for name in list(tensors)
+                    if name.startswith(PARTS)
+                }
+            )
+            result = cls(metadata.labels, matrix, metadata.provenance, _adapter_of(tensors), parts)
             result._check_lengths()
             return result
         except ValidationError as error:
@@ -306,42 +303,17 @@ class ClassVectors:
             )
 
 
-def _digest(text: str, numbers: bytes) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass") + numbers).hexdigest()
-
-
-def _read(path: Path) -> tuple[_Metadata, dict[str, torch.Tensor]]:
-    """What is in a file; no more is read than vectors of its classes take.
+def _adapter_of(tensors: Mapping[str, torch.Tensor]) -> Adapter | None:
+    """What a file holds beside the class vectors.
 
     Raises:
-        InputError: cupl did not write it, or something has changed in it.
-        OSError, ValueError: it cannot be read, or is no safetensors file.
+        InputError: it is no adapter.
 
     """
-    if not path.is_file():  # a pipe would wait for a writer
-        raise OSError("no regular file")
-    with path.open("rb") as file:
-        begin = file.read(8)
-        size = int.from_bytes(begin, "little")
-        if size > MAX_TEXT_BYTES:
-            raise ValueError("it does not begin with its header")
-        begin += file.read(size)
-        header = parse_json(begin[8:])
-        header = header if isinstance(header, dict) else {}
-        text = (header.get("__metadata__") or {}).get("cupl")
-        if text is None or "vectors" not in header:
-            raise InputError("cupl did not write them")
-        check_brackets(text)
-        metadata = _Metadata.model_validate_json(text)
-        rows = len(metadata.labels) + sum(metadata.parts.counts if metadata.parts else ())
-        if metadata.parts is not None and "parts" not in header:
-            raise InputError("the parts of the classes are missing")
-        most = max(rows, 1) * MAX_DIM * 4
-        if path.stat().st_size - len(begin) > most:
-            raise InputError(f"larger than vectors of {len(metadata.labels):,} classes can be")
-        numbers = file.read(most)
-    tensors = load(begin + numbers)
-    found = metadata.sha256
-    if found is not None and _digest(text.replace(found, "", 1), numbers) != found:
-        raise InputError("they are damaged (another checksum): encode the bank again")
-    return metadata, tensors
+    try:
+        found = {name.removeprefix(_ADAPTER): values for name, values in tensors.items()}
+        return Adapter(**found) if found else None
+    except TypeError as error:
+        raise InputError(
+            f"tensors that this cupl does not know: {', '.join(tensors):.100}"
+        ) from error

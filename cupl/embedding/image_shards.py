@@ -29,9 +29,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictStr
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from cupl.embedding.class_vectors import MAX_DIM
 from cupl.embedding.image_tables import open_image_table, read_image_table, write_image_table
 from cupl.embedding.revisions import another_revision
+from cupl.embedding.vectors_file import MAX_DIM
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically

@@ -12,12 +12,11 @@ sub-class) with a softmax over each (CHiLS, Novack et al., arXiv 2302.02551).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
-from pydantic import BaseModel, ConfigDict, StrictFloat, StrictInt
 
 from cupl.embedding.normalize import has_direction, unit
 from cupl.errors import InputError
@@ -63,16 +62,6 @@ def best_means(cosines: torch.Tensor, groups: Groups, most: int) -> torch.Tensor
     return means
 
 
-class PartsFacts(BaseModel):
-    """What of :class:`ClassParts` is no vector, as a file holds it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    counts: tuple[StrictInt, ...]
-    share: StrictFloat
-    most: StrictInt
-
-
 @dataclass(frozen=True, eq=False)
 class ClassParts:
     """The vectors that a class has beside its own.
@@ -102,6 +91,33 @@ class ClassParts:
             raise InputError("a part of a class is zero or not finite")
         if not 0 <= self.share <= 1 or self.most < 1:
             raise InputError("the share of a class vector is 0 to 1, and 1 part or more counts")
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """All of it, by name, as a file holds it."""
+        return {
+            "vectors": self.vectors,
+            "counts": torch.tensor(self.counts),
+            "share": torch.tensor([self.share], dtype=torch.float32),
+            "most": torch.tensor([self.most]),
+        }
+
+    @classmethod
+    def of_tensors(cls, tensors: Mapping[str, torch.Tensor]) -> ClassParts | None:
+        """What :meth:`tensors` gave; None where there is nothing.
+
+        Raises:
+            InputError: it is something else.
+
+        """
+        if not tensors:
+            return None
+        kinds = {"counts": torch.int64, "share": torch.float32, "most": torch.int64}
+        if set(tensors) != {"vectors", *kinds} or any(
+            tensors[name].dtype != kind or tensors[name].ndim != 1 for name, kind in kinds.items()
+        ):
+            raise InputError(f"these are no parts of classes: {', '.join(tensors):.100}")
+        counts, share, most = (tensors[name].tolist() for name in kinds)
+        return cls(tensors["vectors"], tuple(counts), sum(share), sum(most))
 
     @cached_property
     def groups(self) -> Groups:

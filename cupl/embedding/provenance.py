@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
+from cupl.embedding.adapter import Adaptation
 from cupl.embedding.given_arrays import LEAST, MOST
 
 Combine = Literal["concat", "average"]
@@ -36,6 +37,8 @@ class Provenance(BaseModel):
     truncated: tuple[tuple[StrictStr, StrictStr], ...] = ()
     """Class and text of every prompt that the encoder could not read to its end."""
     cupl: StrictStr = "0"
+    adaptation: Adaptation | None = None
+    """How the adapter was made, where there is one."""
 
     @property
     def made_elsewhere(self) -> bool:

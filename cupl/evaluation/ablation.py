@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -81,8 +81,8 @@ class Described:
             parts = parts.kept(which)
         elif parts is not None:
             parts = parts.with_own(pooled)
-        vectors = replace(self.vectors, matrix=pooled, parts=parts)
-        best = [scores.argmax(dim=1) for scores in ScoreChunks(self.images, vectors)]
+        chunks = ScoreChunks(self.images, pooled, parts=parts)
+        best = [scores.argmax(dim=1) for scores in chunks]
         correct: Booleans = (torch.cat(best) == self.targets).numpy()
         return correct
 

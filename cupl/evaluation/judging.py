@@ -192,7 +192,7 @@ def _judged(
     calibration, calibrated, uncalibrated = None, None, None
     for bank in candidate.banks:
         vectors = encode(bank, candidate)
-        scores = ScoreChunks(images, vectors)
+        scores = ScoreChunks(images, vectors.matrix, vectors.adapter, vectors.parts)
         parts = zip(scores, scores.split(targets), strict=True)
         runs.append(join_ranks([rank_images(*part, vectors.provenance) for part in parts]))
         if first is None:

@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 
 from cupl.bank.labels import ClassLabel
-from cupl.classification.scoring import cosines, images_at_once
-from cupl.embedding.class_vectors import ClassVectors
+from cupl.classification.scoring import AT_ONCE
+from cupl.embedding.adapter import Adapter
+from cupl.embedding.parts import ClassParts
 from cupl.embedding.provenance import Provenance
 from cupl.evaluation.schema import ClassAccuracy, Confusion
 
@@ -48,23 +49,33 @@ class ImageRanks:
 
 @dataclass(frozen=True, eq=False)
 class ScoreChunks:
-    """Cosines ``[some images, classes]`` of all images in order, made anew whenever it is read.
+    """Scores ``[some images, classes]`` of all images in order, made anew whenever it is read.
 
     Attributes:
         images: float32 ``[images, dim]`` of length 1.
-        classes: what they are compared with.
+        classes: float32 ``[classes, dim]``.
+        adapter: what is added to the cosines.
+        parts: of the classes.
 
     """
 
     images: torch.Tensor
-    classes: ClassVectors
+    classes: torch.Tensor
+    adapter: Adapter | None = None
+    parts: ClassParts | None = None
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        return (cosines(rows, self.classes) for rows in self.split(self.images))
+        return map(self._scores, self.split(self.images))
+
+    def _scores(self, rows: torch.Tensor) -> torch.Tensor:
+        cosines = rows @ self.classes.T
+        if self.parts is not None:
+            cosines = self.parts.blend(cosines, rows)
+        return cosines if self.adapter is None else self.adapter.adapted(cosines, rows)
 
     def split(self, of_images: torch.Tensor) -> Sequence[torch.Tensor]:
         """What has a row for each image, in the same parts."""
-        return torch.split(of_images, images_at_once(self.classes))
+        return torch.split(of_images, max(1, AT_ONCE // len(self.classes)))
 
 
 def join_ranks(parts: Sequence[ImageRanks]) -> ImageRanks:

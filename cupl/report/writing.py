@@ -109,9 +109,10 @@ def save_calibrated(run: EvaluationRun, path: Path) -> float:
 
 def _holds_vectors(path: Path, vectors: ClassVectors) -> bool:
     try:
-        return torch.equal(ClassVectors.load(path).matrix, vectors.matrix)
+        held, ours = ClassVectors.load(path).tensors(), vectors.tensors()
     except CuplError:
         return False
+    return held.keys() == ours.keys() and all(torch.equal(held[name], ours[name]) for name in ours)
 
 
 def choose_examples(

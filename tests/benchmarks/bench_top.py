@@ -35,7 +35,7 @@ def made_of(prompts: torch.Tensor, sizes: list[int], pooling: str) -> ClassVecto
     labels = [ClassLabel(f"class {number}") for number in range(len(sizes))]
     provenance = Provenance(encoder="none", fingerprint="", logit_scale=100.0, pooling=pooling)
     parts = top_parts([(prompts, sizes)]) if pooling == "top" else None
-    return ClassVectors(labels, pool(prompts, sizes, pooling), provenance, parts)
+    return ClassVectors(labels, pool(prompts, sizes, pooling), provenance, parts=parts)
 
 
 def seconds(images: torch.Tensor, vectors: ClassVectors) -> float:

@@ -109,12 +109,14 @@ def test_a_damaged_part_is_noticed(tmp_path: Path) -> None:
         ClassVectors.load(path)
 
 
-def test_a_file_without_its_parts_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["vectors", "counts", "share", "most"])
+def test_a_file_without_some_of_its_parts_is_refused(name: str, tmp_path: Path) -> None:
     path = tmp_path / "v.safetensors"
     encode_bank(PLAIN, ENCODER, "top").save(path)
-    content = path.read_bytes()
-    path.write_bytes(content.replace(b'"parts":{"dtype"', b'"ports":{"dtype"'))
-    with pytest.raises(InputError, match="parts of the classes are missing"):
+    content, entry = path.read_bytes(), f'"parts.{name}"'.encode()
+    assert entry in content
+    path.write_bytes(content.replace(entry, entry.upper()))
+    with pytest.raises(InputError, match="no class vectors"):
         ClassVectors.load(path)
 
 

@@ -37,7 +37,7 @@ def described(
         [entry.label for entry in bank],
         pool(prompts, sizes, pooling),
         provenance,
-        top_parts([(prompts, sizes)]) if pooling == "top" else None,
+        parts=top_parts([(prompts, sizes)]) if pooling == "top" else None,
     )
     return Described(bank, prompts, data.vectors, torch.tensor(data.targets), vectors)
 

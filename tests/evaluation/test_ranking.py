@@ -5,11 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, top_k_accuracy_score
 
-from cupl.bank.labels import ClassLabel, labels_from_names
-from cupl.classification import scoring
-from cupl.embedding.class_vectors import ClassVectors
-from cupl.embedding.normalize import directions
+from cupl.bank.labels import ClassLabel
 from cupl.embedding.provenance import Provenance
+from cupl.evaluation import ranking as module
 from cupl.evaluation.bootstrap import Statistic, intervals
 from cupl.evaluation.ranking import (
     LONGEST_LIST,
@@ -115,11 +113,9 @@ def test_any_size_of_chunks_gives_the_same_ranks(
     random = torch.Generator().manual_seed(0)
     images, classes = torch.randn(23, 8, generator=random), torch.randn(5, 8, generator=random)
     targets = torch.randint(0, 5, (23,), generator=random)
-    whole = rank_images(directions(images) @ classes.T, targets, CLIP)
-    monkeypatch.setattr(scoring, "AT_ONCE", at_once)
-    labels = labels_from_names("abcde")
-    provenance = CLIP.model_copy(update={"pooling": "similarity"})
-    chunks = ScoreChunks(directions(images), ClassVectors(labels, classes, provenance))
+    whole = rank_images(images @ classes.T, targets, CLIP)
+    monkeypatch.setattr(module, "AT_ONCE", at_once)
+    chunks = ScoreChunks(images, classes)
     assert max(part.numel() for part in chunks) <= max(at_once, 5)
     parts = zip(chunks, chunks.split(targets), strict=True)
     found = join_ranks([rank_images(*part, CLIP) for part in parts])

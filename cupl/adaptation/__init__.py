@@ -1,0 +1,1 @@
+"""From photos, with labels or without, to what they add to class vectors."""
