@@ -74,6 +74,27 @@ class AboutFacts(BaseModel):
     dropped: _Count
 
 
+class PairFacts(BaseModel):
+    """Prompts that tell classes apart, added to a bank.
+
+    Attributes:
+        model: who was asked.
+        server: its address without credentials; None where ``model`` says it.
+        by: how the pairs were chosen.
+        pairs: the two classes of each.
+        dropped: attributes and answers that were of no use.
+
+    """
+
+    model_config = _FACTS
+
+    model: StrictStr
+    server: StrictStr | None = None
+    by: StrictStr
+    pairs: list[list[StrictStr]]
+    dropped: _Count
+
+
 class ContrastFacts(BaseModel):
     """How the classes of a bank were found: the language model named what is none of a list.
 
@@ -115,6 +136,7 @@ class Source(BaseModel):
         about: how the questions were found, where a language model wrote them.
         contrast: how the classes were found, where they are none of a list.
         subclasses: how the sub-classes were found.
+        pairs: what was asked since to tell classes apart, the first time first.
         pruned: what was dropped since, the first time first.
         edited: labels or prompts were changed since. cupl notices what is changed in Python; who
             changes the file in an editor can write it there.
@@ -143,6 +165,7 @@ class Source(BaseModel):
     about: AboutFacts | None = None
     contrast: ContrastFacts | None = None
     subclasses: SubclassFacts | None = None
+    pairs: list[PairFacts] | None = None
     pruned: list[PruningFacts] | None = None
     edited: bool | None = None
 

@@ -59,7 +59,7 @@ class FirstSteps:
         if path is not None and not self.dry_run:
             write_bank(path, self.questions.set.to_bytes())
             say(f"wrote {path}: {count(len(self.questions.questions), 'question')}")
-            say_next(f"edit it, then cupl generate ... --questions {quoted(path)}", path)
+            say(f"  to be edited; --questions {quoted(path)} in place of --about asks by it")
 
     def name_contrast(self) -> None:
         """Have named what is none of the classes, and let that be the classes."""
@@ -135,5 +135,5 @@ class FirstSteps:
         encoder = " --encoder mini" if self.plan.model == MINI else ""
         use = f"cupl classify IMAGE... --bank {bank}{encoder}"
         if self.contrast is not None:
-            use = f"cupl classify IMAGE... --bank CLASSES.yaml --reject {bank}{encoder}"
+            use = f"cupl classify IMAGE... --bank BANK.yaml --reject {bank}{encoder}"
         say_next(f"cupl bank check {bank}, or {use}", output)

@@ -172,7 +172,7 @@ def plan_of(
         base_url=base_url,
         api=api,
         samples=samples,
-        sampling=_sampling(model, temperature, top_p, max_tokens, stop, seed, extra),
+        sampling=sampling_of(model, temperature, top_p, max_tokens, stop, seed, extra),
         preamble=_preamble(preamble),
     )
 
@@ -217,7 +217,7 @@ def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
     return labels
 
 
-def _sampling(
+def sampling_of(
     model: str,
     temperature: Any,
     top_p: Any,

@@ -147,7 +147,9 @@ def _why_no_question(text: str) -> str | None:
     """Why it is none; None where it can be asked."""
     places = len(_PLACE.findall(text))
     reasons = {
-        "no question": len(text.split()) < _SHORTEST_WORDS or not _ASKS.match(text),
+        "no question": not _ASKS.match(text)
+        # Not every script puts spaces between its words.
+        or (text.isascii() and len(text.split()) < _SHORTEST_WORDS),
         "refusal": is_refusal(text),
         "no place for the class": not places,
         "several places for a class": places > 1,

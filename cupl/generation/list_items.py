@@ -9,12 +9,13 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from cupl.generation.thinking import without_thinking
 
 _FENCE = re.compile(r"^[ \t]{0,9}(?:`{3,9}|~{3,9})[^\n]*$", re.MULTILINE)
 _JSON = re.compile(r"^[ \t]{0,9}(?=[\[{])", re.MULTILINE)
-_MARK = re.compile(
+MARK = re.compile(
     r"\*{0,2}(?:[-*+–—]\s+|[•‣◦▪·●○]\s*|\(?(?P<number>\d{1,3})(?:[.):](?!\d)|[、．])\s*"
     r"|\(?[a-z][.)]\s+|[①-⑳]\s*)"
 )
@@ -41,7 +42,7 @@ def items_of(text: str) -> list[str]:
     What stands around a list with marks is left out, and so are lists inside of an item, which
     explain it; where an item is but a heading (``1. Birds:``), those inside are the items.
     """
-    text = _unfenced(without_thinking(text))
+    text = unfenced(without_thinking(text))
     if (items := _from_json(text)) is not None:
         return items
     lines = [line for line in text.splitlines() if line.strip()]
@@ -52,7 +53,7 @@ def items_of(text: str) -> list[str]:
     return _with_marks(lines) or list(_without_marks(lines))
 
 
-def _unfenced(text: str) -> str:
+def unfenced(text: str) -> str:
     """The first fenced block, where there is one."""
     opening = _FENCE.search(text)
     if opening is None:
@@ -109,29 +110,34 @@ def _from_table(rows: list[str]) -> list[str]:
 
 
 def _with_marks(lines: list[str]) -> list[str]:
-    items: list[str] = []
-    level: float = math.inf
+    marked: list[tuple[int, str]] = []
     for place, line in enumerate(lines):
         bare = line.strip()
-        mark = _MARK.match(bare)
+        mark = MARK.match(bare)
         if mark is None:
             continue
-        if not items and place and mark["number"] == "2":
-            items += [lines[place - 1].strip()]  # of a completion that went on after "1."
-        indent, rest = len(line) - len(line.lstrip()), bare[mark.end() :]
-        if indent > level or not rest.strip(" *_"):
+        if not marked and place and mark["number"] == "2":
+            marked.append((0, lines[place - 1].strip()))  # of a completion that went on after "1."
+        if (rest := bare[mark.end() :]).strip(" *_"):
+            marked.append((len(line) - len(line.lstrip()), rest))
+    items: list[str] = []
+    level: float = math.inf
+    for (indent, rest), (following, _) in pairwise([*marked, (0, "")]):
+        if indent > level:
             continue
-        if rest.rstrip("*_ ").endswith((":", "：")):
-            level = math.inf
-            continue
-        level = indent
-        items.append(rest)
+        heads = _is_heading(rest) and following > indent
+        level = math.inf if heads else indent
+        items += [] if heads else [rest]
     return items
+
+
+def _is_heading(line: str) -> bool:
+    return line.rstrip("*_ ").endswith((":", "："))
 
 
 def _without_marks(lines: list[str]) -> Iterator[str]:
     bare = [line.strip() for line in lines]
-    said = [line for line in bare if not line.rstrip("*_ ").endswith((":", "："))]
+    said = [line for line in bare if not _is_heading(line)] or bare
     for line in said:
         opening = _INTRODUCTION.match(line)
         row = line[opening.end() :] if opening else line

@@ -11,8 +11,10 @@ from cupl.bank.importing import describe
 from cupl.bank.lint import check_bank
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.wording import sentences_of
+from cupl.generation.about import questions_in
 from cupl.generation.filters import FILTERS, Answer, why_unusable
 from cupl.generation.listed_names import listed_names
+from cupl.generation.pair_answers import told_apart
 from cupl.llm.protocol import Response
 from tests.hostile import FRAMES, UNITS, filled, pairs
 
@@ -51,9 +53,12 @@ def through_an_import(text: str) -> None:
 
 
 def through_the_lists(text: str) -> None:
-    """The names in it, as a list and as an item of one."""
+    """Names, rows and questions in it, as a whole list and as an item of one."""
     listed_names(text, QUESTION)
     listed_names(f"- cat\n- {text}", QUESTION)
+    told_apart(text, "cat", "dog")
+    told_apart(f"fur | A cat {text} | A dog", "cat", "dog")
+    questions_in([text, f"1. What is a [NAME] {text}?"], "cats")
 
 
 def seconds(work: Callable[[str], None], text: str) -> float:
