@@ -40,7 +40,7 @@ def test_names_that_are_new_and_of_one_class() -> None:
 
 def test_the_model_is_asked_once(cache: ResponseCache) -> None:
     llm = Answering({"other names of a puma": "1. panther", "other names of a lion": "I can't."})
-    asking = Asking(cache, nullcontext(llm), RequestOptions(), UsageMeter())  # type: ignore[arg-type]
+    asking = Asking(cache, nullcontext(llm), RequestOptions(), UsageMeter())
     plan = make_plan([PUMA, LION], model="m")
     for _ in range(2):
         found = asyncio.run(find_synonyms(plan, asking, 3))
