@@ -15,7 +15,7 @@ from cupl.generation.thinking import without_thinking
 
 _FENCE = re.compile(r"^[ \t]{0,9}(?:`{3,9}|~{3,9})[^\n]*$", re.MULTILINE)
 _JSON = re.compile(r"^[ \t]{0,9}(?=[\[{])", re.MULTILINE)
-MARK = re.compile(
+LIST_MARK = re.compile(
     r"\*{0,2}(?:[-*+–—]\s+|[•‣◦▪·●○]\s*|\(?(?P<number>\d{1,3})(?:[.):](?!\d)|[、．])\s*"
     r"|\(?[a-z][.)]\s+|[①-⑳]\s*)"
 )
@@ -113,7 +113,7 @@ def _with_marks(lines: list[str]) -> list[str]:
     marked: list[tuple[int, str]] = []
     for place, line in enumerate(lines):
         bare = line.strip()
-        mark = MARK.match(bare)
+        mark = LIST_MARK.match(bare)
         if mark is None:
             continue
         if not marked and place and mark["number"] == "2":

@@ -15,7 +15,7 @@ from cupl.bank.same_name import name_words
 from cupl.bank.templates import with_article
 from cupl.bank.wording import is_refusal, same_text
 from cupl.generation.cleaning import without_odd_characters
-from cupl.generation.list_items import MARK, unfenced
+from cupl.generation.list_items import LIST_MARK, unfenced
 from cupl.generation.thinking import without_thinking
 
 _JSON = re.compile(r"^[ \t]{0,9}(?=[\[{])", re.MULTILINE)
@@ -114,7 +114,7 @@ def _from_cells(lines: list[str]) -> Iterator[Row]:
     for line in lines:
         if "|" not in line or _RULE.fullmatch(line):
             continue
-        mark = MARK.match(line)
+        mark = LIST_MARK.match(line)
         row = line[mark.end() if mark else 0 :]
         row = row.strip("|") if row.endswith("|") else row
         cells = [cell.strip() for cell in row.split("|")]
@@ -169,7 +169,7 @@ def _from_blocks(lines: list[str], first: str, second: str) -> Iterator[Row]:
     """Attributes as headings, and below each a line that begins with the name of a class."""
     attribute, sides = "", ["", ""]
     for line in lines:
-        mark = MARK.match(line)
+        mark = LIST_MARK.match(line)
         said = line[mark.end() if mark else 0 :]
         head, colon, rest = said.partition(":")
         words = name_words(_plain(head))

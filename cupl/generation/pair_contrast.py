@@ -52,7 +52,7 @@ _COMPLETIONS_ASK = "What tells {} apart?"
 _TOKENS = 100
 """That a row takes in an answer, at most."""
 
-Pair = tuple[ClassLabel, ClassLabel]
+ClassPair = tuple[ClassLabel, ClassLabel]
 
 
 @dataclass
@@ -61,13 +61,13 @@ class PairPrompts:
 
     prompts: dict[tuple[str, str], dict[str, list[str]]] = field(default_factory=dict)
     """By the key of a class, question and sentences."""
-    pairs: list[Pair] = field(default_factory=list)
+    pairs: list[ClassPair] = field(default_factory=list)
     """Those of which something was kept."""
     kept: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
 
 
-def pair_plan(plan: Plan, pairs: Iterable[Pair], attributes: int = ATTRIBUTES) -> Plan:
+def pair_plan(plan: Plan, pairs: Iterable[ClassPair], attributes: int = ATTRIBUTES) -> Plan:
     """What asks the model of a plan about pairs of classes, a question each.
 
     A chat model names all attributes in one answer, a base model one in each.
@@ -95,14 +95,14 @@ def pair_plan(plan: Plan, pairs: Iterable[Pair], attributes: int = ATTRIBUTES) -
     )
 
 
-def _label_of(pair: Pair) -> ClassLabel:
+def _label_of(pair: ClassPair) -> ClassLabel:
     """Both classes as one thing to ask about."""
     return ClassLabel(" and ".join(with_article(label.name) for label in pair))
 
 
 def read_pairs(
     plan: Plan,
-    pairs: Sequence[Pair],
+    pairs: Sequence[ClassPair],
     filters: Mapping[str, Filter],
     cache: ResponseCache,
     attributes: int = ATTRIBUTES,
@@ -126,7 +126,7 @@ def read_pairs(
 
 
 def _said(
-    request: Request, sample: int, pair: Pair, cache: ResponseCache, attributes: int
+    request: Request, sample: int, pair: ClassPair, cache: ResponseCache, attributes: int
 ) -> ToldApart:
     entry = cache.get(cache_key(request.digest, sample))
     if entry is None:
@@ -138,31 +138,31 @@ def _said(
 
 def _keep(
     sides: tuple[str, ...],
-    pair: Pair,
+    pair: ClassPair,
     question: str,
     filters: Mapping[str, Filter],
     found: PairPrompts,
 ) -> None:
-    """Take both sentences of a row, or neither."""
+    """Take both sentences of a row, or neither; what a class has already stands once."""
     results = [apply_filters(Answer(text, question), filters.values()) for text in sides]
-    texts: list[str] = []
+    new: list[tuple[ClassLabel, str]] = []
     for label, result in zip(pair, results, strict=True):
         if isinstance(result, Dropped):
             found.dropped[result.reason] += 1
             return
         known = found.prompts.get(label.key, {}).values()
-        if same_text(result.text) in {same_text(text) for said in known for text in said}:
-            found.dropped["duplicate"] += 1
-            return
-        texts.append(result.text)
-    for label, text in zip(pair, texts, strict=True):
+        if same_text(result.text) not in {same_text(text) for said in known for text in said}:
+            new.append((label, result.text))
+    if not new:
+        found.dropped["duplicate"] += 1
+    for label, text in new:
         found.prompts.setdefault(label.key, {}).setdefault(question, []).append(text)
         found.kept += 1
 
 
 async def ask_pairs(
     plan: Plan,
-    pairs: Sequence[Pair],
+    pairs: Sequence[ClassPair],
     filtering: FilterOptions,
     asking: Asking,
     attributes: int = ATTRIBUTES,
@@ -262,7 +262,7 @@ contrast_pairs = blocking(acontrast_pairs, "contrast_pairs")
 
 def _pairs_of(
     bank: PromptBank, pairs: Iterable[tuple[str | ClassLabel, str | ClassLabel]]
-) -> list[Pair]:
+) -> list[ClassPair]:
     """The pairs as labels, in the order of the bank, each once."""
     places = {entry.label.key: place for place, entry in enumerate(bank)}
     names = Counter(entry.name for entry in bank)

@@ -35,7 +35,9 @@ def test_of_all_pairs_five_percent_are_of_interest() -> None:
 
 def test_shards_are_counted_together() -> None:
     rows = images("cat owl", "cat dog", "cat owl", "owl")
-    assert confused_pairs(rows.split(1), THREE, most=9) == confused_pairs(rows, THREE, most=9)
+    assert confused_pairs(torch.split(rows, 1), THREE, most=9) == confused_pairs(
+        rows, THREE, most=9
+    )
     assert confused_pairs(rows.numpy(), THREE, most=9) == confused_pairs(rows, THREE, most=9)
 
 

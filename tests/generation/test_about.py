@@ -94,7 +94,9 @@ def test_the_questions_can_be_kept_edited_and_asked(tmp_path: Path) -> None:
     assert bank.source is not None
     assert bank.source.about is not None
     path = tmp_path / "questions.yaml"
-    path.write_bytes(QuestionSet(name="pets", questions=bank.source.about.questions).to_bytes())
+    path.write_bytes(
+        QuestionSet(name="pets", questions=tuple(bank.source.about.questions)).to_bytes()
+    )
     same = generate(["dog"], path, samples=1, cache=tmp_path, offline=True)
     assert same.classes == bank.classes
     path.write_text(path.read_text().replace("sofa", "chair"))
