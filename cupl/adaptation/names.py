@@ -15,6 +15,7 @@ that were tried for the class (Bonferroni).
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -25,6 +26,7 @@ from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.renaming import with_name
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_vectors import load_embeddings
 from cupl.embedding.normalize import directions, has_direction
 from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
@@ -63,6 +65,54 @@ class JudgedName:
     was_right: float
     gain: float
     sure: bool
+
+
+def better_names(
+    bank: PromptBank,
+    names: Mapping[int, Sequence[str]],
+    photos: str | os.PathLike[str] | torch.Tensor,
+    encoder: Encoder,
+    *,
+    text_cache: TextCache = None,
+    progress: Progress = ignore,
+) -> list[JudgedName]:
+    """Of each class the best of other names, and whether it is better than the one it has.
+
+    Args:
+        bank: the classes; sub-classes are left out of it.
+        names: for the number of a class those to try, such as its aliases.
+        photos: what ``cupl embed`` wrote, or image vectors ``[images, dim]``; no labels.
+        encoder: that of the photos; embeds prompts that are not cached.
+        text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
+        progress: told how many prompts are embedded, and of how many.
+
+    Returns:
+        One for each class that had a name to try which changes its prompts.
+
+    Raises:
+        InputError: the photos are of another encoder, or the bank has one class.
+
+    """
+    from cupl.adaptation.photos import adapt_to_photos
+
+    embeddings = photos if isinstance(photos, torch.Tensor) else load_embeddings(photos)
+    if not isinstance(embeddings, torch.Tensor):
+        embeddings.check_encoder(encoder)
+    classes = [entry.model_copy(update={"subclasses": []}) for entry in bank]
+    plain = bank.model_copy(update={"classes": classes})
+    tried, vectors = encode_names(plain, names, encoder, text_cache=text_cache, progress=progress)
+    if vectors is None:
+        return []
+    made = encode_bank(plain, encoder, text_cache=text_cache, progress=progress)
+    adapted = adapt_to_photos(made, embeddings)
+    if adapted.adapter is None:  # it kept the text
+        return []
+    chunks = (
+        [embeddings]
+        if isinstance(embeddings, torch.Tensor)
+        else (shard.vectors for shard in embeddings)
+    )
+    return best_names(judge_names(chunks, adapted, tried, vectors.matrix))
 
 
 def encode_names(
