@@ -8,8 +8,9 @@ adaptation gives the photo, the gain of a name over the one that the class has i
     ln p_z(x; the name) - ln p_z(x; the name that it has)
 
 over all photos, in which only this class has another vector. It is proposed where the mean is
-above zero by more than chance: a normal interval of the paired differences, at 5 % over all names
-that were tried for the class (Bonferroni).
+above zero by more than chance (a normal interval of the paired differences, at 5 % over all names
+that were tried for the class, Bonferroni), and the class has no fewer of its photos and no more of
+others by it, both in one figure: F1, the harmonic mean of what is found and what is right.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class JudgedName:
         right: of what the class has by its name alone the part that adaptation leaves it;
             ``was_right`` by the one that it has in the bank.
         gain: see the head of this module, in nats a photo.
-        sure: whether that is more than chance, on photos enough.
+        sure: whether that is more than chance, on photos enough, and F1 is no lower.
 
     """
 
@@ -212,15 +213,19 @@ def _judged(index: int, name: str, sums: list[float], number: int, names: int) -
         right=both / has if has else 0.0,
         was_right=both_before / had if had else 0.0,
         gain=mean,
-        sure=theirs >= FEWEST_PHOTOS and mean > certain * error,
+        sure=theirs >= FEWEST_PHOTOS
+        and mean > certain * error
+        # F1 is twice what is both, of all that is either counted twice.
+        and both * (theirs + had) >= both_before * (theirs + has),
     )
 
 
 def best_names(judged: Iterable[JudgedName]) -> list[JudgedName]:
-    """Of each class the name with the highest gain, in the order of the classes."""
+    """Of each class the name with the highest gain, sure ones before others; class after class."""
     best: dict[int, JudgedName] = {}
     for one in judged:
-        if one.index not in best or one.gain > best[one.index].gain:
+        other = best.get(one.index)
+        if other is None or (one.sure, one.gain) > (other.sure, other.gain):
             best[one.index] = one
     return [best[index] for index in sorted(best)]
 

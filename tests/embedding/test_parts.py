@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.classification.classifier import ZeroShotClassifier
+from cupl.embedding import parts as module
+from cupl.embedding.adapter import Adapter
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import unit
@@ -165,6 +167,53 @@ def test_the_torch_module_and_predictions_agree(
         assert {s.label: s.score for s in prediction.top} == pytest.approx(
             dict(zip("abc", row.tolist(), strict=True))
         )
+
+
+@pytest.mark.parametrize(("bank", "pooling"), [(PLAIN, "top"), (COARSE, "normalized-mean")])
+def test_what_photos_add_comes_on_top(bank: PromptBank, pooling: str, tmp_path: Path) -> None:
+    made = encode_bank(bank, ENCODER, pooling)
+    weights = torch.randn(3, 6, generator=torch.Generator().manual_seed(1))
+    adapted = replace(made, adapter=Adapter(weights, torch.tensor([0.1, 0.0, -0.1])))
+    adapted.save(tmp_path / "v.safetensors")
+    loaded = ZeroShotClassifier(ClassVectors.load(tmp_path / "v.safetensors"))
+    added = made.cosines(unit(IMAGES)) + unit(IMAGES) @ weights.T + torch.tensor([0.1, 0.0, -0.1])
+    scores = torch.from_numpy(loaded.scores(IMAGES))
+    torch.testing.assert_close(scores - scores.amax(1, True), added - added.amax(1, True))
+    logits = loaded.to_torch()(IMAGES)
+    torch.testing.assert_close(logits, 10 * scores, atol=1e-5, rtol=0)
+
+
+def test_templates_of_their_own_list_are_prompts_of_top() -> None:
+    texts = {**TEXTS, "the a": TEXTS["text 20"], "the b": TEXTS["text 21"],
+             "the c": TEXTS["text 22"]}  # fmt: skip
+    encoder = HandMadeEncoder(texts)
+    made = encode_bank(PLAIN, encoder, "top", templates=["the {}"], combine="average")
+    plain = encode_bank(PLAIN, encoder, templates=["the {}"], combine="average")
+    assert torch.equal(made.matrix, plain.matrix)
+    assert made.parts is not None
+    assert made.parts.counts == (8, 3, 6)
+    torch.testing.assert_close(made.parts.vectors[7:8], vectors_of(["text 20"]))
+
+
+@pytest.mark.parametrize("at_once", [1, 40, 2**22])
+def test_memory_is_bounded_and_any_bound_scores_alike(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    made = encode_bank(PLAIN, ENCODER, "top")
+    whole = made.cosines(unit(IMAGES))
+    seen: list[int] = []
+    mix = ClassParts.mix
+
+    def watched(self: ClassParts, scores: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+        seen.append(cells.numel())
+        return mix(self, scores, cells)
+
+    monkeypatch.setattr(module, "_AT_ONCE", at_once)
+    monkeypatch.setattr(ClassParts, "mix", watched)
+    torch.testing.assert_close(made.cosines(unit(IMAGES)), whole, atol=1e-6, rtol=0)
+    assert max(seen) <= max(at_once, 14)
+    assert sum(seen) == 40 * 14
+    assert made.cosines(torch.empty(0, 6)).shape == (0, 3)
 
 
 @pytest.mark.parametrize(
