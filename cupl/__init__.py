@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from cupl.generation.pair_contrast import contrast_pairs as contrast_pairs
     from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
+    from cupl.generation.subclasses import agenerate_subclasses as agenerate_subclasses
+    from cupl.generation.subclasses import generate_subclasses as generate_subclasses
     from cupl.llm.protocol import LLM as LLM
     from cupl.llm.protocol import Request as Request
     from cupl.llm.protocol import Response as Response
@@ -67,6 +69,7 @@ _HOME = {
     "agenerate": "generation.pipeline",
     "agenerate_about": "generation.about",
     "agenerate_contrast": "generation.contrast",
+    "agenerate_subclasses": "generation.subclasses",
     "contrast_pairs": "generation.pair_contrast",
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
@@ -74,6 +77,7 @@ _HOME = {
     "generate": "generation.pipeline",
     "generate_about": "generation.about",
     "generate_contrast": "generation.contrast",
+    "generate_subclasses": "generation.subclasses",
     "load_embeddings": "embedding.image_vectors",
     "load_encoder": "encoders.loading",
     "plot": "report.plotting",
@@ -100,6 +104,7 @@ __all__ = [
     "agenerate",
     "agenerate_about",
     "agenerate_contrast",
+    "agenerate_subclasses",
     "contrast_pairs",
     "embed_images",
     "encode_bank",
@@ -107,6 +112,7 @@ __all__ = [
     "generate",
     "generate_about",
     "generate_contrast",
+    "generate_subclasses",
     "load_embeddings",
     "load_encoder",
     "plot",

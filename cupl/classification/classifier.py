@@ -113,8 +113,8 @@ class ZeroShotClassifier(ImageClassifier):
                 ``float16``.
             batch_size: images to encode at once, or ``auto``.
             revision: commit, branch or tag of the model hub.
-            pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean`` or
-                ``similarity``; formulas in :mod:`cupl.embedding.pooling`.
+            pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean``,
+                ``similarity`` or ``top``; formulas in :mod:`cupl.embedding.pooling`.
             templates: hand-written prompts for every class, with ``{}`` for its name, or the name
                 or file of a set of them, such as ``photo``.
             combine: ``concat`` pools prompts and templates as one list, ``average`` takes the mean

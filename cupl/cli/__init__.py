@@ -16,6 +16,7 @@ import typer
 from cupl.cli import (
     bank,
     bank_contrast,
+    bank_names,
     batch,
     cache,
     classify,
@@ -46,6 +47,7 @@ app.command("embed")(embed.embed_command)
 app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
 bank.bank_app.command("contrast")(bank_contrast.contrast_command)
+bank.bank_app.command("names")(bank_names.names_command)
 app.add_typer(bank.bank_app)
 app.add_typer(batch.batch_app)
 app.add_typer(cache.cache_app)

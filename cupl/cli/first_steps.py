@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from cupl.generation.collect import CollectedPrompts
     from cupl.generation.contrast import ContrastNames
     from cupl.generation.plan import Plan
+    from cupl.generation.subclasses import NamedSubclasses
 
 
 @dataclass
@@ -30,6 +31,9 @@ class FirstSteps:
     """What the numbers of the plan are, where they are no more than a bound."""
     questions: "WrittenQuestions | None" = None
     contrast: "ContrastNames | None" = None
+    subclasses: "NamedSubclasses | None" = None
+    kinds: int = 0
+    """Sub-classes of each class that are asked for."""
     classes: int = 0
 
     def write_questions(self, about: str, path: Path | None) -> None:
@@ -80,12 +84,42 @@ class FirstSteps:
         say(f"{count(len(labels), 'name')} for {classes}: {shown}")
         say_dropped(self.contrast.dropped)
 
+    def name_subclasses(self, most: int | None) -> None:
+        """Have so many kinds of each class named, to be described beside it; None for none."""
+        if most is None:
+            return
+        from cupl.generation import subclasses as asks
+        from cupl.generation.event_loop import run
+
+        self.classes, self.kinds = len(self.plan.labels), most
+        asked = asks.subclass_plan(self.plan, most)
+        found = self.asking.survey(asked)
+        say_plan(asked, found, self.prices, "kinds of the classes: ")
+        if self.dry_run and found.answers:
+            self.plan = asks.most_subclasses(self.plan, self.asking.cache, most)
+            self.bound = "then, at most: "
+            return
+        with progress("lists") as update:
+            asking = replace(self.asking, options=replace(self.asking.options, progress=update))
+            self.subclasses = run(asks.find_subclasses(self.plan, asking, most))
+        self.plan = asks.with_subclasses(self.plan, self.subclasses)
+        labels, of = self.subclasses.labels, len(self.subclasses.of)
+        shown = ", ".join(label.name for label in labels[:5]) + ", ..." * (len(labels) > 5)
+        classes = count(self.classes, "class", "classes")
+        say(f"{count(len(labels), 'kind')} of {of:,} of {classes}: {shown}")
+        say_dropped(self.subclasses.dropped)
+
     def bank(self, collected: "CollectedPrompts", name: str) -> "PromptBank":
         """The bank of the answers, which says what the steps before them were."""
         from cupl.generation.about import with_questions
         from cupl.generation.contrast import contrast_bank
+        from cupl.generation.subclasses import subclass_bank
 
-        if self.contrast is None:
+        if self.subclasses is not None:
+            bank, bare = subclass_bank(collected, name, self.classes, self.subclasses, self.kinds)
+            if bare:
+                say(f"left out: {count(bare, 'kind')} that kept no description")
+        elif self.contrast is None:
             bank = collected.bank(name)
         else:
             bank, bare = contrast_bank(collected, name, self.classes, self.contrast)

@@ -22,6 +22,7 @@ from cupl.cli.output import (
 from cupl.cli.spending import accounted, prices_of, say_dropped, say_plan
 
 if TYPE_CHECKING:
+    from cupl.bank.model import PromptBank
     from cupl.generation.collect import CollectedPrompts
 
 _MANY = 10_000
@@ -96,6 +97,16 @@ def generate_command(
             "siblings that the model names first. The bank is one for --reject.",
         ),
     ] = False,
+    subclasses: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            metavar="N",
+            help="For coarse classes: the model names N kinds of each first, and all are "
+            "described; an image of a kind has the label of its class.",
+        ),
+    ] = None,
     list_filters: Annotated[
         bool,
         typer.Option(
@@ -127,6 +138,7 @@ def generate_command(
         raise typer.BadParameter("--write-questions goes with --about")
     if about is not None and questions != "base":
         raise typer.BadParameter("--about writes the questions: leave --questions out")
+    _check_one_bank(contrast, subclasses)
     for target in filter(None, (output, write_to)):
         check_target(target, classes, questions, preamble, *files_of_cache(cache))
     prices = prices_of(price_in, price_out)
@@ -152,6 +164,7 @@ def generate_command(
                 return
         if contrast:
             steps.name_contrast()
+        steps.name_subclasses(subclasses)
         plan = steps.plan
         # A second for 10,000 classes, and no word about it for fewer.
         watched = (
@@ -168,18 +181,25 @@ def generate_command(
             asking = replace(asking, options=replace(options, progress=update))
             collected = run(generate_answers(Run(plan, filtering, asking), found))
     assert output is not None  # noqa: S101 (checked above)
-    write_bank(output, steps.bank(collected, name_as_text(output.stem)).to_bytes())
-    _say_result(output, collected)
+    bank = steps.bank(collected, name_as_text(output.stem))
+    write_bank(output, bank.to_bytes())
+    _say_result(output, bank, collected)
     steps.say_next(output)
     if min_prompts > 1 and collected.report.short:
         raise typer.Exit(3)
 
 
-def _say_result(output: Path, collected: "CollectedPrompts") -> None:
-    report, classes = collected.report, len(collected.prompts)
-    say(
-        f"wrote {output}: {count(classes, 'class', 'classes')}, {count(report.kept, 'prompt')} kept"
+def _check_one_bank(contrast: bool, subclasses: int | None) -> None:
+    if contrast and subclasses is not None:
+        raise typer.BadParameter("--contrast and --subclasses make two banks: give one of them")
+
+
+def _say_result(output: Path, bank: "PromptBank", collected: "CollectedPrompts") -> None:
+    report, kinds = collected.report, sum(len(entry.subclasses) for entry in bank)
+    classes = count(len(bank), "class", "classes") + (
+        f" with {count(kinds, 'sub-class', 'sub-classes')}" if kinds else ""
     )
+    say(f"wrote {output}: {classes}, {count(report.kept, 'prompt')} kept")
     say_dropped(report.dropped)
     if given_up := report.failed - report.withdrawn:
         say(

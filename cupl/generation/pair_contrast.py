@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Unpack
 
 from cupl.bank.labels import ClassLabel
-from cupl.bank.model import ClassPrompts, PairFacts, PromptBank, Source
+from cupl.bank.model import PairFacts, PromptBank, Source
 from cupl.bank.templates import QuestionSet, with_article
 from cupl.bank.wording import same_text
 from cupl.errors import InputError
@@ -208,9 +208,7 @@ def with_pairs(bank: PromptBank, plan: Plan, found: PairPrompts, by: str) -> Pro
         for question, texts in found.prompts.get(entry.label.key, {}).items():
             have = prompts.setdefault(question, [])
             have += [text for text in texts if text not in have]
-        classes.append(
-            ClassPrompts(name=entry.name, id=entry.id, aliases=entry.aliases, prompts=prompts)
-        )
+        classes.append(entry.model_copy(update={"prompts": prompts}))
     facts = PairFacts(
         model=plan.model,
         server=None if plan.endpoint in (DEFAULT_URL, MINI_ENDPOINT) else plan.endpoint,

@@ -105,3 +105,12 @@ def test_the_embedded_model_tells_classes_apart(tmp_path: Path) -> None:
     assert made.size > ANIMALS.size
     for text in made.classes[0].texts:
         assert "cat" in text.lower()
+
+
+def test_sub_classes_stay(llm: Answering, tmp_path: Path) -> None:
+    kinds = [ClassPrompts(name="tabby cat", prompts={BY_HAND: ["A tabby cat has stripes."]})]
+    cat = ANIMALS.classes[0].model_copy(update={"subclasses": kinds})
+    coarse = PromptBank(name="coarse", classes=[cat, *ANIMALS.classes[1:]])
+    made = contrast_pairs(coarse, [("cat", "dog")], llm=llm, cache=tmp_path)
+    assert made.classes[0].subclasses == kinds
+    assert made.size == coarse.size + 2
