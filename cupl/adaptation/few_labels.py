@@ -1,0 +1,176 @@
+"""Class vectors and a few labelled photos to class vectors that know both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import log
+
+import torch
+
+from cupl.adaptation.choosing import Choice, choose
+from cupl.adaptation.class_means import Examples
+from cupl.adaptation.gda import whitening_of
+from cupl.adaptation.paired_gain import PairedGain
+from cupl.embedding.adapter import LARGEST, Adaptation, Adapter
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.normalize import directions
+from cupl.errors import InputError
+
+TEXT_ALONE = "text"
+_FEWEST_FOR_TEMPERATURE = 20
+
+
+@dataclass(frozen=True, slots=True)
+class FewLabelsReport:
+    """What was made of labelled examples.
+
+    Attributes:
+        method: ``text`` (the bank alone, the examples add nothing), ``blend``, ``tip`` or ``gda``.
+        examples: how many, each once.
+        repeated: examples that were there before, with the same label.
+        judged: examples with another one of their class; only these can be left out and judged.
+        accuracy_of_text: share of the judged that the bank alone has right.
+        accuracy: share that ``method`` has right, each left out. It was chosen by them and looks
+            a little better than it is.
+        gain: of choosing by the examples over the bank alone, each judged by what the others
+            choose; None where too few can be judged.
+        strength: how many times as far as the text the examples move classes apart.
+        sharpness: of ``tip``.
+        without_examples: names of the classes that stay as the text made them.
+
+    """
+
+    method: str
+    examples: int
+    repeated: int
+    judged: int
+    accuracy_of_text: float | None
+    accuracy: float | None
+    gain: PairedGain | None
+    strength: float
+    sharpness: float | None
+    without_examples: tuple[str, ...]
+
+
+def fit_examples(
+    vectors: ClassVectors, images: torch.Tensor, targets: torch.Tensor
+) -> tuple[ClassVectors, FewLabelsReport]:
+    """Let a few labelled photos decide with the texts, where that helps.
+
+    The bank alone, a blend with the mean example, Gaussian discriminant analysis and a cache
+    of examples are compared by leaving out one example after the other. The bank stays where none
+    is better, and where there are examples of one class only.
+
+    Args:
+        vectors: without an adapter, or with one of other examples, which is replaced.
+        images: float32 ``[examples, dim]``, each with a direction.
+        targets: int64 ``[examples]``.
+
+    Raises:
+        InputError: there is no example, the numbers differ, or the vectors were adapted to photos.
+
+    """
+    made = vectors.provenance.adaptation
+    if made is not None and made.method == "photos":
+        raise InputError(
+            "these class vectors were adapted to photos, which examples would take the place of: "
+            "take those that the bank was encoded to"
+        )
+    if not len(images) or len(images) != len(targets):
+        raise InputError(f"examples are images with labels: {len(images)}, {len(targets)}")
+    rows = _first_of_each(images, targets)
+    units = directions(images[rows].double())
+    examples = Examples(units, targets[rows], directions(vectors.matrix.double()))
+    plain = replace(
+        vectors,
+        adapter=None,
+        provenance=vectors.provenance.model_copy(update={"adaptation": None}),
+    )
+    choice = Choice(None, 0.0, 0.0, 0)
+    if (examples.counts > 0).sum() > 1:
+        cosines = units @ vectors.matrix.double().T
+        choice = choose(examples, cosines, vectors.provenance.logit_scale)
+    adapter = _adapter(choice, examples)
+    report = _report(choice, adapter, examples, vectors, len(images) - len(rows))
+    return (plain if adapter is None else _adapted(plain, adapter, choice, report)), report
+
+
+def _first_of_each(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Rows that are not there before with the same label: left out, they would still be there."""
+    seen: dict[tuple[int, bytes], int] = {}
+    for row, (image, target) in enumerate(zip(images.numpy(), targets.tolist(), strict=True)):
+        seen.setdefault((target, image.tobytes()), row)
+    return torch.tensor(list(seen.values()))
+
+
+def _adapter(choice: Choice, examples: Examples) -> Adapter | None:
+    """None where the bank stays, or numbers would be too large, of examples that hardly differ."""
+    way, factor = choice.way, choice.scale
+    if way is None:
+        return None
+    number, dim = examples.texts.shape
+    seen = examples.counts > 0
+    weights, bias = torch.zeros(number, dim), torch.zeros(number)
+    text_only = None if seen.all() else ~seen
+    if way.method == "tip":
+        if factor > LARGEST / 2:
+            return None
+        return Adapter(
+            weights, bias,
+            keys=(examples.images * way.sharpness).float(),
+            key_bias=torch.full((len(examples.images),), log(factor) - way.sharpness),
+            key_classes=examples.targets, text_only=text_only,
+        )  # fmt: skip
+    means = examples.anchored_means[seen]
+    # What is added to all of them alike decides nothing: without it the numbers stay small.
+    slopes = means - means.mean(dim=0)
+    squares = means.square().sum(dim=1)
+    whitening = whitening_of(examples) if way.method == "gda" else None
+    if whitening is not None:
+        slopes = (slopes @ whitening) @ whitening.T
+        squares = (means @ whitening).square().sum(dim=1)
+    offsets = (squares.mean() - squares) / 2
+    if max(slopes.abs().max(), offsets.abs().max()) * factor > LARGEST:
+        return None
+    weights[seen] = (slopes * factor).float()
+    bias[seen] = (offsets * factor).float()
+    return Adapter(weights, bias, text_only=text_only)
+
+
+def _report(
+    choice: Choice,
+    adapter: Adapter | None,
+    examples: Examples,
+    vectors: ClassVectors,
+    repeated: int,
+) -> FewLabelsReport:
+    way = None if adapter is None else choice.way
+    labels = zip(vectors.labels, examples.counts.tolist(), strict=True)
+    return FewLabelsReport(
+        method=TEXT_ALONE if way is None else way.method,
+        examples=len(examples.images),
+        repeated=repeated,
+        judged=choice.judged,
+        accuracy_of_text=choice.text,
+        accuracy=choice.text if way is None else choice.chosen,
+        gain=choice.gain,
+        strength=0.0 if way is None else choice.strength,
+        sharpness=way.sharpness if way is not None and way.method == "tip" else None,
+        without_examples=tuple(label.name for label, number in labels if not number),
+    )
+
+
+def _adapted(
+    vectors: ClassVectors, adapter: Adapter, choice: Choice, report: FewLabelsReport
+) -> ClassVectors:
+    settings = {"strength": report.strength}
+    if report.sharpness is not None:
+        settings["sharpness"] = report.sharpness
+    made = Adaptation(method=report.method, images=report.examples, settings=settings)
+    provenance = vectors.provenance.model_copy(update={"adaptation": made})
+    result = replace(vectors, adapter=adapter, provenance=provenance)
+    # Where every one is right, none says how sure is too sure.
+    fits = choice.judged >= _FEWEST_FOR_TEMPERATURE and (choice.chosen or 1.0) < 1
+    if not fits or choice.temperature is None or provenance.logit_bias is not None:
+        return result
+    return result.with_temperature(choice.temperature)
