@@ -47,7 +47,8 @@ class Way:
         return left_out_scores(examples, whitening)
 
 
-WAYS = (Way("blend"), Way("gda"), *(Way("tip", sharpness) for sharpness in (1.0, 5.5, 20.0)))
+WAYS = (Way("blend"), Way("gda"))
+WAYS_OF_FEW = (*WAYS, Way("tip", 5.5))
 FEW = 4
 """Examples a class below which a choice among all would be an accident."""
 
@@ -85,8 +86,9 @@ def choose(examples: Examples, cosines: torch.Tensor, logit_scale: float) -> Cho
     """Choose by the likelihood of the left out examples, at the best temperature.
 
     Below four examples a class, each way is tried at strength 1 only, the examples as much as the
-    text, and is taken where it is no worse: the left out have the fewer examples the fewer
-    there are. Of one example a class nothing can be judged, and the blend is taken.
+    text, and is taken where it is no worse: the fewer there are, the more the left out lack. From
+    four on it has to be better. Of one example a class nothing can be judged, and the blend is
+    taken; also where most classes have one.
 
     Args:
         examples: of two classes at least, of which none is there twice.
@@ -97,13 +99,14 @@ def choose(examples: Examples, cosines: torch.Tensor, logit_scale: float) -> Cho
     seen = examples.counts > 0
     few = float(examples.counts[seen].mean()) < FEW
     rows = examples.counts[examples.targets] > 1
-    if (judged := int(rows.sum())) < FEWEST_TO_JUDGE:
+    judged = int(rows.sum())
+    if judged < FEWEST_TO_JUDGE or 2 * (examples.counts > 1).sum() < seen.sum():
         scale = _scale(WAYS[0].left_out(examples), cosines, seen)
         return Choice(WAYS[0] if scale else None, scale, 1.0, judged)
     known, targets = cosines[rows], examples.targets[rows]
     candidates: list[tuple[Way | None, float, float]] = [(None, 0.0, 0.0)]
     judgements = [_judge(known, targets, logit_scale)]
-    for way in WAYS:
+    for way in WAYS_OF_FEW if few else WAYS:
         scores = way.left_out(examples)
         scale = _scale(scores, cosines, seen)
         if scores is None or not scale:
@@ -112,13 +115,14 @@ def choose(examples: Examples, cosines: torch.Tensor, logit_scale: float) -> Cho
             candidates.append((way, scale * strength, strength))
             decided = adapted_scores(known, scores[rows] * (scale * strength), ~seen)
             judgements.append(_judge(decided, targets, logit_scale))
-    losses = torch.stack([one.losses for one in judgements])  # [candidates, examples]
+    # Each class counts the same, however many examples it has.
+    losses = torch.stack([one.losses for one in judgements]) / examples.counts[targets]
     right = torch.stack([one.right for one in judgements])
     total = losses.sum(dim=1)
     best, without = int(total.argmin()), (total[:, None] - losses).argmin(dim=0)
     gain = paired_gain(right.gather(0, without[None])[0], right[0])
     text, chosen = (float(right[which].double().mean()) for which in (0, best))
-    taken = gain.value > 0 or (few and gain.value == 0)
+    taken = gain.value >= 0 if few else gain.value > 0
     found = candidates[best if taken else 0]
     return Choice(*found, judged, text, chosen, gain, judgements[best].temperature)
 

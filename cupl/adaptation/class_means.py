@@ -62,6 +62,21 @@ class Examples:
         return (number * self.means + self.moved_texts) / (number + 1)
 
 
+def chance_in_squares(
+    examples: Examples, counts: torch.Tensor, whitening: torch.Tensor | None = None
+) -> torch.Tensor:
+    """By how much mu' P mu is too large for the chance in n examples, of the shape of ``counts``.
+
+    The covariance of mu is Sigma n / (n + 1)^2, and so tr(P Sigma) n / (n + 1)^2 is expected of
+    it: more of one example than of sixteen. Taken off, classes of few examples are not at a
+    disadvantage beside those of many (as Moran & Murphy, Applied Statistics 28, 1979).
+    """
+    deviations = examples.deviations
+    freedom = max(len(deviations) - int((examples.counts > 0).sum()), 1)
+    whole = deviations if whitening is None else deviations @ whitening
+    return whole.square().sum() / freedom * counts / (counts + 1).square()
+
+
 def left_out_scores(examples: Examples, whitening: torch.Tensor | None = None) -> torch.Tensor:
     """X' P mu - 1/2 mu' P mu of each example x, with the means mu and the P of all others.
 
@@ -104,6 +119,9 @@ def left_out_scores(examples: Examples, whitening: torch.Tensor | None = None) -
     rows = torch.arange(len(own))
     products[rows, own] = (x * mean).sum(dim=1)
     squares[rows, own] = mean.square().sum(dim=1)
+    counts = examples.counts.repeat(len(own), 1)
+    counts[rows, own] -= 1
+    squares -= chance_in_squares(examples, counts, whitening)
     if whitening is None:
         return products - squares / 2
     across = u @ mu.T + share * (u * move).sum(dim=1, keepdim=True)

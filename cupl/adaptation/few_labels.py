@@ -8,7 +8,7 @@ from math import log
 import torch
 
 from cupl.adaptation.choosing import Choice, choose
-from cupl.adaptation.class_means import Examples
+from cupl.adaptation.class_means import Examples, chance_in_squares
 from cupl.adaptation.gda import whitening_of
 from cupl.adaptation.paired_gain import PairedGain
 from cupl.embedding.adapter import LARGEST, Adaptation, Adapter
@@ -27,7 +27,8 @@ class FewLabelsReport:
     Attributes:
         method: ``text`` (the bank alone, the examples add nothing), ``blend``, ``tip`` or ``gda``.
         examples: how many, each once.
-        repeated: examples that were there before, with the same label.
+        repeated: examples left out because they are equal to one that counts.
+        contradictory: examples left out because equal ones have another label.
         judged: examples with another one of their class; only these can be left out and judged.
         accuracy_of_text: share of the judged that the bank alone has right.
         accuracy: share that ``method`` has right, each left out. It was chosen by them and looks
@@ -43,6 +44,7 @@ class FewLabelsReport:
     method: str
     examples: int
     repeated: int
+    contradictory: int
     judged: int
     accuracy_of_text: float | None
     accuracy: float | None
@@ -78,7 +80,7 @@ def fit_examples(
         )
     if not len(images) or len(images) != len(targets):
         raise InputError(f"examples are images with labels: {len(images)}, {len(targets)}")
-    rows = _first_of_each(images, targets)
+    rows, contradictory = _of_one_label(images, targets)
     units = directions(images[rows].double())
     examples = Examples(units, targets[rows], directions(vectors.matrix.double()))
     plain = replace(
@@ -91,16 +93,24 @@ def fit_examples(
         cosines = units @ vectors.matrix.double().T
         choice = choose(examples, cosines, vectors.provenance.logit_scale)
     adapter = _adapter(choice, examples)
-    report = _report(choice, adapter, examples, vectors, len(images) - len(rows))
+    report = _report(choice, adapter, examples, vectors, contradictory)
+    report = replace(report, repeated=len(images) - len(rows) - contradictory)
     return (plain if adapter is None else _adapted(plain, adapter, choice, report)), report
 
 
-def _first_of_each(images: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Rows that are not there before with the same label: left out, they would still be there."""
-    seen: dict[tuple[int, bytes], int] = {}
+def _of_one_label(images: torch.Tensor, targets: torch.Tensor) -> tuple[list[int], int]:
+    """The rows that count, and how many say the same image has another class.
+
+    Of several that are equal one counts: left out, it would still be there.
+    """
+    first: dict[bytes, int] = {}
+    labels: dict[bytes, set[int]] = {}
     for row, (image, target) in enumerate(zip(images.numpy(), targets.tolist(), strict=True)):
-        seen.setdefault((target, image.tobytes()), row)
-    return torch.tensor(list(seen.values()))
+        first.setdefault(image.tobytes(), row)
+        labels.setdefault(image.tobytes(), set()).add(target)
+    torn = {key for key, found in labels.items() if len(found) > 1}
+    contradictory = sum(image.tobytes() in torn for image in images.numpy())
+    return [row for key, row in first.items() if key not in torn], contradictory
 
 
 def _adapter(choice: Choice, examples: Examples) -> Adapter | None:
@@ -115,10 +125,11 @@ def _adapter(choice: Choice, examples: Examples) -> Adapter | None:
     if way.method == "tip":
         if factor > LARGEST / 2:
             return None
+        each = examples.counts[examples.targets]  # the sum over them becomes a mean
         return Adapter(
             weights, bias,
             keys=(examples.images * way.sharpness).float(),
-            key_bias=torch.full((len(examples.images),), log(factor) - way.sharpness),
+            key_bias=(log(factor) - way.sharpness - each.log()).float(),
             key_classes=examples.targets, text_only=text_only,
         )  # fmt: skip
     means = examples.anchored_means[seen]
@@ -129,6 +140,7 @@ def _adapter(choice: Choice, examples: Examples) -> Adapter | None:
     if whitening is not None:
         slopes = (slopes @ whitening) @ whitening.T
         squares = (means @ whitening).square().sum(dim=1)
+    squares = squares - chance_in_squares(examples, examples.counts[seen], whitening)
     offsets = (squares.mean() - squares) / 2
     if max(slopes.abs().max(), offsets.abs().max()) * factor > LARGEST:
         return None
@@ -142,14 +154,15 @@ def _report(
     adapter: Adapter | None,
     examples: Examples,
     vectors: ClassVectors,
-    repeated: int,
+    contradictory: int,
 ) -> FewLabelsReport:
     way = None if adapter is None else choice.way
     labels = zip(vectors.labels, examples.counts.tolist(), strict=True)
     return FewLabelsReport(
         method=TEXT_ALONE if way is None else way.method,
         examples=len(examples.images),
-        repeated=repeated,
+        repeated=0,
+        contradictory=contradictory,
         judged=choice.judged,
         accuracy_of_text=choice.text,
         accuracy=choice.text if way is None else choice.chosen,
