@@ -2,56 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import log
 
 import torch
 
 from cupl.adaptation.choosing import Choice, choose
 from cupl.adaptation.class_means import Examples, chance_in_squares
+from cupl.adaptation.few_labels_report import TEXT_ALONE, FewLabelsReport
 from cupl.adaptation.gda import whitening_of
-from cupl.adaptation.paired_gain import PairedGain
 from cupl.embedding.adapter import LARGEST, Adaptation, Adapter
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import directions
 from cupl.errors import InputError
 
-TEXT_ALONE = "text"
 _FEWEST_FOR_TEMPERATURE = 20
-
-
-@dataclass(frozen=True, slots=True)
-class FewLabelsReport:
-    """What was made of labelled examples.
-
-    Attributes:
-        method: ``text`` (the bank alone, the examples add nothing), ``blend``, ``tip`` or ``gda``.
-        examples: how many, each once.
-        repeated: examples left out because they are equal to one that counts.
-        contradictory: examples left out because equal ones have another label.
-        judged: examples with another one of their class; only these can be left out and judged.
-        accuracy_of_text: share of the judged that the bank alone has right.
-        accuracy: share that ``method`` has right, each left out. It was chosen by them and looks
-            a little better than it is.
-        gain: of choosing by the examples over the bank alone, each judged by what the others
-            choose; None where too few can be judged.
-        strength: how many times as far as the text the examples move classes apart.
-        sharpness: of ``tip``.
-        without_examples: names of the classes that stay as the text made them.
-
-    """
-
-    method: str
-    examples: int
-    repeated: int
-    contradictory: int
-    judged: int
-    accuracy_of_text: float | None
-    accuracy: float | None
-    gain: PairedGain | None
-    strength: float
-    sharpness: float | None
-    without_examples: tuple[str, ...]
 
 
 def fit_examples(

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cupl.adaptation.few_labels import FewLabelsReport, fit_examples
+from cupl.adaptation.few_labels import fit_examples
+from cupl.adaptation.few_labels_report import FewLabelsReport
 from cupl.bank.labels import ClassLabel
 from cupl.classification.calibration import fit_temperature
 from cupl.classification.decision import DecisionRule, find_classes

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from cupl.cli import bank, batch, cache, classify, demo, embed, encode, evaluate, generate
+from cupl.cli import adapt, bank, batch, cache, classify, demo, embed, encode, evaluate, generate
 from cupl.cli.flags import way_out
 from cupl.cli.output import say, say_warning
 from cupl.errors import CuplError, is_out_of_memory
@@ -32,6 +32,7 @@ app.command("demo")(demo.demo_command)
 app.command("generate")(generate.generate_command)
 app.command("encode")(encode.encode_command)
 app.command("embed")(embed.embed_command)
+app.command("adapt")(adapt.adapt_command)
 app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
 app.add_typer(bank.bank_app)

@@ -74,7 +74,7 @@ def test_labels_that_say_nothing_leave_the_bank() -> None:
 def test_of_one_example_a_class_nothing_is_claimed() -> None:
     fitted, report = fit_examples(WORLD.vectors, *WORLD.photos([1] * CLASSES))
     assert (report.method, report.strength, report.judged) == ("blend", 1.0, 0)
-    assert report.gain is report.accuracy is report.accuracy_of_text is None
+    assert (report.gain, report.accuracy, report.accuracy_of_text) == (None, None, None)
     assert fitted.provenance.temperature == 1
 
 
