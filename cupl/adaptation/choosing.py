@@ -18,7 +18,7 @@ from cupl.embedding.adapter import adapted_scores
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 """How many times as far apart as by their cosines classes are moved by the examples."""
-_TEMPERATURES = torch.logspace(-1, 2, 31, dtype=torch.float64)
+_TEMPERATURES = torch.logspace(-1, 3, 41, dtype=torch.float64)
 FEWEST_TO_JUDGE = 10
 """Examples with another of their class: fewer than that choose by accident."""
 

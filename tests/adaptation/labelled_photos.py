@@ -48,5 +48,6 @@ def world(classes: int = 6, dim: int = 24, spread: float = 1.0, seed: int = 0) -
     noise = torch.randn(dim, dim, generator=random)
     scales = spread * torch.logspace(0.3, -1.2, dim)
     noise = torch.linalg.qr(noise).Q * scales[:, None]
-    vectors = ClassVectors.from_arrays([f"class {k}" for k in range(classes)], texts)
+    names = [f"class {k}" for k in range(classes)]
+    vectors = ClassVectors.from_arrays(names, texts, logit_scale=20)
     return World(vectors, means, noise)
