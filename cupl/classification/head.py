@@ -81,8 +81,10 @@ class ClassifierHead(torch.nn.Module):
         flat = cosines.reshape(-1, self.out_features)
         known, others = flat.tensor_split([len(self.get_buffer("adapter_bias"))], dim=1)
         tensors = {name: self.get_buffer(f"adapter_{name}") for name in self._adapted}
+        text_only = tensors.pop("text_only", None)
         added = added_to_cosines(images.reshape(-1, self.in_features), **tensors)
-        return torch.cat([adapted_scores(known, added), others], dim=1).reshape(cosines.shape)
+        scores = adapted_scores(known, added, text_only)
+        return torch.cat([scores, others], dim=1).reshape(cosines.shape)
 
     def extra_repr(self) -> str:
         """The sizes, as ``torch.nn.Linear`` shows them."""

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from cupl.cli import (
+    adapt,
     bank,
     bank_contrast,
     bank_names,
@@ -44,6 +45,7 @@ app.command("demo")(demo.demo_command)
 app.command("generate")(generate.generate_command)
 app.command("encode")(encode.encode_command)
 app.command("embed")(embed.embed_command)
+app.command("adapt")(adapt.adapt_command)
 app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
 bank.bank_app.command("contrast")(bank_contrast.contrast_command)

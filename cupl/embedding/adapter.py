@@ -52,6 +52,8 @@ class Adapter:
         keys: float32 ``[examples, dim]``.
         key_bias: float32 ``[examples]``.
         key_classes: int64 ``[examples]``.
+        text_only: bool ``[classes]``, those of which nothing is known but their text; see
+            :func:`adapted_scores`.
 
     Raises:
         InputError: the shapes do not belong together, or a number is not finite or far too large.
@@ -64,6 +66,7 @@ class Adapter:
     keys: torch.Tensor | None = None
     key_bias: torch.Tensor | None = None
     key_classes: torch.Tensor | None = None
+    text_only: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         number, dim = self.weights.shape if self.weights.ndim == 2 else (0, 0)
@@ -71,10 +74,11 @@ class Adapter:
         shapes = {
             "weights": (number, dim), "bias": (number,), "squares": (number, dim),
             "keys": (examples, dim), "key_bias": (examples,), "key_classes": (examples,),
+            "text_only": (number,),
         }  # fmt: skip
         found = self.tensors()
         for name, values in found.items():
-            kind = torch.int64 if name == "key_classes" else torch.float32
+            kind = {"key_classes": torch.int64, "text_only": torch.bool}.get(name, torch.float32)
             if values.dtype != kind or tuple(values.shape) != shapes[name] or not number:
                 shape = list(values.shape)
                 raise InputError(f"{name} of the adapter are {values.dtype} of shape {shape}")
@@ -103,7 +107,9 @@ class Adapter:
             images: float32 ``[images, dim]`` at length 1.
 
         """
-        return added_to_cosines(images, **self.tensors())
+        values = self.tensors()
+        values.pop("text_only", None)
+        return added_to_cosines(images, **values)
 
     def adapted(self, cosines: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
         """Scores of images, float32 ``[images, classes]``; see :func:`adapted_scores`.
@@ -113,7 +119,7 @@ class Adapter:
             images: float32 ``[images, dim]`` at length 1.
 
         """
-        return adapted_scores(cosines, self.added(images))
+        return adapted_scores(cosines, self.added(images), self.text_only)
 
 
 def added_to_cosines(
@@ -146,17 +152,30 @@ def added_to_cosines(
     return result
 
 
-def adapted_scores(cosines: torch.Tensor, added: torch.Tensor) -> torch.Tensor:
+def adapted_scores(
+    cosines: torch.Tensor, added: torch.Tensor, text_only: torch.Tensor | None = None
+) -> torch.Tensor:
     """Scores of images, the best as high as the best cosine.
 
     An adapter says which class is nearest and how far behind the others are. How near the
     nearest is stays what the text says: so an image competes with a reject bank, and has the
     probability of a model with a sigmoid, as without the adapter.
 
+    Classes known by their text alone keep their cosines, and of the others the best is as high as
+    their best cosine. So an image that the texts give to such a class stays with it, however much
+    larger the sums of classes with examples are, and none comes to it from the others.
+
     Args:
         cosines: with the class vectors, ``[images, classes]``.
         added: to them, likewise.
+        text_only: bool ``[classes]``.
 
     """
     scores = cosines + added
-    return scores + (cosines.amax(dim=1, keepdim=True) - scores.amax(dim=1, keepdim=True))
+    if text_only is None:
+        return scores + (cosines.amax(dim=1, keepdim=True) - scores.amax(dim=1, keepdim=True))
+    best, reached = (
+        values.masked_fill(text_only, -torch.inf).amax(dim=1, keepdim=True)
+        for values in (cosines, scores)
+    )
+    return torch.where(text_only, cosines, scores + (best - reached))

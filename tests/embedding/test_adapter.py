@@ -78,6 +78,25 @@ def test_a_file_keeps_it_and_classifies_alike(parts: str, tmp_path: Path) -> Non
     assert written[0].read_bytes() == written[1].read_bytes()
 
 
+@pytest.mark.parametrize("text_only", [[True, False, False], [False, True, True], [False] * 3])
+def test_classes_known_by_text_alone_keep_their_cosines(
+    text_only: list[bool], tmp_path: Path
+) -> None:
+    images, mask = torch.nn.functional.normalize(numbers(9, DIM, seed=9)), torch.tensor(text_only)
+    adapted(replace(whole(), text_only=mask)).save(tmp_path / "v.safetensors")
+    classifier = ZeroShotClassifier(ClassVectors.load(tmp_path / "v.safetensors"))
+    scores = torch.from_numpy(classifier.scores(images))
+    cosines = images @ classifier.vectors.matrix.T
+    torch.testing.assert_close(scores[:, mask], cosines[:, mask])
+    rest, summed = scores[:, ~mask], (cosines + whole().added(images))[:, ~mask]
+    torch.testing.assert_close(rest - rest[:, :1], summed - summed[:, :1])
+    torch.testing.assert_close(rest.amax(dim=1), cosines[:, ~mask].amax(dim=1))
+    logits = classifier.to_torch()(images)
+    torch.testing.assert_close(
+        logits.softmax(dim=1), torch.from_numpy(classifier.predict_proba(images))
+    )
+
+
 def test_a_bit_that_changed_in_it_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "v.safetensors"
     adapted(whole()).save(path)
@@ -121,6 +140,8 @@ def test_a_reject_bank_rejects_as_without_it() -> None:
         {"squares": numbers(CLASSES, DIM + 1)},
         {"key_bias": None},
         {"key_bias": numbers(EXAMPLES) + 50},
+        {"text_only": torch.tensor([True, False])},
+        {"text_only": torch.tensor([1, 0, 1])},
         {"key_classes": torch.tensor([0, 0, 2, 2, CLASSES])},
         {"key_classes": torch.tensor([0, 0, 2, 2, -1])},
     ],

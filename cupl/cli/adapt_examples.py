@@ -1,0 +1,85 @@
+"""``cupl adapt --examples``: labelled images to what they add to class vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from cupl.cli.output import count, progress, say, say_unreadable
+
+if TYPE_CHECKING:
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.evaluation.labelled import LabelledImages
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class ExampleOptions:
+    """What the command line says of the examples, beside the class vectors."""
+
+    examples: Path
+    labels: Path | None
+    skip_unmatched: bool
+    all_files: bool
+    device: str
+    precision: str
+    batch_size: Any
+
+
+def adapt_to_examples(vectors: ClassVectors, options: ExampleOptions) -> tuple[ClassVectors, int]:
+    """Class vectors that know the examples too, and how many images could not be read.
+
+    Says what was chosen and what it is worth.
+    """
+    import torch
+
+    from cupl.adaptation.few_labels import fit_examples
+    from cupl.evaluation.dataset import read_labelled
+    from cupl.evaluation.labelled import check_matched
+
+    found = read_labelled(
+        options.examples, vectors.labels, options.labels, all_files=options.all_files
+    )
+    for note in found.notes:
+        say(note)
+    check_matched(found, vectors.labels, options.skip_unmatched)
+    if found.unmatched:
+        say(f"{count(found.unmatched.total(), 'image')} left out: the label means no class")
+    images = _encoded(found, vectors, options)
+    rows = cast("torch.Tensor", images.vectors)  # which encoding is for
+    fitted, report = fit_examples(vectors, rows, torch.tensor(images.targets))
+    say(str(report))
+    if images.unreadable:
+        total = len(images.paths) + len(images.unreadable)
+        _say_unreadable(images.unreadable, total)
+    return fitted, len(images.unreadable)
+
+
+def _encoded(
+    found: LabelledImages, vectors: ClassVectors, options: ExampleOptions
+) -> LabelledImages:
+    """With vectors; images are encoded by the encoder of the class vectors."""
+    from cupl.errors import InputError
+    from cupl.evaluation.labelled import encode_labelled
+
+    ours = vectors.provenance
+    if found.vectors is None:
+        encoder = vectors.load_encoder(options.device, options.precision, options.batch_size)
+        vectors.check_encoder(encoder)
+        with progress("images") as update:
+            return encode_labelled(found, encoder, update)
+    theirs = found.provenance
+    if theirs is not None and theirs.fingerprint != ours.fingerprint:
+        raise InputError(
+            f"these image vectors were made by {theirs}, the class vectors by the encoder "
+            f"{ours.encoder!r:.100} (fingerprint {ours.fingerprint[:12]!r}): encode both with "
+            "the same"
+        )
+    return found
+
+
+def _say_unreadable(unreadable: Sequence[tuple[str, str]], total: int) -> None:
+    say_unreadable(len(unreadable), total, unreadable[:_SHOWN], "  and {} more")
