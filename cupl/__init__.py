@@ -30,8 +30,16 @@ if TYPE_CHECKING:
     from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.encoders.protocol import Encoder as Encoder
     from cupl.errors import CuplError as CuplError
+    from cupl.generation.about import agenerate_about as agenerate_about
+    from cupl.generation.about import generate_about as generate_about
+    from cupl.generation.contrast import agenerate_contrast as agenerate_contrast
+    from cupl.generation.contrast import generate_contrast as generate_contrast
+    from cupl.generation.pair_contrast import acontrast_pairs as acontrast_pairs
+    from cupl.generation.pair_contrast import contrast_pairs as contrast_pairs
     from cupl.generation.pipeline import agenerate as agenerate
     from cupl.generation.pipeline import generate as generate
+    from cupl.generation.subclasses import agenerate_subclasses as agenerate_subclasses
+    from cupl.generation.subclasses import generate_subclasses as generate_subclasses
     from cupl.llm.protocol import LLM as LLM
     from cupl.llm.protocol import Request as Request
     from cupl.llm.protocol import Response as Response
@@ -57,11 +65,19 @@ _HOME = {
     "Sampling": "llm.protocol",
     "TemplateSet": "bank.templates",
     "ZeroShotClassifier": "classification.classifier",
+    "acontrast_pairs": "generation.pair_contrast",
     "agenerate": "generation.pipeline",
+    "agenerate_about": "generation.about",
+    "agenerate_contrast": "generation.contrast",
+    "agenerate_subclasses": "generation.subclasses",
+    "contrast_pairs": "generation.pair_contrast",
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
     "evaluate": "report.evaluating",
     "generate": "generation.pipeline",
+    "generate_about": "generation.about",
+    "generate_contrast": "generation.contrast",
+    "generate_subclasses": "generation.subclasses",
     "load_embeddings": "embedding.image_vectors",
     "load_encoder": "encoders.loading",
     "plot": "report.plotting",
@@ -84,11 +100,19 @@ __all__ = [
     "Sampling",
     "TemplateSet",
     "ZeroShotClassifier",
+    "acontrast_pairs",
     "agenerate",
+    "agenerate_about",
+    "agenerate_contrast",
+    "agenerate_subclasses",
+    "contrast_pairs",
     "embed_images",
     "encode_bank",
     "evaluate",
     "generate",
+    "generate_about",
+    "generate_contrast",
+    "generate_subclasses",
     "load_embeddings",
     "load_encoder",
     "plot",

@@ -71,6 +71,8 @@ class FakeBatches:
     """The newest first."""
     keys: set[str] = field(default_factory=set)
     """What was sent as ``Authorization``."""
+    answer: Answer = describe
+    """What answers a request that is sent by itself."""
     refusal: Reply | None = None
     """The answer to everything, if set."""
     elsewhere: Reply = (404, {"error": {"message": "no such path"}})
@@ -149,7 +151,7 @@ class FakeBatches:
             return 200, {"id": id, "object": "file", "bytes": len(content), "filename": name}
         body = json.loads(data)
         if target == "/v1/chat/completions":
-            return describe(body)
+            return self.answer(body)
         urls = {json.loads(line)["url"] for line in self.files[body["input_file_id"]].splitlines()}
         if target != "/v1/batches" or urls != {body["endpoint"]}:
             return 400, {"error": {"message": "the URLs of the file are others"}}

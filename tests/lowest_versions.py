@@ -23,6 +23,7 @@ TOOLS = ("hypothesis", "pytest", "pytest-xdist")
 TESTS = (
     "tests/cli/test_whole_way.py",
     "tests/bank",
+    "tests/classification/test_negative_words.py",
     "tests/compatibility",
     "tests/embedding/test_extra_formats.py",
     "tests/encoders",
@@ -50,8 +51,8 @@ def main() -> int:
     """Install and test; returns the exit code of pytest."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     pinned = dict(_PIN.findall(CONSTRAINTS.read_text("utf-8")))
-    extra = project["optional-dependencies"]["formats"]
-    wanted = list(lowest([*project["dependencies"], *extra], pinned))
+    extras = project["optional-dependencies"]
+    wanted = list(lowest([*project["dependencies"], *extras["formats"], *extras["words"]], pinned))
     print("lowest versions:", *wanted, flush=True)
     began = time.monotonic()
     with TemporaryDirectory() as folder:

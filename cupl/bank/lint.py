@@ -47,12 +47,12 @@ def check_bank(bank: PromptBank) -> list[Finding]:
 
 
 def _prompts(bank: PromptBank) -> Iterator[tuple[ClassLabel, str]]:
-    return ((entry.label, text) for entry in bank for text in entry.texts)
+    return ((entry.label, text) for entry in bank.entries for text in entry.texts)
 
 
 def duplicates(bank: PromptBank) -> Iterator[Finding]:
     """The same words twice in one class."""
-    for entry in bank:
+    for entry in bank.entries:
         times = Counter(map(_said, entry.texts))
         for text in dict.fromkeys(entry.texts):
             if (number := times.pop(_said(text), 0)) > 1:
@@ -61,7 +61,7 @@ def duplicates(bank: PromptBank) -> Iterator[Finding]:
 
 def near_duplicates(bank: PromptBank) -> Iterator[Finding]:
     """Prompts with nearly the words of an earlier one in the class."""
-    for entry in bank:
+    for entry in bank.entries:
         texts = list({_said(text): text for text in reversed(entry.texts)}.values())[::-1]
         for text, other in _similar([frozenset(_said(text).split()) for text in texts]):
             yield Finding("near-duplicate", f"{entry.label}: {texts[text]} | {texts[other]}")
@@ -103,7 +103,7 @@ def unnamed(bank: PromptBank) -> Iterator[Finding]:
 
     Endings do not count: "berries" names the berry, "a spiral" what is spiralled.
     """
-    for entry in bank:
+    for entry in bank.entries:
         names = [_words(name) for name in (entry.name, *entry.aliases)]
         stems = [[" " + word[: max(3, len(word) - 3)] for word in name] for name in names]
         for text in entry.texts:

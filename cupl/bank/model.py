@@ -57,12 +57,86 @@ class PruningFacts(BaseModel):
     dropped: _Count
 
 
+class AboutFacts(BaseModel):
+    """How the questions of a bank were found: the language model wrote them for one's data.
+
+    Attributes:
+        data: what the data are, in the words of who has them.
+        questions: what was written, with a place for the class each.
+        dropped: answers and lines that were no question.
+
+    """
+
+    model_config = _FACTS
+
+    data: StrictStr
+    questions: list[StrictStr]
+    dropped: _Count
+
+
+class PairFacts(BaseModel):
+    """Prompts that tell classes apart, added to a bank.
+
+    Attributes:
+        model: who was asked.
+        server: its address without credentials; None where ``model`` says it.
+        by: how the pairs were chosen.
+        pairs: the two classes of each.
+        dropped: attributes and answers that were of no use.
+
+    """
+
+    model_config = _FACTS
+
+    model: StrictStr
+    server: StrictStr | None = None
+    by: StrictStr
+    pairs: list[list[StrictStr]]
+    dropped: _Count
+
+
+class ContrastFacts(BaseModel):
+    """How the classes of a bank were found: the language model named what is none of a list.
+
+    Attributes:
+        classes: how many the list had.
+        names: look-alikes asked for about each, and as many siblings.
+        dropped: answers and names that are no class of this bank.
+
+    """
+
+    model_config = _FACTS
+
+    classes: _Count
+    names: _Count
+    dropped: _Count
+
+
+class SubclassFacts(BaseModel):
+    """How the sub-classes of a bank were found: the language model listed kinds of each class.
+
+    Attributes:
+        names: kinds asked for of each class.
+        dropped: answers and names that are no sub-class of this bank.
+
+    """
+
+    model_config = _FACTS
+
+    names: _Count
+    dropped: _Count
+
+
 class Source(BaseModel):
     """How the prompts came to be; the same source and answers give the same bank.
 
     Attributes:
         server: address of the server that answered, without credentials; None where ``model`` says
             it, as for OpenAI's own and the embedded one.
+        about: how the questions were found, where a language model wrote them.
+        contrast: how the classes were found, where they are none of a list.
+        subclasses: how the sub-classes were found.
+        pairs: what was asked since to tell classes apart, the first time first.
         pruned: what was dropped since, the first time first.
         edited: labels or prompts were changed since. cupl notices what is changed in Python; who
             changes the file in an editor can write it there.
@@ -88,6 +162,10 @@ class Source(BaseModel):
     min_prompts: _Count | None = None
     imported: StrictStr | None = None
     sha256: StrictStr | None = None
+    about: AboutFacts | None = None
+    contrast: ContrastFacts | None = None
+    subclasses: SubclassFacts | None = None
+    pairs: list[PairFacts] | None = None
     pruned: list[PruningFacts] | None = None
     edited: bool | None = None
 
@@ -101,6 +179,8 @@ class ClassPrompts(BaseModel):
     id: StrictStr | None = None
     aliases: list[StrictStr] = []
     prompts: dict[StrictStr, list[StrictStr]]
+    subclasses: list[ClassPrompts] = []
+    """Kinds of the class, each with prompts of its own; an image of one has the class's label."""
 
     @field_validator("prompts", mode="before")
     @classmethod
@@ -116,6 +196,10 @@ class ClassPrompts(BaseModel):
             raise InputError(f"the class {str(self.label)!r} has no prompts")
         if not all(text.strip() for text in self.texts):
             raise InputError(f"the class {str(self.label)!r} has an empty prompt")
+        if any(kind.subclasses or kind.id is not None for kind in self.subclasses):
+            raise InputError(f"a sub-class of {str(self.label)!r} has an id, or sub-classes itself")
+        if self.subclasses:
+            check_labels([kind.label for kind in self.subclasses])
         return self
 
     @property
@@ -127,6 +211,11 @@ class ClassPrompts(BaseModel):
     def texts(self) -> list[str]:
         """All prompts, flat, in the order of the file."""
         return [text for texts in self.prompts.values() for text in texts]
+
+    @property
+    def size(self) -> int:
+        """Prompts, with those of the sub-classes."""
+        return len(self.texts) + sum(kind.size for kind in self.subclasses)
 
     @property
     def label(self) -> ClassLabel:
@@ -142,7 +231,15 @@ class ClassPrompts(BaseModel):
             entry["aliases"] = self.aliases
         plain = list(self.prompts) == [BY_HAND]
         entry["prompts"] = self.prompts[BY_HAND] if plain else self.prompts
+        if self.subclasses:
+            entry["subclasses"] = [kind.to_yaml() for kind in self.subclasses]
         return entry
+
+
+def _content(entry: ClassPrompts) -> list[Any]:
+    """What decides the vectors of a class; as before there were sub-classes where it has none."""
+    kinds = [_content(kind) for kind in entry.subclasses]
+    return [entry.name, entry.id, entry.aliases, entry.prompts, *([kinds] if kinds else [])]
 
 
 class PromptBank(BaseModel):
@@ -179,14 +276,19 @@ class PromptBank(BaseModel):
         return iter(self.classes)
 
     @property
+    def entries(self) -> Iterator[ClassPrompts]:
+        """The classes, each before its sub-classes."""
+        return (one for entry in self.classes for one in (entry, *entry.subclasses))
+
+    @property
     def size(self) -> int:
-        """Prompts of all classes together."""
-        return sum(len(entry.texts) for entry in self.classes)
+        """Prompts of all classes together, and of their sub-classes."""
+        return sum(entry.size for entry in self.classes)
 
     @property
     def digest(self) -> str:
         """sha256 over what decides the class vectors: labels and prompts, not their layout."""
-        content = [[c.name, c.id, c.aliases, c.prompts] for c in self.classes]
+        content = [_content(entry) for entry in self.classes]
         text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
 

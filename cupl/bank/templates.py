@@ -13,7 +13,7 @@ from cupl.bank.labels import MAX_NAME, ClassLabel
 from cupl.errors import InputError
 from cupl.io.paths import prompts_dir
 from cupl.io.reasons import missing
-from cupl.io.yaml import read_yaml
+from cupl.io.yaml import dump_yaml, read_yaml
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _ARTICLES = ("a ", "an ", "the ")
@@ -82,6 +82,12 @@ class QuestionSet(_TemplateFile):
     folder = "questions"
     format: Literal["cupl-questions/1"] = "cupl-questions/1"
     questions: Annotated[tuple[_Template, ...], Field(min_length=1)]
+
+    def to_bytes(self) -> bytes:
+        """The file, to be edited and loaded again."""
+        return dump_yaml(
+            {"format": self.format, "name": self.name, "questions": list(self.questions)}
+        )
 
     @field_validator("questions")
     @classmethod

@@ -6,6 +6,7 @@ import os
 
 from cupl.bank.labels import check_labels
 from cupl.bank.model import PromptBank
+from cupl.classification.negative_words import WORDS
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.text_cache import TextCache
@@ -49,6 +50,11 @@ def check_made_of(bank: PromptBank, vectors: ClassVectors) -> None:
             f"{bank.digest[:12]}, not {(made_by.bank_digest or 'none')[:12]}): give the bank that "
             "they were made of, or encode this one"
         )
+
+
+def is_words(reject: object) -> bool:
+    """Whether negatives are to be drawn from a list; a file of that name is ``./words``."""
+    return isinstance(reject, str) and reject == WORDS
 
 
 def encode_reject(

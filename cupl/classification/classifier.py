@@ -9,11 +9,13 @@ from cupl.bank.model import PromptBank
 from cupl.classification.assembly import (
     check_made_of,
     encode_reject,
+    is_words,
     loaded_bank,
     recorded_encoder,
 )
 from cupl.classification.explainer import Explainer
 from cupl.classification.image_classifier import ImageClassifier
+from cupl.classification.negative_words import encode_words
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.pooling import DEFAULT_POOLING
@@ -56,7 +58,10 @@ class ZeroShotClassifier(ImageClassifier):
             encoder: what encodes the images; None to classify image vectors alone.
             bank: what the vectors were made of, or its file.
             reject: descriptions of what is none of the classes, a bank or its file: an image that
-                is closest to one of its classes is rejected.
+                is closest to one of its classes is rejected. Or ``"words"``, for names of things
+                that are far from all classes (a file of that name is ``"./words"``): an image that
+                is rather one of them than one of the classes is rejected; see
+                :mod:`cupl.classification.negative_words`.
             text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
             progress: told how many different prompts of ``reject`` are encoded, and of how many.
 
@@ -69,7 +74,11 @@ class ZeroShotClassifier(ImageClassifier):
         self.bank = None if bank is None else loaded_bank(bank)
         if self.bank is not None:
             check_made_of(self.bank, vectors)
-        others = None if reject is None else loaded_bank(reject)
+        if is_words(reject):
+            self.words = encode_words(
+                vectors, self.encoder, text_cache=text_cache, progress=progress
+            )
+        others = None if reject is None or is_words(reject) else loaded_bank(reject)
         if others is not None:
             self.reject = encode_reject(others, vectors, self.encoder, text_cache, progress)
         if self.bank is not None:
@@ -104,14 +113,15 @@ class ZeroShotClassifier(ImageClassifier):
                 ``float16``.
             batch_size: images to encode at once, or ``auto``.
             revision: commit, branch or tag of the model hub.
-            pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean`` or
-                ``similarity``; formulas in :mod:`cupl.embedding.pooling`.
+            pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean``,
+                ``similarity`` or ``top``; formulas in :mod:`cupl.embedding.pooling`.
             templates: hand-written prompts for every class, with ``{}`` for its name, or the name
                 or file of a set of them, such as ``photo``.
             combine: ``concat`` pools prompts and templates as one list, ``average`` takes the mean
                 of a vector of each.
             strict: refuse a prompt of the bank longer than the encoder reads.
-            reject: a bank of what is none of the classes, or its file; see :meth:`__init__`.
+            reject: a bank of what is none of the classes, or its file, or "words"; see
+                :meth:`__init__`.
             text_cache: where embeddings of prompts are kept, or False for nowhere.
             progress: told how many different prompts are encoded, and of how many; first of
                 ``bank``, then of ``reject``.
@@ -159,7 +169,8 @@ class ZeroShotClassifier(ImageClassifier):
             batch_size: images to encode at once, or ``auto``.
             revision: of an encoder given by name.
             bank: what the vectors were made of, for explanations, or its file.
-            reject: a bank of what is none of the classes, or its file; see :meth:`__init__`.
+            reject: a bank of what is none of the classes, or its file, or "words"; see
+                :meth:`__init__`.
             text_cache: where embeddings of prompts are kept, or False for nowhere.
             progress: told how many prompts of ``reject`` are encoded, and of how many.
 
@@ -206,7 +217,7 @@ class ZeroShotClassifier(ImageClassifier):
             batch_size: images to encode at once, or ``auto``.
             revision: commit, branch or tag of the model hub, for an encoder given by name.
             bank: what the vectors were made of, for explanations, or its file.
-            reject: a bank of what is none of the classes, or its file.
+            reject: a bank of what is none of the classes, or its file, or "words".
             text_cache: where embeddings of prompts are kept, or False for nowhere.
             progress: told how many prompts of ``reject`` are encoded, and of how many.
 

@@ -14,6 +14,11 @@ for the class, or else -logit_bias / logit_scale of a model that was trained wit
 makes this its own probability); and the image's best score in the reject bank (which makes it the
 softmax of the two). A softmax over the classes is of no use here: it sums to 1 and so cannot say
 of two classes that both are there.
+
+Class vectors with a fitted coverage (:mod:`cupl.classification.conformal`) have one label an image,
+and beside it all that cannot be ruled out. A fitted threshold
+(:mod:`cupl.classification.thresholds`) or negative words say of an image whether it is of the
+classes at all; a fitted threshold takes the place of "closest to a class of the reject bank".
 """
 
 from __future__ import annotations
@@ -29,6 +34,7 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
+from cupl.classification.conformal import set_sizes
 from cupl.classification.top_k import best_first
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
@@ -103,6 +109,7 @@ def decide(
     reject: ClassVectors | None,
     rule: DecisionRule,
     top_k: int,
+    outside: Sequence[str | None] | None = None,
 ) -> Decisions:
     """Turn the scores of images into labels.
 
@@ -112,6 +119,8 @@ def decide(
         reject: those of the reject bank, where there is one.
         rule: what decides.
         top_k: classes to name for each image; all of them where there are fewer.
+        outside: why each image is none of the classes, or None, where that is decided by
+            :class:`~cupl.classification.rejection.Rejection` and not by what is closest.
 
     Raises:
         InputError: several labels are asked for, and there is nothing to judge a class alone by.
@@ -123,8 +132,13 @@ def decide(
     enough = (probabilities >= threshold).sum(dim=1)
     if not rule.multi_label:
         enough = enough.clamp(max=1)
+        if vectors.provenance.coverage is not None:
+            enough *= set_sizes(known, vectors.provenance, vectors.provenance.coverage)
     none_of_these: list[str | None] = [None] * len(scores)
-    if reject is not None:
+    if outside is not None:
+        none_of_these = list(outside)
+        enough[[reason is not None for reason in outside]] = 0
+    elif reject is not None:
         beaten = others.amax(dim=1) > known.amax(dim=1)
         if not rule.multi_label:
             enough[beaten] = 0

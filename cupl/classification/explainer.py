@@ -48,6 +48,7 @@ class Explainer:
         if self._embeddings is None:
             templates = classes.provenance.templates
             self._embeddings = bank_embeddings(
-                self._prompts, self._encoder, templates, text_cache=self._text_cache
-            )
+                self._prompts, self._encoder, templates,
+                subclasses=True, text_cache=self._text_cache,
+            )  # fmt: skip
         return explain_vectors(rows, self._prompts, self._embeddings, classes, most)

@@ -11,18 +11,23 @@ where it is below: the mean of these differences is the lead of the class over t
 pooling ``similarity`` L is 1. For ``mean`` the t_i keep the lengths they have. Where templates are
 averaged with a bank, each of the two lists has a mean and an L of its own, its vector counts half,
 and L is multiplied by the length of the mean of the two vectors.
+
+Of a class with parts (:mod:`cupl.embedding.parts`) all this is worth ``share``. For the pooling
+``top`` each of the closest prompts counts its part of the rest besides. Else the rest is the vector
+of the closest sub-class, and its prompts stand beside the prompts of the class; or the class's own
+once more, where it is the closest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import accumulate
 from typing import Any
 
 import torch
 
-from cupl.bank.model import PromptBank
+from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.classification.top_k import best_first
 from cupl.embedding.bank_encoding import prompts_of_class
 from cupl.embedding.class_vectors import ClassVectors
@@ -128,7 +133,7 @@ def explain_vectors(
         image_vectors: float ``[images, dim]``, of any length.
         bank: what the class vectors were made of.
         prompt_vectors: float32 ``[prompts, dim]``: its :func:`bank_embeddings`, with the templates
-            of ``class_vectors.provenance``.
+            of ``class_vectors.provenance`` and the sub-classes.
         class_vectors: what classifies.
         most: prompts to name for a class, and as many against it.
 
@@ -143,20 +148,22 @@ def explain_vectors(
     made_by = class_vectors.provenance
     if [entry.label for entry in bank] != class_vectors.labels:
         raise InputError(f"the classes of the bank {bank.name!r:.100} are not those of the vectors")
-    ends = list(accumulate(len(entry.texts) + len(made_by.templates) for entry in bank))
+    described = [_described(entry, made_by.templates) for entry in bank]
+    ends = list(accumulate(sum(map(len, lists)) for lists in described))
     if ends[-1] != len(prompt_vectors):
         raise InputError(f"{len(prompt_vectors)} prompt vectors for {ends[-1]} prompts")
     images = directions(image_vectors)
-    scores = images @ class_vectors.matrix.T  # [images, classes]
+    scores = class_vectors.cosines(images)  # [images, classes]
     probabilities = made_by.probabilities(scores)
     best = best_first(scores, 2).tolist()
 
     def side(image: int, index: int, other: int | None) -> ClassExplanation:
         entry, end = bank.classes[index], ends[index]
         vectors = prompt_vectors[ends[index - 1] if index else 0 : end]
-        cosines, counts = _speak(images[image], vectors, made_by)
+        lists = torch.split(vectors, list(map(len, described[index])))
+        which, cosines, counts = _speak(images[image], lists, class_vectors)
         against = -torch.inf if other is None else scores[image, other].item()
-        prompts = prompts_of_class(entry, made_by.templates)
+        prompts = [prompt for number in which for prompt in described[index][number]]
         said = [
             PromptScore(*prompt, cosine) for prompt, cosine in zip(prompts, cosines, strict=True)
         ]
@@ -180,24 +187,70 @@ def explain_vectors(
     ]
 
 
+def _described(entry: ClassPrompts, templates: Sequence[str]) -> list[list[tuple[str, str]]]:
+    """Text and question of the prompts of a class, then of each of its sub-classes."""
+    return [prompts_of_class(one, templates) for one in [entry, *entry.subclasses]]
+
+
 def _speak(
-    direction: torch.Tensor, vectors: torch.Tensor, made_by: Provenance
-) -> tuple[list[float], list[float]]:
-    """Cosine of each prompt of one class to an image, and what it counts in the class's score.
+    direction: torch.Tensor, lists: Sequence[torch.Tensor], class_vectors: ClassVectors
+) -> tuple[list[int], list[float], list[float]]:
+    """Which prompts of one class had a say on an image, and what they said.
 
     Args:
         direction: of the image, ``[dim]``, at length 1.
-        vectors: of the prompts, ``[prompts, dim]``, those of the templates last.
-        made_by: the pooling and the templates.
+        lists: vectors of the prompts of the class and of each sub-class, ``[prompts, dim]``, those
+            of the templates last.
+        class_vectors: the pooling, the templates and the shares.
+
+    Returns:
+        Which of the lists, and of each of their prompts the cosine to the image and what it
+        counts; the mean of what they count is the score of the class.
 
     """
-    cosines = unit(vectors) @ direction
+    made_by, parts = class_vectors.provenance, class_vectors.parts
+    share = 1.0 if parts is None else parts.share
+    joined, ends = torch.cat(list(lists)), list(accumulate(map(len, lists)))
+    rows = [slice(end - len(vectors), end) for vectors, end in zip(lists, ends, strict=True)]
+    cosines = unit(joined) @ direction
+    combined = [made_by.combine, *[None] * (len(lists) - 1)]
+    counts = [
+        _counts(vectors, direction, made_by, combine)
+        for vectors, combine in zip(lists, combined, strict=True)
+    ]
+    said = torch.zeros(len(joined))  # adds up to the score
+    said[rows[0]] = share * counts[0] / len(counts[0])
+    named = [0]
+    if parts is not None and made_by.pooling == "top":
+        best = cosines.topk(min(parts.most, len(joined))).indices
+        said[best] += (1 - share) * cosines[best] / len(best)
+        named = list(range(len(lists)))
+    elif parts is not None:
+        closest = int(torch.stack([one.mean() for one in counts]).argmax())
+        said[rows[closest]] += (1 - share) * counts[closest] / len(counts[closest])
+        named = sorted({0, closest})
+    chosen = torch.cat([torch.arange(len(joined))[rows[number]] for number in named])
+    return named, cosines[chosen].tolist(), (said[chosen] * len(chosen)).tolist()
+
+
+def _counts(
+    vectors: torch.Tensor, direction: torch.Tensor, made_by: Provenance, combine: str | None
+) -> torch.Tensor:
+    """What each prompt counts in the cosine of an image with the vector that they were pooled to.
+
+    Args:
+        vectors: of the prompts, ``[prompts, dim]``, those of the templates last.
+        direction: of the image, ``[dim]``, at length 1.
+        made_by: the pooling and the templates.
+        combine: how the templates were combined with the prompts.
+
+    """
     if made_by.pooling == "similarity":
-        return cosines.tolist(), cosines.tolist()
+        return unit(vectors) @ direction
     members = vectors if made_by.pooling == "mean" else unit(vectors)
-    filled = len(made_by.templates) if made_by.combine == "average" else 0
+    filled = len(made_by.templates) if combine == "average" else 0
     sizes = [len(members) - filled, filled] if filled else [len(members)]
     means = torch.stack([part.mean(dim=0) for part in torch.split(members, sizes)])  # [lists, dim]
     lengths = means.norm(dim=1) * unit(means).mean(dim=0).norm()
-    counts = members @ direction / lengths.repeat_interleave(torch.tensor(sizes))
-    return cosines.tolist(), counts.tolist()
+    counts: torch.Tensor = members @ direction / lengths.repeat_interleave(torch.tensor(sizes))
+    return counts

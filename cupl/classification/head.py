@@ -9,6 +9,7 @@ from cupl.bank.labels import ClassLabel
 from cupl.classification.scoring import competing
 from cupl.embedding.adapter import adapted_scores, added_to_cosines
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.parts import ClassParts
 
 
 class ClassifierHead(torch.nn.Module):
@@ -18,12 +19,16 @@ class ClassifierHead(torch.nn.Module):
 
         logit_c = scale * (x / |x|) . w_c + bias
 
+    Where the classes have parts (:mod:`cupl.embedding.parts`), the product is blended with those
+    of the parts that are closest.
+
     Their softmax is ``ZeroShotClassifier.predict_proba``, or their sigmoid where there is a bias.
     After adaptation the cosine has something added (:class:`~cupl.embedding.adapter.Adapter`).
 
     Attributes:
         weight: ``[classes, dim]``, the class vectors, then those of the reject bank: a trainable
             copy, which is not normalised again.
+        parts: ``[parts, dim]``, a trainable copy of the vectors of the parts, if there are any.
         scale: logit scale / temperature; a parameter that is frozen, ``requires_grad_()`` frees it.
         bias: logit bias / temperature, frozen likewise; None for a softmax.
         labels: the class of each row of ``weight``.
@@ -38,6 +43,10 @@ class ClassifierHead(torch.nn.Module):
         self.labels: list[ClassLabel] = list(every.labels)
         self.out_features, self.in_features = every.matrix.shape
         self.weight = torch.nn.Parameter(every.matrix.clone())
+        self.parts: torch.nn.Parameter | None = None
+        self._blend: ClassParts | None = every.parts
+        if every.parts is not None:
+            self.parts = torch.nn.Parameter(every.parts.vectors.clone())
         added = {} if vectors.adapter is None else vectors.adapter.tensors()
         self._adapted = list(added)
         for name, values in added.items():
@@ -65,6 +74,8 @@ class ClassifierHead(torch.nn.Module):
     def _scores(self, images: torch.Tensor) -> torch.Tensor:
         """Cosines, ``[..., classes]``, and what is added to those of the classes."""
         cosines = linear(images, self.weight)
+        if self.parts is not None and self._blend is not None:
+            cosines = self._blend.mix(cosines, linear(images, self.parts))
         if not self._adapted:
             return cosines
         flat = cosines.reshape(-1, self.out_features)

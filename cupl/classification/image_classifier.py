@@ -12,6 +12,7 @@ import torch
 
 from cupl.classification.decision import DecisionRule
 from cupl.classification.explanation import PROMPTS_NAMED, Explanation
+from cupl.classification.fitting import FittingClassifier
 from cupl.classification.image_input import (
     encoded_batches,
     encoded_rows,
@@ -23,7 +24,6 @@ from cupl.classification.scoring import at_paths
 from cupl.classification.vector_classifier import (
     Judge,
     Scorable,
-    VectorClassifier,
 )
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_sources import ImageSource
@@ -43,7 +43,7 @@ class PredictOptions(TypedDict, total=False):
     progress: Progress
 
 
-class ImageClassifier(VectorClassifier):
+class ImageClassifier(FittingClassifier):
     """What a :class:`~cupl.classification.classifier.ZeroShotClassifier` does, however it was made.
 
     Args:
@@ -113,7 +113,8 @@ class ImageClassifier(VectorClassifier):
                 of images.
             top_k: classes to name for each image; all of them where there are fewer.
             threshold: no label where the best probability is below this; with ``multi_label``
-                every class from this probability on, by default one half.
+                every class from this probability on, by default one half. In place of a threshold
+                that was fitted.
             multi_label: give each image all labels that apply, each class judged alone.
             class_thresholds: for ``multi_label``, the cosine from which on a class is a label, by
                 its name or id; of every class.

@@ -46,10 +46,11 @@ class Prediction:
     error: str | None = None
     rejected: str | None = None
     """Why the image has no label though it could be read: ``below the threshold 0.5: NAME``, of
-    the best class, or ``none of these: NAME``, of the class of the reject bank that it is closest
-    to."""
+    the best class; ``none of these: NAME``, of the class of the reject bank or the word that it
+    is closest to; or ``less like a class than 95% of the examples: NAME``, of its best class."""
     labels: Sequence[Score] = ()
-    """With ``multi_label`` all that apply, best first; else empty."""
+    """With ``multi_label`` all that apply, best first; with a fitted coverage all that cannot be
+    ruled out; else empty."""
     explanation: Explanation | None = None
     """Where it was asked for."""
 

@@ -73,8 +73,8 @@ def classify_to_file(
     check_format(format, output)
     top_k = min(top_k, len(classifier.labels))
     more = columns_of(
-        rejected=rule.may_reject or classifier.reject is not None,
-        labels=rule.multi_label,
+        rejected=rule.may_reject or classifier.may_reject,
+        labels=rule.multi_label or classifier.vectors.provenance.coverage is not None,
         explanation=explain > 0,
     )
 
@@ -153,6 +153,7 @@ def _settings(
         "several labels": rule.multi_label or None,
         "thresholds of the classes": thresholds and dict(thresholds),
         "reject bank": reject and _digest(reject),
+        "words": classifier.words and _digest(classifier.words),
         "explanations": explain or None,
     }
 

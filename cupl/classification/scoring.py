@@ -14,8 +14,10 @@ from cupl.classification.decision import DecisionRule, decide
 from cupl.classification.explanation import Explanation
 from cupl.classification.prediction import Prediction
 from cupl.classification.ranked import RankedClasses, Ranking
+from cupl.classification.rejection import Rejection
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction
+from cupl.embedding.parts import join_parts
 from cupl.errors import InputError
 
 ImageVectors = torch.Tensor | npt.NDArray[Any]
@@ -39,11 +41,16 @@ def float_rows(image_vectors: ImageVectors, dim: int) -> torch.Tensor:
 
 def in_chunks(image_vectors: ImageVectors, classes: ClassVectors) -> Iterator[torch.Tensor]:
     """Rows as of :func:`float_rows`, so many that they have ``AT_ONCE`` cosines to the classes."""
-    number, dim = classes.matrix.shape
+    dim = classes.matrix.shape[1]
     _check(image_vectors, dim)
-    size = max(1, AT_ONCE // number)
+    size = images_at_once(classes)
     starts = range(0, len(image_vectors), size)
     return (float_rows(image_vectors[start : start + size], dim) for start in starts)
+
+
+def images_at_once(classes: ClassVectors) -> int:
+    """How many images have ``AT_ONCE`` cosines to the classes and their parts."""
+    return max(1, AT_ONCE // classes.compared)
 
 
 def _check(image_vectors: ImageVectors, dim: int) -> None:
@@ -66,12 +73,13 @@ def competing(vectors: ClassVectors, reject: ClassVectors | None) -> ClassVector
     if reject is None:
         return vectors
     matrix, labels = torch.cat([vectors.matrix, reject.matrix]), vectors.labels + reject.labels
-    return replace(vectors, labels=labels, matrix=matrix, adapter=None)
+    parts = join_parts((vectors.matrix, vectors.parts), (reject.matrix, reject.parts))
+    return replace(vectors, labels=labels, matrix=matrix, adapter=None, parts=parts)
 
 
 def cosines(rows: torch.Tensor, classes: ClassVectors) -> torch.Tensor:
     """Cosines of images, float32 ``[images, classes]``; NaN for a row without a direction."""
-    found = directions(rows) @ classes.matrix.T
+    found = classes.cosines(directions(rows))
     found[~has_direction(rows)] = torch.nan
     return found
 
@@ -105,6 +113,7 @@ def predict_rows(
     top_k: int,
     rule: DecisionRule,
     explanations: Sequence[Explanation | None],
+    rejection: Rejection | None = None,
 ) -> list[Prediction]:
     """Predictions of images, one a row; a row without a direction has an ``error``.
 
@@ -115,10 +124,14 @@ def predict_rows(
         top_k: classes to name for each image; all of them where there are fewer.
         rule: how scores become labels.
         explanations: one an image, or None.
+        rejection: what says of an image that it is none of the classes, where that is not decided
+            by what is closest.
 
     """
     scores = scores_of(rows, vectors, reject)
-    decisions = decide(scores, vectors, reject, rule, top_k)
+    outside = None if rejection is None else rejection.reasons(rows)
+    decisions = decide(scores, vectors, reject, rule, top_k, outside)
+    several = rule.multi_label or vectors.provenance.coverage is not None
     ranking = Ranking(
         vectors.labels,
         decisions.order.int().numpy(),
@@ -130,7 +143,7 @@ def predict_rows(
         Prediction(
             RankedClasses(ranking, image, number),
             rejected=decisions.rejected[image],
-            labels=RankedClasses(ranking, image, accepted) if rule.multi_label else (),
+            labels=RankedClasses(ranking, image, accepted) if several else (),
             explanation=explanations[image],
         )
         if usable

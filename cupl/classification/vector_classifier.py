@@ -11,8 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cupl.adaptation.few_labels import fit_examples
-from cupl.adaptation.few_labels_report import FewLabelsReport
 from cupl.bank.labels import ClassLabel
 from cupl.classification.calibration import fit_temperature
 from cupl.classification.decision import DecisionRule, find_classes
@@ -20,6 +18,7 @@ from cupl.classification.explainer import Explainer
 from cupl.classification.explanation import Explanation
 from cupl.classification.head import ClassifierHead
 from cupl.classification.prediction import Prediction
+from cupl.classification.rejection import rejection_of
 from cupl.classification.scoring import (
     ImageVectors,
     at_paths,
@@ -50,6 +49,8 @@ class VectorClassifier:
         vectors: the classes.
         reject: what is none of the classes, made in the same way: an image that is closest to one
             of these is rejected.
+        words: names of what is none of them, drawn from a list of words; see
+            :mod:`cupl.classification.negative_words`.
         explainer: the prompts of both, where they are known.
 
     """
@@ -57,6 +58,7 @@ class VectorClassifier:
     def __init__(self, vectors: ClassVectors) -> None:
         self.vectors = vectors
         self.reject: ClassVectors | None = None
+        self.words: ClassVectors | None = None
         self.explainer: Explainer | None = None
 
     @property
@@ -64,8 +66,14 @@ class VectorClassifier:
         """The classes, in order."""
         return self.vectors.labels
 
+    @property
+    def may_reject(self) -> bool:
+        """Whether an image can be without a label that no rule of a call takes from it."""
+        fitted = self.vectors.provenance.threshold
+        return any(one is not None for one in (self.reject, self.words, fitted))
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the class vectors with their temperature, without the reject bank's.
+        """Write the class vectors with all that was fitted, without a reject bank.
 
         See :meth:`ClassVectors.save`.
         """
@@ -91,7 +99,8 @@ class VectorClassifier:
                 :func:`~cupl.embedding.image_vectors.load_embeddings` gives.
             top_k: classes to name for each image; all of them where there are fewer.
             threshold: no label where the best probability is below this; with ``multi_label``
-                every class from this probability on, by default one half.
+                every class from this probability on, by default one half. In place of a threshold
+                that was fitted.
             multi_label: give each image all labels that apply, each class judged alone.
             class_thresholds: for ``multi_label``, the cosine from which on a class is a label, by
                 its name or id; of every class.
@@ -174,38 +183,21 @@ class VectorClassifier:
             InputError: no image, one without a direction, or a label that is no class.
 
         """
-        rows, targets = self._labelled(image_vectors, labels)
+        rows = float_rows(image_vectors, self.vectors.matrix.shape[1])
+        if wrong := (~has_direction(rows)).nonzero().flatten().tolist():
+            raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
+        targets = self._targets(labels)
         scores = scores_of(rows, self.vectors)
         temperature = fit_temperature(scores, targets, self.vectors.provenance)
         self.vectors = self.vectors.with_temperature(temperature)
         return temperature
 
-    def fit(
-        self,
-        image_vectors: ImageVectors,
-        labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any],
-    ) -> FewLabelsReport:
-        """Let a few labelled images decide with the texts, where that helps; :meth:`save` keeps it.
-
-        Nothing is trained: it takes moments. Classes without an example stay as the text made them.
-        Rejection goes on by the texts. The temperature is set to the one that is best for the
-        examples, each left out; :meth:`calibrate` with other images is better.
-
-        Args:
-            image_vectors: ``[examples, dim]``, of any length.
-            labels: the true class of each, by index, name or id.
-
-        Returns:
-            What was chosen and what it is worth; see
-            :func:`~cupl.adaptation.few_labels.fit_examples`.
-
-        Raises:
-            InputError: no image, one without a direction, a label that is no class, or class
-                vectors that were adapted to photos.
-
-        """
-        self.vectors, report = fit_examples(self.vectors, *self._labelled(image_vectors, labels))
-        return report
+    def _targets(
+        self, labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any]
+    ) -> torch.Tensor:
+        """The class of each label, int64 ``[images]``."""
+        named = labels if isinstance(labels, Sequence) else labels.tolist()
+        return torch.tensor(find_classes(named, self.labels), dtype=torch.int64)
 
     def to_torch(self) -> ClassifierHead:
         """A module of PyTorch: image vectors ``[images, dim]`` to logits ``[images, classes]``.
@@ -214,19 +206,6 @@ class VectorClassifier:
         the class vectors; training it does not change this classifier.
         """
         return ClassifierHead(self.vectors, self.reject)
-
-    def _labelled(
-        self,
-        image_vectors: ImageVectors,
-        labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image vectors as float32 ``[images, dim]``, and their classes, int64 ``[images]``."""
-        rows = float_rows(image_vectors, self.vectors.matrix.shape[1])
-        named = labels if isinstance(labels, Sequence) else labels.tolist()
-        targets = torch.tensor(find_classes(named, self.labels), dtype=torch.int64)
-        if wrong := (~has_direction(rows)).nonzero().flatten().tolist():
-            raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
-        return rows, targets
 
     def _judge(self, top_k: int, rule: DecisionRule, explain: int) -> Judge:
         """What makes predictions; refuses before the first image what none can be judged by."""
@@ -239,12 +218,18 @@ class VectorClassifier:
                 "to explain, the bank that the class vectors were made of is needed: give it too"
             )
 
+        rejection = rejection_of(
+            self.vectors, self.reject, self.words, fitted=rule.threshold is None
+        )
+
         def judge(rows: torch.Tensor) -> list[Prediction]:
             explanations: Sequence[Explanation | None] = [None] * len(rows)
             if explain and self.explainer is not None:
                 every = competing(self.vectors, self.reject)
                 explanations = self.explainer.explain(rows, every, explain)
-            return predict_rows(rows, self.vectors, self.reject, top_k, rule, explanations)
+            return predict_rows(
+                rows, self.vectors, self.reject, top_k, rule, explanations, rejection
+            )
 
         judge(torch.empty(0, self.vectors.matrix.shape[1]))
         return judge
@@ -253,7 +238,8 @@ class VectorClassifier:
         self, image_vectors: ImageVectors | Embeddings, judge: Judge
     ) -> Iterator[Prediction]:
         if not isinstance(image_vectors, Embeddings):
-            chunks = in_chunks(image_vectors, competing(self.vectors, self.reject))
+            compared = competing(self.vectors, self.reject or self.words)
+            chunks = in_chunks(image_vectors, compared)
             return chain.from_iterable(map(judge, chunks))
         return (
             prediction

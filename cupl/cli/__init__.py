@@ -13,7 +13,20 @@ from typing import Annotated
 
 import typer
 
-from cupl.cli import adapt, bank, batch, cache, classify, demo, embed, encode, evaluate, generate
+from cupl.cli import (
+    adapt,
+    bank,
+    bank_contrast,
+    bank_names,
+    batch,
+    cache,
+    classify,
+    demo,
+    embed,
+    encode,
+    evaluate,
+    generate,
+)
 from cupl.cli.flags import way_out
 from cupl.cli.output import say, say_warning
 from cupl.errors import CuplError, is_out_of_memory
@@ -35,6 +48,8 @@ app.command("embed")(embed.embed_command)
 app.command("adapt")(adapt.adapt_command)
 app.command("classify")(classify.classify_command)
 app.command("evaluate")(evaluate.evaluate_command)
+bank.bank_app.command("contrast")(bank_contrast.contrast_command)
+bank.bank_app.command("names")(bank_names.names_command)
 app.add_typer(bank.bank_app)
 app.add_typer(batch.batch_app)
 app.add_typer(cache.cache_app)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cupl.embedding.pruning import DroppedPrompt
 
 bank_app = typer.Typer(
-    name="bank", help="Import, check and prune prompt banks.", no_args_is_help=True
+    name="bank", help="Import, check, prune and sharpen prompt banks.", no_args_is_help=True
 )
 
 

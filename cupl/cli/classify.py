@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from cupl.cli import encoder_options
+from cupl.cli import encoder_options, fitting
+from cupl.cli.fitting import Fitting
 from cupl.cli.output import check_target, count, progress, say, say_passing, say_unreadable
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.targets import is_stream
@@ -70,9 +71,17 @@ def classify_command(
         ),
     ] = None,
     reject: Annotated[
-        Path | None,
-        typer.Option(help="Bank of what is none of the classes: what is closest to it, no label."),
+        str | None,
+        typer.Option(
+            metavar="BANK|words",
+            help="Bank of what is none of the classes: what is closest to it, no label. words: "
+            "names of things far from all classes.",
+        ),
     ] = None,
+    keep: fitting.KeepOption = None,
+    coverage: fitting.CoverageOption = None,
+    examples: fitting.ExamplesOption = None,
+    fitted: fitting.FittedOption = None,
     multi_label: Annotated[
         bool,
         typer.Option(
@@ -112,13 +121,11 @@ def classify_command(
     from cupl.classification.writers import FailedImages, check_format
     from cupl.progress import Progress, ignore
 
-    _check_source(bank, vectors, explain)
-    if vectors is not None and (pooling or templates or combine or strict):
-        raise typer.BadParameter(
-            "--pooling, --templates, --combine and --strict go with --bank; vectors are made"
-        )
+    _check_source(bank, vectors, explain, pooling or templates or combine or strict)
     if class_thresholds is not None and not multi_label:
         raise typer.BadParameter("--class-thresholds go with --multi-label")
+    to_fit = Fitting(keep, coverage, examples, fitted)
+    to_fit.check(threshold, multi_label)
     output = None if output == Path("-") else output  # as without it
     written = _format(format, output, resume)
     if explain and written not in ("table", "jsonl") and report is None:
@@ -129,9 +136,9 @@ def classify_command(
     thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
     rule = DecisionRule(threshold, multi_label, thresholds)
     paths, complete = encoder_options.images_of(images, all_files)
-    inputs = [bank, vectors, reject, class_thresholds, templates]
+    inputs = [bank, vectors, reject, class_thresholds, templates, examples]
     inputs += encoder_options.files_of(encoder)
-    _check_targets(output, report, inputs, paths)
+    _check_targets([output, report, fitted], inputs, paths)
     prompts, made, loaded = _load(
         bank, vectors, encoder, revision, device, precision, batch_size,
         pooling=pooling, templates=templates, combine=combine, strict=strict,
@@ -139,26 +146,27 @@ def classify_command(
     )  # fmt: skip
     if temperature is not None:
         made = made.with_temperature(temperature)
-    classifier = ZeroShotClassifier(
-        made, loaded, bank=prompts, reject=reject, text_cache=text_cache
-    )
+    with progress("words" if reject == "words" else "prompts") as update:
+        classifier = ZeroShotClassifier(
+            made, loaded, bank=prompts, reject=reject, text_cache=text_cache, progress=update
+        )
     if classifier.reject is not None:
         encoder_options.say_truncated(classifier.reject, loaded)
+    if classifier.words is not None:
+        number = count(len(classifier.words.labels), "word")
+        say(f"{number} of a list, far from all classes, stand for what is none of them")
+    to_fit.fit(classifier, all_files=all_files)
     shown: list[Prediction] = []
-    most = 0
-    if report is not None:
-        from cupl.report.page import MOST_IMAGES
+    most = _most_shown(report)
 
-        most = MOST_IMAGES
-
-    def keep(prediction: Prediction) -> None:
+    def show(prediction: Prediction) -> None:
         if len(shown) < most:
             shown.append(prediction)
 
     def label(update: Progress) -> FailedImages:
         return classify_to_file(
             classifier, paths, output, written, top_k,
-            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=keep, resume=resume,
+            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=show, resume=resume,
             progress=update,
         )  # fmt: skip
 
@@ -184,7 +192,11 @@ def _format(format: str | None, output: Path | None, resume: bool) -> str:
     return format or _FORMATS.get(ending, "table")
 
 
-def _check_source(bank: Path | None, vectors: Path | None, explain: bool) -> None:
+def _check_source(bank: Path | None, vectors: Path | None, explain: bool, encodes: object) -> None:
+    if vectors is not None and encodes:
+        raise typer.BadParameter(
+            "--pooling, --templates, --combine and --strict go with --bank; vectors are made"
+        )
     if vectors is not None and explain:
         if bank is None:
             raise typer.BadParameter("--explain needs the --bank that the vectors were made of")
@@ -193,12 +205,11 @@ def _check_source(bank: Path | None, vectors: Path | None, explain: bool) -> Non
 
 
 def _check_targets(
-    output: Path | None, report: Path | None, inputs: list[str | Path | None], images: Sequence[str]
+    targets: Sequence[Path | None], inputs: list[str | Path | None], images: Sequence[str]
 ) -> None:
-    if output is not None:
-        check_target(output, *inputs, *_there(output, images))
-    if report is not None:
-        check_target(report, *inputs, *_there(report, images), output)
+    written = [target for target in targets if target is not None]
+    for number, target in enumerate(written):
+        check_target(target, *inputs, *_there(target, images), *written[:number])
 
 
 def _there(target: Path, images: Sequence[str]) -> Sequence[str]:
@@ -267,6 +278,15 @@ def _say_failures(failures: "FailedImages", total: int, *, kept: bool) -> None:
     say_unreadable(failures.count, total, examples, "  and {} more; their rows say why")
     if failures.may_pass and kept:
         say_passing(failures.may_pass)
+
+
+def _most_shown(report: Path | None) -> int:
+    """Predictions that the page has place for."""
+    if report is None:
+        return 0
+    from cupl.report.page import MOST_IMAGES
+
+    return MOST_IMAGES
 
 
 def _write_page(report: Path, shown: "list[Prediction]", total: int) -> None:

@@ -54,8 +54,11 @@ BatchSizeOption = Annotated[
     typer.Option(parser=batch_size, metavar="N|auto", help="Images to encode at once."),
 ]
 PoolingOption = Annotated[
-    Literal["normalized-mean", "mean", "similarity"] | None,
-    typer.Option(help="How prompts become one vector. [default: normalized-mean]"),
+    Literal["normalized-mean", "mean", "similarity", "top"] | None,
+    typer.Option(
+        help="How prompts become one vector; top: and those closest to an image count more. "
+        "[default: normalized-mean]"
+    ),
 ]
 TemplatesOption = Annotated[
     str | None, typer.Option(help="Add hand-written templates: photo, or a YAML file.")

@@ -61,7 +61,14 @@ def evaluate_command(
         int, typer.Option(min=1, max=100, help="Draws of random-words and of shuffled.")
     ] = 3,
     templates: encoder_options.TemplatesOption = None,
-    pooling: encoder_options.PoolingOption = None,
+    pooling: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="normalized-mean|mean|similarity|top",
+            help="How prompts become one vector. Given again, each bank is judged with that too, "
+            "as BANK, top. [default: normalized-mean]",
+        ),
+    ] = None,
     text_cache: encoder_options.TextCacheOption = None,
     skip_unmatched: Annotated[
         bool, typer.Option("--skip-unmatched", help="Leave out images whose label means no class.")
@@ -82,13 +89,16 @@ def evaluate_command(
 
     Exit code 3 where some images could not be read; the figures are over the others.
     """
-    from cupl.embedding.pooling import DEFAULT_POOLING
+    from cupl.embedding.pooling import DEFAULT_POOLING, POOLINGS
     from cupl.evaluation.calibration_error import FEWEST_TO_CALIBRATE
     from cupl.evaluation.candidates import load_banks, make_candidates
     from cupl.evaluation.dataset import read_labelled
     from cupl.io.locks import sole_writer
     from cupl.report.evaluating import evaluate
 
+    poolings = pooling or [DEFAULT_POOLING]
+    if unknown := [one for one in poolings if one not in POOLINGS]:
+        raise typer.BadParameter(f"no pooling is called {unknown[0]!r}: use {', '.join(POOLINGS)}")
     inputs = [*bank, data, labels, templates, *_split(controls), *encoder_options.files_of(encoder)]
     _check_targets(output, calibrated, data, inputs)
     with nullcontext() if output is None else sole_writer(output):
@@ -112,7 +122,7 @@ def evaluate_command(
         with _progress(images) as update:
             result = evaluate(
                 labelled, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
-                pooling=pooling or DEFAULT_POOLING, skip_unmatched=True, revision=revision,
+                pooling=poolings, skip_unmatched=True, revision=revision,
                 device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
                 progress=update,
             )  # fmt: skip

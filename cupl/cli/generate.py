@@ -1,32 +1,29 @@
 """``cupl generate``: class names to a prompt bank."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cupl.cli import generate_options
+from cupl.cli.first_steps import FirstSteps
 from cupl.cli.output import (
     check_target,
     count,
     files_of_cache,
     progress,
-    quoted,
     say,
-    say_next,
     say_warning,
     write_bank,
 )
+from cupl.cli.spending import accounted, prices_of, say_dropped, say_plan
 
 if TYPE_CHECKING:
-    from cupl.generation.budget import Prices, UsageMeter
+    from cupl.bank.model import PromptBank
     from cupl.generation.collect import CollectedPrompts
-    from cupl.generation.plan import Plan, PlanSurvey
 
 _MANY = 10_000
 """Classes from which on looking up their answers shows how far it is."""
@@ -65,30 +62,51 @@ def generate_command(
     min_prompts: generate_options.MinPromptsOption = 1,
     similarity: generate_options.SimilarityOption = None,
     drop_shared: generate_options.DropSharedOption = False,
-    concurrency: Annotated[int, typer.Option(min=1, max=1000, help="Requests at once.")] = 8,
-    timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds that one request may take.")
-    ] = 120,
-    max_requests: Annotated[
-        int | None, typer.Option(min=1, help="Stop before more are sent, with all tries.")
-    ] = None,
-    max_tokens_total: Annotated[
-        int | None, typer.Option(min=1, help="Stop before more could be charged in this run.")
-    ] = None,
-    price_in: Annotated[
-        float | None, typer.Option(min=0, help="Money for a million tokens of questions.")
-    ] = None,
-    price_out: Annotated[
-        float | None, typer.Option(min=0, help="Money for a million tokens of answers.")
-    ] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
-    ] = False,
+    concurrency: generate_options.ConcurrencyOption = 8,
+    timeout: generate_options.TimeoutOption = 120,
+    max_requests: generate_options.MaxRequestsOption = None,
+    max_tokens_total: generate_options.MaxTokensTotalOption = None,
+    price_in: generate_options.PriceInOption = None,
+    price_out: generate_options.PriceOutOption = None,
+    retry_failed: generate_options.RetryFailedOption = False,
     cache: generate_options.CacheOption = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask nothing; use the cache.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be asked, and stop.")
+    offline: generate_options.OfflineOption = False,
+    dry_run: generate_options.DryRunOption = False,
+    about: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help='What the data are, such as "photos of pets taken at home": the model writes '
+            "the questions for them.",
+        ),
+    ] = None,
+    write_to: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-questions",
+            metavar="FILE",
+            help="Where the questions of --about go, to be edited and given to --questions; "
+            "without -o nothing else is asked.",
+        ),
+    ] = None,
+    contrast: Annotated[
+        bool,
+        typer.Option(
+            "--contrast",
+            help="Describe what is easily taken for these classes and is none: look-alikes and "
+            "siblings that the model names first. The bank is one for --reject.",
+        ),
     ] = False,
+    subclasses: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            metavar="N",
+            help="For coarse classes: the model names N kinds of each first, and all are "
+            "described; an image of a kind has the label of its class.",
+        ),
+    ] = None,
     list_filters: Annotated[
         bool,
         typer.Option(
@@ -103,20 +121,27 @@ def generate_command(
     which leaves it to the server. The key comes from $OPENAI_API_KEY and goes to OpenAI only;
     another server's is named by --api-key-env.
     """
-    from cupl.generation import pipeline
+    from cupl.generation.asking import Asking
     from cupl.generation.budget import UsageMeter
     from cupl.generation.cache.store import ResponseCache
     from cupl.generation.event_loop import run
+    from cupl.generation.pipeline import generate_answers
     from cupl.generation.plan import survey
     from cupl.generation.requester import RequestOptions
+    from cupl.generation.run_settings import Run, connect
     from cupl.io.text import name_as_text
     from cupl.progress import ignore
 
-    if output is None and not dry_run:
+    if output is None and write_to is None and not dry_run:
         raise typer.BadParameter("name the bank to write with -o BANK.yaml")
-    if output is not None:
-        check_target(output, classes, questions, preamble, *files_of_cache(cache))
-    prices = _prices(price_in, price_out)
+    if about is None and write_to is not None:
+        raise typer.BadParameter("--write-questions goes with --about")
+    if about is not None and questions != "base":
+        raise typer.BadParameter("--about writes the questions: leave --questions out")
+    _check_one_bank(contrast, subclasses)
+    for target in filter(None, (output, write_to)):
+        check_target(target, classes, questions, preamble, *files_of_cache(cache))
+    prices = prices_of(price_in, price_out)
     plan = generate_options.plan_of(
         classes, name, questions, model, base_url, api, samples, temperature, top_p, max_tokens,
         stop, seed, extra, preamble,
@@ -129,7 +154,18 @@ def generate_command(
         concurrency=concurrency, n=generate_options.most_at_once(n), retry_failed=retry_failed,
         notice=say,
     )  # fmt: skip
-    with ResponseCache(cache) as responses:
+    server = connect(plan, base_url, timeout, api_key_env, say_warning)
+    with ResponseCache(cache) as responses, accounted(meter, prices, began):
+        asking = Asking(responses, server, options, meter, offline)
+        steps = FirstSteps(plan, asking, prices, dry_run)
+        if about is not None:
+            steps.write_questions(about, write_to)
+            if output is None and not dry_run:
+                return
+        if contrast:
+            steps.name_contrast()
+        steps.name_subclasses(subclasses)
+        plan = steps.plan
         # A second for 10,000 classes, and no word about it for fewer.
         watched = (
             progress("classes looked up") if len(plan.labels) >= _MANY else nullcontext(ignore)
@@ -138,87 +174,33 @@ def generate_command(
             found = survey(
                 plan, responses, n=options.n, tries=options.missing_below(offline), progress=update
             )
-        _say_plan(plan, found, prices)
+        say_plan(plan, found, prices, steps.bound)
         if dry_run:
             return
-        with progress("answers") as update, _accounted(meter, prices, began):
-            server = pipeline.connect(plan, base_url, timeout, api_key_env, say_warning)
-            collected = run(
-                pipeline.generate_answers(
-                    plan, found, responses, server, filtering=filtering,
-                    options=replace(options, progress=update), meter=meter, offline=offline,
-                )
-            )  # fmt: skip
+        with progress("answers") as update:
+            asking = replace(asking, options=replace(options, progress=update))
+            collected = run(generate_answers(Run(plan, filtering, asking), found))
     assert output is not None  # noqa: S101 (checked above)
-    write_bank(output, collected.bank(name_as_text(output.stem)).to_bytes())
-    _say_result(output, collected)
+    bank = steps.bank(collected, name_as_text(output.stem))
+    write_bank(output, bank.to_bytes())
+    _say_result(output, bank, collected)
+    steps.say_next(output)
     if min_prompts > 1 and collected.report.short:
         raise typer.Exit(3)
 
 
-def _prices(price_in: float | None, price_out: float | None) -> "Prices | None":
-    from cupl.generation.budget import Prices
-
-    if (price_in is None) != (price_out is None):
-        raise typer.BadParameter("--price-in and --price-out go together")
-    return None if price_in is None or price_out is None else Prices(price_in, price_out)
+def _check_one_bank(contrast: bool, subclasses: int | None) -> None:
+    if contrast and subclasses is not None:
+        raise typer.BadParameter("--contrast and --subclasses make two banks: give one of them")
 
 
-@contextmanager
-def _accounted(meter: "UsageMeter", prices: "Prices | None", began: float) -> Iterator[None]:
-    """Say at the end, however it comes, what was asked and what that cost."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        say("every answer so far is in the cache; the same command continues")
-        raise
-    finally:
-        if meter.requests:
-            _say_spent(meter, prices, time.monotonic() - began)
-
-
-def _say_plan(plan: "Plan", found: "PlanSurvey", prices: "Prices | None") -> None:
-    say(
-        f"{count(len(plan.labels), 'class', 'classes')}, "
-        f"{count(len(plan.questions.questions), 'question')}, "
-        f"{count(plan.samples, 'sample')} each: {count(found.cached, 'answer')} cached, "
-        f"{found.answers:,} missing, {count(found.requests, 'request')} to {plan.model}"
+def _say_result(output: Path, bank: "PromptBank", collected: "CollectedPrompts") -> None:
+    report, kinds = collected.report, sum(len(entry.subclasses) for entry in bank)
+    classes = count(len(bank), "class", "classes") + (
+        f" with {count(kinds, 'sub-class', 'sub-classes')}" if kinds else ""
     )
-    if not found.requests:
-        return
-    most = found.completion_tokens
-    bound = "no limit on those out (--max-tokens none)" if most is None else f"at most {most:,} out"
-    money = ""
-    if prices is not None:
-        spent = prices.of(found.prompt_tokens, most or 0)
-        money = f": {'at least' if most is None else 'at most about'} {_money(spent)}"
-    say(f"estimate: about {found.prompt_tokens:,} tokens in, {bound}{money}")
-
-
-def _say_spent(meter: "UsageMeter", prices: "Prices | None", seconds: float) -> None:
-    tokens = f"{meter.prompt_tokens:,} tokens in, {meter.completion_tokens:,} out"
-    if meter.uncounted:
-        tokens += f" (not counted by the server: {count(meter.uncounted, 'request')})"
-    money = ""
-    if prices is not None:
-        money = f", {_money(prices.of(meter.prompt_tokens, meter.completion_tokens))}"
-    say(
-        f"asked: {count(meter.requests, 'request')}, {meter.retried:,} of them again; {tokens}"
-        f"{money}; {timedelta(seconds=round(seconds))}"
-    )
-
-
-def _money(amount: float) -> str:
-    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.4f}"
-
-
-def _say_result(output: Path, collected: "CollectedPrompts") -> None:
-    report, classes = collected.report, len(collected.prompts)
-    say(
-        f"wrote {output}: {count(classes, 'class', 'classes')}, {count(report.kept, 'prompt')} kept"
-    )
-    for reason, number in report.dropped.most_common():
-        say(f"  dropped {number:,}: {reason}")
+    say(f"wrote {output}: {classes}, {count(report.kept, 'prompt')} kept")
+    say_dropped(report.dropped)
     if given_up := report.failed - report.withdrawn:
         say(
             f"  {count(given_up, 'answer')} of these of no use at every try; "
@@ -238,8 +220,3 @@ def _say_result(output: Path, collected: "CollectedPrompts") -> None:
         say(f"  {name}: {count(kept, 'prompt')} only")
     if len(report.short) > 10:
         say(f"  ... and {len(report.short) - 10:,} more classes with too few")
-    from cupl.llm.mini import NAME as MINI
-
-    encoder = " --encoder mini" if collected.plan.model == MINI else ""
-    bank = quoted(output)
-    say_next(f"cupl bank check {bank}, or cupl classify IMAGE... --bank {bank}{encoder}", output)

@@ -124,6 +124,26 @@ CacheOption = Annotated[
     Path | None, typer.Option(help="Folder of answers. [default: ~/.cache/cupl/responses]")
 ]
 
+ConcurrencyOption = Annotated[int, typer.Option(min=1, max=1000, help="Requests at once.")]
+TimeoutOption = Annotated[float, typer.Option(min=0.001, help="Seconds that one request may take.")]
+MaxRequestsOption = Annotated[
+    int | None, typer.Option(min=1, help="Stop before more are sent, with all tries.")
+]
+MaxTokensTotalOption = Annotated[
+    int | None, typer.Option(min=1, help="Stop before more could be charged in this run.")
+]
+PriceInOption = Annotated[
+    float | None, typer.Option(min=0, help="Money for a million tokens of questions.")
+]
+PriceOutOption = Annotated[
+    float | None, typer.Option(min=0, help="Money for a million tokens of answers.")
+]
+RetryFailedOption = Annotated[
+    bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Ask nothing; use the cache.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would be asked, and stop.")]
+
 
 def plan_of(
     classes: str | None,
@@ -152,7 +172,7 @@ def plan_of(
         base_url=base_url,
         api=api,
         samples=samples,
-        sampling=_sampling(model, temperature, top_p, max_tokens, stop, seed, extra),
+        sampling=sampling_of(model, temperature, top_p, max_tokens, stop, seed, extra),
         preamble=_preamble(preamble),
     )
 
@@ -197,7 +217,7 @@ def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
     return labels
 
 
-def _sampling(
+def sampling_of(
     model: str,
     temperature: Any,
     top_p: Any,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cupl.bank.labels import ClassLabel
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.templates import TemplateSet, fill, fill_templates
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.parts import ClassParts, subclass_parts, top_parts
 from cupl.embedding.pooling import DEFAULT_POOLING, average, check_pooling, pool
 from cupl.embedding.provenance import Combine, Provenance
 from cupl.embedding.text_cache import TextCache, embed_texts
@@ -67,6 +69,10 @@ def encode_bank(
         filled = fill_templates(templates, labels)
         joined = [texts + more for texts, more in zip(described, filled, strict=True)]
         lists = [joined] if combine == "concat" else [described, filled]
+    kinds = [
+        [[text for text, _ in prompts_of_class(kind, templates)] for kind in entry.subclasses]
+        for entry in bank
+    ]
     source = {
         "bank": bank.name,
         "bank_digest": bank.digest,
@@ -74,7 +80,7 @@ def encode_bank(
         "combine": combine if templates else None,
     }
     return _encode(
-        labels, lists, encoder, pooling,
+        labels, lists, kinds, encoder, pooling,
         strict=strict, text_cache=text_cache, progress=progress, source=source,
     )  # fmt: skip
 
@@ -107,7 +113,7 @@ def encode_templates(
     filled = fill_templates(templates, labels)
     source = {"templates": tuple(templates)}
     return _encode(
-        labels, [filled], encoder, pooling,
+        labels, [filled], [[] for _ in labels], encoder, pooling,
         strict=strict, text_cache=text_cache, progress=progress, source=source,
     )  # fmt: skip
 
@@ -115,6 +121,7 @@ def encode_templates(
 def _encode(
     labels: Sequence[ClassLabel],
     lists: list[list[list[str]]],
+    kinds: list[list[list[str]]],
     encoder: Encoder,
     pooling: str,
     *,
@@ -123,12 +130,21 @@ def _encode(
     progress: Progress,
     source: dict[str, Any],
 ) -> ClassVectors:
-    """Class vectors from one or two lists of prompts for each class, encoded in one call."""
+    """Class vectors from one or two lists of prompts for each class, encoded in one call.
+
+    ``kinds`` are the prompts of each sub-class of each class.
+    """
     check_pooling(pooling)  # before the encoding, which can take minutes
     owned = [
         (label.name, text)
         for prompts in lists
         for label, texts in zip(labels, prompts, strict=True)
+        for text in texts
+    ]
+    owned += [
+        (label.name, text)
+        for label, lists_of_kinds in zip(labels, kinds, strict=True)
+        for texts in lists_of_kinds
         for text in texts
     ]
 
@@ -138,14 +154,10 @@ def _encode(
 
     texts = [text for _, text in owned]
     embedded = embed_texts(texts, encoder, check=check, text_cache=text_cache, progress=progress)
-    parts = torch.split(embedded.vectors, [sum(map(len, prompts)) for prompts in lists])
-    pooled = [
-        pool(part, [len(texts) for texts in prompts], pooling)
-        for part, prompts in zip(parts, lists, strict=True)
-    ]
+    matrix, parts = _pooled(embedded.vectors, lists, kinds, pooling)
     return ClassVectors(
         list(labels),
-        pooled[0] if len(pooled) == 1 else average(pooled[0], pooled[1], pooling),
+        matrix,
         Provenance(
             encoder=encoder.id,
             revision=encoder.revision,
@@ -157,7 +169,27 @@ def _encode(
             cupl=cupl_version(),
             **source,
         ),
+        parts=parts,
     )
+
+
+def _pooled(
+    vectors: torch.Tensor,
+    lists: list[list[list[str]]],
+    kinds: list[list[list[str]]],
+    pooling: str,
+) -> tuple[torch.Tensor, ClassParts | None]:
+    """Class vectors and their parts, of the vectors of all these prompts in order."""
+    sizes = [[len(texts) for texts in prompts] for prompts in lists]
+    of_kinds = [[len(texts) for texts in prompts] for prompts in kinds]
+    *own, rest = torch.split(vectors, [*map(sum, sizes), sum(map(sum, of_kinds))])
+    pooled = [pool(part, numbers, pooling) for part, numbers in zip(own, sizes, strict=True)]
+    matrix = pooled[0] if len(pooled) == 1 else average(pooled[0], pooled[1], pooling)
+    if pooling == "top":
+        return matrix, top_parts([*zip(own, sizes, strict=True), (rest, list(map(sum, of_kinds)))])
+    numbers = list(chain.from_iterable(of_kinds))
+    rows = pool(rest, numbers, pooling) if numbers else rest
+    return matrix, subclass_parts(matrix, rows, list(map(len, kinds)))
 
 
 def _too_long(
@@ -185,6 +217,7 @@ def bank_embeddings(
     encoder: Encoder,
     templates: Sequence[str] = (),
     *,
+    subclasses: bool = False,
     text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> torch.Tensor:
@@ -194,6 +227,7 @@ def bank_embeddings(
         bank: the prompts of each class.
         encoder: computes what is missing.
         templates: those of :attr:`Provenance.templates`; after the prompts of each class.
+        subclasses: those of the sub-classes too, each after its class.
         text_cache: as for :func:`encode_bank`.
         progress: told how many different prompts are done, and of how many.
 
@@ -201,7 +235,8 @@ def bank_embeddings(
         float32 ``[prompts, dim]``, not normalised, class after class.
 
     """
-    texts = [text for entry in bank for text, _ in prompts_of_class(entry, templates)]
+    entries = bank.entries if subclasses else bank
+    texts = [text for entry in entries for text, _ in prompts_of_class(entry, templates)]
     return embed_texts(texts, encoder, text_cache=text_cache, progress=progress).vectors
 
 

@@ -24,9 +24,10 @@ from cupl.embedding.given_arrays import (
     real_number,
 )
 from cupl.embedding.normalize import has_direction
+from cupl.embedding.parts import ClassParts
 from cupl.embedding.provenance import ELSEWHERE, Provenance
 from cupl.embedding.revisions import another_revision
-from cupl.embedding.vectors_file import VECTORS, read_vectors, write_vectors
+from cupl.embedding.vectors_file import PARTS, VECTORS, read_vectors, write_vectors
 from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
@@ -49,6 +50,7 @@ class ClassVectors:
         matrix: float32 ``[classes, dim]``; rows have length 1 but for the pooling ``similarity``.
         provenance: the encoder, the bank and the settings.
         adapter: what photos or examples add to the cosines, where they do.
+        parts: further vectors of each class, where its score is not of one alone.
 
     """
 
@@ -56,6 +58,7 @@ class ClassVectors:
     matrix: torch.Tensor
     provenance: Provenance
     adapter: Adapter | None = None
+    parts: ClassParts | None = None
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
@@ -75,6 +78,28 @@ class ClassVectors:
             raise InputError(
                 f"an adapter of {shape} for class vectors of {list(self.matrix.shape)}"
             )
+        if (parts := self.parts) is not None:
+            shape = [len(parts.counts), parts.vectors.shape[1]]
+            if shape != list(self.matrix.shape):
+                raise InputError(
+                    f"parts of {shape[0]} classes, {shape[1]} wide, do not fit class vectors of "
+                    f"{list(self.matrix.shape)}"
+                )
+
+    def cosines(self, directions: torch.Tensor) -> torch.Tensor:
+        """Scores of images by the text alone, ``[images, classes]``.
+
+        Args:
+            directions: ``[images, dim]`` at length 1.
+
+        """
+        scores = directions @ self.matrix.T
+        return scores if self.parts is None else self.parts.blend(scores, directions)
+
+    @property
+    def compared(self) -> int:
+        """Vectors that an image is compared with."""
+        return len(self.matrix) + (0 if self.parts is None else len(self.parts.vectors))
 
     @classmethod
     def from_arrays(
@@ -147,7 +172,12 @@ class ClassVectors:
     def tensors(self) -> dict[str, torch.Tensor]:
         """All matrices, by their names in the file."""
         added = {} if self.adapter is None else self.adapter.tensors()
-        return {VECTORS: self.matrix, **{_ADAPTER + name: one for name, one in added.items()}}
+        parts = {} if self.parts is None else self.parts.tensors()
+        return {
+            VECTORS: self.matrix,
+            **{_ADAPTER + name: one for name, one in added.items()},
+            **{PARTS + name: one for name, one in parts.items()},
+        }
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> ClassVectors:
@@ -164,7 +194,14 @@ class ClassVectors:
             # Not with safe_open, which wants a name that is UTF-8.
             metadata, tensors = read_vectors(Path(path))
             matrix = tensors.pop(VECTORS)
-            result = cls(metadata.labels, matrix, metadata.provenance, _adapter_of(tensors))
+            parts = ClassParts.of_tensors(
+                {
+                    name.removeprefix(PARTS): tensors.pop(name)
+                    for name in list(tensors)
+                    if name.startswith(PARTS)
+                }
+            )
+            result = cls(metadata.labels, matrix, metadata.provenance, _adapter_of(tensors), parts)
             result._check_lengths()
             return result
         except ValidationError as error:

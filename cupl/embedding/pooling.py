@@ -10,6 +10,9 @@ With t_i the embedding of prompt i of a class:
 ``similarity``
     mean_i(norm(t_i)), left as it is: its product with a unit image vector is the mean of the
     cosines (Menon & Vondrick, arXiv 2210.07183).
+``top``
+    the vector of ``normalized-mean``, and beside it the prompts themselves: those that are closest
+    to an image have a say in its score; see :mod:`cupl.embedding.parts`.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,6 +52,7 @@ POOLINGS: dict[str, Pooling] = {
     "normalized-mean": normalized_mean,
     "mean": mean,
     "similarity": similarity,
+    "top": normalized_mean,
 }
 DEFAULT_POOLING = "normalized-mean"
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictStr,
+    model_serializer,
+)
 
 from cupl.embedding.adapter import Adaptation
+from cupl.embedding.fitted import FittedCoverage, FittedThreshold
 from cupl.embedding.given_arrays import LEAST, MOST
 
 Combine = Literal["concat", "average"]
@@ -39,6 +47,20 @@ class Provenance(BaseModel):
     cupl: StrictStr = "0"
     adaptation: Adaptation | None = None
     """How the adapter was made, where there is one."""
+    threshold: FittedThreshold | None = None
+    """From where on a photo is of the classes, where that was fitted."""
+    coverage: FittedCoverage | None = None
+    """What cannot be ruled out, where that was fitted."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_fitted(self, serialize: SerializerFunctionWrapHandler) -> Any:
+        """As before there were these: what is not used changes no file and no digest."""
+        fields = serialize(self)
+        return {
+            name: value
+            for name, value in fields.items()
+            if value is not None or name not in ("threshold", "coverage")
+        }
 
     @property
     def made_elsewhere(self) -> bool:

@@ -22,7 +22,10 @@ MAX_DIM = 2**16
 """Numbers in a vector."""
 _MOST_MATRICES = 8
 """In one file, each of at most so many numbers as vectors of its classes can have."""
-VECTORS = "vectors"
+VECTORS, PARTS = "vectors", "parts."
+"""A name, and what the names of the parts of classes begin with."""
+_MOST_PARTS = 1000
+"""Times as many numbers as vectors of the classes can have."""
 
 
 class VectorsMetadata(BaseModel):
@@ -84,6 +87,7 @@ def read_vectors(path: Path) -> tuple[VectorsMetadata, dict[str, torch.Tensor]]:
         check_brackets(text)
         metadata = VectorsMetadata.model_validate_json(text)
         matrices = min(len(header) - 1, _MOST_MATRICES)
+        matrices += _MOST_PARTS * any(name.startswith(PARTS) for name in header)
         most = max(len(metadata.labels), 1) * MAX_DIM * 4 * matrices
         if path.stat().st_size - len(begin) > most:
             raise InputError(f"larger than vectors of {len(metadata.labels):,} classes can be")

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import unit
 from cupl.embedding.pooling import POOLINGS
-from cupl.embedding.provenance import Provenance
 from cupl.evaluation.bootstrap import Statistic, intervals
 from cupl.evaluation.ranking import LONGEST_LIST, Booleans, ImageRanks, ScoreChunks
 from cupl.evaluation.schema import (
@@ -39,7 +39,7 @@ class Described:
         prompts: float32 ``[prompts, dim]``, class after class as in the bank.
         images: float32 ``[images, dim]`` of length 1.
         targets: int64 ``[images]``.
-        provenance: of the bank's class vectors.
+        vectors: the bank's class vectors.
 
     """
 
@@ -47,7 +47,7 @@ class Described:
     prompts: torch.Tensor
     images: torch.Tensor
     targets: torch.Tensor
-    provenance: Provenance
+    vectors: ClassVectors
 
     @cached_property
     def class_of(self) -> torch.Tensor:
@@ -72,8 +72,17 @@ class Described:
             kept: bool ``[prompts]``, one of each class or more.
 
         """
-        pooled = POOLINGS[self.provenance.pooling](self.prompts[kept], self.class_of[kept])
-        best = [scores.argmax(dim=1) for scores in ScoreChunks(self.images, pooled)]
+        pooling, parts = self.vectors.provenance.pooling, self.vectors.parts
+        pooled = POOLINGS[pooling](self.prompts[kept], self.class_of[kept])
+        if parts is not None and pooling == "top":
+            which = torch.ones(len(parts.vectors), dtype=torch.bool)
+            own = parts.places < torch.bincount(self.class_of)[parts.class_of]
+            which[own] = kept
+            parts = parts.kept(which)
+        elif parts is not None:
+            parts = parts.with_own(pooled)
+        chunks = ScoreChunks(self.images, pooled, parts=parts)
+        best = [scores.argmax(dim=1) for scores in chunks]
         correct: Booleans = (torch.cat(best) == self.targets).numpy()
         return correct
 

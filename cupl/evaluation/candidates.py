@@ -29,17 +29,20 @@ class Candidate:
         kind: which of the two it is.
         banks: its prompts; of a control that is drawn at random one bank for each seed.
         templates: added to the prompts of each class.
+        pooling: where it is not that of the others; it then stands in the name.
 
     """
 
     kind: CandidateKind
     banks: list[PromptBank]
     templates: tuple[str, ...] = ()
+    pooling: str | None = None
 
     @property
     def name(self) -> str:
         """Of the bank or the control."""
-        return self.banks[0].name
+        name = self.banks[0].name
+        return name if self.pooling is None else f"{name}, {self.pooling}"
 
 
 def load_banks(
@@ -73,6 +76,7 @@ def make_candidates(
     *,
     seeds: int = DRAWS,
     templates: Sequence[str] = (),
+    poolings: Sequence[str] = (),
 ) -> list[Candidate]:
     """Banks, and the controls that are made of the first.
 
@@ -81,6 +85,7 @@ def make_candidates(
         controls: names, random-words, shuffled, or the name or file of a set of templates.
         seeds: how often random-words and shuffled are drawn.
         templates: added to the prompts of every bank, and of the random and shuffled controls.
+        poolings: each bank stands once more for each of these.
 
     Raises:
         InputError: the banks have different classes, two have one name, or a control cannot be
@@ -88,7 +93,11 @@ def make_candidates(
 
     """
     aligned, more = align(banks), tuple(templates)
-    candidates = [Candidate("bank", [bank], more) for bank in aligned]
+    candidates = [
+        Candidate("bank", [bank], more, pooling)
+        for bank in aligned
+        for pooling in (None, *poolings)
+    ]
     for control in controls:
         try:
             drawn = control_banks(aligned[0], control, seeds)

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from cupl.bank.model import BY_HAND, ClassPrompts, PromptBank
-from cupl.bank.templates import TemplateSet, fill, fill_templates, with_article
+from cupl.bank.renaming import renaming
+from cupl.bank.templates import TemplateSet, fill, fill_templates
 from cupl.errors import InputError, MissingFileError
 
 RANDOM_WORDS = "random-words"
@@ -116,7 +117,7 @@ def shuffled_bank(bank: PromptBank, seed: int) -> PromptBank:
 
 def _told_of(name: str, other: ClassPrompts) -> dict[str, list[str]]:
     """The other's prompts, with ``name`` in place of its names."""
-    rename = _renaming([other.name, *other.aliases], name)
+    rename = renaming([other.name, *other.aliases], name)
     prompts: dict[str, list[str]] = {}
     for question, texts in other.prompts.items():
         renamed = (rename(text) for text in texts)
@@ -124,21 +125,6 @@ def _told_of(name: str, other: ClassPrompts) -> dict[str, list[str]]:
             text if number else f"{name}: {text}" for text, number in renamed
         )
     return prompts
-
-
-def _renaming(old: Iterable[str], new: str) -> Callable[[str], tuple[str, int]]:
-    """A function from a text to the same with another name, and how often that was put in."""
-    # The longest first: of "tree frog" and "frog" the one that is meant.
-    either = "|".join(re.escape(name) for name in sorted(set(old), key=len, reverse=True))
-    pattern = re.compile(rf"(?<!\w)(an? )?(?:{either})(?!\w)", re.IGNORECASE)
-
-    def put(match: re.Match[str]) -> str:
-        if not match[1]:
-            return new
-        named = with_article(new)
-        return named[0].upper() + named[1:] if match[1][0].isupper() else named
-
-    return lambda text: pattern.subn(put, text)
 
 
 def _with_prompts(

@@ -126,7 +126,8 @@ def judge_candidates(
             count in the classes of the first bank.
         candidates: see :func:`~cupl.evaluation.candidates.make_candidates`.
         encoder: embeds the prompts, none that is cached.
-        pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
+        pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`; of candidates that have none
+            of their own.
         text_cache: where embeddings of prompts are kept, or False for nowhere.
         progress: told how many prompts are embedded, and of how many in all.
 
@@ -142,10 +143,11 @@ def judge_candidates(
     everything = count_prompts(candidates)
     done = 0
 
-    def encode(bank: PromptBank, templates: Sequence[str]) -> ClassVectors:
+    def encode(bank: PromptBank, candidate: Candidate) -> ClassVectors:
         nonlocal done
         vectors = encode_bank(
-            bank, encoder, pooling, templates=templates, text_cache=text_cache,
+            bank, encoder, candidate.pooling or pooling, templates=candidate.templates,
+            text_cache=text_cache,
             progress=lambda number, _: progress(done + number, everything),
         )  # fmt: skip
         done += bank.size
@@ -182,15 +184,15 @@ def count_prompts(candidates: Sequence[Candidate]) -> int:
 
 def _judged(
     candidate: Candidate,
-    encode: Callable[[PromptBank, Sequence[str]], ClassVectors],
+    encode: Callable[[PromptBank, Candidate], ClassVectors],
     images: torch.Tensor,
     targets: torch.Tensor,
 ) -> JudgedCandidate:
     runs, first = list[ImageRanks](), None
     calibration, calibrated, uncalibrated = None, None, None
     for bank in candidate.banks:
-        vectors = encode(bank, candidate.templates)
-        scores = ScoreChunks(images, vectors.matrix, vectors.adapter)
+        vectors = encode(bank, candidate)
+        scores = ScoreChunks(images, vectors.matrix, vectors.adapter, vectors.parts)
         parts = zip(scores, scores.split(targets), strict=True)
         runs.append(join_ranks([rank_images(*part, vectors.provenance) for part in parts]))
         if first is None:
@@ -292,7 +294,7 @@ def _analysis(
 ) -> Analysis:
     bank = entry.banks[0]
     prompts = bank_embeddings(bank, encoder, text_cache=text_cache)
-    described = Described(bank, prompts, images, targets, entry.vectors.provenance)
+    described = Described(bank, prompts, images, targets, entry.vectors)
     return Analysis(
         bank=entry.name,
         questions=question_effects(described, entry.runs[0].correct),

@@ -12,6 +12,7 @@ import torch
 from cupl.bank.labels import ClassLabel
 from cupl.classification.scoring import AT_ONCE
 from cupl.embedding.adapter import Adapter
+from cupl.embedding.parts import ClassParts
 from cupl.embedding.provenance import Provenance
 from cupl.evaluation.schema import ClassAccuracy, Confusion
 
@@ -54,18 +55,22 @@ class ScoreChunks:
         images: float32 ``[images, dim]`` of length 1.
         classes: float32 ``[classes, dim]``.
         adapter: what is added to the cosines.
+        parts: of the classes.
 
     """
 
     images: torch.Tensor
     classes: torch.Tensor
     adapter: Adapter | None = None
+    parts: ClassParts | None = None
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         return map(self._scores, self.split(self.images))
 
     def _scores(self, rows: torch.Tensor) -> torch.Tensor:
         cosines = rows @ self.classes.T
+        if self.parts is not None:
+            cosines = self.parts.blend(cosines, rows)
         return cosines if self.adapter is None else self.adapter.adapted(cosines, rows)
 
     def split(self, of_images: torch.Tensor) -> Sequence[torch.Tensor]:

@@ -61,7 +61,7 @@ def unwrapped(text: str, question: str = "") -> str:
         text = unpacked(text)
     # This test says that the rest would find nothing, and is many times as fast.
     if not (text.isascii() and text.isprintable()):  # most answers are, and need none of this
-        text = _without_odd_characters(text)
+        text = without_odd_characters(text)
         lines = (line.strip() for line in _HEADING.sub("", text).split("\n"))
         text = "\n".join(filter(None, lines))
     text = _AFTERWORD.sub("", text)
@@ -85,7 +85,7 @@ def _without_echo(text: str, question: str) -> str:
     return text[size:] if echoed else text
 
 
-def _without_odd_characters(text: str) -> str:
+def without_odd_characters(text: str) -> str:
     """Nothing in place of what can repaint a terminal, means nothing or is no valid text."""
     text = _EMOJI.sub("", text)
     kinds = ((char, unicodedata.category(char)) for char in set(text))

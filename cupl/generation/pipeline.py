@@ -2,45 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
-
-from pydantic import ValidationError
 
 from cupl.bank.labels import ClassLabel
-from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.bank.model import PromptBank
 from cupl.bank.templates import QuestionSet
-from cupl.errors import InputError
-from cupl.generation.budget import UsageMeter
-from cupl.generation.cache.store import ResponseCache
-from cupl.generation.collect import CollectedPrompts, FilterOptions, collect
+from cupl.generation.asking import aside, check_offline
+from cupl.generation.collect import CollectedPrompts, collect
 from cupl.generation.event_loop import blocking
-from cupl.generation.filters import Filter, choose_filters
+from cupl.generation.filters import Filter
 from cupl.generation.plan import (
     DEFAULT_MODEL,
     Plan,
     PlanSurvey,
     has_answers,
-    make_plan,
     missing_answers,
     survey,
 )
-from cupl.generation.requester import RequestOptions, run_requests
-from cupl.io.complaints import own_words
-from cupl.llm.access import warn
-from cupl.llm.mini import NAME as MINI
-from cupl.llm.mini import MiniServer
-from cupl.llm.openai import TIMEOUT, OpenAIServer
+from cupl.generation.requester import run_requests
+from cupl.generation.run_settings import Run, open_run
+from cupl.llm.openai import TIMEOUT
 from cupl.llm.protocol import LLM, Api, Sampling
 from cupl.progress import Progress, ignore
-
-_Result = TypeVar("_Result")
 
 
 async def agenerate(
@@ -120,85 +108,61 @@ async def agenerate(
         BudgetError: a limit would have been passed; what arrived is in the cache.
 
     """
-    plan = make_plan(
-        classes, questions, model=model, base_url=base_url, api=api, samples=samples,
-        sampling=sampling, preamble=preamble,
-    )  # fmt: skip
-    filtering = FilterOptions(
-        filters=choose_filters(filters), min_prompts=min_prompts, similarity=similarity,
-        drop_shared=drop_shared,
-    )  # fmt: skip
-    options = RequestOptions(
-        concurrency=concurrency, n=n, retry_failed=retry_failed, progress=progress, notice=warn
-    )
-    meter = UsageMeter(max_requests, max_tokens_total)
-    check_bank_settings(name, plan, filtering)
-    with ResponseCache(cache) as responses:
-        tries = options.missing_below(offline)
-        found = await _aside(responses, partial(survey, plan, responses, n=n, tries=tries))
-        theirs = None if llm is None else nullcontext(llm)
-        collected = await generate_answers(
-            plan, found, responses, theirs or connect(plan, base_url, timeout, api_key_env),
-            filtering=filtering, options=options, meter=meter, offline=offline,
-        )  # fmt: skip
+    with open_run(
+        classes, questions, name,
+        model=model, base_url=base_url, api_key_env=api_key_env, api=api, samples=samples,
+        sampling=sampling, preamble=preamble, filters=filters, min_prompts=min_prompts,
+        similarity=similarity, drop_shared=drop_shared, concurrency=concurrency, n=n,
+        timeout=timeout, max_requests=max_requests, max_tokens_total=max_tokens_total,
+        retry_failed=retry_failed, cache=cache, offline=offline, llm=llm, progress=progress,
+    ) as run:  # fmt: skip
+        collected = await generate_answers(run)
     return collected.bank(name)
 
 
 generate = blocking(agenerate, "generate")
 
 
-async def generate_answers(
-    plan: Plan,
-    found: PlanSurvey,
-    cache: ResponseCache,
-    connection: AbstractAsyncContextManager[LLM],
-    *,
-    filtering: FilterOptions,
-    options: RequestOptions,
-    meter: UsageMeter,
-    offline: bool,
-) -> CollectedPrompts:
-    """Ask for what is missing, unless ``offline``, and go on for classes that kept too few.
+async def generate_answers(run: Run, missing: PlanSurvey | None = None) -> CollectedPrompts:
+    """Ask for what is missing, unless offline, and go on for classes that kept too few.
 
     Args:
-        plan: what is wanted.
-        found: what of it is missing.
-        cache: what is there.
-        connection: gives who answers, and closes what it opened; entered once, and only where
-            something is to be asked.
-        filtering: what is kept.
-        options: how to ask.
-        meter: counts, and keeps the limits.
-        offline: ask nothing.
+        run: what is wanted, what is kept, how to ask.
+        missing: what a survey found, where there was one.
 
     Raises:
-        InputError: answers are missing offline, ``filtering`` does not fit the plan, or there is
-            no such key.
+        InputError: answers are missing offline, the filters do not fit the plan, or there is no
+            such key.
         ServerError: the model cannot be asked.
         BudgetError: a limit would have been passed.
 
     """
+    plan, filtering, asking = run.plan, run.filtering, run.asking
+    cache, options, offline = asking.cache, asking.options, asking.offline
     filtering.check(plan)
-    check_offline(found, offline)
     n, tries = options.n, options.missing_below(offline)
+    if missing is None:
+        missing = await aside(cache, partial(survey, plan, cache, n=n, tries=tries))
+    found = missing
+    check_offline(found, offline)
     asked: Plan | None = None
     llm: LLM | None = None
     async with AsyncExitStack() as connected:
         while True:
             if found.answers:
                 if llm is None:
-                    llm = await connected.enter_async_context(connection)
+                    llm = await connected.enter_async_context(asking.connection)
                 units = missing_answers(plan, cache, n=n, tries=tries, beyond=asked)
                 proven = found.cached > 0 and has_answers(plan, cache)
                 await run_requests(
                     units, cache, llm,
-                    total=found.answers, proven=proven, meter=meter, options=options,
+                    total=found.answers, proven=proven, meter=asking.meter, options=options,
                 )  # fmt: skip
-            collected = await _aside(cache, partial(collect, plan, cache, filtering))
+            collected = await aside(cache, partial(collect, plan, cache, filtering))
             if collected.report.withdrawn and not offline:
                 tries = options.retry.answer_tries  # what was given up before was asked for
                 again = partial(survey, plan, cache, n=n, tries=tries, beyond=asked)
-                found = await _aside(cache, again)
+                found = await aside(cache, again)
                 continue
             more = collected.wanted()
             if more == plan.more:
@@ -206,83 +170,9 @@ async def generate_answers(
             asked, plan = plan, replace(plan, more=more)
             tries = options.missing_below(offline)
             again = partial(survey, plan, cache, n=n, tries=tries, beyond=asked)
-            found = await _aside(cache, again)
+            found = await aside(cache, again)
             if offline and found.answers:  # nobody asked for more, so the class stays short
                 return collected
             if found.answers:
                 short = collected.report.shortage(len(plan.labels))
                 options.notice(f"{short}: asking for {found.answers:,} more answers")
-
-
-async def _aside(cache: ResponseCache, read: Callable[[], _Result]) -> _Result:
-    """Read much of a cache in a thread, so that the event loop goes on."""
-
-    def read_and_release() -> _Result:
-        try:
-            return read()
-        finally:
-            cache.release()
-
-    return await asyncio.to_thread(read_and_release)
-
-
-def check_bank_settings(name: str, plan: Plan, filtering: FilterOptions) -> None:
-    """Find out before anything is asked, and paid for, that the bank could not say it.
-
-    Raises:
-        InputError: a setting has another type than it is declared with.
-
-    """
-    try:
-        source = plan.source(filtering.names(), filtering.min_prompts)
-        PromptBank(name=name, source=source, classes=[ClassPrompts(name="-", prompts={"-": ["-"]})])
-    except ValidationError as error:
-        first = error.errors()[0]
-        setting = ".".join(map(str, first["loc"]))
-        raise InputError(f"{setting} {own_words(first)}, not {first['input']!r:.100}") from error
-
-
-def connect(
-    plan: Plan,
-    base_url: str | None,
-    timeout: float = TIMEOUT,
-    api_key_env: str | None = None,
-    notice: Callable[[str], None] = warn,
-) -> OpenAIServer:
-    """The server a plan is for; nothing is sent or started before it is entered.
-
-    Args:
-        plan: names the model.
-        base_url: see :meth:`cupl.llm.address.ServerAddress.parse`.
-        timeout: seconds that one request may take.
-        api_key_env: see :func:`cupl.llm.access.access_to`.
-        notice: told where a key could be read on its way.
-
-    Raises:
-        InputError: the address is none, or the model is the embedded one and has no key.
-
-    """
-    if plan.model != MINI:
-        return OpenAIServer(base_url, timeout, api_key_env=api_key_env, notice=notice)
-    if api_key_env is not None:
-        raise InputError(
-            "the mini model runs inside cupl and wants no key; leave api_key_env out",
-            arguments={"api_key_env": False},
-        )
-    return MiniServer()
-
-
-def check_offline(found: PlanSurvey, offline: bool) -> None:
-    """Refuse to go on offline while answers are missing.
-
-    Raises:
-        InputError: names how many answers are missing and to which questions.
-
-    """
-    if offline and found.answers:
-        shown = "; ".join(found.examples[:3]) + ("; ..." if len(found.examples) > 3 else "")
-        raise InputError(
-            f"missing from the cache: {found.answers:,} answers, to questions such as {shown} "
-            "(to ask for them, do not run offline)",
-            arguments={"offline": False},
-        )

@@ -137,7 +137,7 @@ def evaluate(
     controls: str | Sequence[str] = CONTROLS,
     seeds: int = DRAWS,
     templates: str | os.PathLike[str] | Sequence[str] = (),
-    pooling: str = DEFAULT_POOLING,
+    pooling: str | Sequence[str] = DEFAULT_POOLING,
     labels: str | os.PathLike[str] | None = None,
     all_files: bool = False,
     skip_unmatched: bool = False,
@@ -171,8 +171,9 @@ def evaluate(
         seeds: how often ``random-words`` and ``shuffled`` are drawn.
         templates: added to the prompts of every bank and of these two controls; or the name or
             file of a set of them.
-        pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean`` or
-            ``similarity``.
+        pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean``,
+            ``similarity`` or ``top``. Of several the first is also that of the controls, and each
+            bank stands once more for each of the others, by the name "BANK, top".
         labels: a CSV of path and label for the images of a directory of ``cupl embed``.
         all_files: open every file of an ImageFolder to see whether it is an image.
         skip_unmatched: leave out images whose label means no class.
@@ -188,12 +189,14 @@ def evaluate(
             control cannot be made, or a setting is wrong.
 
     """
-    check_pooling(pooling)
+    first, *others = dict.fromkeys([pooling] if isinstance(pooling, str) else pooling)
+    for one in (first, *others):
+        check_pooling(one)
     if isinstance(templates, str | os.PathLike):
         templates = TemplateSet.load(Path(templates)).templates
     loaded = load_banks(banks)
     named = [controls] if isinstance(controls, str) else controls
-    candidates = make_candidates(loaded, named, seeds=seeds, templates=templates)
+    candidates = make_candidates(loaded, named, seeds=seeds, templates=templates, poolings=others)
     classes = [entry.label for entry in loaded[0]]
     labelled = _labelled(data, classes, labels, all_files)
     check_matched(labelled, classes, skip_unmatched)
@@ -205,7 +208,7 @@ def evaluate(
     everything = pictures + count_prompts(candidates)
     images = encode_labelled(labelled, encoder, lambda done, _: progress(done, everything))
     run = judge_candidates(
-        images, candidates, encoder, pooling=pooling, text_cache=text_cache,
+        images, candidates, encoder, pooling=first, text_cache=text_cache,
         progress=lambda done, _: progress(pictures + done, everything),
     )  # fmt: skip
     return EvaluationResult.of(run, encoder, text_cache)

@@ -77,14 +77,21 @@ def vectors_of(folder: Path) -> list[Sample]:
     made = ClassVectors.from_arrays(names, matrix, fingerprint="f", encoder="e")
     made.save(folder / "v.safetensors")
     made.with_temperature(2.5).save(folder / "t.safetensors")
-    files = [folder / "v.safetensors", folder / "t.safetensors", OLD / "mean.safetensors",
-             OLD / "similarity.safetensors"]  # fmt: skip
+    fitted = ZeroShotClassifier(made)
+    rows = torch.randn(30, 16, generator=torch.manual_seed(1))
+    fitted.fit_threshold(rows, keep=0.8)
+    fitted.fit_coverage(rows, [0, 1, 2] * 10, coverage=0.8)
+    fitted.save(folder / "f.safetensors")
+    files = [folder / f"{name}.safetensors" for name in "vtf"]
+    files += [OLD / "mean.safetensors", OLD / "similarity.safetensors"]
     return [Sample("vectors.safetensors", file.read_bytes()) for file in files]
 
 
 def read_vectors(path: Path) -> None:
-    lengths = ClassVectors.load(path).matrix.norm(dim=1)
-    assert bool((lengths < 1.001).all())
+    vectors = ClassVectors.load(path)
+    assert bool((vectors.matrix.norm(dim=1) < 1.001).all())
+    rows = torch.rand(2, vectors.matrix.shape[1], generator=torch.manual_seed(0))
+    assert len(ZeroShotClassifier(vectors).predict_vectors(rows)) == 2
 
 
 def shards(folder: Path) -> list[Sample]:

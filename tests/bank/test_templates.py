@@ -95,3 +95,10 @@ def test_a_missing_set_names_those_that_come_with_cupl(
         QuestionSet.load("bsae")
     with pytest.raises(MissingFileError, match="cupl brings photo"):
         TemplateSet.load("base")
+
+
+def test_a_question_set_is_written_and_read_again(tmp_path: Path) -> None:
+    made = QuestionSet(name="pets: mine", questions=("What is {a}: big?", "- {}"))
+    path = tmp_path / "q.yaml"
+    path.write_bytes(made.to_bytes())
+    assert QuestionSet.load(path) == made

@@ -51,6 +51,12 @@ def test_settings_reach_the_vectors(cupl: Cupl, clip: Path, bank: Path, tmp_path
         assert cupl("encode", bank, "-o", path, "--encoder", clip, *options).code == 0
         made[name] = ClassVectors.load(path)
     assert made["concat"].provenance.templates == ("a photo of a {}.",)
+    path = tmp_path / "top.safetensors"
+    assert cupl("encode", bank, "-o", path, "--encoder", clip, "--pooling", "top").code == 0
+    top = ClassVectors.load(path)
+    assert top.parts is not None
+    assert top.parts.counts == (1, 2)
+    assert torch.equal(top.matrix, made["plain"].matrix)
     matrices = [vectors.matrix for vectors in made.values()]
     for i, first in enumerate(matrices):
         assert not any(torch.allclose(first, other) for other in matrices[i + 1 :])

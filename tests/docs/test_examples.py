@@ -16,6 +16,7 @@ from sybil.example import Example
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
 from cupl import PromptBank, QuestionSet, TemplateSet, ZeroShotClassifier
+from tests.answering import answer_anything
 from tests.batch_server import FakeBatches, serve_batches
 from tests.cli.conftest import Cupl, Outcome
 from tests.docs.pages import PAGES, ROOT, Line, lines_of
@@ -132,6 +133,7 @@ def load_yaml(example: Example) -> None:
 @pytest.fixture
 def shell(cupl: Cupl, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
     with serve_batches() as server:
+        server.answer = answer_anything
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "a-key")
         yield Shell(cupl, server, monkeypatch)

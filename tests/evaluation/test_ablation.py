@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cupl.bank.model import ClassPrompts, PromptBank
-from cupl.embedding.pooling import POOLINGS
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.parts import top_parts
+from cupl.embedding.pooling import POOLINGS, pool
 from cupl.embedding.provenance import Provenance
 from cupl.embedding.text_cache import embed_texts
 from cupl.evaluation.ablation import (
@@ -30,13 +32,14 @@ def described(
     assert data.vectors is not None
     provenance = Provenance(encoder="e", fingerprint="f", logit_scale=10.0, pooling=pooling)
     texts = [text for entry in bank for text in entry.texts]
-    return Described(
-        bank,
-        embed_texts(texts, encoder).vectors,
-        data.vectors,
-        torch.tensor(data.targets),
+    prompts, sizes = embed_texts(texts, encoder).vectors, [len(entry.texts) for entry in bank]
+    vectors = ClassVectors(
+        [entry.label for entry in bank],
+        pool(prompts, sizes, pooling),
         provenance,
+        parts=top_parts([(prompts, sizes)]) if pooling == "top" else None,
     )
+    return Described(bank, prompts, data.vectors, torch.tensor(data.targets), vectors)
 
 
 def whole(world: Described) -> Booleans:
@@ -44,8 +47,8 @@ def whole(world: Described) -> Booleans:
 
 
 def run(world: Described) -> ImageRanks:
-    pooled = POOLINGS[world.provenance.pooling](world.prompts, world.class_of)
-    return rank_images(world.images @ pooled.T, world.targets, world.provenance)
+    scores = world.vectors.cosines(world.images)
+    return rank_images(scores, world.targets, world.vectors.provenance)
 
 
 TRUE = images_at([(i % 6, i % 6) for i in range(60)], 6)
@@ -160,7 +163,7 @@ def test_a_curve_draws_so_many_of_each_class(sizes: list[int]) -> None:
             drawn.append(torch.bincount(self.class_of[kept], minlength=len(sizes)).tolist())
             return super().correct(kept)
 
-    watched = Watched(bank, world.prompts, world.images, world.targets, world.provenance)
+    watched = Watched(bank, world.prompts, world.images, world.targets, world.vectors)
     points = accuracy_curve(watched, whole(world))
     numbers = [point.prompts for point in points]
     assert numbers == sorted(set(numbers))

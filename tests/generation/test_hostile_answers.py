@@ -11,7 +11,10 @@ from cupl.bank.importing import describe
 from cupl.bank.lint import check_bank
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.wording import sentences_of
+from cupl.generation.about import questions_in
 from cupl.generation.filters import FILTERS, Answer, why_unusable
+from cupl.generation.listed_names import listed_names
+from cupl.generation.pair_answers import told_apart
 from cupl.llm.protocol import Response
 from tests.hostile import FRAMES, UNITS, filled, pairs
 
@@ -49,6 +52,15 @@ def through_an_import(text: str) -> None:
         describe("cat", f"{start}{line}")
 
 
+def through_the_lists(text: str) -> None:
+    """Names, rows and questions in it, as a whole list and as an item of one."""
+    listed_names(text, QUESTION)
+    listed_names(f"- cat\n- {text}", QUESTION)
+    told_apart(text, "cat", "dog")
+    told_apart(f"fur | A cat {text} | A dog", "cat", "dog")
+    questions_in([text, f"1. What is a [NAME] {text}?"], "cats")
+
+
 def seconds(work: Callable[[str], None], text: str) -> float:
     """Of the processor, not of the clock: others may be at work."""
     start = time.process_time()
@@ -67,7 +79,7 @@ def check_growth(work: Callable[[str], None], unit: str, frame: tuple[str, str])
     pytest.fail(f"{unit!r}: {least * 1000:.1f} ms grew to {most * 1000:.1f} ms")
 
 
-WORKS = [through_the_filters, through_the_checks, through_an_import]
+WORKS = [through_the_filters, through_the_checks, through_an_import, through_the_lists]
 
 
 @pytest.mark.parametrize("work", WORKS)
@@ -94,5 +106,6 @@ def test_any_mixture(unit: str, frame: tuple[str, str], work: Callable[[str], No
 
 def test_the_longest_answer_that_is_one() -> None:
     """In memory that a pattern needs for its way back, too."""
-    for unit in ("A: ", "'a", "“", "(A. "):
+    for unit in ("A: ", "'a", "“", "(A. ", "a, ", "[", "- a\n"):
         through_the_filters(filled(unit, 100_000))
+        through_the_lists(filled(unit, 100_000))

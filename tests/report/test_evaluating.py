@@ -12,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 
-from cupl.bank.model import PromptBank
+from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.classification.classifier import ZeroShotClassifier
+from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_runs import embed_images
 from cupl.errors import CuplError, InputError
@@ -163,6 +165,51 @@ def test_templates_pooling_and_calibrated_vectors(as_file: bool, tmp_path: Path)
     assert (saved.temperature, saved.pooling, saved.templates) == (
         temperature, "similarity", ("my {}",),
     )  # fmt: skip
+
+
+def test_the_closest_prompts_and_sub_classes_are_judged_as_they_classify() -> None:
+    random = torch.Generator().manual_seed(0)
+    texts = {str(number): torch.randn(8, generator=random).tolist() for number in range(18)}
+    coarse = PromptBank(
+        name="coarse",
+        classes=[
+            ClassPrompts(
+                name=f"class {start}",
+                prompts={"What?": list(map(str, range(start, start + 4)))},
+                subclasses=[
+                    ClassPrompts(name=f"kind {kind}", prompts={"What?": [str(kind)]})
+                    for kind in (start + 4, start + 5)
+                ],
+            )
+            for start in (0, 6, 12)
+        ],
+    )
+    plain = coarse.model_copy(
+        update={
+            "name": "plain",
+            "classes": [one.model_copy(update={"subclasses": []}) for one in coarse],
+        }
+    )
+    encoder = HandMadeEncoder(texts)
+    targets = torch.arange(60) % 3
+    # Each image lies near one prompt or one kind of its class.
+    near = targets * 6 + torch.randint(0, 6, (60,), generator=random)
+    images = torch.tensor([texts[str(int(one))] for one in near])
+    images = images + 0.8 * torch.randn(60, 8, generator=random)
+    result = evaluate(
+        (images, targets.tolist()), [plain, coarse], encoder=encoder, controls=(),
+        pooling=["normalized-mean", "top"], text_cache=False,
+    )  # fmt: skip
+    figures = {one.name: one.top1.value for one in result.candidates}
+    assert list(figures) == ["plain", "plain, top", "coarse", "coarse, top"]
+    for bank in (plain, coarse):
+        for pooling in ("normalized-mean", "top"):
+            made = ZeroShotClassifier(encode_bank(bank, encoder, pooling, text_cache=False))
+            right = made.scores(images).argmax(axis=1) == targets.numpy()
+            name = bank.name + ", top" * (pooling == "top")
+            assert figures[name] == pytest.approx(right.mean())
+    assert figures["coarse"] > figures["plain"]
+    assert figures["coarse, top"] > figures["plain"]
 
 
 def test_where_no_temperature_fits_its_vectors_are_refused(tmp_path: Path) -> None:

@@ -181,3 +181,25 @@ def test_templates_and_pooling_reach_the_vectors(evaluate: Cupl, near: Path) -> 
     vectors = ClassVectors.load("v.safetensors")
     assert vectors.provenance.pooling == "similarity"
     assert (vectors.matrix.norm(dim=1) < 1).all()
+
+
+def test_each_bank_stands_in_the_table_with_each_pooling(evaluate: Cupl, near: Path) -> None:
+    usual = ["--controls", "photo,random-words", "-o", "out"]
+    assert evaluate(*usual, data=near).code == 0
+    alone = found()["contenders"]
+    both = ["--pooling", "normalized-mean", "--pooling", "top", "--pooling", "top"]
+    outcome = evaluate(*usual, *both, data=near)
+    assert outcome.code == 0, outcome.err
+    assert "In animals, top" in outcome.out
+    first, top, *controls = found()["contenders"]
+    assert [one["name"] for one in (first, top, *controls)] == [
+        "animals", "animals, top", "photo", "random-words",
+    ]  # fmt: skip
+    assert first["top1"] == alone[0]["top1"]
+    assert [one["top1"] for one in controls] == [one["top1"] for one in alone[1:]]
+    # Two banks are two statements, each a little harder to show.
+    for one, before in zip(first["comparisons"], alone[0]["comparisons"], strict=True):
+        assert one["p"] == before["p"]
+        assert one["p_holm"] >= before["p_holm"]
+    evaluate(*usual, "--pooling", "top", data=near)
+    assert found()["contenders"][0]["top1"] == top["top1"]
