@@ -1,4 +1,4 @@
-"""A classifier that fits its thresholds and coverage to examples."""
+"""A classifier that takes examples: for its labels, its thresholds and its coverage."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any
 import numpy.typing as npt
 import torch
 
+from cupl.adaptation.few_labels import fit_examples
+from cupl.adaptation.few_labels_report import FewLabelsReport
 from cupl.classification.conformal import fit_conformal
 from cupl.classification.rejection import rejection_score
 from cupl.classification.scoring import scores_of
@@ -21,7 +23,40 @@ from cupl.progress import Progress, ignore
 
 
 class FittingClassifier(VectorClassifier):
-    """Class vectors whose decisions keep a rate that somebody asked for."""
+    """Class vectors that examples decide with, and whose decisions keep a rate asked for."""
+
+    def fit(
+        self,
+        images: Scorable,
+        labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any],
+    ) -> FewLabelsReport:
+        """Let a few labelled images decide with the texts, where that helps; :meth:`save` keeps it.
+
+        Nothing is trained: it takes moments. Classes without an example stay as the text made them.
+        Rejection goes on by the texts. The temperature is set to the one that is best for the
+        examples, each left out; :meth:`calibrate` with other images is better. A fitted coverage
+        is dropped: fit it again, to other images.
+
+        Args:
+            images: as for :meth:`predict_proba`.
+            labels: the true class of each, by index, name or id.
+
+        Returns:
+            What was chosen and what it is worth; see
+            :func:`~cupl.adaptation.few_labels.fit_examples`.
+
+        Raises:
+            InputError: no image, one without a direction, a label that is no class, or class
+                vectors that were adapted to photos.
+
+        """
+        chunks, _ = self._rows(images)
+        rows, targets = (
+            torch.cat([torch.empty(0, self.vectors.matrix.shape[1]), *chunks]),
+            self._targets(labels),
+        )
+        self.vectors, report = fit_examples(self.vectors, rows, targets)
+        return report
 
     def fit_threshold(
         self, images: Scorable, keep: float = 0.95, *, progress: Progress = ignore
