@@ -55,7 +55,11 @@ def fit_examples(
     )
     choice = Choice(None, 0.0, 0.0, 0)
     if (examples.counts > 0).sum() > 1:
-        cosines = units @ vectors.matrix.double().T
+        cosines = (
+            units @ vectors.matrix.double().T
+            if vectors.parts is None
+            else vectors.cosines(units.float()).double()
+        )
         choice = choose(examples, cosines, vectors.provenance.logit_scale)
     adapter = _adapter(choice, examples)
     report = _report(choice, adapter, examples, vectors, contradictory)
