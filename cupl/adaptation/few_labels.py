@@ -13,7 +13,7 @@ from cupl.adaptation.few_labels_report import TEXT_ALONE, FewLabelsReport
 from cupl.adaptation.gda import whitening_of
 from cupl.embedding.adapter import LARGEST, Adaptation, Adapter
 from cupl.embedding.class_vectors import ClassVectors
-from cupl.embedding.normalize import directions
+from cupl.embedding.normalize import NO_DIRECTION, directions, has_direction
 from cupl.errors import InputError
 
 _FEWEST_FOR_TEMPERATURE = 20
@@ -30,11 +30,12 @@ def fit_examples(
 
     Args:
         vectors: without an adapter, or with one of other examples, which is replaced.
-        images: float32 ``[examples, dim]``, each with a direction.
+        images: float32 ``[examples, dim]``, of any length.
         targets: int64 ``[examples]``.
 
     Raises:
-        InputError: there is no example, the numbers differ, or the vectors were adapted to photos.
+        InputError: there is no example, the numbers differ, an example has no direction, or the
+            vectors were adapted to photos.
 
     """
     made = vectors.provenance.adaptation
@@ -45,26 +46,26 @@ def fit_examples(
         )
     if not len(images) or len(images) != len(targets):
         raise InputError(f"examples are images with labels: {len(images)}, {len(targets)}")
+    if wrong := (~has_direction(images)).nonzero().flatten().tolist():
+        raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
     rows, contradictory = _of_one_label(images, targets)
     units = directions(images[rows].double())
     examples = Examples(units, targets[rows], directions(vectors.matrix.double()))
     plain = replace(
         vectors,
         adapter=None,
-        provenance=vectors.provenance.model_copy(update={"adaptation": None}),
+        provenance=vectors.provenance.model_copy(update={"adaptation": None, "coverage": None}),
     )
     choice = Choice(None, 0.0, 0.0, 0)
     if (examples.counts > 0).sum() > 1:
-        cosines = (
-            units @ vectors.matrix.double().T
-            if vectors.parts is None
-            else vectors.cosines(units.float()).double()
-        )
+        cosines = vectors.cosines(units.float()).double()
         choice = choose(examples, cosines, vectors.provenance.logit_scale)
     adapter = _adapter(choice, examples)
     report = _report(choice, adapter, examples, vectors, contradictory)
     report = replace(report, repeated=len(images) - len(rows) - contradictory)
-    return (plain if adapter is None else _adapted(plain, adapter, choice, report)), report
+    if adapter is None:
+        return (vectors if vectors.adapter is None else plain), report
+    return _adapted(plain, adapter, choice, report), report
 
 
 def _of_one_label(images: torch.Tensor, targets: torch.Tensor) -> tuple[list[int], int]:

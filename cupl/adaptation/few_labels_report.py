@@ -17,7 +17,7 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class FewLabelsReport:
-    """What was made of labelled examples; printed, it is what ``cupl adapt --examples`` says.
+    """What was made of labelled examples; printed, a few sentences on it.
 
     Attributes:
         method: ``text`` (the bank alone, the examples add nothing), ``blend``, ``tip`` or ``gda``.

@@ -11,8 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from cupl.adaptation.few_labels import fit_examples
-from cupl.adaptation.few_labels_report import FewLabelsReport
 from cupl.bank.labels import ClassLabel
 from cupl.classification.calibration import fit_temperature
 from cupl.classification.decision import DecisionRule, find_classes
@@ -185,38 +183,21 @@ class VectorClassifier:
             InputError: no image, one without a direction, or a label that is no class.
 
         """
-        rows, targets = self._labelled(image_vectors, labels)
+        rows = float_rows(image_vectors, self.vectors.matrix.shape[1])
+        if wrong := (~has_direction(rows)).nonzero().flatten().tolist():
+            raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
+        targets = self._targets(labels)
         scores = scores_of(rows, self.vectors)
         temperature = fit_temperature(scores, targets, self.vectors.provenance)
         self.vectors = self.vectors.with_temperature(temperature)
         return temperature
 
-    def fit(
-        self,
-        image_vectors: ImageVectors,
-        labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any],
-    ) -> FewLabelsReport:
-        """Let a few labelled images decide with the texts, where that helps; :meth:`save` keeps it.
-
-        Nothing is trained: it takes moments. Classes without an example stay as the text made them.
-        Rejection goes on by the texts. The temperature is set to the one that is best for the
-        examples, each left out; :meth:`calibrate` with other images is better.
-
-        Args:
-            image_vectors: ``[examples, dim]``, of any length.
-            labels: the true class of each, by index, name or id.
-
-        Returns:
-            What was chosen and what it is worth; see
-            :func:`~cupl.adaptation.few_labels.fit_examples`.
-
-        Raises:
-            InputError: no image, one without a direction, a label that is no class, or class
-                vectors that were adapted to photos.
-
-        """
-        self.vectors, report = fit_examples(self.vectors, *self._labelled(image_vectors, labels))
-        return report
+    def _targets(
+        self, labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any]
+    ) -> torch.Tensor:
+        """The class of each label, int64 ``[images]``."""
+        named = labels if isinstance(labels, Sequence) else labels.tolist()
+        return torch.tensor(find_classes(named, self.labels), dtype=torch.int64)
 
     def to_torch(self) -> ClassifierHead:
         """A module of PyTorch: image vectors ``[images, dim]`` to logits ``[images, classes]``.
@@ -225,24 +206,6 @@ class VectorClassifier:
         the class vectors; training it does not change this classifier.
         """
         return ClassifierHead(self.vectors, self.reject)
-
-    def _labelled(
-        self,
-        image_vectors: ImageVectors,
-        labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any],
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image vectors as float32 ``[images, dim]``, and their classes, int64 ``[images]``."""
-        rows = float_rows(image_vectors, self.vectors.matrix.shape[1])
-        if wrong := (~has_direction(rows)).nonzero().flatten().tolist():
-            raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
-        return rows, self._targets(labels)
-
-    def _targets(
-        self, labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any]
-    ) -> torch.Tensor:
-        """The class of each label, int64 ``[images]``."""
-        named = labels if isinstance(labels, Sequence) else labels.tolist()
-        return torch.tensor(find_classes(named, self.labels), dtype=torch.int64)
 
     def _judge(self, top_k: int, rule: DecisionRule, explain: int) -> Judge:
         """What makes predictions; refuses before the first image what none can be judged by."""
@@ -317,11 +280,5 @@ class VectorClassifier:
 
     def _shards(self, embeddings: Embeddings) -> Iterator[Shard]:
         """Its shards, where the encoder of the class vectors made them."""
-        theirs, ours = embeddings.provenance, self.vectors.provenance
-        if (theirs.fingerprint, theirs.dim) != (ours.fingerprint, self.vectors.matrix.shape[1]):
-            raise InputError(
-                f"these image vectors were made by {theirs}, the class vectors by the encoder "
-                f"{ours.encoder!r:.100} (fingerprint {ours.fingerprint[:12]!r}): encode both with "
-                "the same"
-            )
+        self.vectors.check_embeddings(embeddings.provenance)
         return iter(embeddings)

@@ -76,3 +76,17 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     with pytest.raises(InputError, match="do not fit"):
         classifier.fit(IMAGES[:, 1:], TARGETS)
     assert classifier.vectors is WORLD.vectors
+
+
+def test_what_was_fitted_before_goes_or_stays_as_it_has_to() -> None:
+    classifier = ZeroShotClassifier(WORLD.vectors)
+    threshold = classifier.fit_threshold(OTHERS, keep=0.9)
+    classifier.fit_coverage(OTHERS, TRUE, coverage=0.8)
+    passing = [one.rejected is None for one in classifier.predict_vectors(OTHERS)]
+    classifier.fit(IMAGES, TARGETS)
+    made_by = classifier.vectors.provenance
+    assert made_by.threshold == threshold  # by the texts alone
+    assert made_by.coverage is None  # of other scores
+    assert [one.rejected is None for one in classifier.predict_vectors(OTHERS)] == passing
+    coverage = classifier.fit_coverage(OTHERS, TRUE, coverage=0.8)
+    assert coverage.expected >= 0.8
