@@ -23,6 +23,7 @@ from statistics import NormalDist
 
 import torch
 
+from cupl.adaptation.photos import adapt_to_photos
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.renaming import with_name
 from cupl.embedding.bank_encoding import encode_bank
@@ -94,8 +95,6 @@ def better_names(
         InputError: the photos are of another encoder, or the bank has one class.
 
     """
-    from cupl.adaptation.photos import adapt_to_photos
-
     embeddings = photos if isinstance(photos, torch.Tensor) else load_embeddings(photos)
     if not isinstance(embeddings, torch.Tensor):
         embeddings.check_encoder(encoder)
@@ -105,7 +104,7 @@ def better_names(
     if vectors is None:
         return []
     made = encode_bank(plain, encoder, text_cache=text_cache, progress=progress)
-    adapted = adapt_to_photos(made, embeddings)
+    adapted, _ = adapt_to_photos(made, embeddings)
     if adapted.adapter is None:  # it kept the text
         return []
     chunks = (

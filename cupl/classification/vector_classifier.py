@@ -280,11 +280,5 @@ class VectorClassifier:
 
     def _shards(self, embeddings: Embeddings) -> Iterator[Shard]:
         """Its shards, where the encoder of the class vectors made them."""
-        theirs, ours = embeddings.provenance, self.vectors.provenance
-        if (theirs.fingerprint, theirs.dim) != (ours.fingerprint, self.vectors.matrix.shape[1]):
-            raise InputError(
-                f"these image vectors were made by {theirs}, the class vectors by the encoder "
-                f"{ours.encoder!r:.100} (fingerprint {ours.fingerprint[:12]!r}): encode both with "
-                "the same"
-            )
+        self.vectors.check_embeddings(embeddings.provenance)
         return iter(embeddings)

@@ -62,22 +62,15 @@ def _encoded(
     found: LabelledImages, vectors: ClassVectors, options: ExampleOptions
 ) -> LabelledImages:
     """With vectors; images are encoded by the encoder of the class vectors."""
-    from cupl.errors import InputError
     from cupl.evaluation.labelled import encode_labelled
 
-    ours = vectors.provenance
     if found.vectors is None:
         encoder = vectors.load_encoder(options.device, options.precision, options.batch_size)
         vectors.check_encoder(encoder)
         with progress("images") as update:
             return encode_labelled(found, encoder, update)
-    theirs = found.provenance
-    if theirs is not None and theirs.fingerprint != ours.fingerprint:
-        raise InputError(
-            f"these image vectors were made by {theirs}, the class vectors by the encoder "
-            f"{ours.encoder!r:.100} (fingerprint {ours.fingerprint[:12]!r}): encode both with "
-            "the same"
-        )
+    if found.provenance is not None:
+        vectors.check_embeddings(found.provenance)
     return found
 
 

@@ -23,6 +23,7 @@ from cupl.embedding.given_arrays import (
     real_matrix,
     real_number,
 )
+from cupl.embedding.image_shards import ImageProvenance
 from cupl.embedding.normalize import has_direction
 from cupl.embedding.parts import ClassParts
 from cupl.embedding.provenance import ELSEWHERE, Provenance
@@ -272,6 +273,21 @@ class ClassVectors:
         return load_recorded_encoder(
             made_by.encoder, made_by.revision, device, precision, batch_size
         )
+
+    def check_embeddings(self, theirs: ImageProvenance) -> None:
+        """Accept only image vectors of the encoder that made these vectors.
+
+        Raises:
+            InputError: another one made them.
+
+        """
+        ours = self.provenance
+        if (theirs.fingerprint, theirs.dim) != (ours.fingerprint, self.matrix.shape[1]):
+            raise InputError(
+                f"these image vectors were made by {theirs}, the class vectors by the encoder "
+                f"{ours.encoder!r:.100} (fingerprint {ours.fingerprint[:12]!r}): encode both with "
+                "the same"
+            )
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Accept only the encoder that made these vectors; equal width proves nothing.

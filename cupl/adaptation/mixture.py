@@ -1,0 +1,143 @@
+"""Photos as a mixture of Gaussians, one a class, whose means the texts foretell.
+
+StatA (Zanella et al., "Realistic test-time adaptation of vision-language models", CVPR 2025) fits
+such a mixture with means that are drawn to the texts. Here the texts are first brought to where the
+photos lie, which CLIP's modality gap keeps apart: class k is expected at
+
+    A_k = a t_k + delta
+
+with the slope a and the shift delta that fit the means m_k of the photos best (least squares,
+weighted by the number c_k of photos). How far class means lie from there, tau^2, is estimated with
+a and delta (a hierarchical model: the noise of a mean, sigma^2 / c_k, is taken off), and says how
+much a class's own photos count against its text:
+
+    mu_k = b_k m_k + (1 - b_k) A_k,     b_k = c_k / (kappa + c_k),     kappa = sigma^2 / tau^2
+
+so that a class of few photos stays near what the text made of it, and one of none is there. The
+variances are diagonal, var_k = (c_k emp_k + nu s) / (c_k + nu) (1 + 1 / (kappa + c_k)), with the
+variance s within all classes counting as nu photos.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import torch
+
+from cupl.embedding.adapter import Adapter
+
+SHARED_COUNTS = 30.0
+"""Photos that the variance of all classes counts as, in that of one class."""
+_SURE_OF_A_MEAN = 5.0
+"""Photos from which on a class's mean counts half in the estimate of tau^2."""
+_LEAST_VARIANCE = 1e-3
+"""Of the mean one: some encoders have constant dimensions."""
+_NO_PHOTOS = 1e-9
+
+Responsibilities = Callable[[torch.Tensor], torch.Tensor]
+"""Photos float32 ``[block, dim]`` to the share of each class in each, ``[block, classes]``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Sums over photos, float64.
+
+    Attributes:
+        counts: shares of the classes, ``[classes]``.
+        sums: of photos by shares, ``[classes, dim]``.
+        squares: of their squares by shares, likewise.
+
+    """
+
+    counts: torch.Tensor
+    sums: torch.Tensor
+    squares: torch.Tensor
+
+
+def moments_of(
+    blocks: Iterable[torch.Tensor], shares: Responsibilities, texts: torch.Tensor
+) -> Moments:
+    """One pass over the photos, by shares of the classes that ``texts`` are of."""
+    sums, squares = (torch.zeros_like(texts, dtype=torch.float64) for _ in range(2))
+    counts = torch.zeros(len(texts), dtype=torch.float64)
+    for block in blocks:
+        found = shares(block)
+        counts += found.sum(dim=0, dtype=torch.float64)
+        sums += found.T @ block
+        squares += found.T @ block.square()
+    return Moments(counts, sums, squares)
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussians:
+    """One a class, diagonal; float64.
+
+    Attributes:
+        means: ``[classes, dim]``.
+        variances: ``[classes, dim]``.
+        slope: of the texts, a.
+        kappa: photos that a text counts as.
+
+    """
+
+    means: torch.Tensor
+    variances: torch.Tensor
+    slope: float
+    kappa: float
+
+    def adapter(self, temper: float, prior: torch.Tensor, logit_scale: float) -> Adapter:
+        """What the densities add to cosines: (ln p_k(x) / temper + prior_k) / logit_scale.
+
+        Args:
+            temper: dimensions are not independent, so that their densities say too much.
+            prior: in logits, ``[classes]``.
+            logit_scale: of the cosines.
+
+        """
+        precisions = 1 / self.variances
+        constant = (self.means.square() * precisions + self.variances.log()).sum(dim=1)
+        bias = prior - constant / (2 * temper)
+        scale = temper * logit_scale
+        return Adapter(
+            (self.means * precisions / scale).float(),
+            ((bias - bias.max()) / logit_scale).float(),
+            (-precisions / (2 * scale)).float(),
+        )
+
+
+def fit_gaussians(moments: Moments, texts: torch.Tensor, own_variances: bool) -> Gaussians:
+    """The mixture of this module's head.
+
+    Args:
+        moments: of the photos.
+        texts: class vectors, float64 ``[classes, dim]``.
+        own_variances: whether each class has variances of its own, or all have those within all.
+
+    """
+    counts = moments.counts[:, None].clamp(min=_NO_PHOTOS)
+    means = moments.sums / counts
+    weights = moments.counts / moments.counts.sum()
+    centre, middle = weights @ means, weights @ texts
+    spread = (weights[:, None] * (texts - middle).square()).sum()
+    along = (weights[:, None] * (texts - middle) * (means - centre)).sum()
+    slope = float(along / spread) if spread > 0 else 0.0
+    foretold = centre + slope * (texts - middle)
+
+    own = (moments.squares / counts - means.square()).clamp(min=0.0)
+    within = weights @ own
+    within = within.clamp(min=float(within.mean()) * _LEAST_VARIANCE)
+    total = within.sum()
+    sure = moments.counts / (moments.counts + _SURE_OF_A_MEAN)
+    beyond = (means - foretold).square().sum(dim=1) - total / counts[:, 0]
+    tau = max(float((beyond * sure).sum() / sure.sum()), float(total) * _LEAST_VARIANCE)
+    kappa = float(total) / tau
+
+    counts = moments.counts[:, None]
+    drawn = counts / (kappa + counts)
+    variances = within.expand_as(means)
+    if own_variances:
+        variances = (counts * own + SHARED_COUNTS * within) / (counts + SHARED_COUNTS)
+        variances = variances.maximum(within.min())
+    variances = variances * (1 + 1 / (kappa + counts))
+    return Gaussians(drawn * means + (1 - drawn) * foretold, variances, slope, kappa)

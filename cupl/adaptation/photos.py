@@ -1,0 +1,213 @@
+"""Class vectors adapted to a person's own photos, of which no label is known.
+
+Photos of a class lie together. Where the texts have most photos of a class right, these show where
+the class is, and the others follow. Expectation maximisation over the mixture of
+:mod:`cupl.adaptation.mixture`, anchored in the texts: with y the softmax of the logits, class k has
+in photo i the share
+
+    z_ik ~ y_ik exp(ln p_k(x_i) / temper + prior_k)
+
+It runs twice from the texts. The first run finds out which classes are there: it has the same
+variances for all classes, a high temper, and as prior the logarithm of the shares themselves, so
+that a class without photos of its own fades. The second sharpens those: its prior is 0 for all
+classes that have a fair share, ``FAIR_SHARE`` of that of a typical class that is there, and falls
+for those below. So nothing is assumed on how many photos a class has, or whether it has any.
+
+Only sums over photos are kept, so that memory does not grow with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+
+from cupl.adaptation.mixture import Gaussians, Moments, fit_gaussians, moments_of
+from cupl.adaptation.photo_blocks import PhotoBlocks
+from cupl.adaptation.photos_report import PhotosReport
+from cupl.embedding.adapter import Adaptation, Adapter
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_vectors import Embeddings
+from cupl.errors import InputError
+from cupl.progress import Progress, ignore
+
+FINDING, SHARPENING = 8, 10
+"""Passes over the photos of the two runs, after one of the texts alone in each."""
+TEMPER_FINDING, TEMPER = 100.0, 60.0
+FAIR_SHARE = 0.15
+_STEEPNESS = 4.0
+FEWEST = 10
+"""Photos, below which nothing can be told."""
+FEWEST_A_CLASS = 2
+"""Photos for each class that the texts find among them."""
+MOST_FOR_TRUST = 20_000
+"""Photos of which two halves are compared."""
+_ALIKE = 1e-6
+
+
+def adapt_to_photos(
+    vectors: ClassVectors, photos: torch.Tensor | Embeddings, *, progress: Progress = ignore
+) -> tuple[ClassVectors, PhotosReport]:
+    """Class vectors that know where the classes lie among photos.
+
+    Args:
+        vectors: made of texts alone.
+        photos: image vectors ``[images, dim]`` of any length, of the same encoder, or what
+            ``cupl embed`` wrote. Rows without a direction do not count.
+        progress: told how many passes over the photos are done, and of how many.
+
+    Returns:
+        The class vectors with an adapter, or as they were where photos cannot help; and what
+        became of the labels, or why the texts were kept.
+
+    Raises:
+        InputError: the class vectors were adapted before, or the photos have another width or
+            encoder.
+
+    """
+    if vectors.adapter is not None:
+        raise InputError(
+            "these class vectors were adapted already: adapt those that the bank was encoded to"
+        )
+    if isinstance(photos, Embeddings):
+        vectors.check_embeddings(photos.provenance)
+    elif photos.ndim != 2 or photos.shape[1] != vectors.matrix.shape[1]:
+        wanted = f"[images, {vectors.matrix.shape[1]}]"
+        raise InputError(f"photos of shape {list(photos.shape)} do not fit: {wanted}")
+    blocks = PhotoBlocks(photos, vectors.compared)
+    anchor = _Anchor(vectors, blocks, _Passes(progress))
+    first = anchor.moments(None)
+    number = round(float(first.counts.sum()))
+    if why := _why_not(vectors, first, number):
+        return vectors, PhotosReport(number, kept=why)
+    adapter, mixture = anchor.adapt(first)
+    settings = {"slope": mixture.slope, "kappa": mixture.kappa, "temper": TEMPER}
+    made = Adaptation(method="photos", images=number, settings=settings)
+    made_by = vectors.provenance.model_copy(update={"adaptation": made, "coverage": None})
+    adapted = replace(vectors, adapter=adapter, provenance=made_by)
+    return adapted, _report(anchor, adapter, number)
+
+
+@dataclass(frozen=True, eq=False)
+class _Anchor:
+    """The texts, and the photos that are read again and again."""
+
+    vectors: ClassVectors
+    blocks: PhotoBlocks
+    passed: Callable[[], None]
+
+    def scores(self, block: torch.Tensor, adapter: Adapter | None) -> torch.Tensor:
+        cosines = self.vectors.cosines(block)
+        return cosines if adapter is None else cosines + adapter.added(block)
+
+    def moments(self, adapter: Adapter | None) -> Moments:
+        """Of the photos by the shares that texts and adapter give them."""
+        scale = self.vectors.provenance.logit_scale
+        found = moments_of(
+            self.blocks,
+            lambda block: (self.scores(block, adapter) * scale).softmax(dim=1),
+            self.vectors.matrix,
+        )
+        self.passed()
+        return found
+
+    def adapt(self, first: Moments) -> tuple[Adapter, Gaussians]:
+        """Both runs of this module's head; ``first`` are the moments by the texts alone."""
+        texts, scale = self.vectors.matrix.double(), self.vectors.provenance.logit_scale
+        found = first
+        for _ in range(FINDING):
+            counts = found.counts + 1
+            mixture = fit_gaussians(found, texts, own_variances=False)
+            prior = (counts / counts.sum()).log()
+            found = self.moments(mixture.adapter(TEMPER_FINDING, prior, scale))
+        prior = fair_prior(found.counts)
+        nowhere = torch.zeros_like(self.vectors.matrix)
+        found = self.moments(Adapter(nowhere, (prior / scale).float()))
+        for _ in range(SHARPENING):
+            mixture = fit_gaussians(found, texts, own_variances=True)
+            found = self.moments(mixture.adapter(TEMPER, prior, scale))
+        mixture = fit_gaussians(found, texts, own_variances=True)
+        return mixture.adapter(TEMPER, prior, scale), mixture
+
+
+def fair_prior(counts: torch.Tensor) -> torch.Tensor:
+    """What each class is behind at the start for want of photos, in logits, ``[classes]``.
+
+    A typical class has n / exp(H) photos, with H the entropy of the shares: exp(H) is the number of
+    classes that are there. The prior is 0 from ``FAIR_SHARE`` of that on.
+
+    Args:
+        counts: photos of each class.
+
+    """
+    shares = counts / counts.sum()
+    there = torch.special.entr(shares).sum().exp()
+    fair = FAIR_SHARE * counts.sum() / there
+    prior: torch.Tensor = _STEEPNESS * ((counts + 1) / (fair + 1)).clamp(max=1).log()
+    return prior
+
+
+class _Passes:
+    """Tells how many passes over the photos are done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._done = progress, 0
+
+    def __call__(self) -> None:
+        self._done += 1
+        self._progress(self._done, 3 * (2 + FINDING + SHARPENING))
+
+
+def _why_not(vectors: ClassVectors, first: Moments, number: int) -> str | None:
+    """Why the photos cannot help, or None."""
+    if len(vectors.labels) < 2:
+        return "there is one class"
+    if number < FEWEST:
+        return f"{FEWEST} photos are needed, and {number} can be read"
+    shares = first.counts / number
+    classes = float(torch.special.entr(shares).sum().exp())
+    if number < FEWEST_A_CLASS * classes:
+        return f"{number:,} photos of about {classes:,.0f} classes are too few"
+    centre, texts = first.sums.sum(dim=0) / number, vectors.matrix.double()
+    middle = texts.mean(dim=0)
+    spread = 1 - centre.square().sum()
+    means = first.sums / first.counts.clamp(min=_ALIKE)[:, None]
+    if 1 - float(shares @ means.square().sum(dim=1)) < _ALIKE:
+        return "the photos are alike"
+    # Liang et al., "Mind the gap", NeurIPS 2022, arXiv 2203.02053; see cupl/adaptation/README.md.
+    if (centre - middle).square().sum() <= spread + (texts - middle).square().sum(dim=1).mean():
+        return (
+            "this encoder puts photos among their texts, and where it does, how photos lie "
+            "together was not found to help"
+        )
+    return None
+
+
+def _report(anchor: _Anchor, adapter: Adapter, number: int) -> PhotosReport:
+    """What becomes of the labels, and whether each half of the photos would say the same."""
+    half = torch.randperm(number, generator=torch.Generator().manual_seed(0))[:MOST_FOR_TRUST]
+    adapters = [None, adapter]
+    for part in half.tensor_split(2):
+        keep = torch.zeros(number, dtype=torch.bool)
+        keep[part] = True
+        one = replace(anchor, blocks=replace(anchor.blocks, keep=keep))
+        adapters.append(one.adapt(one.moments(None))[0])
+    labels = [
+        torch.stack([anchor.scores(block, one).argmax(dim=1) for one in adapters])
+        for block in anchor.blocks
+    ]
+    plain, adapted, one, other = torch.cat(labels, dim=1)
+    classes = len(anchor.vectors.labels)
+    before, after = plain.bincount(minlength=classes), adapted.bincount(minlength=classes)
+    moved = plain != adapted
+    changes = plain[moved].bincount(minlength=classes) + adapted[moved].bincount(minlength=classes)
+    order = changes.argsort(descending=True, stable=True).tolist()
+    return PhotosReport(
+        number,
+        changed=int(moved.sum()),
+        agreement=float((one == other).double().mean()),
+        classes=tuple(
+            (str(anchor.vectors.labels[k]), int(before[k]), int(after[k])) for k in order
+        ),
+    )
