@@ -11,12 +11,15 @@ import torch
 
 from cupl.adaptation.few_labels import fit_examples
 from cupl.adaptation.few_labels_report import FewLabelsReport
+from cupl.adaptation.photos import adapt_to_photos
+from cupl.adaptation.photos_report import PhotosReport
 from cupl.classification.conformal import fit_conformal
 from cupl.classification.rejection import rejection_score
 from cupl.classification.scoring import scores_of
 from cupl.classification.thresholds import check_rate, fit_thresholds
 from cupl.classification.vector_classifier import Scorable, VectorClassifier
 from cupl.embedding.fitted import FittedCoverage, FittedThreshold
+from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.errors import InputError
 from cupl.progress import Progress, ignore
@@ -50,13 +53,36 @@ class FittingClassifier(VectorClassifier):
                 vectors that were adapted to photos.
 
         """
-        chunks, _ = self._rows(images)
-        rows, targets = (
-            torch.cat([torch.empty(0, self.vectors.matrix.shape[1]), *chunks]),
-            self._targets(labels),
-        )
+        rows, targets = self._joined(images), self._targets(labels)
         self.vectors, report = fit_examples(self.vectors, rows, targets)
         return report
+
+    def adapt(self, images: Scorable, *, progress: Progress = ignore) -> PhotosReport:
+        """Let photos without labels say where the classes lie among them; :meth:`save` keeps it.
+
+        The photos are to be such as will be classified, and may be these themselves. See
+        :mod:`cupl.adaptation.photos`. A fitted coverage is dropped: fit it again.
+
+        Args:
+            images: as for :meth:`predict_proba`. What ``load_embeddings`` gives is read a shard at
+                a time, so that memory does not grow with it.
+            progress: told how many passes over the vectors are done, and of how many.
+
+        Returns:
+            What became of the labels of these photos, or why the class vectors stay as they are.
+
+        Raises:
+            InputError: the vectors are of another width or encoder, there is none for images, or
+                the class vectors were adapted before.
+
+        """
+        photos = images if isinstance(images, Embeddings) else self._joined(images)
+        self.vectors, report = adapt_to_photos(self.vectors, photos, progress=progress)
+        return report
+
+    def _joined(self, images: Scorable) -> torch.Tensor:
+        chunks, _ = self._rows(images)
+        return torch.cat([torch.empty(0, self.vectors.matrix.shape[1]), *chunks])
 
     def fit_threshold(
         self, images: Scorable, keep: float = 0.95, *, progress: Progress = ignore

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack, overload
 import numpy.typing as npt
 import torch
 
-from cupl.classification.decision import DecisionRule
+from cupl.classification.decision import NEAREST_CLASS, DecisionRule
 from cupl.classification.explanation import PROMPTS_NAMED, Explanation
 from cupl.classification.fitting import FittingClassifier
 from cupl.classification.image_input import (
@@ -139,6 +139,23 @@ class ImageClassifier(FittingClassifier):
             return predictions
         [prediction] = predictions
         return prediction
+
+    def predict_encoded(
+        self,
+        images: Sequence[Encoded],
+        top_k: int = 5,
+        *,
+        rule: DecisionRule = NEAREST_CLASS,
+        explain: int = 0,
+    ) -> Generator[Prediction, None, None]:
+        """Classify images that were encoded just now; see :meth:`predict`."""
+        judge = self._judge(top_k, rule, explain)
+        size = self.encoder.image_batch
+        return (
+            prediction
+            for start in range(0, len(images), size)
+            for prediction in _judged(images[start : start + size], judge)
+        )
 
     @overload
     def explain(

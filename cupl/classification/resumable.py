@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -22,6 +22,7 @@ from cupl.classification.writers import FailedImages, check_format, columns_of, 
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.embedding.image_retries import LOST_IN_A_ROW, until_lost
+from cupl.embedding.image_stream import Encoded
 from cupl.errors import CuplError, InputError, MissingFileError, leading_to
 from cupl.io.atomic import name_beside
 from cupl.io.reasons import reason
@@ -39,6 +40,7 @@ def classify_to_file(
     rule: DecisionRule = NEAREST_CLASS,
     explain: int = 0,
     on_prediction: Callable[[Prediction], None] = ignore,
+    encoded: Sequence[Encoded] | None = None,
     resume: bool = False,
     progress: Progress = ignore,
 ) -> FailedImages:
@@ -54,6 +56,7 @@ def classify_to_file(
         rule: how scores become labels.
         explain: as for :meth:`ZeroShotClassifier.predict`.
         on_prediction: told each prediction as it is written, those of the earlier run included.
+        encoded: the same images, where they were encoded just now.
         resume: go on where a run has left ``OUTPUT.part``, as it does when it is stopped and when
             images could not be read for no fault of theirs: these are tried again. The result is
             the same as of one run without faults. Without such a file the run begins at the
@@ -81,6 +84,11 @@ def classify_to_file(
     def predict(images: ImagePaths) -> Generator[Prediction, None, None]:
         return classifier.predict(images, top_k, **asdict(rule), explain=explain)
 
+    def predict_from(start: int) -> Generator[Prediction, None, None]:
+        if encoded is None:
+            return predict(images[start:])
+        return classifier.predict_encoded(encoded[start:], top_k, rule=rule, explain=explain)
+
     def write(predictions: Iterable[Prediction]) -> FailedImages:
         return write_predictions(_shown(predictions, on_prediction), top_k, format, output, more)
 
@@ -91,7 +99,7 @@ def classify_to_file(
                 f"{output or 'standard output'} is no ordinary file: nothing is kept to go on with",
                 arguments={"resume": False},
             )
-        with closing(predict(images)) as predictions:
+        with closing(predict_from(0)) as predictions:
             return write(until_lost(predictions, images, lambda: "what came before is written", {}))
     partial = name_beside(output, ".part")
 
@@ -106,7 +114,7 @@ def classify_to_file(
             part.try_again(classifier.encoder.image_batch, predict)
             if images:
                 progress(part.done, len(images))
-            with closing(predict(images[part.done :])) as predictions:
+            with closing(predict_from(part.done)) as predictions:
                 for prediction in until_lost(predictions, images, kept, {"resume": True}):
                     part.append(prediction)
                     progress(part.done, len(images))

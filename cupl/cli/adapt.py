@@ -8,18 +8,26 @@ import typer
 from cupl.cli import encoder_options
 from cupl.cli.adapt_examples import ExampleOptions, adapt_to_examples
 from cupl.cli.output import check_target, quoted, say, say_next
+from cupl.cli.photos import adapt_to_photo_files
 
 
 def adapt_command(
     vectors: Annotated[Path, typer.Argument(help="Class vectors of cupl encode (.safetensors).")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.safetensors).")],
+    photos: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Photos such as will be classified, without labels: files, folders or patterns, "
+            "or a directory of cupl embed. Once for each."
+        ),
+    ] = None,
     examples: Annotated[
-        Path,
+        Path | None,
         typer.Option(
             help="Labelled images, a few of each class: an ImageFolder, a .csv of path and label, "
             "or a directory of cupl embed."
         ),
-    ],
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(help="For cupl embed: a .csv of path and label. [default: folder names]"),
@@ -32,19 +40,36 @@ def adapt_command(
     precision: encoder_options.PrecisionOption = "auto",
     batch_size: encoder_options.BatchSizeOption = "auto",
 ) -> None:
-    """Let labelled images decide with the texts, where that helps.
+    """Adapt class vectors to photos without labels, or to a few with labels.
 
-    Exit code 3 where some images could not be read; the others count.
+    Where that does not help, the class vectors stay as they are, and it says so. Exit code 3 where
+    some images could not be read; the others count.
     """
     from cupl.embedding.class_vectors import ClassVectors
 
-    check_target(output, vectors, examples, labels)
-    options = ExampleOptions(
-        examples, labels, skip_unmatched, all_files, device, precision, batch_size
-    )
-    adapted, unreadable = adapt_to_examples(ClassVectors.load(vectors), options)
+    if photos and examples is not None:
+        raise typer.BadParameter(
+            "give either --photos or --examples: labels say more of the same images, and where "
+            "there are both, the two do not add up"
+        )
+    check_target(output, vectors, examples, labels, *(photos or ()))
+    made = ClassVectors.load(vectors)
+    if photos:
+        if labels is not None or skip_unmatched:
+            raise typer.BadParameter("--labels and --skip-unmatched go with --examples")
+        adapted, all_read = adapt_to_photo_files(
+            made, photos, all_files, device, precision, batch_size
+        )
+    elif examples is not None:
+        options = ExampleOptions(
+            examples, labels, skip_unmatched, all_files, device, precision, batch_size
+        )
+        adapted, unreadable = adapt_to_examples(made, options)
+        all_read = unreadable == 0
+    else:
+        raise typer.BadParameter("give --photos PHOTOS or --examples LABELLED")
     adapted.save(output)
     say(f"wrote {output}")
     say_next(f"cupl classify IMAGE... --vectors {quoted(output)}", output)
-    if unreadable:
+    if not all_read:
         raise typer.Exit(3)

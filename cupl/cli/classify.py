@@ -15,9 +15,11 @@ from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
+    from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.prediction import Prediction
     from cupl.classification.writers import FailedImages
     from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.image_stream import Encoded
     from cupl.encoders.protocol import Encoder
     from cupl.progress import Progress
 
@@ -105,6 +107,14 @@ def classify_command(
         Path | None,
         typer.Option(help="Page to write (.html), with photos beside their probabilities."),
     ] = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="Let these images say themselves where the classes lie among them; see "
+            "cupl adapt.",
+        ),
+    ] = False,
     all_files: encoder_options.AllFilesOption = False,
 ) -> None:
     """Classify images with a prompt bank or with class vectors.
@@ -133,6 +143,11 @@ def classify_command(
             f"--explain has no place in {written}: use --format jsonl or table, or add --report"
         )
     check_format(written, output)
+    if adapt and resume:
+        raise typer.BadParameter(
+            "--adapt looks at all images before the first label, so that there is nothing to go on "
+            "with: for a run that can, use cupl embed, then cupl adapt"
+        )
     thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
     rule = DecisionRule(threshold, multi_label, thresholds)
     paths, complete = encoder_options.images_of(images, all_files)
@@ -150,11 +165,8 @@ def classify_command(
         classifier = ZeroShotClassifier(
             made, loaded, bank=prompts, reject=reject, text_cache=text_cache, progress=update
         )
-    if classifier.reject is not None:
-        encoder_options.say_truncated(classifier.reject, loaded)
-    if classifier.words is not None:
-        number = count(len(classifier.words.labels), "word")
-        say(f"{number} of a list, far from all classes, stand for what is none of them")
+    _say_rejecting(classifier)
+    encoded = _adapted(classifier, paths) if adapt else None
     to_fit.fit(classifier, all_files=all_files)
     shown: list[Prediction] = []
     most = _most_shown(report)
@@ -166,8 +178,8 @@ def classify_command(
     def label(update: Progress) -> FailedImages:
         return classify_to_file(
             classifier, paths, output, written, top_k,
-            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=show, resume=resume,
-            progress=update,
+            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=show,
+            encoded=encoded, resume=resume, progress=update,
         )  # fmt: skip
 
     failures = label(ignore) if output is None else _watched(label, len(paths))
@@ -179,6 +191,24 @@ def classify_command(
         _say_failures(failures, len(paths), kept=output is not None and not is_stream(output))
     if failures.count or not complete:
         raise typer.Exit(3)
+
+
+def _say_rejecting(classifier: "ZeroShotClassifier") -> None:
+    """What stands for none of the classes, where that is worth a word."""
+    if classifier.reject is not None:
+        encoder_options.say_truncated(classifier.reject, classifier.encoder)
+    if classifier.words is not None:
+        number = count(len(classifier.words.labels), "word")
+        say(f"{number} of a list, far from all classes, stand for what is none of them")
+
+
+def _adapted(classifier: "ZeroShotClassifier", paths: Sequence[str]) -> "list[Encoded]":
+    """The images encoded, after the classifier was adapted to them."""
+    from cupl.cli.photos import adapt_classifier, encode_photos, vectors_of
+
+    images = encode_photos(paths, classifier.encoder)
+    adapt_classifier(classifier, vectors_of(images, classifier.encoder.dim))
+    return images
 
 
 def _format(format: str | None, output: Path | None, resume: bool) -> str:

@@ -69,6 +69,14 @@ def evaluate_command(
             "as BANK, top. [default: normalized-mean]",
         ),
     ] = None,
+    adapt: Annotated[
+        bool,
+        typer.Option(
+            "--adapt",
+            help="Judge each bank adapted to these photos, too, without their labels: each half by "
+            "the other, and all in place.",
+        ),
+    ] = False,
     text_cache: encoder_options.TextCacheOption = None,
     skip_unmatched: Annotated[
         bool, typer.Option("--skip-unmatched", help="Leave out images whose label means no class.")
@@ -122,7 +130,7 @@ def evaluate_command(
         with _progress(images) as update:
             result = evaluate(
                 labelled, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
-                pooling=poolings, skip_unmatched=True, revision=revision,
+                pooling=poolings, adapt=adapt, skip_unmatched=True, revision=revision,
                 device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
                 progress=update,
             )  # fmt: skip

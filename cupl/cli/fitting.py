@@ -9,6 +9,7 @@ import typer
 
 from cupl.cli.encoder_options import images_of
 from cupl.cli.output import count, progress, say, say_unreadable
+from cupl.cli.photos import stored_photos
 
 if TYPE_CHECKING:
     import torch
@@ -96,13 +97,10 @@ def _photos(
 ) -> "torch.Tensor | Embeddings":
     """Image vectors of examples without labels."""
     from cupl.classification.thresholds import check_rate
-    from cupl.embedding.image_shards import shard_numbers
-    from cupl.embedding.image_vectors import load_embeddings
     from cupl.evaluation.labelled import LabelledImages
 
-    folder = Path(examples)
-    if folder.is_dir() and shard_numbers(folder, "images"):
-        return load_embeddings(folder)
+    if (stored := stored_photos([examples])) is not None:
+        return stored
     paths, _ = images_of([examples], all_files)
     check_rate("keep", keep, len(paths))  # before they are read
     vectors, _ = _encoded(classifier, LabelledImages(paths, [0] * len(paths)))

@@ -15,6 +15,7 @@ from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.templates import fill_templates
 from cupl.embedding.bank_encoding import TEMPLATE
 from cupl.errors import InputError
+from cupl.evaluation.adapted import CROSS_FITTED, IN_PLACE, AdaptedHow
 from cupl.evaluation.controls import CONTROLS, SEEDED, control_banks
 
 CandidateKind = Literal["bank", "control"]
@@ -30,6 +31,7 @@ class Candidate:
         banks: its prompts; of a control that is drawn at random one bank for each seed.
         templates: added to the prompts of each class.
         pooling: where it is not that of the others; it then stands in the name.
+        adapted: to the images that are judged, and how.
 
     """
 
@@ -37,10 +39,16 @@ class Candidate:
     banks: list[PromptBank]
     templates: tuple[str, ...] = ()
     pooling: str | None = None
+    adapted: AdaptedHow | None = None
 
     @property
     def name(self) -> str:
         """Of the bank or the control."""
+        return self.plain if self.adapted is None else f"{self.plain}, adapted {self.adapted}"
+
+    @property
+    def plain(self) -> str:
+        """What it is called without adaptation."""
         name = self.banks[0].name
         return name if self.pooling is None else f"{name}, {self.pooling}"
 
@@ -77,6 +85,7 @@ def make_candidates(
     seeds: int = DRAWS,
     templates: Sequence[str] = (),
     poolings: Sequence[str] = (),
+    adapt: bool = False,
 ) -> list[Candidate]:
     """Banks, and the controls that are made of the first.
 
@@ -86,6 +95,7 @@ def make_candidates(
         seeds: how often random-words and shuffled are drawn.
         templates: added to the prompts of every bank, and of the random and shuffled controls.
         poolings: each bank stands once more for each of these.
+        adapt: each of these stands twice more, adapted cross-fitted and in place.
 
     Raises:
         InputError: the banks have different classes, two have one name, or a control cannot be
@@ -94,9 +104,10 @@ def make_candidates(
     """
     aligned, more = align(banks), tuple(templates)
     candidates = [
-        Candidate("bank", [bank], more, pooling)
+        Candidate("bank", [bank], more, pooling, adapted)
         for bank in aligned
         for pooling in (None, *poolings)
+        for adapted in ((None, CROSS_FITTED, IN_PLACE) if adapt else (None,))
     ]
     for control in controls:
         try:

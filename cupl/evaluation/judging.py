@@ -24,6 +24,7 @@ from cupl.evaluation.ablation import (
     question_effects,
     widest_drops,
 )
+from cupl.evaluation.adapted import adapted_scores_of
 from cupl.evaluation.bootstrap import Statistic, intervals
 from cupl.evaluation.calibration_error import measure_calibration
 from cupl.evaluation.candidates import Candidate, CandidateKind, with_templates
@@ -33,7 +34,6 @@ from cupl.evaluation.ranking import (
     Floats,
     ImageRanks,
     Integers,
-    ScoreChunks,
     class_accuracies,
     confusions,
     join_ranks,
@@ -69,6 +69,7 @@ class JudgedCandidate:
         calibration: of the first draw.
         calibrated: its probabilities at the fitted temperature, float64 ``[images]``.
         uncalibrated: why there is no calibration.
+        plain: name of what was adapted to the images, where it is that.
 
     """
 
@@ -80,6 +81,7 @@ class JudgedCandidate:
     calibration: Calibration | None
     calibrated: Floats | None
     uncalibrated: str | None
+    plain: str | None = None
 
     @property
     def correct(self) -> Booleans:
@@ -160,7 +162,7 @@ def judge_candidates(
     analyses = [
         _analysis(entry, result, reference, images, targets, encoder, text_cache)
         for entry, result in zip(entries, results, strict=True)
-        if entry.kind == "bank"
+        if entry.kind == "bank" and entry.plain is None
     ]
     evaluation = Evaluation(
         cupl=cupl_version(),
@@ -192,7 +194,7 @@ def _judged(
     calibration, calibrated, uncalibrated = None, None, None
     for bank in candidate.banks:
         vectors = encode(bank, candidate)
-        scores = ScoreChunks(images, vectors.matrix, vectors.adapter, vectors.parts)
+        scores = adapted_scores_of(vectors, images, candidate.adapted)
         parts = zip(scores, scores.split(targets), strict=True)
         runs.append(join_ranks([rank_images(*part, vectors.provenance) for part in parts]))
         if first is None:
@@ -206,8 +208,9 @@ def _judged(
     assert first is not None  # noqa: S101 (there is one bank at least)
     whole = [with_templates(bank, candidate.templates) for bank in candidate.banks]
     return JudgedCandidate(
-        candidate.name, candidate.kind, whole, first, runs, calibration, calibrated, uncalibrated
-    )
+        candidate.name, candidate.kind, whole, first, runs, calibration, calibrated, uncalibrated,
+        None if candidate.adapted is None else candidate.plain,
+    )  # fmt: skip
 
 
 def _results(
@@ -219,7 +222,8 @@ def _results(
         statistics += [Statistic(entry.in_five) for entry in entries]
     alone, number = len(statistics), len(entries)
     controls = [entry for entry in entries if entry.kind == "control"]
-    pairs = [(entry, control) for entry in entries if entry.kind == "bank" for control in controls]
+    banks = [entry for entry in entries if entry.kind == "bank"]
+    pairs = [(entry, other) for entry in banks for other in _others(entry, banks, controls)]
     tested = len(pairs)
     pairs += [(control, controls[0]) for control in controls[1:]]
     statistics += [Statistic(one.correct, other.correct) for one, other in pairs]
@@ -230,6 +234,19 @@ def _results(
             labels)
         for i, entry in enumerate(entries)
     ]  # fmt: skip
+
+
+def _others(
+    entry: JudgedCandidate, banks: list[JudgedCandidate], controls: list[JudgedCandidate]
+) -> list[JudgedCandidate]:
+    """What a bank is compared with: the controls, or what it was before it was adapted.
+
+    That also with the first control, as all others are. More would not say what the photos are
+    worth: a control could be adapted, too.
+    """
+    if entry.plain is None:
+        return controls
+    return [*controls[:1], *(one for one in banks if one.name == entry.plain)]
 
 
 def _comparisons(
@@ -274,12 +291,13 @@ def _result(
         top5=top5[0] if top5 else None,
         per_class=per_class,
         top1_of_seeds=[float(run.correct.mean()) for run in entry.runs],
-        comparison=comparisons[0] if comparisons else None,
+        comparison=next((one for one in comparisons if one.to != entry.plain), None),
         calibration=entry.calibration,
         confusions=confusions(entry.runs[0], targets, labels),
         classes=class_accuracies(entry.correct.mean(axis=0), targets, labels),
         comparisons=comparisons if entry.kind == "bank" else [],
         uncalibrated=entry.uncalibrated,
+        plain=entry.plain,
     )
 
 

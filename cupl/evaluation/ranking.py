@@ -65,9 +65,10 @@ class ScoreChunks:
     parts: ClassParts | None = None
 
     def __iter__(self) -> Iterator[torch.Tensor]:
-        return map(self._scores, self.split(self.images))
+        return map(self.scores, self.split(self.images))
 
-    def _scores(self, rows: torch.Tensor) -> torch.Tensor:
+    def scores(self, rows: torch.Tensor) -> torch.Tensor:
+        """Of some images."""
         cosines = rows @ self.classes.T
         if self.parts is not None:
             cosines = self.parts.blend(cosines, rows)

@@ -140,9 +140,12 @@ class CandidateResult(_Result):
     classes: list[ClassAccuracy]
     """Of the classes that have images, in the order of the bank."""
     comparisons: list[Comparison] = _added([])
-    """Of a bank: with every control, in their order."""
+    """Of a bank: with every control, in their order; of an adapted one with the first, and with
+    itself before."""
     uncalibrated: str | None = _added(None)
     """Why no temperature could be fitted."""
+    plain: str | None = _added(None)
+    """Of a bank that was adapted to the images: its name without."""
 
     @property
     def against(self) -> list[Comparison]:

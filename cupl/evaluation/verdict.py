@@ -20,6 +20,13 @@ class Verdict:
     sentence: str
 
 
+_PHOTOS: dict[Outcome, str] = {
+    "better": "Adapting to the photos, without their labels, helps.",
+    "open": "That adapting to the photos helps is not shown.",
+    "worse": "Adapting to the photos does harm.",
+}
+
+
 def verdicts(evaluation: Evaluation) -> list[Verdict]:
     """One for each bank, in their order."""
     return [_verdict(bank) for bank in evaluation.banks]
@@ -41,7 +48,10 @@ def explain_uncalibrated(evaluation: Evaluation) -> list[str]:
 
 def _verdict(bank: CandidateResult) -> Verdict:
     # Random words first: only they can show that it is the descriptions which help.
-    against = sorted(bank.against, key=lambda one: one.to != RANDOM_WORDS)
+    against = sorted(
+        (one for one in bank.against if bank.plain in (None, one.to)),
+        key=lambda one: one.to != RANDOM_WORDS,
+    )
     share = (
         f"{_quoted(bank.name)} gets {percent(bank.top1.value)} % of the images right "
         f"({_interval(bank.top1, percent)})"
@@ -63,6 +73,9 @@ def _verdict(bank: CandidateResult) -> Verdict:
         parts.append(f"worse than {_listed(worse)}")
     if unshown:
         parts.append(f"no difference is shown to {_listed(unshown)}")
+    if bank.plain is not None:
+        outcome = against[0].outcome
+        return Verdict(outcome, f"{share}: {'; '.join(parts)}. {_PHOTOS[outcome]}")
     return Verdict(
         _outcome(better, worse), f"{share}: {'; '.join(parts)}. {_descriptions(against, worse)}"
     )

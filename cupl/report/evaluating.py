@@ -138,6 +138,7 @@ def evaluate(
     seeds: int = DRAWS,
     templates: str | os.PathLike[str] | Sequence[str] = (),
     pooling: str | Sequence[str] = DEFAULT_POOLING,
+    adapt: bool = False,
     labels: str | os.PathLike[str] | None = None,
     all_files: bool = False,
     skip_unmatched: bool = False,
@@ -174,6 +175,9 @@ def evaluate(
         pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean``,
             ``similarity`` or ``top``. Of several the first is also that of the controls, and each
             bank stands once more for each of the others, by the name "BANK, top".
+        adapt: judge each bank adapted to the images, too, without their labels: each half by class
+            vectors adapted to the other ("BANK, adapted cross-fitted"), and all by those adapted to
+            themselves ("BANK, adapted in place").
         labels: a CSV of path and label for the images of a directory of ``cupl embed``.
         all_files: open every file of an ImageFolder to see whether it is an image.
         skip_unmatched: leave out images whose label means no class.
@@ -196,7 +200,9 @@ def evaluate(
         templates = TemplateSet.load(Path(templates)).templates
     loaded = load_banks(banks)
     named = [controls] if isinstance(controls, str) else controls
-    candidates = make_candidates(loaded, named, seeds=seeds, templates=templates, poolings=others)
+    candidates = make_candidates(
+        loaded, named, seeds=seeds, templates=templates, poolings=others, adapt=adapt
+    )
     classes = [entry.label for entry in loaded[0]]
     labelled = _labelled(data, classes, labels, all_files)
     check_matched(labelled, classes, skip_unmatched)

@@ -1,0 +1,86 @@
+"""Photos of which no label is known, as the command line is given them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cupl.cli.encoder_options import images_of
+from cupl.cli.output import progress, say, say_unreadable
+
+if TYPE_CHECKING:
+    import torch
+
+    from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.image_stream import Encoded
+    from cupl.embedding.image_vectors import Embeddings
+    from cupl.encoders.protocol import Encoder
+
+_SHOWN = 3
+
+
+def stored_photos(given: Sequence[str]) -> Embeddings | None:
+    """What ``cupl embed`` wrote, where that is what is given."""
+    from cupl.embedding.image_shards import shard_numbers
+    from cupl.embedding.image_vectors import load_embeddings
+
+    if len(given) == 1 and Path(given[0]).is_dir() and shard_numbers(Path(given[0]), "images"):
+        return load_embeddings(given[0])
+    return None
+
+
+def encode_photos(paths: Sequence[str], encoder: Encoder) -> list[Encoded]:
+    """Each image with its vector, or why there is none."""
+    from cupl.embedding.image_retries import until_lost
+    from cupl.embedding.image_stream import encode_sources
+
+    found = list["Encoded"]()
+    with progress("photos") as update, closing(encode_sources(paths, encoder)) as images:
+        for image in until_lost(images, paths, lambda: "nothing was written", {}):
+            found.append(image)
+            update(len(found), len(paths))
+    return found
+
+
+def vectors_of(images: Sequence[Encoded], dim: int) -> torch.Tensor:
+    """Those that could be read, float32 ``[images, dim]``; the others are told."""
+    import torch
+
+    bad = [(str(image.path), str(image.error)) for image in images if image.vector is None]
+    if bad:
+        say_unreadable(len(bad), len(images), bad[:_SHOWN], "  and {} more")
+    rows = [image.vector for image in images if image.vector is not None]
+    return torch.stack(rows) if rows else torch.empty(0, dim)
+
+
+def adapt_classifier(classifier: ZeroShotClassifier, photos: Embeddings | torch.Tensor) -> None:
+    """Adapt, and say what became of it."""
+    with progress("passes") as update:
+        report = classifier.adapt(photos, progress=update)
+    say(str(report))
+
+
+def adapt_to_photo_files(
+    vectors: ClassVectors,
+    photos: Sequence[str],
+    all_files: bool,
+    device: str,
+    precision: Any,
+    batch_size: Any,
+) -> tuple[ClassVectors, bool]:
+    """Class vectors adapted to photos, encoded where they are not; and whether all were read."""
+    from cupl.classification.classifier import ZeroShotClassifier
+
+    if (stored := stored_photos(photos)) is not None:
+        classifier = ZeroShotClassifier(vectors)
+        adapt_classifier(classifier, stored)
+        return classifier.vectors, True
+    paths, complete = images_of(photos, all_files)
+    encoder = vectors.load_encoder(device, precision, batch_size)
+    classifier = ZeroShotClassifier(vectors, encoder)
+    images = encode_photos(paths, encoder)
+    adapt_classifier(classifier, vectors_of(images, encoder.dim))
+    return classifier.vectors, complete and all(image.vector is not None for image in images)
