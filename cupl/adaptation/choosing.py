@@ -19,6 +19,8 @@ from cupl.embedding.adapter import adapted_scores
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0)
 """How many times as far apart as by their cosines classes are moved by the examples."""
 _TEMPERATURES = torch.logspace(-1, 3, 41, dtype=torch.float64)
+_LEAST_SPREAD = 1e-3
+"""Of cosines: texts that are all alike do not silence the examples."""
 FEWEST_TO_JUDGE = 10
 """Examples with another of their class: fewer than that choose by accident."""
 
@@ -128,11 +130,11 @@ def choose(examples: Examples, cosines: torch.Tensor, logit_scale: float) -> Cho
 
 
 def _scale(scores: torch.Tensor | None, cosines: torch.Tensor, seen: torch.Tensor) -> float:
-    """What brings scores to the spread among classes that cosines have; 0 where they have none."""
+    """What brings scores to the spread among classes that cosines have; 0 of scores without any."""
     if scores is None:
         return 0.0
     own, wanted = (float(values[:, seen].std(dim=1).mean()) for values in (scores, cosines))
-    return wanted / own if own > 0 else 0.0
+    return max(wanted, _LEAST_SPREAD) / own if own > 0 else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,9 +149,16 @@ class _Judgement:
 def _judge(scores: torch.Tensor, targets: torch.Tensor, logit_scale: float) -> _Judgement:
     """Judge at the temperature that is best for all of them."""
     logits = scores * logit_scale
-    tried = [
-        torch.nn.functional.cross_entropy(logits / value, targets, reduction="none")
-        for value in _TEMPERATURES
-    ]
-    best = min(range(len(tried)), key=lambda number: float(tried[number].sum()))
-    return _Judgement(tried[best], float(_TEMPERATURES[best]), scores.argmax(dim=1) == targets)
+
+    def losses(number: int) -> torch.Tensor:
+        scaled = logits / float(_TEMPERATURES[number])
+        return torch.nn.functional.cross_entropy(scaled, targets, reduction="none")
+
+    low, high = 0, len(_TEMPERATURES) - 1
+    while low < high:  # the loss is convex in the inverse of the temperature
+        middle = (low + high) // 2
+        if losses(middle).sum() <= losses(middle + 1).sum():
+            high = middle
+        else:
+            low = middle + 1
+    return _Judgement(losses(low), float(_TEMPERATURES[low]), scores.argmax(dim=1) == targets)

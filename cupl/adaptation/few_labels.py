@@ -149,11 +149,30 @@ def _adapted(
     settings = {"strength": report.strength}
     if report.sharpness is not None:
         settings["sharpness"] = report.sharpness
-    made = Adaptation(method=report.method, images=report.examples, settings=settings)
-    provenance = vectors.provenance.model_copy(update={"adaptation": made})
-    result = replace(vectors, adapter=adapter, provenance=provenance)
+    made_by = vectors.provenance
     # Where every one is right, none says how sure is too sure.
     fits = choice.judged >= _FEWEST_FOR_TEMPERATURE and (choice.chosen or 1.0) < 1
-    if not fits or choice.temperature is None or provenance.logit_bias is not None:
-        return result
-    return result.with_temperature(choice.temperature)
+    if fits and choice.temperature and made_by.logit_bias is None and vectors.parts is None:
+        adapter = _tempered(adapter, vectors.matrix, made_by.temperature / choice.temperature)
+        settings["temperature"] = choice.temperature
+    made = Adaptation(method=report.method, images=report.examples, settings=settings)
+    provenance = made_by.model_copy(update={"adaptation": made})
+    return replace(vectors, adapter=adapter, provenance=provenance)
+
+
+def _tempered(adapter: Adapter, texts: torch.Tensor, factor: float) -> Adapter:
+    """An adapter that makes the scores ``factor`` times those that they would be.
+
+    Their temperature is in it, since that of the class vectors is also that of a reject bank,
+    which the examples say nothing about.
+    """
+    lines = texts * (factor - 1)
+    if adapter.text_only is not None:
+        lines = lines.masked_fill(adapter.text_only[:, None], 0.0)
+    key_bias = None if adapter.key_bias is None else adapter.key_bias + log(factor)
+    return replace(
+        adapter,
+        weights=adapter.weights * factor + lines,
+        bias=adapter.bias * factor,
+        key_bias=key_bias,
+    )

@@ -36,8 +36,8 @@ class FittingClassifier(VectorClassifier):
         """Let a few labelled images decide with the texts, where that helps; :meth:`save` keeps it.
 
         Nothing is trained: it takes moments. Classes without an example stay as the text made them.
-        Rejection goes on by the texts. The temperature is set to the one that is best for the
-        examples, each left out; :meth:`calibrate` with other images is better. A fitted coverage
+        Rejection goes on by the texts. From 20 examples on probabilities are as they were likeliest
+        with each left out; :meth:`calibrate` with other images is better. A fitted coverage
         is dropped: fit it again, to other images.
 
         Args:

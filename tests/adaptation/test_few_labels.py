@@ -45,7 +45,7 @@ def test_covariance_is_chosen_where_it_is_known_and_matters() -> None:
     made = fitted.provenance.adaptation
     assert made is not None
     assert (made.method, made.images) == ("gda", 16 * CLASSES)
-    assert made.settings == {"strength": report.strength}
+    assert made.settings["strength"] == report.strength
     assert torch.equal(fitted.matrix, WORLD.vectors.matrix)
 
 

@@ -90,3 +90,15 @@ def test_what_was_fitted_before_goes_or_stays_as_it_has_to() -> None:
     assert [one.rejected is None for one in classifier.predict_vectors(OTHERS)] == passing
     coverage = classifier.fit_coverage(OTHERS, TRUE, coverage=0.8)
     assert coverage.expected >= 0.8
+
+
+def test_a_reject_bank_has_the_share_that_it_had() -> None:
+    """Examples move classes apart; how near an image is to the classes at all, the texts say."""
+    random = torch.Generator().manual_seed(4)
+    others = ClassVectors.from_arrays(["other", "another"], torch.randn(2, 24, generator=random))
+    plain, changed = ZeroShotClassifier(WORLD.vectors), fitted()
+    plain.reject = changed.reject = others
+    before, after = (one.predict_vectors(OTHERS) for one in (plain, changed))
+    assert [one.rejected for one in before] == [one.rejected for one in after]
+    kept = [1 - one.predict_proba(OTHERS).sum(axis=1).mean() for one in (plain, changed)]
+    assert kept[1] == pytest.approx(kept[0], abs=0.05)
