@@ -1,6 +1,6 @@
 """Class vectors adapted to the images that are judged, without their labels.
 
-In place, the images are those that they were adapted to, as ``cupl classify --adapt`` does it.
+In place, the images are those that they were adapted to, as classifying them in one go does it.
 Cross-fitted, each half of the images is judged by class vectors adapted to the other half, as
 photos that come later are.
 """
