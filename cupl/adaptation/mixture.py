@@ -69,6 +69,40 @@ def moments_of(
     return Moments(counts, sums, squares)
 
 
+def overcount(blocks: Iterable[torch.Tensor], moments: Moments) -> float:
+    """How many times too much independent dimensions would say; 1 where they are independent.
+
+    With S the covariance within the classes, and dim / d_eff for the number that counts,
+
+        dim tr(S^2) / tr(S)^2
+
+    (the participation ratio of its eigenvalues), without the part of tr(S^2) that is due to there
+    being no more than n photos. One pass over the photos.
+
+    Args:
+        blocks: the photos.
+        moments: of the same.
+
+    """
+    number = float(moments.counts.sum())
+    dim = moments.sums.shape[1]
+    products = torch.zeros(dim, dim, dtype=torch.float64)
+    for block in blocks:
+        products += block.T @ block
+    means = moments.sums / moments.counts[:, None].clamp(min=_NO_PHOTOS)
+    within = (products - means.T @ moments.sums) / number
+    trace, square = float(within.trace()), float(within.square().sum())
+    free = max(number - float(classes_there(moments.counts)), number / 2)
+    noiseless = (square - trace**2 / free) / (1 + 1 / free)
+    return max(1.0, dim * noiseless / trace**2)
+
+
+def classes_there(counts: torch.Tensor) -> torch.Tensor:
+    """How many classes have photos: exp(H), with H the entropy of their shares."""
+    there: torch.Tensor = torch.special.entr(counts / counts.sum()).sum().exp()
+    return there
+
+
 @dataclass(frozen=True, eq=False)
 class Gaussians:
     """One a class, diagonal; float64.

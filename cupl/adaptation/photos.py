@@ -7,8 +7,9 @@ in photo i the share
 
     z_ik ~ y_ik exp(ln p_k(x_i) / temper + prior_k)
 
-It runs twice from the texts. The first run finds out which classes are there: it has the same
-variances for all classes, a high temper, and as prior the logarithm of the shares themselves, so
+Dimensions are not independent, so that their densities together say too much: the temper takes that
+back. It runs twice from the texts. The first run finds out which classes are there: it has the same
+variances for all classes, a higher temper, and as prior the logarithm of the shares themselves, so
 that a class without photos of its own fades. The second sharpens those: its prior is 0 for all
 classes that have a fair share, ``FAIR_SHARE`` of that of a typical class that is there, and falls
 for those below. So nothing is assumed on how many photos a class has, or whether it has any.
@@ -23,7 +24,14 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from cupl.adaptation.mixture import Gaussians, Moments, fit_gaussians, moments_of
+from cupl.adaptation.mixture import (
+    Gaussians,
+    Moments,
+    classes_there,
+    fit_gaussians,
+    moments_of,
+    overcount,
+)
 from cupl.adaptation.photo_blocks import PhotoBlocks
 from cupl.adaptation.photos_report import PhotosReport
 from cupl.embedding.adapter import Adaptation, Adapter
@@ -34,9 +42,10 @@ from cupl.progress import Progress, ignore
 
 FINDING, SHARPENING = 8, 10
 """Passes over the photos of the two runs, after one of the texts alone in each."""
-TEMPER_FINDING, TEMPER = 100.0, 70.0
-"""Measured on two encoders; 50 is StatA's. A lower one wins more where all classes are there, and
-loses where few are."""
+USUAL_TEMPER, LEAST_TEMPER, MOST_TEMPER = 100.0, 3.0, 6.0
+"""Of the first run, and its bounds in multiples of the overcount; see :func:`finding_temper`."""
+SHARPER = 0.65
+"""Temper of the second run, in that of the first."""
 FAIR_SHARE = 0.15
 _STEEPNESS = 4.0
 FEWEST = 10
@@ -83,12 +92,13 @@ def adapt_to_photos(
     number = round(float(first.counts.sum()))
     if why := _why_not(vectors, first, number):
         return vectors, PhotosReport(number, kept=why)
-    adapter, mixture = anchor.adapt(first)
-    settings = {"slope": mixture.slope, "kappa": mixture.kappa, "temper": TEMPER}
+    temper = finding_temper(overcount(blocks, first))
+    adapter, mixture = anchor.adapt(first, temper)
+    settings = {"slope": mixture.slope, "kappa": mixture.kappa, "temper": SHARPER * temper}
     made = Adaptation(method="photos", images=number, settings=settings)
     made_by = vectors.provenance.model_copy(update={"adaptation": made, "coverage": None})
     adapted = replace(vectors, adapter=adapter, provenance=made_by)
-    return adapted, _report(anchor, adapter, number)
+    return adapted, _report(anchor, adapter, temper, number)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,38 +124,56 @@ class _Anchor:
         self.passed()
         return found
 
-    def adapt(self, first: Moments) -> tuple[Adapter, Gaussians]:
-        """Both runs of this module's head; ``first`` are the moments by the texts alone."""
+    def adapt(self, first: Moments, temper: float) -> tuple[Adapter, Gaussians]:
+        """Both runs of this module's head.
+
+        Args:
+            first: moments by the texts alone.
+            temper: of the first run.
+
+        """
         texts, scale = self.vectors.matrix.double(), self.vectors.provenance.logit_scale
         found = first
         for _ in range(FINDING):
             counts = found.counts + 1
             mixture = fit_gaussians(found, texts, own_variances=False)
             prior = (counts / counts.sum()).log()
-            found = self.moments(mixture.adapter(TEMPER_FINDING, prior, scale))
+            found = self.moments(mixture.adapter(temper, prior, scale))
         prior = fair_prior(found.counts)
         nowhere = torch.zeros_like(self.vectors.matrix)
         found = self.moments(Adapter(nowhere, (prior / scale).float()))
         for _ in range(SHARPENING):
             mixture = fit_gaussians(found, texts, own_variances=True)
-            found = self.moments(mixture.adapter(TEMPER, prior, scale))
+            found = self.moments(mixture.adapter(SHARPER * temper, prior, scale))
         mixture = fit_gaussians(found, texts, own_variances=True)
-        return mixture.adapter(TEMPER, prior, scale), mixture
+        return mixture.adapter(SHARPER * temper, prior, scale), mixture
+
+
+def finding_temper(over: float) -> float:
+    """What the log densities are divided by in the first run.
+
+    100, which was best for encoders whose densities say 20 to 35 times too much; kept between three
+    times the overcount, where it would not take back enough, and six times, beyond which photos
+    say next to nothing beside the shares of the classes.
+
+    Args:
+        over: see :func:`~cupl.adaptation.mixture.overcount`.
+
+    """
+    return min(max(USUAL_TEMPER, LEAST_TEMPER * over), MOST_TEMPER * over)
 
 
 def fair_prior(counts: torch.Tensor) -> torch.Tensor:
     """What each class is behind at the start for want of photos, in logits, ``[classes]``.
 
-    A typical class has n / exp(H) photos, with H the entropy of the shares: exp(H) is the number of
-    classes that are there. The prior is 0 from ``FAIR_SHARE`` of that on.
+    A typical class has n photos / :func:`classes_there`. The prior is 0 from ``FAIR_SHARE`` of that
+    on.
 
     Args:
         counts: photos of each class.
 
     """
-    shares = counts / counts.sum()
-    there = torch.special.entr(shares).sum().exp()
-    fair = FAIR_SHARE * counts.sum() / there
+    fair = FAIR_SHARE * counts.sum() / classes_there(counts)
     prior: torch.Tensor = _STEEPNESS * ((counts + 1) / (fair + 1)).clamp(max=1).log()
     return prior
 
@@ -168,7 +196,7 @@ def _why_not(vectors: ClassVectors, first: Moments, number: int) -> str | None:
     if number < FEWEST:
         return f"{FEWEST} photos are needed, and {number} can be read"
     shares = first.counts / number
-    classes = float(torch.special.entr(shares).sum().exp())
+    classes = float(classes_there(first.counts))
     if number < FEWEST_A_CLASS * classes:
         return f"{number:,} photos of about {classes:,.0f} classes are too few"
     centre, texts = first.sums.sum(dim=0) / number, vectors.matrix.double()
@@ -186,7 +214,7 @@ def _why_not(vectors: ClassVectors, first: Moments, number: int) -> str | None:
     return None
 
 
-def _report(anchor: _Anchor, adapter: Adapter, number: int) -> PhotosReport:
+def _report(anchor: _Anchor, adapter: Adapter, temper: float, number: int) -> PhotosReport:
     """What becomes of the labels, and whether each half of the photos would say the same."""
     half = torch.randperm(number, generator=torch.Generator().manual_seed(0))[:MOST_FOR_TRUST]
     adapters = [None, adapter]
@@ -194,7 +222,7 @@ def _report(anchor: _Anchor, adapter: Adapter, number: int) -> PhotosReport:
         keep = torch.zeros(number, dtype=torch.bool)
         keep[part] = True
         one = replace(anchor, blocks=replace(anchor.blocks, keep=keep))
-        adapters.append(one.adapt(one.moments(None))[0])
+        adapters.append(one.adapt(one.moments(None), temper)[0])
     labels = [
         torch.stack([anchor.scores(block, one).argmax(dim=1) for one in adapters])
         for block in anchor.blocks

@@ -88,6 +88,7 @@ def encode_words(
         encoded,
         labels=[encoded.labels[number] for number in chosen.tolist()],
         matrix=encoded.matrix[chosen],
+        parts=None,  # one prompt each: a word is all of its parts
     )
 
 

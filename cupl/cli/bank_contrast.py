@@ -36,8 +36,9 @@ def contrast_command(
     photos: Annotated[
         Path | None,
         typer.Option(
-            help="Your photos as cupl embed wrote them: pairs between which they hesitate. "
-            "Without, pairs whose class vectors are closest."
+            help="Your photos as cupl embed wrote them: pairs between which they are in doubt, "
+            "before or after the class vectors are adapted to them. Without, pairs whose class "
+            "vectors are closest."
         ),
     ] = None,
     pairs: Annotated[
@@ -166,6 +167,7 @@ def _pairs(
     vectors: "ClassVectors", photos: Path | None, most: int | None
 ) -> "list[tuple[ClassLabel, ClassLabel]]":
     """The pairs to ask about, most confused first; says which, and why."""
+    from cupl.adaptation.photos import adapt_to_photos
     from cupl.classification.confused_pairs import MOST_PAIRS, SHARE, confused_pairs
     from cupl.embedding.close_pairs import close_pairs
     from cupl.embedding.image_vectors import load_embeddings
@@ -177,17 +179,20 @@ def _pairs(
     if photos is None:
         numbers, why = close_pairs(vectors, most), "closest by their class vectors"
     else:
-        shards = (shard.vectors for shard in load_embeddings(photos))
-        confused = confused_pairs(shards, vectors, most=most)
+        embeddings = load_embeddings(photos)
+        with progress("passes over the photos") as update:
+            adapted, report = adapt_to_photos(vectors, embeddings, progress=update)
+        say(str(report))
+        confused = confused_pairs((shard.vectors for shard in embeddings), adapted, most=most)
         if not confused:
             raise InputError(
-                "no photo hesitates between two classes, so there is no pair to ask about; without "
-                "photos the class vectors choose pairs",
+                "no photo is in doubt between two classes, so there is no pair to ask about; "
+                "without photos the class vectors choose pairs",
                 arguments={"photos": False},
             )
         numbers = [(pair.first, pair.second) for pair in confused]
         images = sum(pair.images for pair in confused)
-        why = f"between which {count(images, 'photo hesitates', 'photos hesitate')}"
+        why = f"between which {count(images, 'photo is', 'photos are')} in doubt"
     numbers = [(i, j) for i, j in numbers if labels[i].name != labels[j].name]
     if not numbers:
         raise InputError("the classes of each pair have one name, which no question tells apart")

@@ -16,6 +16,7 @@ from cupl.adaptation.few_labels import fit_examples
 from cupl.classification.scoring import cosines, scores_of
 from cupl.embedding.adapter import Adaptation
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.parts import top_parts
 from cupl.errors import InputError
 from tests.adaptation.labelled_photos import world
 
@@ -184,3 +185,16 @@ def test_what_cannot_be_fitted_is_refused() -> None:
     provenance = WORLD.vectors.provenance.model_copy(update={"adaptation": made})
     with pytest.raises(InputError, match="were adapted to photos"):
         fit_examples(replace(WORLD.vectors, provenance=provenance), images, targets)
+
+
+def test_parts_of_classes_are_heard_beside_the_examples() -> None:
+    random = torch.Generator().manual_seed(0)
+    prompts = WORLD.vectors.matrix.repeat_interleave(3, dim=0)
+    prompts = prompts + 0.1 * torch.randn(prompts.shape, generator=random)
+    parts = top_parts([(prompts, [3] * CLASSES)])
+    fitted, report = fit_examples(
+        replace(WORLD.vectors, parts=parts), *WORLD.photos([16] * CLASSES)
+    )
+    assert fitted.parts is parts
+    assert report.method != "text"
+    assert WORLD.accuracy(fitted) > TEXT + 0.05

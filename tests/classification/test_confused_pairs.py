@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from cupl.classification.confused_pairs import ConfusedPair, confused_pairs
+from cupl.embedding.adapter import Adapter
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
 
@@ -46,6 +49,15 @@ def test_the_margin_is_one_of_probabilities() -> None:
     rows = torch.tensor([[1.0, 0.98, 0.0]])
     assert confused_pairs(rows, THREE) == []
     assert confused_pairs(rows, THREE, margin=0.95) == [ConfusedPair(0, 1, 1)]
+
+
+def test_what_adaptation_calls_otherwise_was_confused_by_the_texts() -> None:
+    """The adapter moves all images from cat to owl, by far, so that none hesitates."""
+    adapter = Adapter(torch.zeros(3, 3), torch.tensor([-1.0, 0.0, 1.0]))
+    adapted = replace(THREE, adapter=adapter)
+    sure = torch.tensor([[1.0, 0.2, 0.1], [0.0, 0.0, 1.0], [0.0, 0.0, 0.0]])
+    assert confused_pairs(sure, THREE, most=9) == []
+    assert confused_pairs(sure, adapted, most=9) == [ConfusedPair(0, 2, 1)]
 
 
 def test_one_class_is_not_confused() -> None:

@@ -76,6 +76,15 @@ def test_words_reject_what_is_rather_one_of_them(clip: Encoder) -> None:
     assert again.predict_vectors(rows) == found
 
 
+def test_words_stand_beside_classes_of_many_prompts(clip: Encoder) -> None:
+    bank = bank_of({"cat": ["a photo of a cat.", "the small cat"], "dog": ["a photo of a dog."]})
+    ours = ZeroShotClassifier.from_bank(bank, clip, pooling="top", reject="words")
+    assert ours.words is not None
+    found = ours.predict_vectors(torch.cat([ours.vectors.matrix, ours.words.matrix[:1]]))
+    assert [one.label for one in found[:2]] == ["cat", "dog"]
+    assert found[2].rejected == f"none of these: {ours.words.labels[0].name}"
+
+
 def test_without_the_package_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 

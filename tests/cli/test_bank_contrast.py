@@ -83,7 +83,7 @@ def test_photos_choose_the_pairs(cupl: Cupl, server: FakeServer) -> None:
     keep_photos([[1, 0, 1], [1, 0, 0], [1, 0, 1], [0, 1, 1]])
     outcome = contrast(cupl, server, "-o", "new.yaml", "--photos", "photos.v", "--pairs", 2)
     assert outcome.code == 0, outcome.err
-    assert "2 pairs between which 3 photos hesitate, of 3:" in outcome.err
+    assert "2 pairs between which 3 photos are in doubt, of 3:" in outcome.err
     assert ":\n  cat / frog\n  dog / frog\n" in outcome.err
     source = PromptBank.load("new.yaml").source
     assert source is not None
@@ -92,11 +92,18 @@ def test_photos_choose_the_pairs(cupl: Cupl, server: FakeServer) -> None:
     assert source.pairs[0].pairs == [["cat", "frog"], ["dog", "frog"]]
 
 
+def test_what_adaptation_to_the_photos_did_is_said(cupl: Cupl, server: FakeServer) -> None:
+    keep_photos([[1, 0, 1]] * 3)
+    outcome = contrast(cupl, server, "--photos", "photos.v", "--dry-run")
+    assert outcome.code == 0, outcome.err
+    assert "kept the texts alone: " in outcome.err
+
+
 def test_photos_that_are_sure_choose_no_pair(cupl: Cupl, server: FakeServer) -> None:
     keep_photos([[1, 0, 0], [2, 0, -1]])
     outcome = contrast(cupl, server, "-o", "new.yaml", "--photos", "photos.v")
     assert outcome.code == 1
-    assert "no photo hesitates between two classes" in outcome.err
+    assert "no photo is in doubt between two classes" in outcome.err
     assert "(without --photos)" in outcome.err
 
 
