@@ -54,6 +54,9 @@ COMMANDS = {
     "classify parquet": WritingCommand(_CLASSIFY, "out.parquet", ("--resume",)),
     "classify report": WritingCommand(_CLASSIFY, "out.html", option=("--report",)),
     "encode": WritingCommand(("encode", "bank.yaml", *_MODEL), "out.safetensors"),
+    "adapt": WritingCommand(
+        ("adapt", "v.safetensors", "--examples", "photos"), "out.safetensors"
+    ),
     "evaluate": WritingCommand(
         ("evaluate", "photos", "--bank", "bank.yaml", "--controls", "names", *_MODEL), "out"
     ),
