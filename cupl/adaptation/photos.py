@@ -77,10 +77,7 @@ def adapt_to_photos(
             encoder.
 
     """
-    if vectors.adapter is not None:
-        raise InputError(
-            "these class vectors were adapted already: adapt those that the bank was encoded to"
-        )
+    check_not_adapted(vectors)
     if isinstance(photos, Embeddings):
         vectors.check_embeddings(photos.provenance)
     elif photos.ndim != 2 or photos.shape[1] != vectors.matrix.shape[1]:
@@ -99,6 +96,19 @@ def adapt_to_photos(
     made_by = vectors.provenance.model_copy(update={"adaptation": made, "coverage": None})
     adapted = replace(vectors, adapter=adapter, provenance=made_by)
     return adapted, _report(anchor, adapter, temper, number)
+
+
+def check_not_adapted(vectors: ClassVectors) -> None:
+    """Accept class vectors that were made of texts alone.
+
+    Raises:
+        InputError: they were adapted before.
+
+    """
+    if vectors.adapter is not None:
+        raise InputError(
+            "these class vectors were adapted already: adapt those that the bank was encoded to"
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import torch
 
 from cupl.adaptation.few_labels import fit_examples
 from cupl.adaptation.few_labels_report import FewLabelsReport
-from cupl.adaptation.photos import adapt_to_photos
+from cupl.adaptation.photos import adapt_to_photos, check_not_adapted
 from cupl.adaptation.photos_report import PhotosReport
 from cupl.classification.conformal import fit_conformal
 from cupl.classification.rejection import rejection_score
@@ -76,6 +76,7 @@ class FittingClassifier(VectorClassifier):
                 the class vectors were adapted before.
 
         """
+        check_not_adapted(self.vectors)  # before images are encoded
         photos = images if isinstance(images, Embeddings) else self._joined(images)
         self.vectors, report = adapt_to_photos(self.vectors, photos, progress=progress)
         return report

@@ -206,7 +206,7 @@ def _adapted(classifier: "ZeroShotClassifier", paths: Sequence[str]) -> "list[En
     """The images encoded, after the classifier was adapted to them."""
     from cupl.cli.photos import adapt_classifier, encode_photos, vectors_of
 
-    images = encode_photos(paths, classifier.encoder)
+    images = encode_photos(paths, classifier)
     adapt_classifier(classifier, vectors_of(images, classifier.encoder.dim))
     return images
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_stream import Encoded
     from cupl.embedding.image_vectors import Embeddings
-    from cupl.encoders.protocol import Encoder
 
 _SHOWN = 3
 
@@ -32,12 +31,15 @@ def stored_photos(given: Sequence[str]) -> Embeddings | None:
     return None
 
 
-def encode_photos(paths: Sequence[str], encoder: Encoder) -> list[Encoded]:
-    """Each image with its vector, or why there is none."""
+def encode_photos(paths: Sequence[str], classifier: ZeroShotClassifier) -> list[Encoded]:
+    """Each image with its vector, or why there is none; to adapt the classifier to."""
+    from cupl.adaptation.photos import check_not_adapted
     from cupl.embedding.image_retries import until_lost
     from cupl.embedding.image_stream import encode_sources
 
+    check_not_adapted(classifier.vectors)
     found = list["Encoded"]()
+    encoder = classifier.encoder
     with progress("photos") as update, closing(encode_sources(paths, encoder)) as images:
         for image in until_lost(images, paths, lambda: "nothing was written", {}):
             found.append(image)
@@ -81,6 +83,6 @@ def adapt_to_photo_files(
     paths, complete = images_of(photos, all_files)
     encoder = vectors.load_encoder(device, precision, batch_size)
     classifier = ZeroShotClassifier(vectors, encoder)
-    images = encode_photos(paths, encoder)
+    images = encode_photos(paths, classifier)
     adapt_classifier(classifier, vectors_of(images, encoder.dim))
     return classifier.vectors, complete and all(image.vector is not None for image in images)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from PIL import Image
 
 from cupl.bank.model import PromptBank
@@ -59,14 +58,14 @@ class Pictures:
         return folder
 
 
-def pictures(classes: int = 6, each: int = 15, *, text_noise: float = 1.0) -> Pictures:
+def pictures(classes: int = 8, each: int = 15, *, text_noise: float = 1.5) -> Pictures:
     """So many of each class; from the texts alone many are told wrong."""
     return Pictures(draw_photos([each] * classes, text_noise=text_noise))
 
 
 def labels_right(found: dict[str, str], truth: dict[str, str]) -> float:
     """Share of the pictures, by file name, that have the right label."""
-    return float(torch.tensor([found[name] == label for name, label in truth.items()]).float().mean())
+    return sum(found[name] == label for name, label in truth.items()) / len(truth)
 
 
 def _file(number: int) -> str:
