@@ -99,7 +99,7 @@ def card(
         bars=bars,
         more=len(prediction.top) - len(bars),
         sides=tuple(_sides(prediction.explanation)) if prediction.explanation else (),
-        lead=prediction.explanation and prediction.explanation.lead,
+        lead=None if prediction.explanation is None else prediction.explanation.lead,
     )
 
 
