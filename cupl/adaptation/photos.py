@@ -88,7 +88,7 @@ def adapt_to_photos(
         raise InputError(f"photos of shape {list(photos.shape)} do not fit: {wanted}")
     blocks = PhotoBlocks(photos, vectors.compared)
     anchor = _Anchor(vectors, blocks, _Passes(progress))
-    first = anchor.moments(None)
+    first = anchor.moments(None, shared=True)
     number = round(float(first.counts.sum()))
     if why := _why_not(vectors, first, number):
         return vectors, PhotosReport(number, kept=why)
@@ -109,17 +109,35 @@ class _Anchor:
     blocks: PhotoBlocks
     passed: Callable[[], None]
 
-    def scores(self, block: torch.Tensor, adapter: Adapter | None) -> torch.Tensor:
-        cosines = self.vectors.cosines(block)
-        return cosines if adapter is None else cosines + adapter.added(block)
+    def scores(
+        self, block: torch.Tensor, adapter: Adapter | None, *, shared: bool = False
+    ) -> torch.Tensor:
+        """What classes are ordered by; ``shared`` where the adapter has the same variances for all.
 
-    def moments(self, adapter: Adapter | None) -> Moments:
+        Such an adapter's squares are one row, times a number of each class.
+        """
+        if adapter is None:
+            return self.vectors.cosines(block)
+        if self.vectors.parts is None:  # one product in place of two
+            found = torch.addmm(adapter.bias, block, (self.vectors.matrix + adapter.weights).T)
+        else:
+            found = self.vectors.cosines(block) + torch.addmm(
+                adapter.bias, block, adapter.weights.T
+            )
+        if (squares := adapter.squares) is None:
+            return found
+        if shared:
+            return found.addr_(block.square() @ squares[0], squares[:, 0] / squares[0, 0])
+        return found.addmm_(block.square(), squares.T)
+
+    def moments(self, adapter: Adapter | None, *, shared: bool = False) -> Moments:
         """Of the photos by the shares that texts and adapter give them."""
         scale = self.vectors.provenance.logit_scale
         found = moments_of(
             self.blocks,
-            lambda block: (self.scores(block, adapter) * scale).softmax(dim=1),
+            lambda block: (self.scores(block, adapter, shared=shared) * scale).softmax(dim=1),
             self.vectors.matrix,
+            own_squares=not shared,
         )
         self.passed()
         return found
@@ -138,7 +156,7 @@ class _Anchor:
             counts = found.counts + 1
             mixture = fit_gaussians(found, texts, own_variances=False)
             prior = (counts / counts.sum()).log()
-            found = self.moments(mixture.adapter(temper, prior, scale))
+            found = self.moments(mixture.adapter(temper, prior, scale), shared=True)
         prior = fair_prior(found.counts)
         nowhere = torch.zeros_like(self.vectors.matrix)
         found = self.moments(Adapter(nowhere, (prior / scale).float()))
@@ -221,8 +239,9 @@ def _report(anchor: _Anchor, adapter: Adapter, temper: float, number: int) -> Ph
     for part in half.tensor_split(2):
         keep = torch.zeros(number, dtype=torch.bool)
         keep[part] = True
-        one = replace(anchor, blocks=replace(anchor.blocks, keep=keep))
-        adapters.append(one.adapt(one.moments(None), temper)[0])
+        photos = torch.cat(list(replace(anchor.blocks, keep=keep)))
+        one = replace(anchor, blocks=PhotoBlocks(photos, anchor.blocks.classes))
+        adapters.append(one.adapt(one.moments(None, shared=True), temper)[0])
     labels = [
         torch.stack([anchor.scores(block, one).argmax(dim=1) for one in adapters])
         for block in anchor.blocks
