@@ -11,6 +11,9 @@ from tests.sentences import sentences
 def answer_anything(body: dict[str, Any]) -> Reply:
     """A list where names are asked for, questions, rows on both classes of a pair, or sentences."""
     question = body["messages"][-1]["content"]
+    if question.startswith("Name ") and "kinds of" in question:
+        kind = question.partition("kinds of ")[2].split()[0]
+        return 200, chat_reply(f"1. marsh{kind}\n2. rock{kind}")
     if question.startswith("Name "):
         return 200, chat_reply("1. **Gecko** - dry\n2. skink\n3. stick insect")
     if "Write 10 different questions" in question:

@@ -36,13 +36,20 @@ class Explainer:
         self._text_cache: TextCache = text_cache
         self._embeddings: torch.Tensor | None = None  # [prompts, dim]
 
-    def explain(self, rows: torch.Tensor, classes: ClassVectors, most: int) -> list[Explanation]:
+    def explain(
+        self,
+        rows: torch.Tensor,
+        classes: ClassVectors,
+        most: int,
+        scores: torch.Tensor | None = None,
+    ) -> list[Explanation]:
         """Explanations of image vectors; see :func:`explain_vectors`.
 
         Args:
             rows: float32 ``[images, dim]``.
             classes: those of both banks.
             most: prompts to name for a class, and as many against it.
+            scores: where they are not cosines alone.
 
         """
         if self._embeddings is None:
@@ -51,4 +58,4 @@ class Explainer:
                 self._prompts, self._encoder, templates,
                 subclasses=True, text_cache=self._text_cache,
             )  # fmt: skip
-        return explain_vectors(rows, self._prompts, self._embeddings, classes, most)
+        return explain_vectors(rows, self._prompts, self._embeddings, classes, most, scores)

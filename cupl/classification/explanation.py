@@ -16,6 +16,9 @@ Of a class with parts (:mod:`cupl.embedding.parts`) all this is worth ``share``.
 ``top`` each of the closest prompts counts its part of the rest besides. Else the rest is the vector
 of the closest sub-class, and its prompts stand beside the prompts of the class; or the class's own
 once more, where it is the closest.
+
+After adaptation to photos or examples the score of a class is its cosine and what these add; its
+``added`` says how much of its lead is due to them.
 """
 
 from __future__ import annotations
@@ -63,6 +66,9 @@ class ClassExplanation:
     """Prompts that count more than the score of the other class, the strongest first."""
     opposing: tuple[PromptScore, ...]
     """Prompts that count less than the score of the other class, the weakest first."""
+    added: float | None = None
+    """What photos or examples add to its score, less what they add to that of the other class;
+    None for class vectors of texts alone. What is left of the lead is due to the prompts."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON lines have it, where the prompts are called ``speak_for`` and ``speak_against``.
@@ -71,6 +77,8 @@ class ClassExplanation:
         """
         record = asdict(self)
         prompts = {name: record.pop(attribute) for attribute, name in _NAMES_IN_FILES.items()}
+        if record["added"] is None:  # as before there were adapters
+            del record["added"]
         return record | {name: list(texts) for name, texts in prompts.items()}
 
     @classmethod
@@ -97,6 +105,14 @@ class Explanation:
     runner_up: ClassExplanation | None = None
     """None where there is only one class."""
     error: str | None = None
+
+    @property
+    def lead(self) -> str | None:
+        """What put the best class before the second, in words; None where prompts alone did."""
+        if self.winner is None or self.winner.added is None or self.runner_up is None:
+            return None
+        lead, added = self.winner.score - self.runner_up.score, self.winner.added
+        return f"lead {lead:.3f}: prompts {lead - added:+.3f}, photos or examples {added:+.3f}"
 
     def to_dict(self) -> dict[str, Any]:
         """Nested, as JSON lines have it; ``pandas.json_normalize`` makes columns of a list."""
@@ -126,6 +142,7 @@ def explain_vectors(
     prompt_vectors: torch.Tensor,
     class_vectors: ClassVectors,
     most: int = PROMPTS_NAMED,
+    scores: torch.Tensor | None = None,
 ) -> list[Explanation]:
     """Explain what class vectors say about images.
 
@@ -136,6 +153,8 @@ def explain_vectors(
             of ``class_vectors.provenance`` and the sub-classes.
         class_vectors: what classifies.
         most: prompts to name for a class, and as many against it.
+        scores: what the classes are ordered by, ``[images, classes]``, where that is not their
+            cosines alone.
 
     Returns:
         One explanation an image, for its two best classes. Equal scores are ordered as the
@@ -153,7 +172,9 @@ def explain_vectors(
     if ends[-1] != len(prompt_vectors):
         raise InputError(f"{len(prompt_vectors)} prompt vectors for {ends[-1]} prompts")
     images = directions(image_vectors)
-    scores = class_vectors.cosines(images)  # [images, classes]
+    cosines_of_classes = class_vectors.cosines(images)  # [images, classes]
+    added = None if scores is None else scores - cosines_of_classes
+    scores = cosines_of_classes if scores is None else scores
     probabilities = made_by.probabilities(scores)
     best = best_first(scores, 2).tolist()
 
@@ -162,7 +183,7 @@ def explain_vectors(
         vectors = prompt_vectors[ends[index - 1] if index else 0 : end]
         lists = torch.split(vectors, list(map(len, described[index])))
         which, cosines, counts = _speak(images[image], lists, class_vectors)
-        against = -torch.inf if other is None else scores[image, other].item()
+        against = -torch.inf if other is None else cosines_of_classes[image, other].item()
         prompts = [prompt for number in which for prompt in described[index][number]]
         said = [
             PromptScore(*prompt, cosine) for prompt, cosine in zip(prompts, cosines, strict=True)
@@ -175,6 +196,9 @@ def explain_vectors(
             probabilities[image, index].item(),
             tuple(said[i] for i in order if counts[i] > against)[:most],
             tuple(said[i] for i in reversed(order) if counts[i] < against)[:most],
+            None
+            if added is None or other is None
+            else (added[image, index] - added[image, other]).item(),
         )
 
     def explain(image: int, first: int, second: int | None = None) -> Explanation:
@@ -190,6 +214,13 @@ def explain_vectors(
 def _described(entry: ClassPrompts, templates: Sequence[str]) -> list[list[tuple[str, str]]]:
     """Text and question of the prompts of a class, then of each of its sub-classes."""
     return [prompts_of_class(one, templates) for one in [entry, *entry.subclasses]]
+
+
+def _more(added: torch.Tensor | None, image: int, index: int, other: int | None) -> float | None:
+    """What is added to one class beyond what is added to the other."""
+    if added is None or other is None:
+        return None
+    return float(added[image, index] - added[image, other])
 
 
 def _speak(

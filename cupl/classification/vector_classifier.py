@@ -225,8 +225,9 @@ class VectorClassifier:
         def judge(rows: torch.Tensor) -> list[Prediction]:
             explanations: Sequence[Explanation | None] = [None] * len(rows)
             if explain and self.explainer is not None:
-                every = competing(self.vectors, self.reject)
-                explanations = self.explainer.explain(rows, every, explain)
+                every, adapted = competing(self.vectors, self.reject), self.vectors.adapter
+                scores = None if adapted is None else scores_of(rows, self.vectors, self.reject)
+                explanations = self.explainer.explain(rows, every, explain, scores)
             return predict_rows(
                 rows, self.vectors, self.reject, top_k, rule, explanations, rejection
             )

@@ -177,6 +177,7 @@ def _told(prediction: Prediction) -> str:
             lines.append(f"  {side.label}: {side.probability:.1%}, score {side.score:.3f}")
             lines += [f"    for      {one.cosine:.3f}  {one.text}" for one in side.supporting]
             lines += [f"    against  {one.cosine:.3f}  {one.text}" for one in side.opposing]
+    lines += [f"  {explanation.lead}"] if explanation.lead else []
     return "\n".join(map(printable, lines)) + "\n\n"
 
 

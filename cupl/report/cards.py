@@ -63,6 +63,8 @@ class Card:
     more: int
     """Classes that were named and have no bar."""
     sides: tuple[SideCard, ...]
+    lead: str | None = None
+    """What put the best class before the second, where that is not its prompts alone."""
 
 
 def card(
@@ -97,6 +99,7 @@ def card(
         bars=bars,
         more=len(prediction.top) - len(bars),
         sides=tuple(_sides(prediction.explanation)) if prediction.explanation else (),
+        lead=None if prediction.explanation is None else prediction.explanation.lead,
     )
 
 

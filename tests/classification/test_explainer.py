@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from cupl.classification.classifier import ZeroShotClassifier
+from cupl.classification.explanation import Explanation
 from cupl.classification.prediction import Prediction
+from cupl.embedding.adapter import Adapter
 from cupl.errors import InputError
 from tests.classification.colors import GREEN, image_of
 from tests.models import HandMadeEncoder, bank_of
@@ -89,3 +91,44 @@ def test_an_explanation_has_the_temperature_of_the_classifier(
 def test_no_prompts_to_name(classifier: ZeroShotClassifier) -> None:
     with pytest.raises(InputError, match="most is 0"):
         classifier.explain(image_of(GREEN), 0)
+
+
+def adapted(classifier: ZeroShotClassifier) -> ZeroShotClassifier:
+    """Examples have said that what is green is a rose."""
+    bias = torch.tensor([0.5, 0.0, 0.0])
+    adapter = Adapter(torch.zeros_like(classifier.vectors.matrix), bias)
+    classifier.vectors = replace(classifier.vectors, adapter=adapter)
+    return classifier
+
+
+def test_what_photos_or_examples_decided_is_not_laid_to_the_prompts(
+    classifier: ZeroShotClassifier,
+) -> None:
+    found = adapted(classifier).predict(image_of(GREEN), 2, explain=1)
+    told = found.explanation
+    assert told is not None
+    assert told.winner is not None
+    assert told.runner_up is not None
+    assert found.label == told.winner.label == "rose"
+    assert (told.winner.score, told.winner.probability) == (found.score, found.probability)
+    assert told.winner.added == pytest.approx(0.5)
+    assert told.runner_up.added == pytest.approx(-0.5)
+    assert told.lead == "lead 0.300: prompts -0.200, photos or examples +0.500"
+    assert [prompt.text for prompt in told.winner.opposing] == ["red"]
+    assert Explanation.from_dict(told.to_dict()) == told
+
+
+def test_with_a_reject_bank_too(classifier: ZeroShotClassifier, encoder: HandMadeEncoder) -> None:
+    reject = bank_of({"none": ["blue"]}, name="others")
+    whole = ZeroShotClassifier(classifier.vectors, encoder, bank=classifier.bank, reject=reject)
+    told = adapted(whole).explain(image_of(GREEN))
+    assert told.winner is not None
+    assert told.winner.label == "rose"
+    assert told.lead == "lead 0.300: prompts -0.200, photos or examples +0.500"
+
+
+def test_prompts_alone_have_no_word_of_photos(classifier: ZeroShotClassifier) -> None:
+    told = classifier.explain(image_of(GREEN))
+    assert told.lead is None
+    assert told.winner is not None
+    assert "added" not in told.winner.to_dict()
