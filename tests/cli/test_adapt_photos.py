@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,36 @@ def test_adapting_twice_is_refused_before_an_image_is_encoded(run: Cupl, made: P
     assert "were adapted already" in outcome.err
     assert not Path("p.csv").exists()
     assert made.encoder.image_calls == []
+
+
+def test_what_else_a_classifier_is_told_goes_with_it(run: Cupl, made: Pictures) -> None:
+    made.save(Path("known"), by_class=True)
+    made.encoder.image_calls.clear()
+    run(
+        "classify", "photos", "--vectors", "v.safetensors", "--adapt", "--coverage", 0.9,
+        "--examples", "known", "-o", "p.jsonl", "--report", "page.html", "--bank", "bank.yaml",
+        "--explain",
+    )  # fmt: skip
+    records = [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()]
+    assert {Path(record["path"]).name for record in records} == set(made.truth)
+    held = [
+        made.truth[Path(record["path"]).name] in [one["label"] for one in record["labels"]]
+        for record in records
+    ]
+    assert sum(held) / len(held) >= 0.9
+    assert all(record["explanation"]["winner"]["label"] for record in records)
+    assert "A class 3." in Path("page.html").read_text()
+
+
+def test_evaluate_judges_the_bank_adapted_too(
+    run: Cupl, made: Pictures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cupl.report.evaluating.load_encoder", lambda *_, **__: made.encoder)
+    made.save(Path("known"), by_class=True)
+    command = ["evaluate", "known", "--bank", "bank.yaml", "--controls", "names"]
+    outcome = run(*command, "--adapt", "-o", "report")
+    said = " ".join(outcome.out.split())
+    assert said.count("Adapting to the photos, without their labels, helps.") == 2
+    found = json.loads(Path("report/evaluation.json").read_bytes())
+    assert "mine, adapted in place" in json.dumps(found)
+    assert "adapted" not in run(*command, "-o", "plain").out
