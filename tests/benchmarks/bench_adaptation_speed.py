@@ -57,7 +57,7 @@ def made_photos() -> Iterator[torch.Tensor]:
 def in_memory() -> torch.Tensor:
     """All of them, without a copy, which would count as what the process held."""
     photos = torch.empty(IMAGES, WIDTH)
-    for rows, made in zip(photos.split(SHARD), made_photos(), strict=True):
+    for rows, made in zip(torch.split(photos, SHARD), made_photos(), strict=True):
         rows.copy_(made)
     return photos
 
