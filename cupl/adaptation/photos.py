@@ -90,12 +90,15 @@ def adapt_to_photos(
     if why := _why_not(vectors, first, number):
         return vectors, PhotosReport(number, kept=why)
     temper = finding_temper(overcount(blocks, first))
-    adapter, mixture = anchor.adapt(first, temper)
+    try:
+        adapter, mixture = anchor.adapt(first, temper)
+        report = _report(anchor, adapter, temper, number)
+    except InputError:  # numbers beyond those of an adapter
+        return vectors, PhotosReport(number, kept="the photos are nearly alike")
     settings = {"slope": mixture.slope, "kappa": mixture.kappa, "temper": SHARPER * temper}
     made = Adaptation(method="photos", images=number, settings=settings)
     made_by = vectors.provenance.model_copy(update={"adaptation": made, "coverage": None})
-    adapted = replace(vectors, adapter=adapter, provenance=made_by)
-    return adapted, _report(anchor, adapter, temper, number)
+    return replace(vectors, adapter=adapter, provenance=made_by), report
 
 
 def check_not_adapted(vectors: ClassVectors) -> None:
@@ -233,7 +236,7 @@ def _why_not(vectors: ClassVectors, first: Moments, number: int) -> str | None:
     means = first.sums / first.counts.clamp(min=_ALIKE)[:, None]
     if 1 - float(shares @ means.square().sum(dim=1)) < _ALIKE:
         return "the photos are alike"
-    # Liang et al., "Mind the gap", NeurIPS 2022, arXiv 2203.02053; see cupl/adaptation/README.md.
+    # Liang et al., "Mind the gap", NeurIPS 2022, arXiv 2203.02053.
     if (centre - middle).square().sum() <= spread + (texts - middle).square().sum(dim=1).mean():
         return (
             "this encoder puts photos among their texts, and where it does, how photos lie "

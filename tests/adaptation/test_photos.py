@@ -238,3 +238,13 @@ def store(
         write_shard(folder, metadata, Shard(paths, [None] * size, rows))
         start += size
     return load_embeddings(folder)
+
+
+@pytest.mark.parametrize("spread", [1e-6, 1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_photos_that_are_nearly_alike_are_no_error(spread: float, scale: float) -> None:
+    drawn = draw_photos([60] * 12)
+    made_by = drawn.vectors.provenance.model_copy(update={"logit_scale": scale})
+    vectors = replace(drawn.vectors, provenance=made_by)
+    adapted, _ = adapt_to_photos(vectors, unit(drawn.photos[:1] + spread * random(300, DIM)))
+    assert torch.from_numpy(ZeroShotClassifier(adapted).scores(drawn.photos)).isfinite().all()
