@@ -60,6 +60,7 @@ def moments_of(
     shares: Responsibilities,
     texts: torch.Tensor,
     own_squares: bool = True,
+    weight: float = 1.0,
 ) -> Moments:
     """One pass over the photos, by shares of the classes that ``texts`` are of.
 
@@ -68,6 +69,7 @@ def moments_of(
         shares: of the classes in them; those of a photo sum to 1.
         texts: class vectors.
         own_squares: whether the squares of each class are wanted, which takes half of the time.
+        weight: of each photo.
 
     """
     sums = torch.zeros_like(texts, dtype=torch.float64)
@@ -81,35 +83,54 @@ def moments_of(
             squares += found.T @ block.square()
         else:
             squares += block.square().sum(dim=0, dtype=torch.float64)
-    return Moments(counts, sums, squares)
+    return Moments(counts * weight, sums * weight, squares * weight)
 
 
-def overcount(blocks: Iterable[torch.Tensor], moments: Moments) -> float:
-    """How many times too much independent dimensions would say; 1 where they are independent.
+@dataclass(frozen=True, slots=True)
+class Dependence:
+    """How the dimensions of photos depend on each other within the classes.
 
-    With S the covariance within the classes, and dim / d_eff for the number that counts,
+    Attributes:
+        overcount: how many times too much they would say if they were taken for independent; 1
+            where they are. With S the covariance within the classes, dim tr(S^2) / tr(S)^2 (the
+            participation ratio of its eigenvalues).
+        one_variance: whether the axes have most of that among themselves, as after a principal
+            component analysis: then those of large variance are the ones that tell classes apart,
+            which as long as labels are guessed looks like a spread within.
 
-        dim tr(S^2) / tr(S)^2
+    """
 
-    (the participation ratio of its eigenvalues), without the part of tr(S^2) that is due to there
-    being no more than n photos. One pass over the photos.
+    overcount: float
+    one_variance: bool
+
+
+_OWN_AXES = 0.5
+
+
+def dependence(blocks: Iterable[torch.Tensor], moments: Moments) -> Dependence:
+    """Measured in one pass over the photos.
+
+    The part of tr(S^2) that is due to there being no more than n photos is taken off.
 
     Args:
         blocks: the photos.
         moments: of the same.
 
     """
-    number = float(moments.counts.sum())
     dim = moments.sums.shape[1]
-    products = torch.zeros(dim, dim, dtype=torch.float64)
+    products, number = torch.zeros(dim, dim, dtype=torch.float64), 0
     for block in blocks:
         products += block.T @ block
+        number += len(block)
+    counts = moments.counts * (number / moments.counts.sum())
     means = moments.sums / moments.counts[:, None].clamp(min=_NO_PHOTOS)
-    within = (products - means.T @ moments.sums) / number
+    within = (products - means.T @ (counts[:, None] * means)) / number
     trace, square = float(within.trace()), float(within.square().sum())
-    free = max(number - float(classes_there(moments.counts)), number / 2)
+    free = max(number - float(classes_there(counts)), number / 2)
     noiseless = (square - trace**2 / free) / (1 + 1 / free)
-    return max(1.0, dim * noiseless / trace**2)
+    over = max(1.0, dim * noiseless / trace**2)
+    of_axes = dim * float(within.diagonal().square().sum()) / trace**2
+    return Dependence(over, of_axes > _OWN_AXES * over)
 
 
 def classes_there(counts: torch.Tensor) -> torch.Tensor:
@@ -155,13 +176,16 @@ class Gaussians:
         )
 
 
-def fit_gaussians(moments: Moments, texts: torch.Tensor, own_variances: bool) -> Gaussians:
+def fit_gaussians(
+    moments: Moments, texts: torch.Tensor, own_variances: bool, one_variance: bool = False
+) -> Gaussians:
     """The mixture of this module's head.
 
     Args:
         moments: of the photos.
         texts: class vectors, float64 ``[classes, dim]``.
         own_variances: whether each class has variances of its own, or all have those within all.
+        one_variance: whether all dimensions have the same.
 
     """
     counts = moments.counts[:, None].clamp(min=_NO_PHOTOS)
@@ -175,6 +199,8 @@ def fit_gaussians(moments: Moments, texts: torch.Tensor, own_variances: bool) ->
 
     within = moments.squares.sum(dim=0) / moments.counts.sum() - weights @ means.square()
     within = within.clamp(min=float(within.mean()) * _LEAST_VARIANCE)
+    if one_variance:
+        within = within.mean().expand_as(within)
     total = within.sum()
     sure = moments.counts / (moments.counts + _SURE_OF_A_MEAN)
     beyond = (means - foretold).square().sum(dim=1) - total / counts[:, 0]
@@ -186,6 +212,7 @@ def fit_gaussians(moments: Moments, texts: torch.Tensor, own_variances: bool) ->
     variances = within.expand_as(means)
     if own_variances:
         own = (moments.squares / counts.clamp(min=_NO_PHOTOS) - means.square()).clamp(min=0.0)
+        own = own.mean(dim=1, keepdim=True).expand_as(own) if one_variance else own
         variances = (counts * own + SHARED_COUNTS * within) / (counts + SHARED_COUNTS)
         variances = variances.maximum(within.min())
     variances = variances * (1 + 1 / (kappa + counts))

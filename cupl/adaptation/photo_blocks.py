@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -12,6 +12,10 @@ from cupl.embedding.normalize import directions, has_direction
 
 _CELLS = 2**22
 """Numbers of one photo and one class that are in memory together: 16 MB, a few times."""
+
+
+_WINDOW = 1000
+"""Photos among which one that is nearly the same is looked for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,3 +64,21 @@ class PhotoBlocks:
             for rows in torch.split(part, size):
                 found = rows.float().cpu()
                 yield directions(found[has_direction(found)])
+
+
+def distinct_share(blocks: Iterable[torch.Tensor], near: float) -> float:
+    """Which share of photos is not nearly the same as one shortly before, as in a burst or a film.
+
+    Args:
+        blocks: photos in order.
+        near: squared distance of two that are nearly the same.
+
+    """
+    number = distinct = 0
+    for block in blocks:
+        for window in torch.split(block, _WINDOW):
+            distances = 2 - 2 * (window @ window.T)
+            repeats = (distances.tril(-1) + torch.ones_like(distances).triu() * 9 < near).any(dim=1)
+            number += len(window)
+            distinct += len(window) - int(repeats.sum())
+    return distinct / max(number, 1)

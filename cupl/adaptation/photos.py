@@ -28,11 +28,11 @@ from cupl.adaptation.mixture import (
     Gaussians,
     Moments,
     classes_there,
+    dependence,
     fit_gaussians,
     moments_of,
-    overcount,
 )
-from cupl.adaptation.photo_blocks import PhotoBlocks
+from cupl.adaptation.photo_blocks import PhotoBlocks, distinct_share
 from cupl.adaptation.photos_report import PhotosReport
 from cupl.embedding.adapter import Adaptation, Adapter
 from cupl.embedding.class_vectors import ClassVectors
@@ -55,6 +55,8 @@ FEWEST_A_CLASS = 2
 MOST_FOR_TRUST = 20_000
 """Photos of which two halves are compared."""
 _ALIKE = 1e-6
+_NEAR = 0.05
+"""Squared distance of photos that are nearly the same, in that of two of one class."""
 
 
 def adapt_to_photos(
@@ -89,7 +91,13 @@ def adapt_to_photos(
     number = round(float(first.counts.sum()))
     if why := _why_not(vectors, first, number):
         return vectors, PhotosReport(number, kept=why)
-    temper = finding_temper(overcount(blocks, first))
+    different = distinct_share(blocks, _NEAR * 2 * _within(first))
+    if different * number < max(FEWEST, FEWEST_A_CLASS * float(classes_there(first.counts))):
+        why = f"of {number:,} photos only {different * number:,.0f} are not nearly the same"
+        return vectors, PhotosReport(number, kept=why)
+    measured = dependence(blocks, first)
+    temper = finding_temper(measured.overcount)
+    anchor = replace(anchor, weight=different, one_variance=measured.one_variance)
     try:
         adapter, mixture = anchor.adapt(first, temper)
         report = _report(anchor, adapter, temper, number)
@@ -121,6 +129,9 @@ class _Anchor:
     vectors: ClassVectors
     blocks: PhotoBlocks
     passed: Callable[[], None]
+    weight: float = 1.0
+    """Of a photo: those that are nearly the same count as one."""
+    one_variance: bool = False
 
     def scores(
         self, block: torch.Tensor, adapter: Adapter | None, *, shared: bool = False
@@ -151,6 +162,7 @@ class _Anchor:
             lambda block: (self.scores(block, adapter, shared=shared) * scale).softmax(dim=1),
             self.vectors.matrix,
             own_squares=not shared,
+            weight=self.weight,
         )
         self.passed()
         return found
@@ -167,16 +179,16 @@ class _Anchor:
         found = first
         for _ in range(FINDING):
             counts = found.counts + 1
-            mixture = fit_gaussians(found, texts, own_variances=False)
+            mixture = fit_gaussians(found, texts, False, self.one_variance)
             prior = (counts / counts.sum()).log()
             found = self.moments(mixture.adapter(temper, prior, scale), shared=True)
         prior = fair_prior(found.counts)
         nowhere = torch.zeros_like(self.vectors.matrix)
         found = self.moments(Adapter(nowhere, (prior / scale).float()))
         for _ in range(SHARPENING):
-            mixture = fit_gaussians(found, texts, own_variances=True)
+            mixture = fit_gaussians(found, texts, True, self.one_variance)
             found = self.moments(mixture.adapter(SHARPER * temper, prior, scale))
-        mixture = fit_gaussians(found, texts, own_variances=True)
+        mixture = fit_gaussians(found, texts, True, self.one_variance)
         return mixture.adapter(SHARPER * temper, prior, scale), mixture
 
 
@@ -188,7 +200,7 @@ def finding_temper(over: float) -> float:
     say next to nothing beside the shares of the classes.
 
     Args:
-        over: see :func:`~cupl.adaptation.mixture.overcount`.
+        over: see :class:`~cupl.adaptation.mixture.Dependence`.
 
     """
     return min(max(USUAL_TEMPER, LEAST_TEMPER * over), MOST_TEMPER * over)
@@ -226,23 +238,25 @@ def _why_not(vectors: ClassVectors, first: Moments, number: int) -> str | None:
         return "there is one class"
     if number < FEWEST:
         return f"{FEWEST} photos are needed, and {number} can be read"
-    shares = first.counts / number
     classes = float(classes_there(first.counts))
     if number < FEWEST_A_CLASS * classes:
         return f"{number:,} photos of about {classes:,.0f} classes are too few"
     centre, texts = first.sums.sum(dim=0) / number, vectors.matrix.double()
     middle = texts.mean(dim=0)
     spread = 1 - centre.square().sum()
-    means = first.sums / first.counts.clamp(min=_ALIKE)[:, None]
-    if 1 - float(shares @ means.square().sum(dim=1)) < _ALIKE:
+    if _within(first) < _ALIKE:
         return "the photos are alike"
     # Liang et al., "Mind the gap", NeurIPS 2022, arXiv 2203.02053.
     if (centre - middle).square().sum() <= spread + (texts - middle).square().sum(dim=1).mean():
-        return (
-            "this encoder puts photos among their texts, and where it does, how photos lie "
-            "together was not found to help"
-        )
+        return "this encoder puts photos among their texts, and adapting such was not found to help"
     return None
+
+
+def _within(moments: Moments) -> float:
+    """Mean squared distance of photos at length 1 from the mean of their class."""
+    shares = moments.counts / moments.counts.sum()
+    means = moments.sums / moments.counts.clamp(min=_ALIKE)[:, None]
+    return 1 - float(shares @ means.square().sum(dim=1))
 
 
 def _report(anchor: _Anchor, adapter: Adapter, temper: float, number: int) -> PhotosReport:

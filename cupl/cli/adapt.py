@@ -7,7 +7,7 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.adapt_examples import ExampleOptions, adapt_to_examples
-from cupl.cli.output import check_target, quoted, say, say_next
+from cupl.cli.output import check_vectors_target, quoted, say, say_next
 from cupl.cli.photos import adapt_to_photo_files
 
 
@@ -18,7 +18,7 @@ def adapt_command(
         list[str] | None,
         typer.Option(
             help="Photos such as will be classified, without labels: files, folders or patterns, "
-            "or a directory of cupl embed. Once for each."
+            "or a directory of cupl embed. Give it again for more."
         ),
     ] = None,
     examples: Annotated[
@@ -42,8 +42,8 @@ def adapt_command(
 ) -> None:
     """Adapt class vectors to photos without labels, or to a few with labels.
 
-    Where that does not help, the class vectors stay as they are, and it says so. Exit code 3 where
-    some images could not be read; the others count.
+    Where photos cannot help, or examples show no gain at all, the class vectors stay as they are,
+    and it says so. Exit code 3 where some images could not be read; the others count.
     """
     from cupl.embedding.class_vectors import ClassVectors
 
@@ -52,8 +52,9 @@ def adapt_command(
             "give either --photos or --examples: labels say more of the same images, and where "
             "there are both, the two do not add up"
         )
-    check_target(output, vectors, examples, labels, *(photos or ()))
+    check_vectors_target(output, vectors, examples, labels, *(photos or ()))
     made = ClassVectors.load(vectors)
+    had_coverage = made.provenance.coverage is not None
     if photos:
         if labels is not None or skip_unmatched:
             raise typer.BadParameter("--labels and --skip-unmatched go with --examples")
@@ -69,6 +70,8 @@ def adapt_command(
     else:
         raise typer.BadParameter("give --photos PHOTOS or --examples LABELLED")
     adapted.save(output)
+    if had_coverage and adapted.provenance.coverage is None:
+        say("the fitted coverage holds no more: fit it again, to other images")
     say(f"wrote {output}")
     say_next(f"cupl classify IMAGE... --vectors {quoted(output)}", output)
     if not all_read:

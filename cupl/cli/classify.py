@@ -207,7 +207,7 @@ def _adapted(classifier: "ZeroShotClassifier", paths: Sequence[str]) -> "list[En
     from cupl.cli.photos import adapt_classifier, encode_photos, vectors_of
 
     images = encode_photos(paths, classifier)
-    adapt_classifier(classifier, vectors_of(images, classifier.encoder.dim))
+    adapt_classifier(classifier, vectors_of(images))
     return images
 
 

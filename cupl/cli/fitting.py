@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli.encoder_options import images_of
-from cupl.cli.output import count, progress, say, say_unreadable
+from cupl.cli.output import check_vectors_target, count, progress, say, say_unreadable
 from cupl.cli.photos import stored_photos
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ class Fitting:
         if self.examples is None:
             _say_fitted(classifier)
             return
+        if self.fitted is not None:
+            check_vectors_target(self.fitted)
         if self.coverage is None:
             assert self.keep is not None  # noqa: S101 (one of the two is given)
             images = _photos(classifier, self.examples, self.keep, all_files)

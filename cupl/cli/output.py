@@ -121,6 +121,26 @@ def check_target(path: Path, *inputs: str | Path | None) -> None:
     check_file(path)
 
 
+def check_vectors_target(path: Path, *inputs: str | Path | None) -> None:
+    """As :func:`check_target`, for class vectors made of folders of photos: none of these is lost.
+
+    Raises:
+        InputError: something else is there.
+
+    """
+    from cupl.embedding.class_vectors import ClassVectors
+
+    check_target(path, *inputs)
+    if not path.is_file() or path.stat().st_size == 0:
+        return
+    try:
+        ClassVectors.load(path)
+    except InputError as error:
+        raise InputError(
+            f"cannot write {path}: what is there are no class vectors; name another file"
+        ) from error
+
+
 def files_of_cache(folder: Path | None) -> list[Path]:
     """The files of a cache, which no result may take the place of; of the usual one none."""
     if folder is None:

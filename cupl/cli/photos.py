@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cupl.cli.encoder_options import images_of
 from cupl.cli.output import progress, say, say_unreadable
+from cupl.errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -47,7 +48,7 @@ def encode_photos(paths: Sequence[str], classifier: ZeroShotClassifier) -> list[
     return found
 
 
-def vectors_of(images: Sequence[Encoded], dim: int) -> torch.Tensor:
+def vectors_of(images: Sequence[Encoded]) -> torch.Tensor:
     """Those that could be read, float32 ``[images, dim]``; the others are told."""
     import torch
 
@@ -55,7 +56,9 @@ def vectors_of(images: Sequence[Encoded], dim: int) -> torch.Tensor:
     if bad:
         say_unreadable(len(bad), len(images), bad[:_SHOWN], "  and {} more")
     rows = [image.vector for image in images if image.vector is not None]
-    return torch.stack(rows) if rows else torch.empty(0, dim)
+    if not rows:
+        raise InputError("none of the photos can be read")
+    return torch.stack(rows)
 
 
 def adapt_classifier(classifier: ZeroShotClassifier, photos: Embeddings | torch.Tensor) -> None:
@@ -84,5 +87,5 @@ def adapt_to_photo_files(
     encoder = vectors.load_encoder(device, precision, batch_size)
     classifier = ZeroShotClassifier(vectors, encoder)
     images = encode_photos(paths, classifier)
-    adapt_classifier(classifier, vectors_of(images, encoder.dim))
+    adapt_classifier(classifier, vectors_of(images))
     return classifier.vectors, complete and all(image.vector is not None for image in images)

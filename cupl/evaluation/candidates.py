@@ -44,7 +44,7 @@ class Candidate:
     @property
     def name(self) -> str:
         """Of the bank or the control."""
-        return self.plain if self.adapted is None else f"{self.plain}, adapted {self.adapted}"
+        return self.plain if self.adapted is None else f"{self.plain} (adapted {self.adapted})"
 
     @property
     def plain(self) -> str:

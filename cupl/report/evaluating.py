@@ -176,8 +176,8 @@ def evaluate(
             ``similarity`` or ``top``. Of several the first is also that of the controls, and each
             bank stands once more for each of the others, by the name "BANK, top".
         adapt: judge each bank adapted to the images, too, without their labels: each half by class
-            vectors adapted to the other ("BANK, adapted cross-fitted"), and all by those adapted to
-            themselves ("BANK, adapted in place").
+            vectors adapted to the other, "BANK (adapted cross-fitted)", and all by those adapted to
+            themselves, "BANK (adapted in place)".
         labels: a CSV of path and label for the images of a directory of ``cupl embed``.
         all_files: open every file of an ImageFolder to see whether it is an image.
         skip_unmatched: leave out images whose label means no class.

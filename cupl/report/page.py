@@ -61,7 +61,8 @@ def report_page(
     ]
     return _page(
         "report.html.j2",
-        title=", ".join(short(bank.name, 60) for bank in evaluation.banks) or "no bank",
+        title=", ".join(short(bank.name, 60) for bank in evaluation.banks if bank.plain is None)
+        or "no bank",
         evaluation=evaluation,
         banks=evaluation.banks,
         verdicts=verdicts(evaluation),

@@ -198,5 +198,5 @@ def test_evaluate_judges_the_bank_adapted_too(
     said = " ".join(outcome.out.split())
     assert said.count("Adapting to the photos, without their labels, helps.") == 2
     found = json.loads(Path("report/evaluation.json").read_bytes())
-    assert "mine, adapted in place" in json.dumps(found)
+    assert "mine (adapted in place)" in json.dumps(found)
     assert "adapted" not in run(*command, "-o", "plain").out

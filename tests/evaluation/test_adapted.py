@@ -22,7 +22,7 @@ from cupl.evaluation.verdict import verdicts
 from tests.adaptation.pictures import Pictures, pictures
 from tests.adaptation.synthetic import random, unit
 
-ADAPTED = ["mine, adapted cross-fitted", "mine, adapted in place"]
+ADAPTED = ["mine (adapted cross-fitted)", "mine (adapted in place)"]
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def test_each_pooling_is_adapted_and_compared_with_itself(made: Pictures) -> Non
 
 def test_with_the_closest_prompts_alone_it_is_adapted_too(made: Pictures) -> None:
     found = named(judged(made, poolings=("top",)))
-    assert found["mine, top, adapted in place"].top1.value > found["mine, top"].top1.value
+    assert found["mine, top (adapted in place)"].top1.value > found["mine, top"].top1.value
 
 
 def test_too_few_images_are_judged_as_before(made: Pictures) -> None:

@@ -15,7 +15,7 @@ from cupl.report.writing import REPORT_FILES
 from tests.adaptation.pictures import Pictures, pictures
 from tests.report.pages import parse, rows
 
-NAMES = ["mine", "mine, adapted cross-fitted", "mine, adapted in place"]
+NAMES = ["mine", "mine (adapted cross-fitted)", "mine (adapted in place)"]
 
 
 @pytest.fixture(scope="module")
