@@ -248,3 +248,24 @@ def test_photos_that_are_nearly_alike_are_no_error(spread: float, scale: float) 
     vectors = replace(drawn.vectors, provenance=made_by)
     adapted, _ = adapt_to_photos(vectors, unit(drawn.photos[:1] + spread * random(300, DIM)))
     assert torch.from_numpy(ZeroShotClassifier(adapted).scores(drawn.photos)).isfinite().all()
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+def test_a_burst_counts_as_one_photo(noise: float) -> None:
+    drawn = draw_photos([60] * 12)
+    few = drawn.photos[torch.randperm(720, generator=torch.Generator().manual_seed(1))[:12]]
+    burst = unit(few.repeat_interleave(40, dim=0) + noise * random(480, DIM))
+    adapted, report = adapt_to_photos(drawn.vectors, burst)
+    assert adapted is drawn.vectors
+    assert report.kept == "of 480 photos only 12 are not nearly the same"
+
+
+def test_the_axes_do_not_matter_much() -> None:
+    drawn = draw_photos([60] * 12, text_noise=1.0)
+    # Axes of the largest variance, as after a principal component analysis.
+    axes = torch.linalg.svd(drawn.photos - drawn.photos.mean(dim=0)).Vh
+    matrix = drawn.vectors.matrix @ axes.T
+    names = [str(label) for label in drawn.vectors.labels]
+    vectors = ClassVectors.from_arrays(names, matrix, logit_scale=50.0)
+    turned = Drawn(vectors, drawn.photos @ axes.T, drawn.targets)
+    assert gain(turned) == pytest.approx(gain(drawn), abs=0.015)

@@ -200,3 +200,21 @@ def test_evaluate_judges_the_bank_adapted_too(
     found = json.loads(Path("report/evaluation.json").read_bytes())
     assert "mine (adapted in place)" in json.dumps(found)
     assert "adapted" not in run(*command, "-o", "plain").out
+
+
+@pytest.mark.parametrize("way", ["folder", "pattern", "vectors", "examples"])
+def test_nothing_that_is_read_is_written_over(run: Cupl, made: Pictures, way: str) -> None:
+    run("embed", "photos", "-o", "e", "--encoder", "hand-made")
+    photo = next(one for one in sorted(Path("photos").rglob("*")) if one.is_file())
+    given, target = {
+        "folder": (["--photos", "photos"], photo),
+        "pattern": (["--photos", f"{photo.parent}/*"], photo),
+        "vectors": (["--photos", "e"], Path("e", "vectors-00000.safetensors")),
+        "examples": (["--examples", "photos"], photo),
+    }[way]
+    before = target.read_bytes()
+    outcome = run("adapt", "v.safetensors", *given, "-o", target, code=1)
+    assert f"cannot write {target}: what is there are no class vectors" in outcome.err
+    assert target.read_bytes() == before
+    run("adapt", "v.safetensors", "--photos", "e", "-o", "e/adapted.safetensors")
+    run("adapt", "v.safetensors", "--photos", "e", "-o", "e/adapted.safetensors")
