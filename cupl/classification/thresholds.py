@@ -52,8 +52,8 @@ def check_rate(name: str, rate: float, number: int | None) -> None:
         InputError: it is no rate, or needs more examples.
 
     """
-    if not 0 < rate < 1:
-        raise InputError(f"{name} is {rate:g}: give a share between 0 and 1, such as 0.95")
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1:
+        raise InputError(f"{name} is {rate!r:.100}: give a share between 0 and 1, such as 0.95")
     if number is not None and number < (needed := examples_needed(rate)):
         raise InputError(
             f"{name}={rate:g} needs at least {needed:,} examples, and there are {number:,}: give "

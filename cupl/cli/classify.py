@@ -83,6 +83,7 @@ def classify_command(
     keep: fitting.KeepOption = None,
     coverage: fitting.CoverageOption = None,
     examples: fitting.ExamplesOption = None,
+    labels: fitting.LabelsOption = None,
     fitted: fitting.FittedOption = None,
     multi_label: Annotated[
         bool,
@@ -134,7 +135,7 @@ def classify_command(
     _check_source(bank, vectors, explain, pooling or templates or combine or strict)
     if class_thresholds is not None and not multi_label:
         raise typer.BadParameter("--class-thresholds go with --multi-label")
-    to_fit = Fitting(keep, coverage, examples, fitted)
+    to_fit = Fitting(keep, coverage, examples, labels, fitted)
     to_fit.check(threshold, multi_label)
     output = None if output == Path("-") else output  # as without it
     written = _format(format, output, resume)
@@ -151,7 +152,7 @@ def classify_command(
     thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
     rule = DecisionRule(threshold, multi_label, thresholds)
     paths, complete = encoder_options.images_of(images, all_files)
-    inputs = [bank, vectors, reject, class_thresholds, templates, examples]
+    inputs = [bank, vectors, reject, class_thresholds, templates, examples, labels]
     inputs += encoder_options.files_of(encoder)
     _check_targets([output, report, fitted], inputs, paths)
     prompts, made, loaded = _load(

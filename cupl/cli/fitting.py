@@ -42,6 +42,13 @@ ExamplesOption = Annotated[
         "the same with labels, as for evaluate."
     ),
 ]
+LabelsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="For --coverage with vectors of cupl embed: a .csv of path and label. [default: "
+        "folder names]"
+    ),
+]
 FittedOption = Annotated[
     Path | None,
     typer.Option(help="Write the class vectors with what was fitted (.safetensors)."),
@@ -55,6 +62,7 @@ class Fitting:
     keep: float | None
     coverage: float | None
     examples: str | None
+    labels: Path | None
     fitted: Path | None
 
     def check(self, threshold: float | None, multi_label: bool) -> None:
@@ -62,6 +70,8 @@ class Fitting:
         fits = self.keep is not None or self.coverage is not None
         if fits != (self.examples is not None):
             raise typer.BadParameter("--examples and one of --keep and --coverage go together")
+        if self.labels is not None and self.coverage is None:
+            raise typer.BadParameter("--labels are of the --examples of --coverage")
         if self.fitted is not None and not fits:
             raise typer.BadParameter("--fitted goes with --keep or --coverage")
         if self.keep is not None and threshold is not None:
@@ -85,7 +95,7 @@ class Fitting:
             _say_threshold(classifier.fit_threshold(images, self.keep))
         else:
             rates = {"keep": self.keep, "coverage": self.coverage}
-            vectors, targets = _labelled(classifier, self.examples, rates, all_files)
+            vectors, targets = _labelled(classifier, self.examples, self.labels, rates, all_files)
             if self.keep is not None:
                 _say_threshold(classifier.fit_threshold(vectors, self.keep))
             _say_coverage(classifier.fit_coverage(vectors, targets, self.coverage))
@@ -112,6 +122,7 @@ def _photos(
 def _labelled(
     classifier: "ZeroShotClassifier",
     examples: str,
+    labels: Path | None,
     rates: Mapping[str, float | None],
     all_files: bool,
 ) -> "tuple[torch.Tensor, list[int]]":
@@ -120,7 +131,7 @@ def _labelled(
     from cupl.evaluation.dataset import read_labelled
     from cupl.evaluation.labelled import check_matched
 
-    named = read_labelled(examples, classifier.labels, all_files=all_files)
+    named = read_labelled(examples, classifier.labels, labels, all_files=all_files)
     for note in named.notes:
         say(note)
     check_matched(named, classifier.labels, skip=False)

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cupl.classification.thresholds import examples_needed, fit_thresholds
+from cupl.classification.thresholds import check_rate, examples_needed, fit_thresholds
 from cupl.embedding.fitted import FittedThreshold
 from cupl.errors import InputError
 
@@ -76,3 +76,9 @@ def test_new_photos_pass_at_the_rate_in_each_class() -> None:
 def test_no_share_is_refused(keep: float) -> None:
     with pytest.raises(InputError, match="between 0 and 1"):
         fit_thresholds(torch.ones(50), torch.zeros(50, dtype=torch.int64), 1, keep)
+
+
+@pytest.mark.parametrize("rate", ["a", None, True, 0, 1, -0.5, 95, float("nan")])
+def test_what_is_no_rate_is_named(rate: object) -> None:
+    with pytest.raises(InputError, match="give a share between 0 and 1"):
+        check_rate("keep", rate, 100)  # type: ignore[arg-type]

@@ -99,6 +99,7 @@ def test_coverage_adds_the_labels_that_cannot_be_ruled_out(
         (["--keep", 0.9], "--examples and one of --keep and --coverage go together"),
         (["--examples", "x"], "--examples and one of --keep and --coverage go together"),
         (["--fitted", "x"], "--fitted goes with --keep or --coverage"),
+        (["--keep", 0.9, "--examples", "x", "--labels", "y"], "--labels are of the --examples of"),
         (["--keep", 0.9, "--examples", "x", "--threshold", 0.5], "leave out --threshold"),
         (["--coverage", 0.9, "--examples", "x", "--multi-label"], "leave out --multi-label"),
     ],
@@ -159,3 +160,23 @@ def test_too_few_examples_are_refused_before_they_are_read_and_broken_ones_are_t
     assert outcome.code == 0, outcome.err
     assert "1 image of 10 could not be read" in outcome.err
     assert "threshold fitted on 9 examples: about 90.0% of photos" in outcome.err
+
+
+def test_coverage_by_vectors_of_a_flat_folder_and_their_labels(
+    cupl: Cupl, vectors: Path, clip: Path, photos: Path, tmp_path: Path
+) -> None:
+    flat, labels = tmp_path / "flat", tmp_path / "labels.csv"
+    flat.mkdir()
+    lines = ["path,label"]
+    for image in sorted(photos.rglob("*.png")):
+        copy = flat / f"{image.parent.name} {image.name}"
+        copy.write_bytes(image.read_bytes())
+        lines.append(f"{copy},{image.parent.name}")
+    labels.write_text("\n".join(lines))
+    assert cupl("embed", flat, "-o", tmp_path / "e", "--encoder", clip).code == 0
+    command = ["classify", flat, "--vectors", vectors, "--coverage", 0.9, "--examples"]
+    outcome = cupl(*command, tmp_path / "e", "--labels", labels, "-o", tmp_path / "by vectors.csv")
+    assert outcome.code == 0, outcome.err
+    assert "coverage fitted on 21 examples" in outcome.err
+    outcome = cupl(*command, photos, "-o", tmp_path / "by folders.csv")
+    assert rows(tmp_path / "by vectors.csv") == rows(tmp_path / "by folders.csv")
