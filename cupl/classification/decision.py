@@ -185,7 +185,8 @@ def _references(others: torch.Tensor, vectors: ClassVectors, rule: DecisionRule)
     elif not others.shape[1]:
         raise InputError(
             f"the probabilities of {made_by.encoder!r:.100} are a softmax, which cannot say "
-            "that several classes are there: give a reject bank or a threshold for each class",
+            "that several classes are there: give a reject bank or a threshold for each class "
+            "(drawn words are no bank)",
             arguments={"reject": ..., "class_thresholds": ...},
         )
     return (

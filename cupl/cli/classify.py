@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -127,7 +128,6 @@ def classify_command(
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.decision import DecisionRule, read_class_thresholds
     from cupl.classification.explanation import PROMPTS_NAMED
-    from cupl.classification.prediction import Prediction
     from cupl.classification.resumable import classify_to_file
     from cupl.classification.writers import FailedImages, check_format
     from cupl.progress import Progress, ignore
@@ -168,30 +168,43 @@ def classify_command(
         )
     _say_rejecting(classifier)
     encoded = _adapted(classifier, paths) if adapt else None
-    to_fit.fit(classifier, all_files=all_files)
-    shown: list[Prediction] = []
-    most = _most_shown(report)
-
-    def show(prediction: Prediction) -> None:
-        if len(shown) < most:
-            shown.append(prediction)
+    to_fit.fit(classifier, threshold, all_files=all_files)
+    shown = _Shown(_most_shown(report))
 
     def label(update: Progress) -> FailedImages:
         return classify_to_file(
             classifier, paths, output, written, top_k,
-            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=show,
+            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=shown.keep,
             encoded=encoded, resume=resume, progress=update,
         )  # fmt: skip
 
     failures = label(ignore) if output is None else _watched(label, len(paths))
     if output is not None:
-        say(f"wrote {output}: {count(len(paths), 'image')}")
+        say(f"wrote {output}: {count(len(paths), 'image')}{shown.rejected_in_words}")
     if report is not None:
-        _write_page(report, shown, len(paths))
+        _write_page(report, shown.first, len(paths))
     if failures.count:
         _say_failures(failures, len(paths), kept=output is not None and not is_stream(output))
     if failures.count or not complete:
         raise typer.Exit(3)
+
+
+@dataclass
+class _Shown:
+    """What is told of the predictions beside what is written."""
+
+    most: int
+    first: "list[Prediction]" = field(default_factory=list)
+    rejected: int = 0
+
+    def keep(self, prediction: "Prediction") -> None:
+        if len(self.first) < self.most:
+            self.first.append(prediction)
+        self.rejected += prediction.rejected is not None
+
+    @property
+    def rejected_in_words(self) -> str:
+        return f", {self.rejected:,} of them without a label" if self.rejected else ""
 
 
 def _say_rejecting(classifier: "ZeroShotClassifier") -> None:

@@ -82,10 +82,12 @@ class Fitting:
                 "--multi-label"
             )
 
-    def fit(self, classifier: "ZeroShotClassifier", *, all_files: bool) -> None:
+    def fit(
+        self, classifier: "ZeroShotClassifier", threshold: float | None, *, all_files: bool
+    ) -> None:
         """Fit, say what is to be expected, and keep it with the class vectors."""
         if self.examples is None:
-            _say_fitted(classifier)
+            _say_fitted(classifier, threshold)
             return
         if self.fitted is not None:
             check_vectors_target(self.fitted)
@@ -156,10 +158,10 @@ def _encoded(
     return found.vectors, found.targets
 
 
-def _say_fitted(classifier: "ZeroShotClassifier") -> None:
+def _say_fitted(classifier: "ZeroShotClassifier", threshold: float | None) -> None:
     """What the class vectors bring along, which no option of this call asks for."""
     made_by = classifier.vectors.provenance
-    if made_by.threshold is not None:
+    if made_by.threshold is not None and threshold is None:
         keep = 100 * made_by.threshold.keep
         say(f"the class vectors have a threshold that {keep:.4g}% of photos of the classes pass")
     if made_by.coverage is not None:

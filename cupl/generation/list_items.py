@@ -118,7 +118,7 @@ def _with_marks(lines: list[str]) -> list[str]:
             continue
         if not marked and place and mark["number"] == "2":
             marked.append((0, lines[place - 1].strip()))  # of a completion that went on after "1."
-        if (rest := bare[mark.end() :]).strip(" *_"):
+        if (rest := bare[mark.end() :].lstrip("-•·– ")).strip(" *_"):  # some write two bullets
             marked.append((len(line) - len(line.lstrip()), rest))
     items: list[str] = []
     level: float = math.inf

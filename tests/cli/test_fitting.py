@@ -180,3 +180,12 @@ def test_coverage_by_vectors_of_a_flat_folder_and_their_labels(
     assert "coverage fitted on 21 examples" in outcome.err
     outcome = cupl(*command, photos, "-o", tmp_path / "by folders.csv")
     assert rows(tmp_path / "by vectors.csv") == rows(tmp_path / "by folders.csv")
+
+
+def test_how_many_have_no_label_is_told(
+    cupl: Cupl, vectors: Path, photos: Path, tmp_path: Path
+) -> None:
+    outcome = cupl(
+        "classify", photos, "--vectors", vectors, "--threshold", 1, "-o", tmp_path / "p.csv"
+    )
+    assert f"wrote {tmp_path / 'p.csv'}: 21 images, 21 of them without a label" in outcome.err

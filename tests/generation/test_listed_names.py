@@ -15,6 +15,7 @@ TWO = ("toad", "newt")
         "1. **toad** - brown and warty.\n   - short legs\n2. **newt**: a small lizard",
         "1) toad\n2) newt",
         "1. toad 2. newt",
+        "- - toad\n- - newt",
         "**1. toad**\n**2. newt**",
         "toad\n2. newt",
         "Here are two of them:\n\n- a toad\n- the newt.\n\nLet me know if you want more.",
