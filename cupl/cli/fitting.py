@@ -90,7 +90,7 @@ class Fitting:
             _say_fitted(classifier, threshold)
             return
         if self.fitted is not None:
-            check_vectors_target(self.fitted)
+            check_vectors_target(self.fitted, self.examples)
         if self.coverage is None:
             assert self.keep is not None  # noqa: S101 (one of the two is given)
             images = _photos(classifier, self.examples, self.keep, all_files)

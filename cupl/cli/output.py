@@ -122,22 +122,32 @@ def check_target(path: Path, *inputs: str | Path | None) -> None:
 
 
 def check_vectors_target(path: Path, *inputs: str | Path | None) -> None:
-    """As :func:`check_target`, for class vectors made of folders of photos: none of these is lost.
+    """As :func:`check_target`; nothing that lies in a folder of the inputs is lost either.
+
+    Args:
+        path: where class vectors are to be written.
+        inputs: files, folders and patterns that are read.
 
     Raises:
-        InputError: something else is there.
+        InputError: the same, or something else than class vectors is there.
 
     """
     from cupl.embedding.class_vectors import ClassVectors
 
     check_target(path, *inputs)
-    if not path.is_file() or path.stat().st_size == 0:
+    given = [Path(source) for source in inputs if source is not None]
+    folders = {one if one.is_dir() else one.parent for one in given if not one.is_file()}
+    place = Path(os.path.realpath(path))
+    if not place.is_file() or not any(
+        place.is_relative_to(os.path.realpath(folder)) for folder in folders
+    ):
         return
     try:
         ClassVectors.load(path)
     except InputError as error:
         raise InputError(
-            f"cannot write {path}: what is there are no class vectors; name another file"
+            f"cannot write {path}: it lies among what is read, and is no class vectors; name "
+            "another file"
         ) from error
 
 
