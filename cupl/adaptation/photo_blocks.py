@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 
@@ -12,8 +12,6 @@ from cupl.embedding.normalize import directions, has_direction
 
 _CELLS = 2**22
 """Numbers of one photo and one class that are in memory together: 16 MB, a few times."""
-
-
 _WINDOW = 1000
 """Photos among which one that is nearly the same is looked for."""
 
@@ -35,7 +33,7 @@ class PhotoBlocks:
 
     source: torch.Tensor | Embeddings
     classes: int
-    keep: torch.Tensor | None = field(default=None)
+    keep: torch.Tensor | None = None
 
     def __iter__(self) -> Iterator[torch.Tensor]:
         size = max(1, _CELLS // self.classes)
@@ -77,8 +75,7 @@ def distinct_share(blocks: Iterable[torch.Tensor], near: float) -> float:
     number = distinct = 0
     for block in blocks:
         for window in torch.split(block, _WINDOW):
-            distances = 2 - 2 * (window @ window.T)
-            repeats = (distances.tril(-1) + torch.ones_like(distances).triu() * 9 < near).any(dim=1)
+            repeats = (2 - 2 * (window @ window.T) < near).tril(-1).any(dim=1)
             number += len(window)
             distinct += len(window) - int(repeats.sum())
     return distinct / max(number, 1)

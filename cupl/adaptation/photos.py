@@ -37,6 +37,7 @@ from cupl.adaptation.photos_report import PhotosReport
 from cupl.embedding.adapter import Adaptation, Adapter
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_vectors import Embeddings
+from cupl.embedding.modality_gap import has_gap
 from cupl.errors import InputError
 from cupl.progress import Progress, ignore
 
@@ -241,13 +242,10 @@ def _why_not(vectors: ClassVectors, first: Moments, number: int) -> str | None:
     classes = float(classes_there(first.counts))
     if number < FEWEST_A_CLASS * classes:
         return f"{number:,} photos of about {classes:,.0f} classes are too few"
-    centre, texts = first.sums.sum(dim=0) / number, vectors.matrix.double()
-    middle = texts.mean(dim=0)
-    spread = 1 - centre.square().sum()
     if _within(first) < _ALIKE:
         return "the photos are alike"
-    # Liang et al., "Mind the gap", NeurIPS 2022, arXiv 2203.02053.
-    if (centre - middle).square().sum() <= spread + (texts - middle).square().sum(dim=1).mean():
+    centre = first.sums.sum(dim=0) / number
+    if not has_gap(centre, 1 - float(centre.square().sum()), vectors.matrix.double()):
         return "this encoder puts photos among their texts, and adapting such was not found to help"
     return None
 

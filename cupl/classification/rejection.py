@@ -30,6 +30,7 @@ import torch
 
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.fitted import FittedThreshold
+from cupl.embedding.modality_gap import has_gap
 from cupl.embedding.normalize import directions
 from cupl.errors import InputError
 
@@ -97,9 +98,8 @@ class RejectionScore:
             return self
         centre = found.double().mean(dim=0).float()
         photos, texts = (found - centre).norm(dim=1), (matrix - matrix.mean(dim=0)).norm(dim=1)
-        gap = (centre - matrix.mean(dim=0)).square().sum()
-        has_gap = bool(gap > photos.square().mean() + texts.square().mean())
-        if not has_gap or min(float(photos.min()), float(texts.min())) < _SPREAD:
+        apart = has_gap(centre, float(photos.square().mean()), matrix)
+        if not apart or min(float(photos.min()), float(texts.min())) < _SPREAD:
             return self
         return RejectionScore(self.classes, centre=centre)
 

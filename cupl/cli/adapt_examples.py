@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -54,7 +53,7 @@ def adapt_to_examples(vectors: ClassVectors, options: ExampleOptions) -> tuple[C
     say(str(report))
     if images.unreadable:
         total = len(images.paths) + len(images.unreadable)
-        _say_unreadable(images.unreadable, total)
+        say_unreadable(len(images.unreadable), total, images.unreadable[:_SHOWN], "  and {} more")
     return fitted, len(images.unreadable)
 
 
@@ -72,7 +71,3 @@ def _encoded(
     if found.provenance is not None:
         vectors.check_embeddings(found.provenance)
     return found
-
-
-def _say_unreadable(unreadable: Sequence[tuple[str, str]], total: int) -> None:
-    say_unreadable(len(unreadable), total, unreadable[:_SHOWN], "  and {} more")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
     from cupl.bank.model import PromptBank
     from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.image_vectors import Embeddings
 
 _SHOWN = 5
 
@@ -56,10 +57,7 @@ def contrast_command(
     model: generate_options.ModelOption = None,
     base_url: generate_options.BaseUrlOption = None,
     api_key_env: generate_options.ApiKeyEnvOption = None,
-    api: Annotated[
-        Literal["chat", "completions"] | None,
-        typer.Option(help="chat or completions. [default: chat]"),
-    ] = None,
+    api: generate_options.ApiOption = None,
     temperature: generate_options.TemperatureOption = None,
     top_p: generate_options.TopPOption = None,
     max_tokens: generate_options.MaxTokensOption = None,
@@ -87,6 +85,7 @@ def contrast_command(
     from dataclasses import replace
 
     from cupl.bank.model import PromptBank
+    from cupl.embedding.image_vectors import load_embeddings
     from cupl.generation import pair_contrast
     from cupl.generation.asking import Asking
     from cupl.generation.budget import UsageMeter
@@ -116,8 +115,9 @@ def contrast_command(
         notice=say,
     )  # fmt: skip
     meter = UsageMeter(max_requests, max_tokens_total)
-    vectors = _class_vectors(before, encoder, revision, device, precision, text_cache, photos)
-    chosen = _pairs(vectors, photos, pairs)
+    embeddings = None if photos is None else load_embeddings(photos)
+    vectors = _class_vectors(before, encoder, revision, device, precision, text_cache, embeddings)
+    chosen = _pairs(vectors, embeddings, pairs)
     server = connect(plan, base_url, timeout, api_key_env, say_warning)
     with ResponseCache(cache) as responses, accounted(meter, prices, began):
         asking = Asking(responses, server, options, meter, offline)
@@ -147,16 +147,14 @@ def _class_vectors(
     device: str,
     precision: Literal["auto", "float32", "bfloat16", "float16"],
     text_cache: encoder_options.TextCacheOption,
-    photos: Path | None,
+    embeddings: "Embeddings | None",
 ) -> "ClassVectors":
     """Those of the bank, by the encoder of the photos where there are some."""
-    from cupl.embedding.image_vectors import load_embeddings
     from cupl.encoders.loading import load_encoder
     from cupl.errors import InputError
 
     if len(bank) < 2:
         raise InputError(f"the bank {bank.name!r:.80} has one class: there is nothing to confuse")
-    embeddings = None if photos is None else load_embeddings(photos)
     loaded = load_encoder(encoder, device, precision, revision=revision)
     if embeddings is not None:
         embeddings.check_encoder(loaded)
@@ -164,22 +162,20 @@ def _class_vectors(
 
 
 def _pairs(
-    vectors: "ClassVectors", photos: Path | None, most: int | None
+    vectors: "ClassVectors", embeddings: "Embeddings | None", most: int | None
 ) -> "list[tuple[ClassLabel, ClassLabel]]":
     """The pairs to ask about, most confused first; says which, and why."""
     from cupl.adaptation.photos import adapt_to_photos
     from cupl.classification.confused_pairs import MOST_PAIRS, SHARE, confused_pairs
     from cupl.embedding.close_pairs import close_pairs
-    from cupl.embedding.image_vectors import load_embeddings
     from cupl.errors import InputError
 
     labels = vectors.labels
     every = len(labels) * (len(labels) - 1) // 2
     most = most or min(MOST_PAIRS, math.ceil(SHARE * every))
-    if photos is None:
+    if embeddings is None:
         numbers, why = close_pairs(vectors, most), "closest by their class vectors"
     else:
-        embeddings = load_embeddings(photos)
         with progress("passes over the photos") as update:
             adapted, report = adapt_to_photos(vectors, embeddings, progress=update)
         say(str(report))

@@ -3,7 +3,7 @@
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -57,10 +57,7 @@ def names_command(
     model: generate_options.ModelOption = None,
     base_url: generate_options.BaseUrlOption = None,
     api_key_env: generate_options.ApiKeyEnvOption = None,
-    api: Annotated[
-        Literal["chat", "completions"] | None,
-        typer.Option(help="chat or completions. [default: chat]"),
-    ] = None,
+    api: generate_options.ApiOption = None,
     temperature: generate_options.TemperatureOption = None,
     max_tokens: generate_options.MaxTokensOption = None,
     seed: generate_options.SeedOption = None,
