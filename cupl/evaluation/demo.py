@@ -53,7 +53,8 @@ def run_demo(
     """Generate a bank for eight classes, encode it, classify eight photographs.
 
     Args:
-        folder: where the bank, the class vectors and the table go; made if it is not there.
+        folder: where the photographs (a folder for each class), the bank, the class vectors and
+            the table go; made if it is not there.
         say: told what is being done.
         progress: told how many of the missing answers have arrived.
 
@@ -62,9 +63,10 @@ def run_demo(
         CuplError: a file cannot be written.
 
     """
-    photos = find_photos()
+    found = find_photos()
     make_folder(folder)
     check_folder(folder)
+    photos = _copy_photos(found, folder / "photos")
     say(f"1/3 describing {len(PHOTOS)} classes with the mini language model")
     bank = generate(PHOTOS.values(), name="demo", model="mini", samples=SAMPLES, progress=progress)
     result_bank = folder / "bank.yaml"
@@ -99,6 +101,15 @@ def find_photos() -> list[Path]:
     if folder is None or not all((folder / name).is_file() for name in PHOTOS):
         raise MissingPackageError("the demo's photographs are missing: pip install 'cupl[mini]'")
     return [folder / name for name in PHOTOS]
+
+
+def _copy_photos(photos: list[Path], folder: Path) -> list[Path]:
+    """Into a folder for each class: something to try the other commands on."""
+    copies = [folder / truth / name for name, truth in PHOTOS.items()]
+    for photo, copy in zip(photos, copies, strict=True):
+        make_folder(copy.parent)
+        write_keeping_old(copy, photo.read_bytes())
+    return copies
 
 
 def _predict_with_template(

@@ -24,7 +24,11 @@ def test_the_demo_on_real_photographs(
     assert [entry.name for entry in bank] == list(PHOTOS.values())
     assert len(ClassVectors.load(folder / "vectors.safetensors").labels) == len(PHOTOS)
     with (folder / "predictions.csv").open(newline="") as file:
-        found = {Path(row["path"]).name: row["label"] for row in csv.DictReader(file)}
+        rows = list(csv.DictReader(file))
+    assert {Path(row["path"]) for row in rows} == {
+        folder / "photos" / truth / name for name, truth in PHOTOS.items()
+    }
+    found = {Path(row["path"]).name: row["label"] for row in rows}
     # Chance finds one of eight; these three are what the network was trained on.
     for name in ("chelsea.png", "coffee.png", "rocket.jpg"):
         assert found[name] == PHOTOS[name]
