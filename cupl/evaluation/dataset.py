@@ -68,7 +68,11 @@ def read_labelled(
         images = _from_csv(path, index)
     if not images.paths and not images.unmatched:
         raise InputError(f"{path}: no labelled image that can be read")
-    return images
+    return replace(
+        images,
+        source=os.fspath(source),
+        label_file=None if label_file is None else os.fspath(label_file),
+    )
 
 
 def _from_folder(root: Path, index: ClassIndex, all_files: bool) -> LabelledImages:
