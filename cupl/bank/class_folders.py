@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cupl.bank.labels import ClassLabel
 from cupl.errors import InputError
+from cupl.io.file_kinds import FOLDER, check_own_kind
 from cupl.io.folders import is_junk, may_be_image
 from cupl.io.reasons import reason
 from cupl.io.terminal import printable
@@ -32,6 +33,7 @@ def classes_of_folders(root: Path) -> tuple[list[ClassLabel], str | None]:
             there = sorted(entry.name for entry in entries if entry.is_dir())
     except OSError as error:
         raise InputError(f"{root}: cannot be listed ({reason(error, root)})") from error
+    check_own_kind(root, "an ImageFolder", FOLDER)
     junk = [name for name in there if is_junk(name)]
     folders = [name for name in there if not name.startswith(".") and name not in junk]
     if not folders:

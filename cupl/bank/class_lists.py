@@ -23,6 +23,7 @@ from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.bank.model import PromptBank
 from cupl.errors import InputError, MissingFileError
 from cupl.io.csv import is_blank, read_rows
+from cupl.io.file_kinds import BANK
 from cupl.io.json import parse_json, read_json
 from cupl.io.paths import prompts_dir
 from cupl.io.reasons import broken_link, reason
@@ -36,6 +37,7 @@ Notice = Callable[[str], None]
 _Read = tuple[list[ClassLabel], str | None]
 """The classes, and what was understood, to be told."""
 
+_WANTED = "a list of classes"
 _BANK = re.compile(r"^[ -]*prompts[ \t]*:", re.MULTILINE)
 
 
@@ -106,7 +108,7 @@ def _find(path: Path) -> Path:
 
 
 def _from_text(path: Path) -> _Read:
-    lines = io.StringIO(read_text(path), newline=None)  # any of the three line endings
+    lines = io.StringIO(read_text(path, _WANTED), newline=None)  # any of the three line endings
     named = [
         (number, text)
         for number, line in enumerate(lines, 1)
@@ -116,11 +118,13 @@ def _from_text(path: Path) -> _Read:
 
 
 def _from_json(path: Path) -> _Read:
-    return _from_data(read_json(path), path)
+    return _from_data(read_json(path, wanted=_WANTED), path)
 
 
 def _from_json_lines(path: Path) -> _Read:
-    lines = [(n, line) for n, line in enumerate(read_text(path).split("\n"), 1) if line.strip()]
+    lines = [
+        (n, line) for n, line in enumerate(read_text(path, _WANTED).split("\n"), 1) if line.strip()
+    ]
     found = []
     for number, line in lines:
         try:
@@ -132,7 +136,7 @@ def _from_json_lines(path: Path) -> _Read:
 
 def _from_yaml(path: Path) -> _Read:
     # A pipe can be read once, and then as a bank.
-    if path.is_file() and not _BANK.search(read_text(path)):
+    if path.is_file() and not _BANK.search(read_text(path, BANK)):
         data = read_yaml_texts(path, CONTAINERS)
         if data is not None:
             return _from_data(data, path)
@@ -152,6 +156,7 @@ def _from_csv(path: Path) -> _Read:
         path,
         lambda columns: any(name in columns for name in NAME_KEYS),
         "must name the columns, one of them 'name', e.g. id,name",
+        _WANTED,
     )
     return [_from_row(row, where) for where, row in rows if not is_blank(row)], None
 

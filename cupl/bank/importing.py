@@ -59,7 +59,7 @@ def import_json(path: Path, kind: ImportKind = "auto") -> tuple[PromptBank, Coun
     """
     if kind not in ("auto", "prompts", "descriptors"):
         raise InputError(f"no kind of import is called {kind!r}: use prompts or descriptors")
-    text = read_text(path)
+    text = read_text(path, "a JSON object of class to prompts")
     texts_of = _parse(text, path)
     if kind == "auto":
         kind = "descriptors" if _are_descriptors(texts_of) else "prompts"

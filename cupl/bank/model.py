@@ -25,6 +25,7 @@ from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
 from cupl.io.complaints import own_words
+from cupl.io.file_kinds import BANK
 from cupl.io.yaml import dump_yaml, read_yaml
 
 BY_HAND = ""
@@ -308,7 +309,7 @@ class PromptBank(BaseModel):
             InputError: the file is no bank; the message names the line.
 
         """
-        return read_yaml(Path(path), cls)
+        return read_yaml(Path(path), cls, BANK)
 
     def to_bytes(self) -> bytes:
         """The file; equal banks give equal bytes.

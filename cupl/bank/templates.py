@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, fi
 from cupl.bank.articles import indefinite_article
 from cupl.bank.labels import MAX_NAME, ClassLabel
 from cupl.errors import InputError
+from cupl.io.file_kinds import QUESTIONS, TEMPLATES
 from cupl.io.paths import prompts_dir
 from cupl.io.reasons import missing
 from cupl.io.yaml import dump_yaml, read_yaml
@@ -62,6 +63,7 @@ class _TemplateFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     folder: ClassVar[str]
+    kind: ClassVar[str]
     name: StrictStr
 
     @classmethod
@@ -73,13 +75,14 @@ class _TemplateFile(BaseModel):
             InputError: the file is no such set; the message names the line.
 
         """
-        return read_yaml(_find(cls.folder, name), cls)
+        return read_yaml(_find(cls.folder, name), cls, cls.kind)
 
 
 class QuestionSet(_TemplateFile):
     """Questions to ask a language model about every class."""
 
     folder = "questions"
+    kind = QUESTIONS
     format: Literal["cupl-questions/1"] = "cupl-questions/1"
     questions: Annotated[tuple[_Template, ...], Field(min_length=1)]
 
@@ -101,6 +104,7 @@ class TemplateSet(_TemplateFile):
     """Hand-written prompts that name the class, such as "a photo of a {}."."""
 
     folder = "templates"
+    kind = TEMPLATES
     format: Literal["cupl-templates/1"] = "cupl-templates/1"
     templates: Annotated[tuple[_Template, ...], Field(min_length=1)]
 

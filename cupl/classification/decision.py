@@ -270,6 +270,7 @@ def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
         Path(path),
         lambda columns: {"class", "cosine"} <= set(columns),
         "must name the columns: class,cosine",
+        "a table of thresholds",
     )
     found: dict[str, float] = {}
     for where, row in rows:

@@ -28,9 +28,11 @@ from cupl.cli import (
     generate,
 )
 from cupl.cli.flags import way_out
-from cupl.cli.output import say, say_warning
+from cupl.cli.output import quoted, say, say_warning
 from cupl.errors import CuplError, is_out_of_memory
+from cupl.io.command import running
 from cupl.io.reasons import reason
+from cupl.llm.redaction import without_secrets
 
 app = typer.Typer(
     name="cupl",
@@ -140,7 +142,10 @@ def main() -> None:
     command = typer.main.get_command(app)
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        with _signals_as_ctrl_c() as caught:
+        with (
+            _signals_as_ctrl_c() as caught,
+            running(without_secrets(quoted("cupl", *words), os.environ)),
+        ):
             command(words, prog_name="cupl")
     except CuplError as error:
         if debug:

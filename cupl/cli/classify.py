@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_stream import Encoded
     from cupl.encoders.protocol import Encoder
+    from cupl.evaluation.made_by import MadeBy
     from cupl.progress import Progress
 
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
@@ -130,6 +131,7 @@ def classify_command(
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.resumable import classify_to_file
     from cupl.classification.writers import FailedImages, check_format
+    from cupl.evaluation.made_by import made_of
     from cupl.progress import Progress, ignore
 
     _check_source(bank, vectors, explain, pooling or templates or combine or strict)
@@ -182,7 +184,9 @@ def classify_command(
     if output is not None:
         say(f"wrote {output}: {count(len(paths), 'image')}{shown.rejected_in_words}")
     if report is not None:
-        _write_page(report, shown.first, len(paths))
+        settings = {"threshold": threshold, "reject": reject, "keep": keep, "coverage": coverage}
+        settings |= {"multi_label": multi_label, "adapt": adapt}
+        _write_page(report, shown.first, len(paths), made_of(classifier, len(paths), **settings))
     if failures.count:
         _say_failures(failures, len(paths), kept=output is not None and not is_stream(output))
     if failures.count or not complete:
@@ -333,9 +337,9 @@ def _most_shown(report: Path | None) -> int:
     return MOST_IMAGES
 
 
-def _write_page(report: Path, shown: "list[Prediction]", total: int) -> None:
+def _write_page(report: Path, shown: "list[Prediction]", total: int, made_by: "MadeBy") -> None:
     from cupl.report.files import write_predictions_page
 
-    write_predictions_page(report, shown, total)
+    write_predictions_page(report, shown, total, made_by)
     some = f"the first {len(shown):,} of " if len(shown) < total else ""
     say(f"wrote {report}: {some}{count(total, 'image')}")

@@ -32,7 +32,13 @@ from cupl.embedding.vectors_file import PARTS, VECTORS, read_vectors, write_vect
 from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.io.file_kinds import kind_of_file
+from cupl.io.file_kinds import (
+    ARRAYS,
+    CLASS_VECTORS,
+    SAFETENSORS,
+    check_own_kind,
+    kind_of_file,
+)
 from cupl.io.reasons import missing, reason
 from cupl.io.version import cupl_version
 
@@ -191,6 +197,7 @@ class ClassVectors:
         """
         if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises for over-long names)
             raise missing(path, f"{path}: no such file")
+        _check_kind(path)
         try:
             # Not with safe_open, which wants a name that is UTF-8.
             metadata, tensors = read_vectors(Path(path))
@@ -212,11 +219,6 @@ class ClassVectors:
         except InputError as error:
             raise InputError(f"{path}: no class vectors: {error}") from error
         except (SafetensorError, OSError, ValueError) as error:
-            if kind := kind_of_file(path):
-                arrays = "" if "git lfs" in kind else f"; {_FROM_ARRAYS}"
-                raise InputError(
-                    f"{path}: not a whole safetensors file but {kind}{arrays}"
-                ) from error
             why = reason(error) if isinstance(error, OSError) else error
             raise InputError(f"{path}: not a whole safetensors file ({why})") from error
 
@@ -317,6 +319,14 @@ class ClassVectors:
                 f"these class vectors are {width} wide, but {encoder.id} makes {encoder.dim}: "
                 f"use the encoder {made_by.encoder!r:.100}, or encode the bank again"
             )
+
+
+def _check_kind(path: str | os.PathLike[str]) -> None:
+    try:
+        check_own_kind(path, CLASS_VECTORS, SAFETENSORS)
+    except InputError as error:
+        arrays = f"; {_FROM_ARRAYS}" if kind_of_file(path) in ARRAYS.values() else ""
+        raise InputError(f"{error}{arrays}") from None
 
 
 def _adapter_of(tensors: Mapping[str, torch.Tensor]) -> Adapter | None:

@@ -18,6 +18,7 @@ from cupl.embedding.image_shards import (
 )
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.io.file_kinds import EMBEDDINGS, kind_of_file, wrong_kind
 from cupl.io.reasons import missing
 
 
@@ -93,6 +94,8 @@ def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
     directory = Path(directory)
     if not os.path.exists(directory):  # noqa: PTH110 (Path's raises for over-long names)
         raise missing(directory, f"{directory}: no such directory")
+    if not os.path.isdir(directory):  # noqa: PTH112
+        raise wrong_kind(directory, kind_of_file(directory) or "a file", EMBEDDINGS)
     numbers = shard_numbers(directory, "images")
     if not numbers:
         raise InputError(f"{directory} holds no image vectors: cupl embed makes them")

@@ -48,6 +48,7 @@ from cupl.embedding.image_ppm import load_ppm
 from cupl.embedding.image_sources import ImageSource, url_scheme
 from cupl.embedding.image_tga import load_tga
 from cupl.embedding.image_tiff import load_tiff, tiff_refusal
+from cupl.io.file_kinds import kind_of_start, own_kind
 
 _MARGIN = 3
 """How many times as large as needed a JPEG that is decoded at less than its size has to stay."""
@@ -186,6 +187,8 @@ def _undecoded(own: OwnImage, max_pixels: int, tga: bool) -> Image.Image:
                 raise ImageError(f"this is {kind}, which Pillow was built without") from error
             raise ImageError(_REFUSALS[kind](own) if kind in _REFUSALS else DAMAGED) from error
         known = ", ".join(FORMAT_ENDINGS)
+        if (other := kind_of_start(own[:HEAD_BYTES]) or own_kind(own[:HEAD_BYTES])) and not kind:
+            raise ImageError(f"this is {other}, not an image") from error
         what = f"{kind}, " if kind in OTHER_ENDINGS else ""
         raise ImageError(f"{what}not an image in a format that can be read ({known})") from error
 

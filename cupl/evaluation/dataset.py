@@ -20,6 +20,7 @@ from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
 from cupl.evaluation.label_files import found_paths, given_labels, read_label_file
 from cupl.evaluation.labelled import ImageMatcher, LabelledImages, images_in_words
+from cupl.io.file_kinds import FOLDER, check_own_kind
 from cupl.io.reasons import missing, reason
 
 _SHOWN = 5
@@ -68,10 +69,15 @@ def read_labelled(
         images = _from_csv(path, index)
     if not images.paths and not images.unmatched:
         raise InputError(f"{path}: no labelled image that can be read")
-    return images
+    return replace(
+        images,
+        source=os.fspath(source),
+        label_file=None if label_file is None else os.fspath(label_file),
+    )
 
 
 def _from_folder(root: Path, index: ClassIndex, all_files: bool) -> LabelledImages:
+    check_own_kind(root, "an ImageFolder", FOLDER)
     search = ImageSearch(all_files=all_files)
     try:
         folders, loose = search.listing(root)

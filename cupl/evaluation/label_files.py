@@ -14,6 +14,7 @@ from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
 from cupl.evaluation.labelled import file_identity
 from cupl.io.csv import is_blank, read_rows
+from cupl.io.file_kinds import PREDICTIONS
 
 Pair = tuple[str, str]
 
@@ -26,6 +27,13 @@ _LABELS = (
     "label", "class", "class_name", "classname", "category", "category_name", "target",
     "species", "breed", "label_name", "label_id", "class_id", "category_id",
 )  # fmt: skip
+
+_PREDICTED = {"path", "label", "id", "score", "probability", "error"}
+"""The columns of predictions, in any order, as a spreadsheet or pandas writes them again."""
+_WANTED = (
+    "labels: what a person says that the images show. Put the images into a folder for each class, "
+    "or write a CSV of path,label"
+)
 
 
 @dataclass(eq=False)
@@ -56,6 +64,8 @@ def read_label_file(file: Path) -> LabelFile:
     chosen: list[str] = []
 
     def usable(columns: list[str]) -> bool:
+        if set(columns) >= _PREDICTED:
+            raise InputError(f"{file} is {PREDICTIONS}, not {_WANTED}")
         chosen[:] = [_chosen(columns, names) for names in (_PATHS, _LABELS)]
         return all(chosen)
 
@@ -64,6 +74,7 @@ def read_label_file(file: Path) -> LabelFile:
         usable,
         "must name the columns path and label, each once; above a list without names of columns "
         "write path,label",
+        _WANTED,
     )
     read = LabelFile()
     for where, row in rows:

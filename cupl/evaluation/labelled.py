@@ -38,6 +38,8 @@ class LabelledImages:
         unreadable: path and error of images that could not be read.
         notes: a sentence on each kind of thing that was passed over.
         has_files: whether the paths are those of files.
+        source: the folder or file that they were read from.
+        label_file: that of the labels, where it is another.
 
     """
 
@@ -49,6 +51,8 @@ class LabelledImages:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     has_files: bool = True
+    source: str | None = None
+    label_file: str | None = None
 
 
 def explain_unmatched(

@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from cupl.evaluation.made_by import MadeBy
+
 LEVEL = 0.05
 """A p below it is no chance; see :attr:`Comparison.outcome`."""
 Outcome = Literal["better", "worse", "open"]
@@ -242,6 +244,8 @@ class Evaluation(_Result):
     """Banks, then controls, each in the order given."""
     analyses: list[Analysis]
     """One for each bank."""
+    made_by: MadeBy | None = _added(None)
+    """Command, encoder, banks, settings, data and date."""
 
     @property
     def banks(self) -> list[CandidateResult]:

@@ -71,7 +71,7 @@ def is_blank(row: Mapping[str, str | None]) -> bool:
 
 
 def read_rows(
-    file: Path, usable: Callable[[list[str]], bool], needed: str
+    file: Path, usable: Callable[[list[str]], bool], needed: str, wanted: str | None = None
 ) -> Iterator[tuple[str, dict[str, str | None]]]:
     """Rows by the names of their columns, which are stripped and in lower case.
 
@@ -80,6 +80,7 @@ def read_rows(
             columns of a ``.tsv``.
         usable: whether the columns are those that are needed.
         needed: what to say where they are not, unless another sign than a comma separates them.
+        wanted: what the file is to be; see :func:`~cupl.io.text.read_text`.
 
     Yields:
         Where the row is, for a message, and the row.
@@ -90,7 +91,7 @@ def read_rows(
 
     """
     separator = "\t" if file.suffix.lower() == ".tsv" else ","
-    lines = _bounded(io.StringIO(read_text(file), newline=""), separator)
+    lines = _bounded(io.StringIO(read_text(file, wanted), newline=""), separator)
     rows = csv.DictReader(lines, strict=True, delimiter=separator)
     try:
         if len(rows.fieldnames or ()) > MAX_COLUMNS:

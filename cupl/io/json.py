@@ -53,15 +53,15 @@ def check_brackets(text: str | bytes) -> None:
         raise ValueError("not JSON that can mean something: almost nothing but brackets")
 
 
-def read_json(path: Path, keys: str = "key") -> Any:
-    """What a JSON file stands for; see :func:`parse_json`.
+def read_json(path: Path, keys: str = "key", wanted: str | None = None) -> Any:
+    """What a JSON file stands for; see :func:`parse_json` and :func:`~cupl.io.text.read_text`.
 
     Raises:
         MissingFileError: there is no such file.
         InputError: it cannot be read, or is no such JSON.
 
     """
-    text = read_text(path)
+    text = read_text(path, wanted)
     try:
         return parse_json(text, keys)
     except ValueError as error:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from cupl.errors import InputError
-from cupl.io.file_kinds import kind_of_start
+from cupl.io.file_kinds import START_BYTES, kind_of_folder, kind_of_start, own_kind, wrong_kind
 from cupl.io.reasons import missing, reason
 
 MAX_TEXT_BYTES = 100_000_000
@@ -22,10 +22,15 @@ def name_as_text(name: str | os.PathLike[str]) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def read_text(path: Path) -> str:
+def read_text(path: Path, wanted: str | None = None) -> str:
     """Text of a UTF-8 file, or of a pipe, of bounded size.
 
     UTF-16 is read where its mark begins the file, as Excel's "Unicode text" has it.
+
+    Args:
+        path: the file.
+        wanted: what it is to be, for the message; no other kind of text that cupl itself writes
+            (see :mod:`cupl.io.file_kinds`) is then taken for it. By default any text will do.
 
     Raises:
         MissingFileError: there is no such file.
@@ -37,8 +42,10 @@ def read_text(path: Path) -> str:
             data = file.read(MAX_TEXT_BYTES + 1)
         if len(data) > MAX_TEXT_BYTES:
             raise InputError(f"{path}: larger than {MAX_TEXT_BYTES // 1_000_000} MB; split it")
-        if kind := kind_of_start(data[:64]):
-            raise InputError(f"{path} is {kind}")
+        start = data[:START_BYTES]
+        own = own_kind(start) if wanted else None
+        if (kind := kind_of_start(start) or own) and kind != wanted:
+            raise wrong_kind(path, kind, wanted)
         if data.count(b"\n") > FREE_LINES + len(data) // 8:
             raise InputError(f"{path}: almost nothing but line breaks; is it the right file?")
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -46,6 +53,8 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8-sig")
     except FileNotFoundError as error:
         raise missing(path, f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise wrong_kind(path, kind_of_folder(path), wanted) from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({reason(error, path)})") from error
     except UnicodeDecodeError as error:

@@ -84,8 +84,13 @@ class NotText:
     """Stands for a value that is no text, number or list, such as a date; no schema accepts it."""
 
 
-def read_yaml(path: Path, model: type[_Model]) -> _Model:
+def read_yaml(path: Path, model: type[_Model], wanted: str | None = None) -> _Model:
     """Read ``path`` as a ``model``.
+
+    Args:
+        path: the file.
+        model: what is in it.
+        wanted: what that is called; see :func:`~cupl.io.text.read_text`.
 
     Raises:
         MissingFileError: there is no such file.
@@ -93,7 +98,7 @@ def read_yaml(path: Path, model: type[_Model]) -> _Model:
             message names the line.
 
     """
-    text = read_text(path)
+    text = read_text(path, wanted)
     with _explained(path, text):
         root = _compose(text)
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Mapping
 from urllib.parse import quote
 
 _LEAST = 8
 """A shorter piece of a key says nothing, and may be a common word."""
 _LEAST_STORED = 16
 """Answers are not altered for less: a key such as "sk-no-key-required" has words in it."""
+_SECRET_NAME = re.compile(r"key|token|secret|password|credential", re.IGNORECASE)
 _TOKEN = re.compile(r"\bsk-[\w*.-]+|\b((?:Bearer|Basic) )\S+", re.IGNORECASE)
 
 
@@ -31,6 +33,21 @@ def redact(message: str, *secrets: str) -> str:
     for secret in filter(None, secrets):
         line = _without(line, secret, _LEAST)
     return _TOKEN.sub(lambda found: f"{found[1] or ''}***", line)[:300]
+
+
+def without_secrets(command: str, environment: Mapping[str, str]) -> str:
+    """A command line as it may stand in a report: without keys and passwords.
+
+    Args:
+        command: as it was typed.
+        environment: whose variables that are called keys, tokens, secrets or passwords hold them.
+
+    """
+    for name, value in environment.items():
+        if len(value) >= _LEAST and _SECRET_NAME.search(name) and not is_placeholder(value):
+            command = command.replace(value, "***")
+    command = re.sub(r"(?<=://)[^/\s@'\"]+@", "***@", command)
+    return _TOKEN.sub(lambda found: f"{found[1] or ''}***", command)
 
 
 def scrub(text: str, *secrets: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder, load_recorded_e
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.candidates import DRAWS, load_banks, make_candidates
-from cupl.evaluation.controls import CONTROLS
+from cupl.evaluation.controls import CONTROLS, SEEDED
 from cupl.evaluation.dataset import read_labelled
 from cupl.evaluation.judging import EvaluationRun, count_prompts, judge_candidates
 from cupl.evaluation.labelled import (
@@ -27,6 +28,14 @@ from cupl.evaluation.labelled import (
     check_matched,
     encode_labelled,
     images_in_words,
+)
+from cupl.evaluation.made_by import (
+    BankFacts,
+    DataFacts,
+    EncoderFacts,
+    MadeBy,
+    digest_of_labels,
+    made_now,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair
 from cupl.evaluation.records import (
@@ -217,7 +226,37 @@ def evaluate(
         images, candidates, encoder, pooling=first, text_cache=text_cache,
         progress=lambda done, _: progress(pictures + done, everything),
     )  # fmt: skip
+    made_by = _made_by(labelled, loaded, encoder, named, seeds, templates, (first, *others), adapt)
+    run = replace(run, evaluation=run.evaluation.model_copy(update={"made_by": made_by}))
     return EvaluationResult.of(run, encoder, text_cache)
+
+
+def _made_by(
+    data: LabelledImages,
+    banks: Sequence[PromptBank],
+    encoder: Encoder,
+    controls: Sequence[str],
+    seeds: int,
+    templates: Sequence[str],
+    poolings: Sequence[str],
+    adapt: bool,
+) -> MadeBy:
+    classes = [str(entry.label) for entry in banks[0]]
+    digest = digest_of_labels(data.paths, [classes[target] for target in data.targets])
+    images = DataFacts(
+        path=data.source, images=len(data.paths), labels=data.label_file, digest=digest
+    )
+    return made_now(
+        encoders=[EncoderFacts.of(encoder)],
+        banks=[BankFacts.of(bank) for bank in banks],
+        data=[images],
+        controls=tuple(controls),
+        seeds=seeds if any(control in SEEDED for control in controls) else None,
+        templates=tuple(templates),
+        pooling=tuple(poolings),
+        combine="concat" if templates else None,
+        adapt=adapt,
+    )
 
 
 def _labelled(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cupl.classification.prediction import Prediction
+from cupl.evaluation.made_by import MadeBy
 from cupl.evaluation.schema import Evaluation
 from cupl.io.atomic import make_folder, write_atomically
 from cupl.report.examples import Example
@@ -89,7 +90,10 @@ def _json(evaluation: Evaluation) -> bytes:
 
 
 def write_predictions_page(
-    path: Path, predictions: Sequence[Prediction], total: int | None = None
+    path: Path,
+    predictions: Sequence[Prediction],
+    total: int | None = None,
+    made_by: MadeBy | None = None,
 ) -> None:
     """Write one page with each photo beside its probability bars.
 
@@ -98,10 +102,11 @@ def write_predictions_page(
         predictions: in the order of the page; the first 200 are shown, and the page says how many
             are not.
         total: how many there are, where not all of them are given.
+        made_by: what made them.
 
     Raises:
         InputError: the file cannot be written.
         MissingFileError: its folder does not exist.
 
     """
-    write_atomically(Path(path), predictions_page(predictions, total))
+    write_atomically(Path(path), predictions_page(predictions, total, made_by))

@@ -13,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from cupl.classification.prediction import Prediction
+from cupl.evaluation.made_by import MadeBy
 from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.schema import ClassAccuracy, Evaluation
 from cupl.evaluation.verdict import explain_uncalibrated, verdicts
@@ -92,18 +93,27 @@ def _class_rows(evaluation: Evaluation) -> list[ClassRow]:
     ]
 
 
-def predictions_page(predictions: Sequence[Prediction], total: int | None = None) -> bytes:
+def predictions_page(
+    predictions: Sequence[Prediction], total: int | None = None, made_by: MadeBy | None = None
+) -> bytes:
     """A page with each photo beside its probability bars.
 
     Args:
         predictions: in the order of the page; ``MOST_IMAGES`` are shown, and the page says how
             many are not.
         total: how many there are, where not all of them are given.
+        made_by: what made them, to be told at the end.
 
     """
     cards = [card(*numbered) for numbered in enumerate(predictions[:MOST_IMAGES], 1)]
     total = len(predictions) if total is None else total
-    return _page("predictions.html.j2", cards=cards, total=total, left_out=total - len(cards))
+    return _page(
+        "predictions.html.j2",
+        cards=cards,
+        total=total,
+        left_out=total - len(cards),
+        made_by=made_by,
+    )
 
 
 def _page(template: str, **content: Any) -> bytes:

@@ -73,7 +73,7 @@ def test_a_set_of_ones_own(tmp_path: Path) -> None:
         ("name: x\nquestions:\n- {}\n", "line 3: must be a text; one with .* braces"),
         ("name: x\nquestion: ['{}?']\n", "'questions' is missing|unknown key 'question'"),
         (
-            "format: cupl-bank/1\nname: x\nquestions: ['{}?']\n",
+            "format: cupl-other/1\nname: x\nquestions: ['{}?']\n",
             "line 1: must be 'cupl-questions/1'",
         ),
     ],

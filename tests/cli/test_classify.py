@@ -279,6 +279,8 @@ def test_a_page_beside_the_output(cupl: Cupl, clip: Path, work: Path) -> None:
     page = (work / "page.html").read_text()
     assert "[red].jpg" in page
     assert "A small frog." in page or "A dog." in page
+    assert "How it was made" in page
+    assert "--explain</code>" in page
     outcome = cupl(*command, "--report", work / "page.html")
     assert outcome.out.count("%") == 6
 

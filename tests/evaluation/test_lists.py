@@ -108,5 +108,5 @@ def test_data_that_is_no_list(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="it is a link to nothing, which does not exist"):
         read_labelled(tmp_path / "broken.csv", ANIMALS)
     image = save(tmp_path / "image").rename(tmp_path / "image.csv")
-    with pytest.raises(InputError, match="not UTF-8"):
+    with pytest.raises(InputError, match=r"is an image \(PNG\), not labels"):
         read_labelled(image, ANIMALS)

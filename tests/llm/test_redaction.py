@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cupl.llm.redaction import is_placeholder, redact, scrub
+from cupl.llm.redaction import is_placeholder, redact, scrub, without_secrets
 
 KEY = "sk-proj-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
 HEX = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # as Azure's are
@@ -110,3 +110,16 @@ def test_words_of_an_answer_are_no_secret(secret: str) -> None:
 @given(st.text(), st.text(), st.from_regex(r"[!-~]{15,30}[0-9]", fullmatch=True))
 def test_a_whole_key_is_in_no_answer(before: str, after: str, secret: str) -> None:
     assert secret not in scrub(f"{before}{secret}{after}", secret)
+
+
+def test_a_command_for_a_report_has_no_secret() -> None:
+    environment = {"MY_API_KEY": "abcd-efgh-1234", "HOME": "/home/me", "LLM_TOKEN": "none"}
+    command = (
+        'cupl generate x --extra \'{"k": "abcd-efgh-1234"}\' -o /home/me/none.yaml '
+        "--base-url https://me:pass@host/v1 --model sk-proj-abc123"
+    )
+    shown = without_secrets(command, environment)
+    assert shown == (
+        'cupl generate x --extra \'{"k": "***"}\' -o /home/me/none.yaml '
+        "--base-url https://***@host/v1 --model ***"
+    )

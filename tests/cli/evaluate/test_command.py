@@ -40,7 +40,28 @@ def test_the_table_names_every_candidate(evaluate: Cupl) -> None:
     assert "wrote" not in outcome.err
 
 
-def test_a_directory_is_written(evaluate: Cupl, work: Path) -> None:
+def test_json_and_page_name_what_made_them(evaluate: Cupl, clip: Path) -> None:
+    assert evaluate("-o", "out", "--controls", "names", "--pooling", "mean").code == 0
+    made_by = json.loads(Path("out/evaluation.json").read_bytes())["made_by"]
+    command = (
+        f"cupl evaluate photos --bank bank.yaml --encoder {clip} -o out --controls names "
+        "--pooling mean"
+    )
+    bank, encoder = PromptBank.load("bank.yaml"), load_encoder(str(clip))
+    assert made_by["command"] == command
+    assert made_by["banks"][0]["digest"] == bank.digest
+    assert made_by["encoders"][0]["fingerprint"] == encoder.fingerprint
+    assert (made_by["data"][0]["path"], made_by["data"][0]["images"]) == ("photos", 21)
+    assert (made_by["pooling"], made_by["controls"]) == (["mean"], ["names"])
+    page = Path("out/report.html").read_text()
+    assert f"<code>{command}</code>" in page
+    assert made_by["date"] in page
+
+
+def test_a_directory_is_written(
+    evaluate: Cupl, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     outcome = evaluate("-o", "out", "--controls", "names")
     assert outcome.code == 0, outcome.err
     assert outcome.err.endswith("wrote out: open out/report.html\n")
