@@ -97,6 +97,7 @@ def evaluate_command(
 
     Exit code 3 where some images could not be read; the figures are over the others.
     """
+    from cupl.embedding.image_cache import beside_texts
     from cupl.embedding.pooling import DEFAULT_POOLING, POOLINGS
     from cupl.evaluation.calibration_error import FEWEST_TO_CALIBRATE
     from cupl.evaluation.candidates import load_banks, make_candidates
@@ -132,7 +133,7 @@ def evaluate_command(
                 labelled, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
                 pooling=poolings, adapt=adapt, skip_unmatched=True, revision=revision,
                 device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
-                progress=update,
+                image_cache=beside_texts(text_cache), progress=update,
             )  # fmt: skip
         for sentence in result.warnings:
             say_warning(sentence)

@@ -150,7 +150,7 @@ def _encoded(
     from cupl.evaluation.labelled import encode_labelled
 
     with progress("examples") as update:
-        found = encode_labelled(images, classifier.encoder, update)
+        found = encode_labelled(images, classifier.encoder, update, classifier.image_cache)
     if found.unreadable:
         total = len(found.paths) + len(found.unreadable)
         say_unreadable(len(found.unreadable), total, found.unreadable[:_SHOWN], "  and {} more")

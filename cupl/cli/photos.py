@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.image_cache import ImageCache
     from cupl.embedding.image_stream import Encoded
     from cupl.embedding.image_vectors import Embeddings
 
@@ -41,7 +42,8 @@ def encode_photos(paths: Sequence[str], classifier: ZeroShotClassifier) -> list[
     check_not_adapted(classifier.vectors)
     found = list["Encoded"]()
     encoder = classifier.encoder
-    with progress("photos") as update, closing(encode_sources(paths, encoder)) as images:
+    stream = encode_sources(paths, encoder, image_cache=classifier.image_cache)
+    with progress("photos") as update, closing(stream) as images:
         for image in until_lost(images, paths, lambda: "nothing was written", {}):
             found.append(image)
             update(len(found), len(paths))
@@ -75,6 +77,7 @@ def adapt_to_photo_files(
     device: str,
     precision: Any,
     batch_size: Any,
+    image_cache: ImageCache,
 ) -> tuple[ClassVectors, bool]:
     """Class vectors adapted to photos, encoded where they are not; and whether all were read."""
     from cupl.classification.classifier import ZeroShotClassifier
@@ -85,7 +88,7 @@ def adapt_to_photo_files(
         return classifier.vectors, True
     paths, complete = images_of(photos, all_files)
     encoder = vectors.load_encoder(device, precision, batch_size)
-    classifier = ZeroShotClassifier(vectors, encoder)
+    classifier = ZeroShotClassifier(vectors, encoder, image_cache=image_cache)
     images = encode_photos(paths, classifier)
     adapt_classifier(classifier, vectors_of(images))
     return classifier.vectors, complete and all(image.vector is not None for image in images)
