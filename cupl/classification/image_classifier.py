@@ -28,7 +28,7 @@ from cupl.classification.vector_classifier import (
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_sources import ImageSource
-from cupl.embedding.image_stream import Encoded
+from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.progress import Progress, counted, ignore
@@ -169,6 +169,11 @@ class ImageClassifier(FittingClassifier):
             for start in range(0, len(images), size)
             for prediction in _judged(images[start : start + size], judge)
         )
+
+    def encode_again(self, images: Sequence[ImageSource]) -> list[Encoded]:
+        """Encode images together, whatever the cache has of them."""
+        again = encode_sources(images, self.encoder, image_cache=self.image_cache, lookup=False)
+        return list(again)
 
     @overload
     def explain(
