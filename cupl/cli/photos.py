@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupl.cli.encoder_options import images_of
@@ -21,16 +20,6 @@ if TYPE_CHECKING:
     from cupl.embedding.image_vectors import Embeddings
 
 _SHOWN = 3
-
-
-def stored_photos(given: Sequence[str]) -> Embeddings | None:
-    """What ``cupl embed`` wrote, where that is what is given."""
-    from cupl.embedding.image_shards import shard_numbers
-    from cupl.embedding.image_vectors import load_embeddings
-
-    if len(given) == 1 and Path(given[0]).is_dir() and shard_numbers(Path(given[0]), "images"):
-        return load_embeddings(given[0])
-    return None
 
 
 def encode_photos(paths: Sequence[str], classifier: ZeroShotClassifier) -> list[Encoded]:
@@ -81,8 +70,9 @@ def adapt_to_photo_files(
 ) -> tuple[ClassVectors, bool]:
     """Class vectors adapted to photos, encoded where they are not; and whether all were read."""
     from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.embedding.image_vectors import stored_images
 
-    if (stored := stored_photos(photos)) is not None:
+    if (stored := stored_images(photos)) is not None:
         classifier = ZeroShotClassifier(vectors)
         adapt_classifier(classifier, stored)
         return classifier.vectors, True

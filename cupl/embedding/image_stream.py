@@ -112,10 +112,10 @@ def _submitted(
 
 
 def _next_batch(waiting: deque[Future[_Prepared]], size: int) -> list[_Prepared]:
-    """The next ``size`` images, and those between them that need no encoding."""
+    """The next ``size`` images, and as many between them that need no encoding."""
     batch: list[_Prepared] = []
     new = 0
-    while waiting and new < size:
+    while waiting and new < size and len(batch) < 2 * size:
         batch.append(waiting.popleft().result())
         new += batch[-1].known is None
     return batch
