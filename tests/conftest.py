@@ -55,6 +55,8 @@ def _own_home(
     for variable in ("XDG_CACHE_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("CUPL_CACHE", str(home / "cache"))
+    # Most tests count what is encoded, or encode the same with encoders of one fingerprint.
+    monkeypatch.setenv("CUPL_IMAGE_CACHE_SIZE", "0")
     (home / "cache").mkdir()
     # The weights of the mini models are unpacked once; everything else in the cache is fresh.
     (home / "cache" / "mini").symlink_to(mini_cache, target_is_directory=True)

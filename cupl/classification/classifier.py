@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from cupl.bank.labels import ClassLabel
 from cupl.bank.model import PromptBank
+from cupl.bank.template_banks import PHOTO, template_bank
 from cupl.classification.assembly import (
     check_made_of,
     encode_reject,
@@ -18,6 +20,7 @@ from cupl.classification.image_classifier import ImageClassifier
 from cupl.classification.negative_words import encode_words
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.pooling import DEFAULT_POOLING
 from cupl.embedding.provenance import Combine
 from cupl.embedding.text_cache import TextCache
@@ -49,6 +52,7 @@ class ZeroShotClassifier(ImageClassifier):
         bank: PromptBank | str | os.PathLike[str] | None = None,
         reject: PromptBank | str | os.PathLike[str] | None = None,
         text_cache: TextCache = None,
+        image_cache: ImageCache = None,
         progress: Progress = ignore,
     ) -> None:
         """Join ``vectors`` with the encoder that made them.
@@ -63,6 +67,8 @@ class ZeroShotClassifier(ImageClassifier):
                 is rather one of them than one of the classes is rejected; see
                 :mod:`cupl.classification.negative_words`.
             text_cache: see :func:`~cupl.embedding.bank_encoding.encode_bank`.
+            image_cache: where the vectors of image files are looked up and kept: a folder, None
+                for the usual place, False for nowhere.
             progress: told how many different prompts of ``reject`` are encoded, and of how many.
 
         Raises:
@@ -70,7 +76,7 @@ class ZeroShotClassifier(ImageClassifier):
                 class of theirs, or a bank is given and no encoder.
 
         """
-        super().__init__(vectors, encoder)
+        super().__init__(vectors, encoder, image_cache=image_cache)
         self.bank = None if bank is None else loaded_bank(bank)
         if self.bank is not None:
             check_made_of(self.bank, vectors)
@@ -100,6 +106,7 @@ class ZeroShotClassifier(ImageClassifier):
         strict: bool = False,
         reject: PromptBank | str | os.PathLike[str] | None = None,
         text_cache: TextCache = None,
+        image_cache: ImageCache = None,
         progress: Progress = ignore,
     ) -> ZeroShotClassifier:
         """Encode a prompt bank and classify with it.
@@ -123,6 +130,7 @@ class ZeroShotClassifier(ImageClassifier):
             reject: a bank of what is none of the classes, or its file, or "words"; see
                 :meth:`__init__`.
             text_cache: where embeddings of prompts are kept, or False for nowhere.
+            image_cache: where vectors of image files are kept, or False for nowhere.
             progress: told how many different prompts are encoded, and of how many; first of
                 ``bank``, then of ``reject``.
 
@@ -138,8 +146,55 @@ class ZeroShotClassifier(ImageClassifier):
             progress=progress,
         )  # fmt: skip
         return cls(
-            vectors, encoder, bank=bank, reject=reject, text_cache=text_cache, progress=progress
-        )
+            vectors, encoder, bank=bank, reject=reject, text_cache=text_cache,
+            image_cache=image_cache, progress=progress,
+        )  # fmt: skip
+
+    @classmethod
+    def from_names(
+        cls,
+        names: Iterable[str | ClassLabel],
+        encoder: Encoder | str | os.PathLike[str] = DEFAULT_ENCODER,
+        device: str = "auto",
+        *,
+        templates: str | os.PathLike[str] | Sequence[str] = PHOTO,
+        precision: str = "auto",
+        batch_size: int | str = "auto",
+        revision: str | None = None,
+        pooling: str = DEFAULT_POOLING,
+        reject: PromptBank | str | os.PathLike[str] | None = None,
+        text_cache: TextCache = None,
+        image_cache: ImageCache = None,
+        progress: Progress = ignore,
+    ) -> ZeroShotClassifier:
+        """Classify by names alone: no descriptions, and no language model.
+
+        The same as from a bank that has the filled templates of each class; ``bank`` is that bank.
+
+        Args:
+            names: of the classes, or labels, as ``cupl.read_classes`` gives them.
+            encoder: as for :meth:`from_bank`.
+            device: as for :meth:`from_bank`.
+            templates: the name or file of a set of templates, or texts with ``{}`` for the name.
+            precision: as for :meth:`from_bank`.
+            batch_size: as for :meth:`from_bank`.
+            revision: as for :meth:`from_bank`.
+            pooling: as for :meth:`from_bank`; it matters where there are several templates.
+            reject: as for :meth:`from_bank`.
+            text_cache: as for :meth:`from_bank`.
+            image_cache: as for :meth:`from_bank`.
+            progress: as for :meth:`from_bank`.
+
+        Raises:
+            CuplError: the classes cannot be told apart, the encoder cannot be loaded, or a setting
+                is wrong.
+
+        """
+        return cls.from_bank(
+            template_bank(names, templates), encoder, device, precision=precision,
+            batch_size=batch_size, revision=revision, pooling=pooling, reject=reject,
+            text_cache=text_cache, image_cache=image_cache, progress=progress,
+        )  # fmt: skip
 
     @classmethod
     def from_vectors(
@@ -154,6 +209,7 @@ class ZeroShotClassifier(ImageClassifier):
         bank: PromptBank | str | os.PathLike[str] | None = None,
         reject: PromptBank | str | os.PathLike[str] | None = None,
         text_cache: TextCache = None,
+        image_cache: ImageCache = None,
         progress: Progress = ignore,
     ) -> ZeroShotClassifier:
         """Classify with class vectors made earlier.
@@ -172,6 +228,7 @@ class ZeroShotClassifier(ImageClassifier):
             reject: a bank of what is none of the classes, or its file, or "words"; see
                 :meth:`__init__`.
             text_cache: where embeddings of prompts are kept, or False for nowhere.
+            image_cache: where vectors of image files are kept, or False for nowhere.
             progress: told how many prompts of ``reject`` are encoded, and of how many.
 
         Raises:
@@ -188,8 +245,9 @@ class ZeroShotClassifier(ImageClassifier):
             else named_encoder(encoder, device, precision, batch_size, revision)
         )
         return cls(
-            vectors, found, bank=bank, reject=reject, text_cache=text_cache, progress=progress
-        )
+            vectors, found, bank=bank, reject=reject, text_cache=text_cache,
+            image_cache=image_cache, progress=progress,
+        )  # fmt: skip
 
     @classmethod
     def load(
@@ -204,6 +262,7 @@ class ZeroShotClassifier(ImageClassifier):
         bank: PromptBank | str | os.PathLike[str] | None = None,
         reject: PromptBank | str | os.PathLike[str] | None = None,
         text_cache: TextCache = None,
+        image_cache: ImageCache = None,
         progress: Progress = ignore,
     ) -> ZeroShotClassifier:
         """Read what :meth:`save` wrote, and classify with it.
@@ -219,6 +278,7 @@ class ZeroShotClassifier(ImageClassifier):
             bank: what the vectors were made of, for explanations, or its file.
             reject: a bank of what is none of the classes, or its file, or "words".
             text_cache: where embeddings of prompts are kept, or False for nowhere.
+            image_cache: where vectors of image files are kept, or False for nowhere.
             progress: told how many prompts of ``reject`` are encoded, and of how many.
 
         Raises:
@@ -227,5 +287,6 @@ class ZeroShotClassifier(ImageClassifier):
         """
         return cls.from_vectors(
             path, encoder, device, precision=precision, batch_size=batch_size, revision=revision,
-            bank=bank, reject=reject, text_cache=text_cache, progress=progress,
+            bank=bank, reject=reject, text_cache=text_cache, image_cache=image_cache,
+            progress=progress,
         )  # fmt: skip

@@ -26,8 +26,9 @@ from cupl.classification.vector_classifier import (
     Scorable,
 )
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_sources import ImageSource
-from cupl.embedding.image_stream import Encoded
+from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.progress import Progress, counted, ignore
@@ -49,14 +50,25 @@ class ImageClassifier(FittingClassifier):
     Args:
         vectors: the classes.
         encoder: what encodes the images; None to classify image vectors alone.
+        image_cache: where the vectors of image files are looked up and kept.
+
+    Attributes:
+        image_cache: the same.
 
     Raises:
         InputError: another encoder made the vectors.
 
     """
 
-    def __init__(self, vectors: ClassVectors, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        vectors: ClassVectors,
+        encoder: Encoder | None = None,
+        *,
+        image_cache: ImageCache = None,
+    ) -> None:
         super().__init__(vectors)
+        self.image_cache: ImageCache = image_cache
         if encoder is not None:
             vectors.check_encoder(encoder)
         self._encoder = encoder
@@ -134,7 +146,8 @@ class ImageClassifier(FittingClassifier):
         """
         judge = self._judge(top_k, DecisionRule(threshold, multi_label, class_thresholds), explain)
         one, sources, total = image_sources(images)
-        predictions = _predict_all(sources, self.encoder, judge, progress, total)
+        batches = encoded_batches(sources, self.encoder, self.image_cache)
+        predictions = _predict_all(batches, judge, progress, total)
         if not one:
             return predictions
         [prediction] = predictions
@@ -156,6 +169,11 @@ class ImageClassifier(FittingClassifier):
             for start in range(0, len(images), size)
             for prediction in _judged(images[start : start + size], judge)
         )
+
+    def encode_again(self, images: Sequence[ImageSource]) -> list[Encoded]:
+        """Encode images together, whatever the cache has of them."""
+        again = encode_sources(images, self.encoder, image_cache=self.image_cache, lookup=False)
+        return list(again)
 
     @overload
     def explain(
@@ -201,13 +219,13 @@ class ImageClassifier(FittingClassifier):
         if is_image_vectors(images):
             return super()._rows(images)
         _, sources, total = image_sources(images)
-        return encoded_rows(sources, self.encoder), total
+        return encoded_rows(sources, self.encoder, self.image_cache), total
 
 
 def _predict_all(
-    sources: Iterable[ImageSource], encoder: Encoder, judge: Judge, progress: Progress, total: int
+    batches: Generator[list[Encoded], None, None], judge: Judge, progress: Progress, total: int
 ) -> Generator[Prediction, None, None]:
-    with closing(encoded_batches(sources, encoder)) as batches:
+    with closing(batches):
         found = chain.from_iterable(_judged(batch, judge) for batch in batches)
         yield from counted(found, progress, total)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.embedding.image_vectors import Embeddings
@@ -45,23 +46,23 @@ def image_sources(images: Any) -> tuple[bool, Iterator[ImageSource], int]:
 
 
 def encoded_batches(
-    sources: Iterable[ImageSource], encoder: Encoder
+    sources: Iterable[ImageSource], encoder: Encoder, image_cache: ImageCache = None
 ) -> Generator[list[Encoded], None, None]:
     """The images as :func:`encode_sources` gives them, a batch of the encoder at a time."""
-    with closing(encode_sources(sources, encoder)) as encoded:
+    with closing(encode_sources(sources, encoder, image_cache=image_cache)) as encoded:
         while batch := list(islice(encoded, encoder.image_batch)):
             yield batch
 
 
 def encoded_rows(
-    sources: Iterable[ImageSource], encoder: Encoder
+    sources: Iterable[ImageSource], encoder: Encoder, image_cache: ImageCache = None
 ) -> Generator[torch.Tensor, None, None]:
     """Image vectors, float32 ``[batch, dim]`` each, NaN for an image that could not be read.
 
     A warning at the end says how many these were.
     """
     number, failed, first = 0, 0, ""
-    with closing(encoded_batches(sources, encoder)) as batches:
+    with closing(encoded_batches(sources, encoder, image_cache)) as batches:
         for batch in batches:
             rows = torch.full((len(batch), encoder.dim), torch.nan)
             for row, image in enumerate(batch):

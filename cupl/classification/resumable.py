@@ -10,7 +10,9 @@ import hashlib
 import json
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.embedding.image_retries import LOST_IN_A_ROW, until_lost
 from cupl.embedding.image_stream import Encoded
+from cupl.embedding.image_vectors import Embeddings
 from cupl.errors import CuplError, InputError, MissingFileError, leading_to
 from cupl.io.atomic import name_beside
 from cupl.io.reasons import reason
@@ -32,7 +35,7 @@ from cupl.progress import Progress, ignore
 
 def classify_to_file(
     classifier: ZeroShotClassifier,
-    images: ImagePaths,
+    images: ImagePaths | Embeddings,
     output: Path | None,
     format: str,
     top_k: int = 5,
@@ -48,7 +51,7 @@ def classify_to_file(
 
     Args:
         classifier: what names the images.
-        images: their paths.
+        images: their paths, or what ``cupl embed`` wrote of them, for which no encoder is needed.
         output: the file to write, whole or not at all. What is no regular file, such as a pipe,
             is written directly, and so is standard output, which None stands for.
         format: one of ``cupl.classification.writers.FORMATS``.
@@ -80,47 +83,41 @@ def classify_to_file(
         labels=rule.multi_label or classifier.vectors.provenance.coverage is not None,
         explanation=explain > 0,
     )
-
-    def predict(images: ImagePaths) -> Generator[Prediction, None, None]:
-        return classifier.predict(images, top_k, **asdict(rule), explain=explain)
-
-    def predict_from(start: int) -> Generator[Prediction, None, None]:
-        if encoded is None:
-            return predict(images[start:])
-        return classifier.predict_encoded(encoded[start:], top_k, rule=rule, explain=explain)
+    run = _Run(classifier, images, encoded, top_k, rule, explain)
+    paths = run.paths
 
     def write(predictions: Iterable[Prediction]) -> FailedImages:
         return write_predictions(_shown(predictions, on_prediction), top_k, format, output, more)
 
-    predict(()).close()  # refuses what cannot be used, before a file is made
+    run.predict_from(len(paths)).close()  # refuses what cannot be used, before a file is made
     if output is None or is_stream(output):
         if resume:
             raise InputError(
                 f"{output or 'standard output'} is no ordinary file: nothing is kept to go on with",
                 arguments={"resume": False},
             )
-        with closing(predict_from(0)) as predictions:
-            return write(until_lost(predictions, images, lambda: "what came before is written", {}))
+        with closing(run.predict_from(0)) as predictions:
+            return write(run.until_lost(predictions, lambda: "what came before is written"))
     partial = name_beside(output, ".part")
 
     def kept() -> str:
         before = part.done - LOST_IN_A_ROW
-        return f"{before:,} of {len(images):,} images are done and kept in {partial}, to go on with"
+        return f"{before:,} of {len(paths):,} images are done and kept in {partial}, to go on with"
 
-    settings = _settings(classifier, top_k, rule, explain)
     try:
-        opened = PartFile(partial, settings, images, classifier.labels, resume=resume)
+        opened = PartFile(partial, run.settings(), paths, classifier.labels, resume=resume)
         with closing(opened) as part:
-            part.try_again(classifier.encoder.image_batch, predict)
-            if images:
-                progress(part.done, len(images))
-            with closing(predict_from(part.done)) as predictions:
-                for prediction in until_lost(predictions, images, kept, {"resume": True}):
+            if run.stored is None:
+                part.try_again(classifier.encoder.image_batch, run.predict_again)
+            if paths:
+                progress(part.done, len(paths))
+            with closing(run.predict_from(part.done)) as predictions:
+                for prediction in run.until_lost(predictions, kept, resume=True):
                     part.append(prediction)
-                    progress(part.done, len(images))
+                    progress(part.done, len(paths))
             with leading_to(resume=True):  # all is kept
                 failures = write(part.predictions())
-            if not failures.may_pass:
+            if run.stored is not None or not failures.may_pass:
                 part.remove()
     except CuplError:
         raise  # some are an OSError too
@@ -143,27 +140,80 @@ def _shown(
         yield prediction
 
 
-def _settings(
-    classifier: ZeroShotClassifier, top_k: int, rule: DecisionRule, explain: int
-) -> dict[str, Any]:
-    """All that decides a row. The last digits of a score depend on the batch it was made in.
+@dataclass(frozen=True)
+class _Run:
+    """What is classified, and how."""
 
-    What is not used is None, as it is to the files of before it could be used.
-    """
-    encoder, reject, thresholds = classifier.encoder, classifier.reject, rule.class_thresholds
-    return {
-        "format": "cupl-part/2",
-        "class vectors": _digest(classifier.vectors),
-        "precision": encoder.precision,
-        "batch size": encoder.image_batch,
-        "top-k": top_k,
-        "threshold": rule.threshold,
-        "several labels": rule.multi_label or None,
-        "thresholds of the classes": thresholds and dict(thresholds),
-        "reject bank": reject and _digest(reject),
-        "words": classifier.words and _digest(classifier.words),
-        "explanations": explain or None,
-    }
+    classifier: ZeroShotClassifier
+    images: ImagePaths | Embeddings
+    encoded: Sequence[Encoded] | None
+    top_k: int
+    rule: DecisionRule
+    explain: int
+
+    @property
+    def stored(self) -> Embeddings | None:
+        """What ``cupl embed`` wrote, where that is classified."""
+        return self.images if isinstance(self.images, Embeddings) else None
+
+    @cached_property
+    def paths(self) -> ImagePaths:
+        """Of all images."""
+        if not isinstance(self.images, Embeddings):
+            return self.images
+        return list(chain.from_iterable(self.images.paths()))
+
+    def predict_from(self, start: int) -> Generator[Prediction, None, None]:
+        """The predictions without the first ``start``."""
+        if self.stored is not None:
+            return self.classifier.predict_stored(
+                self.stored, self.top_k, start=start, rule=self.rule, explain=self.explain
+            )
+        if self.encoded is not None:
+            return self._predict_encoded(self.encoded[start:])
+        return self.classifier.predict(
+            self.paths[start:], self.top_k, **asdict(self.rule), explain=self.explain
+        )
+
+    def predict_again(self, batch: list[str]) -> Iterator[Prediction]:
+        """The predictions of images that are read and encoded again, together."""
+        return self._predict_encoded(self.classifier.encode_again(batch))
+
+    def until_lost(
+        self, predictions: Iterator[Prediction], kept: Callable[[], str], **arguments: object
+    ) -> Iterator[Prediction]:
+        """See :func:`~cupl.embedding.image_retries.until_lost`; what is stored is on no drive."""
+        if self.stored is not None:
+            return predictions
+        return until_lost(predictions, self.paths, kept, arguments)
+
+    def settings(self) -> dict[str, Any]:
+        """All that decides a row. The last digits of a score depend on the batch it was made in.
+
+        What is not used is None, as it is to the files of before it could be used.
+        """
+        classifier, stored = self.classifier, self.stored
+        reject, thresholds = classifier.reject, self.rule.class_thresholds
+        made_by = classifier.encoder if stored is None else stored.provenance
+        return {
+            "format": "cupl-part/2",
+            "class vectors": _digest(classifier.vectors),
+            "precision": made_by.precision,
+            "batch size": classifier.encoder.image_batch if stored is None else 1,
+            "top-k": self.top_k,
+            "threshold": self.rule.threshold,
+            "several labels": self.rule.multi_label or None,
+            "thresholds of the classes": thresholds and dict(thresholds),
+            "reject bank": reject and _digest(reject),
+            "words": classifier.words and _digest(classifier.words),
+            "explanations": self.explain or None,
+            "image vectors": None if stored is None else stored.provenance.fingerprint,
+        }
+
+    def _predict_encoded(self, images: Sequence[Encoded]) -> Generator[Prediction, None, None]:
+        return self.classifier.predict_encoded(
+            images, self.top_k, rule=self.rule, explain=self.explain
+        )
 
 
 def _digest(vectors: ClassVectors) -> str:

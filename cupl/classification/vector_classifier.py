@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +13,7 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.classification.calibration import fit_temperature
-from cupl.classification.decision import DecisionRule, find_classes
+from cupl.classification.decision import NEAREST_CLASS, DecisionRule, find_classes
 from cupl.classification.explainer import Explainer
 from cupl.classification.explanation import Explanation
 from cupl.classification.head import ClassifierHead
@@ -122,6 +122,32 @@ class VectorClassifier:
         judge = self._judge(top_k, rule, explain)
         predictions = self._predict_stored(image_vectors, judge)
         return list(counted(predictions, progress, len(image_vectors)))
+
+    def predict_stored(
+        self,
+        embeddings: Embeddings,
+        top_k: int = 5,
+        *,
+        start: int = 0,
+        rule: DecisionRule = NEAREST_CLASS,
+        explain: int = 0,
+    ) -> Generator[Prediction, None, None]:
+        """Classify what ``cupl embed`` wrote, one after the other; see :meth:`predict_vectors`.
+
+        Args:
+            embeddings: what :func:`~cupl.embedding.image_vectors.load_embeddings` gives.
+            top_k: classes to name for each image; all of them where there are fewer.
+            start: images to pass over; shards of nothing else are not read.
+            rule: how scores become labels.
+            explain: prompts to name for each of the two best classes, and as many against it.
+
+        Raises:
+            InputError: as for :meth:`predict_vectors`.
+
+        """
+        judge = self._judge(top_k, rule, explain)
+        self.vectors.check_embeddings(embeddings.provenance)
+        return self._predict_shards(embeddings, judge, start)
 
     def scores(self, images: Scorable, *, progress: Progress = ignore) -> npt.NDArray[np.float32]:
         """Cosines of images with the classes; see :meth:`predict_proba` for what images may be.
@@ -238,18 +264,29 @@ class VectorClassifier:
     def _predict_stored(
         self, image_vectors: ImageVectors | Embeddings, judge: Judge
     ) -> Iterator[Prediction]:
-        if not isinstance(image_vectors, Embeddings):
-            compared = competing(self.vectors, self.reject or self.words)
-            chunks = in_chunks(image_vectors, compared)
-            return chain.from_iterable(map(judge, chunks))
-        return (
-            prediction
-            for shard in self._shards(image_vectors)
-            for prediction in at_paths(
+        if isinstance(image_vectors, Embeddings):
+            self.vectors.check_embeddings(image_vectors.provenance)
+            return self._predict_shards(image_vectors, judge)
+        compared = competing(self.vectors, self.reject or self.words)
+        return chain.from_iterable(map(judge, in_chunks(image_vectors, compared)))
+
+    def _predict_shards(
+        self, embeddings: Embeddings, judge: Judge, start: int = 0
+    ) -> Generator[Prediction, None, None]:
+        """Predictions with their paths, but for the first ``start``."""
+        for number in range(embeddings.shards):
+            images = embeddings.size_of(number) if start else 0
+            if start and start >= images:
+                start -= images
+                continue
+            shard = embeddings.shard(number)
+            # Of whole shards, since the last digits depend on what is computed together.
+            found = at_paths(
                 zip(shard.paths, shard.errors, strict=True),
                 self._predict_stored(shard.vectors, judge),
             )
-        )
+            yield from islice(found, start, None)
+            start = 0
 
     def _matrix(
         self,

@@ -39,6 +39,7 @@ def adapt_command(
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
     batch_size: encoder_options.BatchSizeOption = "auto",
+    embedding_cache: encoder_options.TextCacheOption = None,
 ) -> None:
     """Adapt class vectors to photos without labels, or to a few with labels.
 
@@ -46,6 +47,7 @@ def adapt_command(
     and it says so. Exit code 3 where some images could not be read; the others count.
     """
     from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.image_cache import beside_texts
 
     if photos and examples is not None:
         raise typer.BadParameter(
@@ -59,11 +61,18 @@ def adapt_command(
         if labels is not None or skip_unmatched:
             raise typer.BadParameter("--labels and --skip-unmatched go with --examples")
         adapted, all_read = adapt_to_photo_files(
-            made, photos, all_files, device, precision, batch_size
+            made, photos, all_files, device, precision, batch_size, beside_texts(embedding_cache)
         )
     elif examples is not None:
         options = ExampleOptions(
-            examples, labels, skip_unmatched, all_files, device, precision, batch_size
+            examples,
+            labels,
+            skip_unmatched,
+            all_files,
+            device,
+            precision,
+            batch_size,
+            beside_texts(embedding_cache),
         )
         adapted, unreadable = adapt_to_examples(made, options)
         all_read = unreadable == 0

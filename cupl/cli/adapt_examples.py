@@ -10,6 +10,7 @@ from cupl.cli.output import count, progress, say, say_unreadable
 
 if TYPE_CHECKING:
     from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.image_cache import ImageCache
     from cupl.evaluation.labelled import LabelledImages
 
 _SHOWN = 10
@@ -26,6 +27,7 @@ class ExampleOptions:
     device: str
     precision: str
     batch_size: Any
+    image_cache: ImageCache
 
 
 def adapt_to_examples(vectors: ClassVectors, options: ExampleOptions) -> tuple[ClassVectors, int]:
@@ -67,7 +69,7 @@ def _encoded(
         encoder = vectors.load_encoder(options.device, options.precision, options.batch_size)
         vectors.check_encoder(encoder)
         with progress("images") as update:
-            return encode_labelled(found, encoder, update)
+            return encode_labelled(found, encoder, update, options.image_cache)
     if found.provenance is not None:
         vectors.check_embeddings(found.provenance)
     return found

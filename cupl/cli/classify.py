@@ -4,24 +4,32 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cupl.cli import encoder_options, fitting
+from cupl.cli import encoder_options, fitting, generate_options
+from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice
 from cupl.cli.fitting import Fitting
-from cupl.cli.output import check_target, count, progress, say, say_passing, say_unreadable
+from cupl.cli.output import (
+    check_outside,
+    check_target,
+    count,
+    progress,
+    say,
+    say_passing,
+    say_unreadable,
+)
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
-    from cupl.bank.model import PromptBank
     from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.classification.label_counts import LabelCounts
     from cupl.classification.prediction import Prediction
     from cupl.classification.writers import FailedImages
-    from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_stream import Encoded
-    from cupl.encoders.protocol import Encoder
+    from cupl.embedding.image_vectors import Embeddings
     from cupl.evaluation.made_by import MadeBy
     from cupl.progress import Progress
 
@@ -30,8 +38,13 @@ _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 def classify_command(
     images: Annotated[
-        list[str], typer.Argument(help="Image files, folders (recursive) or glob patterns.")
+        list[str],
+        typer.Argument(
+            help="Image files, folders (recursive) or glob patterns; or a directory of cupl embed."
+        ),
     ],
+    name: generate_options.NamesOption = None,
+    classes: ClassListOption = None,
     bank: Annotated[Path | None, typer.Option(help="Prompt bank (.yaml).")] = None,
     vectors: Annotated[Path | None, typer.Option(help="Class vectors (.safetensors).")] = None,
     encoder: Annotated[
@@ -120,7 +133,7 @@ def classify_command(
     ] = False,
     all_files: encoder_options.AllFilesOption = False,
 ) -> None:
-    """Classify images with a prompt bank or with class vectors.
+    """Classify images by the names of classes, with a prompt bank or with class vectors.
 
     An image that cannot be read becomes a row with the reason; the others go on and the exit
     code is 3. What is done is kept in OUTPUT.part until all of it is, also the images that
@@ -129,68 +142,94 @@ def classify_command(
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.decision import DecisionRule, read_class_thresholds
     from cupl.classification.explanation import PROMPTS_NAMED
+    from cupl.classification.label_counts import LabelCounts
     from cupl.classification.resumable import classify_to_file
     from cupl.classification.writers import FailedImages, check_format
+    from cupl.embedding.image_cache import beside_texts
+    from cupl.embedding.image_vectors import stored_images
     from cupl.evaluation.made_by import made_of
     from cupl.progress import Progress, ignore
 
-    _check_source(bank, vectors, explain, pooling or templates or combine or strict)
-    if class_thresholds is not None and not multi_label:
-        raise typer.BadParameter("--class-thresholds go with --multi-label")
+    source = ClassSource(
+        bank, vectors, name, classes, pooling, templates, combine, strict, text_cache
+    )
+    source.check(explain)
+    _check_together(class_thresholds, multi_label, adapt, resume)
     to_fit = Fitting(keep, coverage, examples, labels, fitted)
     to_fit.check(threshold, multi_label)
     output = None if output == Path("-") else output  # as without it
     written = _format(format, output, resume)
-    if explain and written not in ("table", "jsonl") and report is None:
-        raise typer.BadParameter(
-            f"--explain has no place in {written}: use --format jsonl or table, or add --report"
-        )
     check_format(written, output)
+    _check_explained(explain, written, report)
+    rule = DecisionRule(
+        threshold,
+        multi_label,
+        read_class_thresholds(class_thresholds) if class_thresholds else None,
+    )
+    stored = stored_images(images)
+    paths, complete = (
+        encoder_options.images_of(images, all_files) if stored is None else (list(images), True)
+    )
+    inputs = [*source.files, reject, class_thresholds, examples, labels]
+    inputs += encoder_options.files_of(encoder)
+    _check_targets([output, report, fitted], inputs, paths, stored)
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
+    encodes = any(one is not None for one in (reject, examples)) or explain
+    prompts, made, loaded = source.load(choice, stored, encodes)
+    if temperature is not None:
+        made = made.with_temperature(temperature)
+    with progress("words" if reject == "words" else "prompts") as update:
+        classifier = ZeroShotClassifier(
+            made, loaded, bank=prompts if loaded else None, reject=reject, text_cache=text_cache,
+            image_cache=beside_texts(text_cache), progress=update,
+        )  # fmt: skip
+    _say_rejecting(classifier)
+    encoded = _adapted(classifier, stored, paths) if adapt else None
+    to_fit.fit(classifier, threshold, all_files=all_files)
+    shown = _Shown(_most_shown(report), LabelCounts(multi_label=multi_label))
+    total = len(paths) if stored is None else len(stored)
+
+    def label(update: Progress) -> FailedImages:
+        return classify_to_file(
+            classifier, paths if stored is None else stored, output, written, top_k,
+            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=shown.keep,
+            encoded=encoded, resume=resume, progress=update,
+        )  # fmt: skip
+
+    failures = label(ignore) if output is None else _watched(label, total)
+    if output is not None:
+        say(f"wrote {output}: {count(total, 'image')}")
+    if report is not None:
+        made_by = made_of(
+            classifier, total, threshold=threshold, reject=reject, keep=keep, coverage=coverage,
+            multi_label=multi_label, adapt=adapt,
+        )  # fmt: skip
+        _write_page(report, shown.first, total, made_by)
+    if failures.count:
+        kept = output is not None and not is_stream(output) and stored is None
+        _say_failures(failures, total, kept=kept)
+    shown.say_counts()
+    if failures.count or not complete:
+        raise typer.Exit(3)
+
+
+def _check_together(
+    class_thresholds: Path | None, multi_label: bool, adapt: bool, resume: bool
+) -> None:
+    if class_thresholds is not None and not multi_label:
+        raise typer.BadParameter("--class-thresholds go with --multi-label")
     if adapt and resume:
         raise typer.BadParameter(
             "--adapt looks at all images before the first label, so that there is nothing to go on "
             "with: for a run that can, use cupl embed, then cupl adapt"
         )
-    thresholds = read_class_thresholds(class_thresholds) if class_thresholds else None
-    rule = DecisionRule(threshold, multi_label, thresholds)
-    paths, complete = encoder_options.images_of(images, all_files)
-    inputs = [bank, vectors, reject, class_thresholds, templates, examples, labels]
-    inputs += encoder_options.files_of(encoder)
-    _check_targets([output, report, fitted], inputs, paths)
-    prompts, made, loaded = _load(
-        bank, vectors, encoder, revision, device, precision, batch_size,
-        pooling=pooling, templates=templates, combine=combine, strict=strict,
-        text_cache=text_cache,
-    )  # fmt: skip
-    if temperature is not None:
-        made = made.with_temperature(temperature)
-    with progress("words" if reject == "words" else "prompts") as update:
-        classifier = ZeroShotClassifier(
-            made, loaded, bank=prompts, reject=reject, text_cache=text_cache, progress=update
+
+
+def _check_explained(explain: bool, format: str, report: Path | None) -> None:
+    if explain and format not in ("table", "jsonl") and report is None:
+        raise typer.BadParameter(
+            f"--explain has no place in {format}: use --format jsonl or table, or add --report"
         )
-    _say_rejecting(classifier)
-    encoded = _adapted(classifier, paths) if adapt else None
-    to_fit.fit(classifier, threshold, all_files=all_files)
-    shown = _Shown(_most_shown(report))
-
-    def label(update: Progress) -> FailedImages:
-        return classify_to_file(
-            classifier, paths, output, written, top_k,
-            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=shown.keep,
-            encoded=encoded, resume=resume, progress=update,
-        )  # fmt: skip
-
-    failures = label(ignore) if output is None else _watched(label, len(paths))
-    if output is not None:
-        say(f"wrote {output}: {count(len(paths), 'image')}{shown.rejected_in_words}")
-    if report is not None:
-        settings = {"threshold": threshold, "reject": reject, "keep": keep, "coverage": coverage}
-        settings |= {"multi_label": multi_label, "adapt": adapt}
-        _write_page(report, shown.first, len(paths), made_of(classifier, len(paths), **settings))
-    if failures.count:
-        _say_failures(failures, len(paths), kept=output is not None and not is_stream(output))
-    if failures.count or not complete:
-        raise typer.Exit(3)
 
 
 @dataclass
@@ -198,17 +237,17 @@ class _Shown:
     """What is told of the predictions beside what is written."""
 
     most: int
+    counts: "LabelCounts"
     first: "list[Prediction]" = field(default_factory=list)
-    rejected: int = 0
 
     def keep(self, prediction: "Prediction") -> None:
         if len(self.first) < self.most:
             self.first.append(prediction)
-        self.rejected += prediction.rejected is not None
+        self.counts.add(prediction)
 
-    @property
-    def rejected_in_words(self) -> str:
-        return f", {self.rejected:,} of them without a label" if self.rejected else ""
+    def say_counts(self) -> None:
+        if self.counts.images > 1:  # one is seen
+            say(self.counts.in_words())
 
 
 def _say_rejecting(classifier: "ZeroShotClassifier") -> None:
@@ -220,10 +259,15 @@ def _say_rejecting(classifier: "ZeroShotClassifier") -> None:
         say(f"{number} of a list, far from all classes, stand for what is none of them")
 
 
-def _adapted(classifier: "ZeroShotClassifier", paths: Sequence[str]) -> "list[Encoded]":
-    """The images encoded, after the classifier was adapted to them."""
+def _adapted(
+    classifier: "ZeroShotClassifier", stored: "Embeddings | None", paths: Sequence[str]
+) -> "list[Encoded] | None":
+    """Adapt the classifier to the images; returns them encoded, where they were not."""
     from cupl.cli.photos import adapt_classifier, encode_photos, vectors_of
 
+    if stored is not None:
+        adapt_classifier(classifier, stored)
+        return None
     images = encode_photos(paths, classifier)
     adapt_classifier(classifier, vectors_of(images))
     return images
@@ -240,68 +284,22 @@ def _format(format: str | None, output: Path | None, resume: bool) -> str:
     return format or _FORMATS.get(ending, "table")
 
 
-def _check_source(bank: Path | None, vectors: Path | None, explain: bool, encodes: object) -> None:
-    if vectors is not None and encodes:
-        raise typer.BadParameter(
-            "--pooling, --templates, --combine and --strict go with --bank; vectors are made"
-        )
-    if vectors is not None and explain:
-        if bank is None:
-            raise typer.BadParameter("--explain needs the --bank that the vectors were made of")
-    elif (bank is None) == (vectors is None):
-        raise typer.BadParameter("give either --bank BANK.yaml or --vectors V.safetensors")
-
-
 def _check_targets(
-    targets: Sequence[Path | None], inputs: list[str | Path | None], images: Sequence[str]
+    targets: Sequence[Path | None],
+    inputs: list[str | Path | None],
+    images: Sequence[str],
+    stored: "Embeddings | None",
 ) -> None:
     written = [target for target in targets if target is not None]
     for number, target in enumerate(written):
+        if stored is not None:
+            check_outside(target, stored.directory)
         check_target(target, *inputs, *_there(target, images), *written[:number])
 
 
 def _there(target: Path, images: Sequence[str]) -> Sequence[str]:
     """The images, unless none of them can be the target, which is no file yet."""
     return images if os.path.lexists(target) else ()
-
-
-def _load(
-    bank: Path | None,
-    vectors: Path | None,
-    encoder: str | None,
-    revision: str | None,
-    device: str,
-    precision: encoder_options.PrecisionOption,
-    batch_size: Any,
-    *,
-    pooling: encoder_options.PoolingOption,
-    templates: encoder_options.TemplatesOption,
-    combine: encoder_options.CombineOption,
-    strict: bool,
-    text_cache: encoder_options.TextCacheOption,
-) -> "tuple[PromptBank | None, ClassVectors, Encoder]":
-    from cupl.bank.model import PromptBank
-    from cupl.embedding.class_vectors import ClassVectors
-    from cupl.encoders.loading import load_encoder
-
-    prompts = None if bank is None else PromptBank.load(bank)
-    if vectors is not None:
-        made = ClassVectors.load(vectors)
-        encoder_options.say_twins(made)
-        if encoder is None and revision is None:
-            return prompts, made, made.load_encoder(device, precision, batch_size)
-        name = encoder or made.provenance.encoder
-        loaded = load_encoder(
-            name, device, precision, batch_size, revision=revision, download=encoder is not None
-        )
-        return prompts, made, loaded
-    assert prompts is not None  # noqa: S101 (one of the two is given)
-    texts = encoder_options.templates_of(templates, combine)
-    loaded = load_encoder(
-        encoder or DEFAULT_ENCODER, device, precision, batch_size, revision=revision
-    )
-    made = encoder_options.encode_with(prompts, loaded, pooling, texts, combine, strict, text_cache)
-    return prompts, made, loaded
 
 
 def _watched(label: "Callable[[Progress], FailedImages]", total: int) -> "FailedImages":

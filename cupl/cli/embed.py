@@ -29,6 +29,7 @@ def embed_command(
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
     batch_size: encoder_options.BatchSizeOption = "auto",
+    embedding_cache: encoder_options.TextCacheOption = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with what the same command has begun.")
     ] = False,
@@ -42,6 +43,7 @@ def embed_command(
     An image that cannot be read becomes a row with the reason; the others go on and the exit
     code is 3.
     """
+    from cupl.embedding.image_cache import beside_texts
     from cupl.embedding.image_runs import ImageTally, check_directory, embed_images
     from cupl.encoders.loading import load_encoder
 
@@ -56,7 +58,8 @@ def embed_command(
         with progress("images") as update:
             embed_images(
                 paths, loaded, output,
-                shard_size=shard_size, resume=resume, tally=tally, progress=update,
+                shard_size=shard_size, resume=resume,
+                image_cache=beside_texts(embedding_cache), tally=tally, progress=update,
             )  # fmt: skip
     except KeyboardInterrupt:
         say(

@@ -78,7 +78,7 @@ TextCacheOption = Annotated[
         "--embedding-cache",
         parser=embedding_cache,
         metavar="FOLDER|none",
-        help="Where embeddings of prompts are kept. [default: ~/.cache/cupl/embeddings]",
+        help="Where embeddings of prompts and images are kept. [default: ~/.cache/cupl/embeddings]",
     ),
 ]
 _SHOWN = 5

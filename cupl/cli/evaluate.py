@@ -11,6 +11,7 @@ import typer
 from cupl.cli import encoder_options
 from cupl.cli.output import (
     check_folder_target,
+    check_outside,
     check_target,
     count,
     progress,
@@ -97,6 +98,7 @@ def evaluate_command(
 
     Exit code 3 where some images could not be read; the figures are over the others.
     """
+    from cupl.embedding.image_cache import beside_texts
     from cupl.embedding.pooling import DEFAULT_POOLING, POOLINGS
     from cupl.evaluation.calibration_error import FEWEST_TO_CALIBRATE
     from cupl.evaluation.candidates import load_banks, make_candidates
@@ -132,7 +134,7 @@ def evaluate_command(
                 labelled, banks, encoder=encoder, controls=against, seeds=seeds, templates=written,
                 pooling=poolings, adapt=adapt, skip_unmatched=True, revision=revision,
                 device=device, precision=precision, batch_size=batch_size, text_cache=text_cache,
-                progress=update,
+                image_cache=beside_texts(text_cache), progress=update,
             )  # fmt: skip
         for sentence in result.warnings:
             say_warning(sentence)
@@ -165,20 +167,13 @@ def _check_targets(
 
     if output is not None:
         check_folder_target(output, data)
-        _check_outside(output, data)
+        check_outside(output, data)
         for path in (output / name for name in REPORT_FILES):
             if os.path.lexists(path):
                 check_target(path, *inputs)
     if calibrated is not None:
         check_target(calibrated, *inputs)
-        _check_outside(calibrated, data)
-
-
-def _check_outside(output: Path, data: Path) -> None:
-    """Keep results out of the data: figures would be images there, and a file a shard."""
-    inside = os.path.realpath(output).startswith(os.path.realpath(data) + os.sep)
-    if inside and os.path.isdir(data):  # noqa: PTH112
-        raise InputError(f"cannot write {output}: it lies in {data}, which is read; name another")
+        check_outside(calibrated, data)
 
 
 @contextmanager

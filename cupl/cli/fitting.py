@@ -9,7 +9,6 @@ import typer
 
 from cupl.cli.encoder_options import images_of
 from cupl.cli.output import check_vectors_target, count, progress, say, say_unreadable
-from cupl.cli.photos import stored_photos
 
 if TYPE_CHECKING:
     import torch
@@ -111,9 +110,10 @@ def _photos(
 ) -> "torch.Tensor | Embeddings":
     """Image vectors of examples without labels."""
     from cupl.classification.thresholds import check_rate
+    from cupl.embedding.image_vectors import stored_images
     from cupl.evaluation.labelled import LabelledImages
 
-    if (stored := stored_photos([examples])) is not None:
+    if (stored := stored_images([examples])) is not None:
         return stored
     paths, _ = images_of([examples], all_files)
     check_rate("keep", keep, len(paths))  # before they are read
@@ -150,7 +150,7 @@ def _encoded(
     from cupl.evaluation.labelled import encode_labelled
 
     with progress("examples") as update:
-        found = encode_labelled(images, classifier.encoder, update)
+        found = encode_labelled(images, classifier.encoder, update, classifier.image_cache)
     if found.unreadable:
         total = len(found.paths) + len(found.unreadable)
         say_unreadable(len(found.unreadable), total, found.unreadable[:_SHOWN], "  and {} more")

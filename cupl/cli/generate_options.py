@@ -166,7 +166,7 @@ def plan_of(
 
     model = model or DEFAULT_MODEL
     return make_plan(
-        _labels(classes, names or []),
+        labels_of(classes, names or []),
         questions,
         model=model,
         base_url=base_url,
@@ -204,7 +204,8 @@ def most_at_once(n: Any) -> int | None:
     return most
 
 
-def _labels(source: str | None, names: list[str]) -> "list[ClassLabel]":
+def labels_of(source: str | None, names: list[str]) -> "list[ClassLabel]":
+    """The classes that the options name; what was understood is said."""
     from cupl.bank.class_lists import classes_from_names, read_classes
     from cupl.bank.labels import check_labels
     from cupl.cli.output import say

@@ -175,6 +175,18 @@ def check_folder_target(folder: Path, *inputs: str | Path) -> None:
     check_folder(folder)
 
 
+def check_outside(output: Path, data: Path) -> None:
+    """Keep results out of the data: figures would be images there, and a file a shard.
+
+    Raises:
+        InputError: the output lies in the folder of the data.
+
+    """
+    inside = os.path.realpath(output).startswith(os.path.realpath(data) + os.sep)
+    if inside and os.path.isdir(data):  # noqa: PTH112
+        raise InputError(f"cannot write {output}: it lies in {data}, which is read; name another")
+
+
 def _same(source: str | Path, path: Path, real: str) -> bool:
     """Whether writing to a path would change an input; also one that has a second name."""
     if os.path.realpath(source) == real:

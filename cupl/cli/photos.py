@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupl.cli.encoder_options import images_of
@@ -16,20 +15,11 @@ if TYPE_CHECKING:
 
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.image_cache import ImageCache
     from cupl.embedding.image_stream import Encoded
     from cupl.embedding.image_vectors import Embeddings
 
 _SHOWN = 3
-
-
-def stored_photos(given: Sequence[str]) -> Embeddings | None:
-    """What ``cupl embed`` wrote, where that is what is given."""
-    from cupl.embedding.image_shards import shard_numbers
-    from cupl.embedding.image_vectors import load_embeddings
-
-    if len(given) == 1 and Path(given[0]).is_dir() and shard_numbers(Path(given[0]), "images"):
-        return load_embeddings(given[0])
-    return None
 
 
 def encode_photos(paths: Sequence[str], classifier: ZeroShotClassifier) -> list[Encoded]:
@@ -41,7 +31,8 @@ def encode_photos(paths: Sequence[str], classifier: ZeroShotClassifier) -> list[
     check_not_adapted(classifier.vectors)
     found = list["Encoded"]()
     encoder = classifier.encoder
-    with progress("photos") as update, closing(encode_sources(paths, encoder)) as images:
+    stream = encode_sources(paths, encoder, image_cache=classifier.image_cache)
+    with progress("photos") as update, closing(stream) as images:
         for image in until_lost(images, paths, lambda: "nothing was written", {}):
             found.append(image)
             update(len(found), len(paths))
@@ -75,17 +66,19 @@ def adapt_to_photo_files(
     device: str,
     precision: Any,
     batch_size: Any,
+    image_cache: ImageCache,
 ) -> tuple[ClassVectors, bool]:
     """Class vectors adapted to photos, encoded where they are not; and whether all were read."""
     from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.embedding.image_vectors import stored_images
 
-    if (stored := stored_photos(photos)) is not None:
+    if (stored := stored_images(photos)) is not None:
         classifier = ZeroShotClassifier(vectors)
         adapt_classifier(classifier, stored)
         return classifier.vectors, True
     paths, complete = images_of(photos, all_files)
     encoder = vectors.load_encoder(device, precision, batch_size)
-    classifier = ZeroShotClassifier(vectors, encoder)
+    classifier = ZeroShotClassifier(vectors, encoder, image_cache=image_cache)
     images = encode_photos(paths, classifier)
     adapt_classifier(classifier, vectors_of(images))
     return classifier.vectors, complete and all(image.vector is not None for image in images)

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 
+from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths, find_images
 from cupl.embedding.image_retries import tried_again, until_lost
@@ -97,6 +98,7 @@ def embed_images(
     resume: bool = False,
     all_files: bool = False,
     workers: int | None = None,
+    image_cache: ImageCache = None,
     tally: ImageTally | None = None,
     progress: Progress = ignore,
 ) -> ImageTally:
@@ -114,9 +116,10 @@ def embed_images(
         shard_size: images a shard, which is what a crash costs at most.
         resume: keep the whole shards that are there and make the others; images that could not
             be read for no fault of theirs are tried again. The files become those of a run without
-            faults with the same machine and batch size.
+            faults with the same machine and batch size, and the same cache before it.
         all_files: open every file of a folder to see whether it is an image.
         workers: threads that read images; see :func:`~cupl.embedding.image_stream.encode_sources`.
+        image_cache: where vectors of files are looked up and kept, or False for nowhere.
         tally: counts whole shards, for a caller who wants to know after an interruption.
         progress: told how many images are done, and of how many.
 
@@ -140,7 +143,9 @@ def embed_images(
     encoder = named_encoder(encoder)
     check_directory(directory, resume=resume)
     with sole_writer(directory):
-        return _embed(directory, paths, encoder, shard_size, resume, workers, tally, progress)
+        return _embed(
+            directory, paths, encoder, shard_size, resume, workers, image_cache, tally, progress
+        )
 
 
 def _embed(
@@ -150,13 +155,14 @@ def _embed(
     shard_size: int,
     resume: bool,
     workers: int | None,
+    image_cache: ImageCache,
     tally: ImageTally,
     progress: Progress,
 ) -> ImageTally:
     check_directory(directory, resume=resume)  # again: another run may just have ended
 
     def again(part: list[str]) -> Iterator[Encoded]:
-        return encode_sources(part, encoder, workers)
+        return encode_sources(part, encoder, workers, image_cache, lookup=False)
 
     whole = _whole_shards(directory, paths, encoder, shard_size, tally, again) if resume else set()
     missing = [i for i in range(math.ceil(len(paths) / shard_size)) if i not in whole]
@@ -166,7 +172,7 @@ def _embed(
     def kept() -> str:
         return f"{tally.images:,} of {len(paths):,} images are kept in {directory}, to go on with"
 
-    with closing(_encoded(parts, encoder, workers, shard_size)) as stream:
+    with closing(_encoded(parts, encoder, workers, image_cache, shard_size)) as stream:
         images = until_lost(stream, paths, kept, {"resume": True})
         for number in missing:
             part = _part(paths, number, shard_size)
@@ -214,7 +220,11 @@ def _metadata(encoder: Encoder, number: int, shard_size: int) -> ShardMetadata:
 
 
 def _encoded(
-    parts: Iterable[Iterable[str]], encoder: Encoder, workers: int | None, shard_size: int
+    parts: Iterable[Iterable[str]],
+    encoder: Encoder,
+    workers: int | None,
+    image_cache: ImageCache,
+    shard_size: int,
 ) -> Generator[Encoded]:
     """The images of some shards, in batches that do not depend on which other shards are made.
 
@@ -225,7 +235,7 @@ def _encoded(
     if shard_size % encoder.image_batch == 0:
         parts = [itertools.chain.from_iterable(parts)]
     for part in parts:
-        yield from encode_sources(part, encoder, workers)
+        yield from encode_sources(part, encoder, workers, image_cache)
 
 
 def _shard(

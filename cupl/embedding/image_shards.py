@@ -210,6 +210,18 @@ def count_images(directory: Path, number: int) -> tuple[ShardMetadata, int]:
         return metadata, table.metadata.num_rows
 
 
+def read_paths(directory: Path, number: int) -> tuple[ShardMetadata, list[str]]:
+    """What a shard says of itself, and the paths of its images; no vector is read.
+
+    Raises:
+        InputError: the table is damaged, or cupl did not write it.
+
+    """
+    with _opened_table(directory, number) as (metadata, table):
+        paths, _ = read_image_table(table)
+        return metadata, paths
+
+
 @contextlib.contextmanager
 def _opened_table(directory: Path, number: int) -> Iterator[tuple[ShardMetadata, Any]]:
     """A Parquet file of which only the footer has been read and checked, and its metadata."""

@@ -11,10 +11,11 @@ from itertools import islice
 
 import torch
 
+from cupl.embedding.image_cache import CachedVectors, ImageCache
 from cupl.embedding.image_errors import NO_MEMORY, ImageError
 from cupl.embedding.image_ownership import OwnImage, take_image
 from cupl.embedding.image_sources import ImageSource
-from cupl.embedding.images import decoded_image
+from cupl.embedding.images import ReadImage, decoded_image, read_image
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, is_out_of_memory
@@ -39,12 +40,23 @@ class _Prepared:
     path: str | None
     pixels: torch.Tensor | None
     error: str | None = None
+    key: str | None = None
+    """Of its vector in the cache."""
+    known: torch.Tensor | None = None
+    """That vector; then there are no pixels."""
 
 
 def encode_sources(
-    sources: Iterable[ImageSource], encoder: Encoder, workers: int | None = None
+    sources: Iterable[ImageSource],
+    encoder: Encoder,
+    workers: int | None = None,
+    image_cache: ImageCache = None,
+    *,
+    lookup: bool = True,
 ) -> Generator[Encoded, None, None]:
     """Encode any number of images, reading them as the results are asked for.
+
+    Files that were encoded before are read and looked up, and neither decoded nor encoded.
 
     Threads decode, turn upright and prepare the images (Pillow releases the interpreter's lock
     for most of it); the model runs in the thread that asks for results. Two batches and an image
@@ -56,6 +68,9 @@ def encode_sources(
         sources: images, see :data:`~cupl.embedding.image_sources.ImageSource`; read a little ahead.
         encoder: its ``image_batch`` says how many images the model gets at once.
         workers: threads; by default one a processor, at most ``MAX_WORKERS``.
+        image_cache: where the vectors of files are looked up and kept, see
+            :data:`~cupl.embedding.image_cache.ImageCache`.
+        lookup: whether they are looked up, not only kept.
 
     Yields:
         One result an image, in order; an image that cannot be read or encoded has an ``error``
@@ -70,55 +85,88 @@ def encode_sources(
     remaining = iter(sources)
     waiting: deque[Future[_Prepared]] = deque()
     batch: list[_Prepared] = []
+    cache = CachedVectors(image_cache, encoder, lookup=lookup)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="cupl-images")
     try:
         while True:
             for source in islice(remaining, window - len(waiting) - len(batch)):
-                waiting.append(_submitted(source, encoder, pool))
-            yield from _encode(batch, encoder)
+                waiting.append(_submitted(source, encoder, cache, pool))
+            yield from _encode(batch, encoder, cache)
             if not waiting:
                 return
-            batch = [waiting.popleft().result() for _ in range(min(size, len(waiting)))]
+            batch = _next_batch(waiting, size)
     finally:
         pool.shutdown(cancel_futures=True)
+        cache.close()
 
 
 def _submitted(
-    source: ImageSource, encoder: Encoder, pool: ThreadPoolExecutor
+    source: ImageSource, encoder: Encoder, cache: CachedVectors, pool: ThreadPoolExecutor
 ) -> Future[_Prepared]:
     try:
-        return pool.submit(_prepare, take_image(source), encoder)
+        return pool.submit(_prepare, take_image(source), encoder, cache)
     except ImageError as error:
         refused: Future[_Prepared] = Future()
         refused.set_result(_Prepared(None, None, str(error)))
         return refused
 
 
-def _prepare(own: OwnImage, encoder: Encoder) -> _Prepared:
+def _next_batch(waiting: deque[Future[_Prepared]], size: int) -> list[_Prepared]:
+    """The next ``size`` images, and as many between them that need no encoding."""
+    batch: list[_Prepared] = []
+    new = 0
+    while waiting and new < size and len(batch) < 2 * size:
+        batch.append(waiting.popleft().result())
+        new += batch[-1].known is None
+    return batch
+
+
+def _prepare(own: OwnImage, encoder: Encoder, cache: CachedVectors) -> _Prepared:
     path = own if isinstance(own, str) else None
     try:
-        with decoded_image(own, side=encoder.image_side) as image:
-            try:
-                return _Prepared(path, encoder.prepare(image))
-            except (MemoryError, RuntimeError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                return _Prepared(path, None, NO_MEMORY)
-            except ValueError as error:  # what the preprocessing of an odd image raises
-                return _Prepared(path, None, f"the image cannot be encoded: {error}")
-            finally:
-                del image  # before its memory is given back
+        read = read_image(own)
+        key = cache.key(read)
+        if (known := cache.get(key)) is not None:
+            return _Prepared(path, None, known=known)
+        pixels = _pixels(read, encoder)
+        return _Prepared(path, pixels, key=key)
     except ImageError as error:
         return _Prepared(path, None, str(error))
 
 
-def _encode(batch: list[_Prepared], encoder: Encoder) -> Iterator[Encoded]:
+def _pixels(read: ReadImage, encoder: Encoder) -> torch.Tensor:
+    """What the image tower reads.
+
+    Raises:
+        ImageError: the image cannot be decoded, or prepared.
+
+    """
+    with decoded_image(read, side=encoder.image_side) as image:
+        try:
+            return encoder.prepare(image)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            why = NO_MEMORY
+        except ValueError as error:  # what the preprocessing of an odd image raises
+            why = f"the image cannot be encoded: {error}"
+        finally:
+            del image  # before its memory is given back
+    raise ImageError(why)
+
+
+def _encode(batch: list[_Prepared], encoder: Encoder, cache: CachedVectors) -> Iterator[Encoded]:
+    """The images of a batch with their vectors, new ones of which are kept."""
     pixels = [image.pixels for image in batch if image.pixels is not None]
     vectors = encoder.encode_prepared(torch.stack(pixels)) if pixels else torch.empty(0, 1)
-    rows = zip(vectors, has_direction(vectors).tolist(), strict=True)
+    usable = has_direction(vectors).tolist()
+    keys = [image.key for image in batch if image.pixels is not None]
+    rows = list(zip(keys, vectors, usable, strict=True))
+    cache.keep([(key, vector) for key, vector, good in rows if good and key is not None])
+    encoded = iter(rows)
     for image in batch:
         if image.pixels is None:
-            yield Encoded(image.path, None, image.error)
+            yield Encoded(image.path, image.known, image.error)
             continue
-        vector, usable = next(rows)
-        yield Encoded(image.path, vector) if usable else Encoded(image.path, None, NO_DIRECTION)
+        _, vector, good = next(encoded)
+        yield Encoded(image.path, vector) if good else Encoded(image.path, None, NO_DIRECTION)

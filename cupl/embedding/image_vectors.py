@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from cupl.embedding.image_shards import (
     ImageProvenance,
     Shard,
     count_images,
     images_file,
+    read_paths,
     read_shard,
     shard_numbers,
 )
@@ -50,12 +52,13 @@ class Embeddings:
 
     @cached_property
     def _images(self) -> int:
-        total = 0
-        for number in range(self.shards):
-            metadata, images = count_images(self.directory, number)
-            self._check_same_run(number, metadata.provenance)
-            total += images
-        return total
+        return sum(map(self.size_of, range(self.shards)))
+
+    def size_of(self, number: int) -> int:
+        """How many images a shard has."""
+        metadata, images = count_images(self.directory, number)
+        self._check_same_run(number, metadata.provenance)
+        return images
 
     def __iter__(self) -> Iterator[Shard]:
         """Read the shards in order.
@@ -64,10 +67,30 @@ class Embeddings:
             InputError: a file is damaged, cupl did not write it, or it belongs to another run.
 
         """
+        return map(self.shard, range(self.shards))
+
+    def shard(self, number: int) -> Shard:
+        """Read one of the shards.
+
+        Raises:
+            InputError: as for iterating.
+
+        """
+        metadata, shard = read_shard(self.directory, number)
+        self._check_same_run(number, metadata.provenance)
+        return shard
+
+    def paths(self) -> Iterator[list[str]]:
+        """The paths of each shard, those that could not be read among them; no vector is read.
+
+        Raises:
+            InputError: as for iterating, as far as the tables of paths tell.
+
+        """
         for number in range(self.shards):
-            metadata, shard = read_shard(self.directory, number)
+            metadata, paths = read_paths(self.directory, number)
             self._check_same_run(number, metadata.provenance)
-            yield shard
+            yield paths
 
     def check_encoder(self, encoder: Encoder) -> None:
         """See :meth:`ImageProvenance.check_encoder`."""
@@ -80,6 +103,29 @@ class Embeddings:
                 f"{images_file(self.directory, number)}: made by {other}, but the first shard by "
                 f"{self.provenance}; keep each in a directory of its own"
             )
+
+
+def stored_images(sources: Sequence[str | os.PathLike[str]]) -> Embeddings | None:
+    """What ``cupl embed`` wrote, where that is named; None where images are.
+
+    Raises:
+        InputError: it is named with something else, or as for :func:`load_embeddings`.
+
+    """
+    kinds: tuple[Literal["images", "vectors"], ...] = ("images", "vectors")
+    stored = [
+        source
+        for source in sources
+        if os.path.isdir(source)  # noqa: PTH112 (Path's raises for over-long names)
+        and any(shard_numbers(Path(source), kind) for kind in kinds)
+    ]
+    if not stored:
+        return None
+    if len(sources) > 1:
+        raise InputError(
+            f"{os.fspath(stored[0])} holds image vectors that cupl embed wrote: name it alone"
+        )
+    return load_embeddings(stored[0])
 
 
 def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
@@ -97,6 +143,12 @@ def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
     if not os.path.isdir(directory):  # noqa: PTH112
         raise wrong_kind(directory, kind_of_file(directory) or "a file", EMBEDDINGS)
     numbers = shard_numbers(directory, "images")
+    if not numbers and shard_numbers(directory, "vectors"):
+        raise InputError(
+            f"{directory} holds what cupl embed was stopped in, before its first shard was done: "
+            "the same command goes on with it",
+            arguments={"resume": True},
+        )
     if not numbers:
         raise InputError(f"{directory} holds no image vectors: cupl embed makes them")
     if numbers[-1] != len(numbers) - 1:

@@ -1,8 +1,9 @@
 """Images from anywhere to upright RGB.
 
-It takes two steps: :func:`~cupl.embedding.image_ownership.take_image` takes from the caller's
-object what is needed of it, :func:`decoded_image` makes pixels of that. So an object is touched
-once, in the thread that gives it, and what becomes of it afterwards changes nothing.
+It takes three steps: :func:`~cupl.embedding.image_ownership.take_image` takes from the caller's
+object what is needed of it, :func:`read_image` reads the file if it is one, :func:`decoded_image`
+makes pixels of that. So an object is touched once, in the thread that gives it, and what becomes
+of it afterwards changes nothing.
 
 Files are not trusted: only regular files of bounded size are read, only raster formats that
 Pillow decodes by itself are tried, the pixel count is checked in the header before anything is
@@ -16,6 +17,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -99,30 +101,53 @@ def open_image(
             shape, type or range.
 
     """
-    with decoded_image(take_image(source, max_pixels), max_pixels, side) as image:
+    read = read_image(take_image(source, max_pixels))
+    with decoded_image(read, max_pixels, side) as image:
         return image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadImage:
+    """An image in memory, not decoded."""
+
+    content: bytes | Pixels | Image.Image
+    """Of a file its bytes."""
+    is_tga: bool
+    """TGA is known by its name, or by the end of the file: it has no signature."""
+
+
+def read_image(own: OwnImage) -> ReadImage:
+    """Read the file, if it is one.
+
+    Raises:
+        ImageError: it cannot be read.
+
+    """
+    with one_sentence(DAMAGED):
+        content = _file_bytes(own) if isinstance(own, str) else own
+        return ReadImage(content, _is_tga(own, content))
 
 
 @contextmanager
 def decoded_image(
-    own: OwnImage, max_pixels: int = MAX_PIXELS, side: int | None = None
+    read: ReadImage, max_pixels: int = MAX_PIXELS, side: int | None = None
 ) -> Iterator[Image.Image]:
-    """Decode what :func:`take_image` took, once; see :func:`open_image`.
+    """Decode what :func:`read_image` read, once; see :func:`open_image`.
 
     During the block its memory is reserved among all threads; where too little is free, the
     thread waits before it decodes anything.
     """
     with ExitStack() as memory:
-        yield _decoded_own(own, max_pixels, side, memory)
+        yield _decoded_read(read, max_pixels, side, memory)
 
 
-def _decoded_own(
-    own: OwnImage, max_pixels: int, side: int | None, memory: ExitStack
+def _decoded_read(
+    read: ReadImage, max_pixels: int, side: int | None, memory: ExitStack
 ) -> Image.Image:
+    source = read.content
     with one_sentence(DAMAGED):
-        source = _file_bytes(own) if isinstance(own, str) else own
         try:
-            return _decoded(source, max_pixels, side, memory, _is_tga(own, source))
+            return _decoded(source, max_pixels, side, memory, read.is_tga)
         except MemoryError:
             raise
         except Exception:

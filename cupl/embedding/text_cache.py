@@ -6,61 +6,32 @@ the oldest go when there are too many, and where the cache cannot be used, nothi
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import sqlite3
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import diskcache
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from cupl.embedding.vector_cache import VectorCache
 from cupl.encoders.protocol import Encoder
 from cupl.io.paths import cache_dir
-from cupl.io.reasons import reason
-from cupl.io.sqlite import DATABASE, PlainDisk, checksum, database_address, select_many
 from cupl.progress import Progress, ignore
 
 MAX_CACHE_BYTES = 4 * 2**30
 """Of all encoders together: two million embeddings of 512 numbers."""
 _AT_ONCE = 1024
 """Texts that are encoded and kept together: what an interrupt can cost."""
-_OF_THE_PLACE = tuple(
-    f"SQLITE_{name}" for name in ("FULL", "IOERR", "BUSY", "LOCKED", "READONLY", "CANTOPEN")
-)
-"""What SQLite calls faults that are not the database's own."""
-_SETTINGS = {
-    "eviction_policy": "least-recently-stored",
-    "size_limit": MAX_CACHE_BYTES,
-    "cull_limit": 2,  # for each that is added: space comes free only when all of them are
-    "disk_min_file_size": 1 << 30,  # no files beside the database
-    "sqlite_mmap_size": 0,
-    "sqlite_synchronous": 1,
-}
 
 TextCache: TypeAlias = str | os.PathLike[str] | Literal[False] | None
 """Where text embeddings are kept: a folder, None for the usual place (``embeddings`` in
 :func:`~cupl.io.paths.cache_dir`), False for nowhere."""
 _TokenCounts = npt.NDArray[np.int64]
 _Vectors = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class _Cache:
-    """Where to look up, and what to keep new ones in; None where that cannot be done."""
-
-    folder: Path | None
-    database: Any
-
-
-class _BytesDisk(PlainDisk):
-    cache, value, value_name = "the cache of embeddings", bytes, "bytes"
 
 
 @dataclass(frozen=True)
@@ -118,74 +89,33 @@ def _key(text: str, encoder: Encoder) -> str:
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-@contextlib.contextmanager
-def _opened(place: TextCache) -> Iterator[_Cache]:
-    """The cache, as far as it is wanted and can be used."""
-    if place is False:
-        yield _Cache(None, None)
-        return
-    folder = cache_dir() / "embeddings" if place is None else Path(place)
-    with contextlib.ExitStack() as stack:
-        database = None
-        with _lenient(folder):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if os.access(folder, os.W_OK | os.X_OK):
-                opened = diskcache.Cache(str(folder), disk=_BytesDisk, timeout=10, **_SETTINGS)
-                database = stack.enter_context(opened)
-        yield _Cache(folder, database)
+def _opened(place: TextCache) -> VectorCache:
+    folder = None if place is False else embedding_folder(place)
+    return VectorCache(folder, "text embeddings", MAX_CACHE_BYTES)
 
 
-def _fetch(cache: _Cache, keys: Sequence[str], dim: int) -> tuple[_TokenCounts, _Vectors]:
+def embedding_folder(place: str | os.PathLike[str] | None) -> Path:
+    """Where embeddings are kept; None for the usual place."""
+    return cache_dir() / "embeddings" if place is None else Path(place)
+
+
+def _fetch(cache: VectorCache, keys: Sequence[str], dim: int) -> tuple[_TokenCounts, _Vectors]:
     """Tokens and vectors of the keys; no tokens where there is no whole vector."""
     kind = np.dtype([("tokens", "<i4"), ("vector", "<f4", (dim,))])
     rows = np.zeros(len(keys), kind)
     row_of = {key: row for row, key in enumerate(keys)}
-    for key, data, seal in _stored(cache, keys):
-        whole = isinstance(data, bytes) and len(data) == kind.itemsize
-        if whole and key in row_of and seal == checksum(key, data):
+    for key, data in cache.fetch(keys):
+        if len(data) == kind.itemsize:
             rows[row_of[key]] = np.frombuffer(data, kind)[0]
     unusable = ~np.isfinite(rows["vector"]).all(axis=1) | (rows["tokens"] < 0)
     rows["tokens"][unusable] = 0
     return rows["tokens"].astype(np.int64), rows["vector"].astype(np.float32)
 
 
-def _stored(cache: _Cache, keys: Sequence[str]) -> Iterator[tuple[str, Any, object]]:
-    """What the database has of some keys."""
-    if cache.folder is None or not os.path.isfile(cache.folder / DATABASE):  # noqa: PTH113 (no error)
-        return
-    with (
-        _lenient(cache.folder),
-        contextlib.closing(sqlite3.connect(database_address(cache.folder), uri=True)) as db,
-    ):
-        yield from select_many(db, keys)
-
-
-def _keep(cache: _Cache, rows: Sequence[tuple[str, np.int64, _Vectors]]) -> None:
-    if cache.folder is None or cache.database is None:
-        return
-    with _lenient(cache.folder), cache.database.transact():
-        for key, tokens, vector in rows:
-            data = tokens.astype("<i4").tobytes() + vector.astype("<f4").tobytes()
-            cache.database.set(key, data, tag=checksum(key, data))
-
-
-@contextlib.contextmanager
-def _lenient(folder: Path) -> Iterator[None]:
-    """The cache only saves time: what fails in it costs that time and nothing else."""
-    try:
-        yield
-    except Exception as error:
-        place = isinstance(error, OSError | diskcache.Timeout) or getattr(
-            error, "sqlite_errorname", ""
-        ).startswith(_OF_THE_PLACE)
-        why = reason(error) if isinstance(error, OSError) else error
-        warnings.warn(
-            f"the cache of text embeddings {folder} "
-            + (
-                f"cannot be used ({why}), so what it lacks is computed each time"
-                if place
-                else f"is damaged ({why}), so all is computed each time: delete it, and it is "
-                "made again"
-            ),
-            stacklevel=2,
-        )
+def _keep(cache: VectorCache, rows: Sequence[tuple[str, np.int64, _Vectors]]) -> None:
+    cache.keep(
+        [
+            (key, tokens.astype("<i4").tobytes() + vector.astype("<f4").tobytes())
+            for key, tokens, vector in rows
+        ]
+    )

@@ -6,13 +6,13 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from itertools import chain
-from pathlib import Path
 
 import numpy as np
 
 from cupl.bank.model import BY_HAND, ClassPrompts, PromptBank
 from cupl.bank.renaming import renaming
-from cupl.bank.templates import TemplateSet, fill, fill_templates
+from cupl.bank.template_banks import template_bank
+from cupl.bank.templates import fill
 from cupl.errors import InputError, MissingFileError
 
 RANDOM_WORDS = "random-words"
@@ -26,19 +26,6 @@ _WORD = re.compile(r"[^\W\d_]+")
 def names_bank(bank: PromptBank) -> PromptBank:
     """The one prompt of each class is its name."""
     return _with_prompts("names", bank, ({BY_HAND: [entry.name]} for entry in bank))
-
-
-def template_bank(bank: PromptBank, name_or_file: str | Path) -> PromptBank:
-    """Hand-written templates alone, such as ``photo``.
-
-    Raises:
-        MissingFileError: no set is called so, and there is no such file.
-        InputError: the file is no set of templates.
-
-    """
-    templates = TemplateSet.load(name_or_file)
-    filled = fill_templates(templates.templates, [entry.label for entry in bank])
-    return _with_prompts(templates.name, bank, ({BY_HAND: texts} for texts in filled))
 
 
 def random_words_bank(bank: PromptBank, seed: int) -> PromptBank:
@@ -167,7 +154,7 @@ def control_banks(bank: PromptBank, control: str, seeds: int) -> list[PromptBank
     if control == "names":
         return [names_bank(bank)]
     try:
-        return [template_bank(bank, control)]
+        return [template_bank([entry.label for entry in bank], control)]
     except MissingFileError as error:
         if os.path.lexists(control):  # a link that leads nowhere
             raise

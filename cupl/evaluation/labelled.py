@@ -13,6 +13,7 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
+from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_retries import until_lost
 from cupl.embedding.image_shards import ImageProvenance
 from cupl.embedding.image_stream import encode_sources
@@ -98,9 +99,14 @@ def check_matched(images: LabelledImages, labels: Sequence[ClassLabel], skip: bo
 
 
 def encode_labelled(
-    data: LabelledImages, encoder: Encoder, progress: Progress = ignore
+    data: LabelledImages,
+    encoder: Encoder,
+    progress: Progress = ignore,
+    image_cache: ImageCache = None,
 ) -> LabelledImages:
     """The same with a vector for each image; those that cannot be read go to ``unreadable``.
+
+    Vectors of files are looked up and kept in ``image_cache``.
 
     Raises:
         InputError: the vectors are another encoder's, no image can be read, or so many in a row
@@ -118,7 +124,7 @@ def encode_labelled(
         return data
     paths, targets, unreadable = list[str](), list[int](), list(data.unreadable)
     vectors = torch.empty(len(data.paths), encoder.dim)
-    with closing(encode_sources(data.paths, encoder)) as images:
+    with closing(encode_sources(data.paths, encoder, image_cache=image_cache)) as images:
         for number, image in enumerate(until_lost(images, data.paths, lambda: _CAN_GO_ON, {})):
             if image.vector is None:
                 unreadable.append((data.paths[number], str(image.error)))

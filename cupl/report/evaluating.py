@@ -13,6 +13,7 @@ from pydantic import PrivateAttr
 from cupl.bank.labels import ClassLabel
 from cupl.bank.model import PromptBank
 from cupl.bank.templates import TemplateSet
+from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
 from cupl.embedding.text_cache import TextCache
 from cupl.embedding.twins import explain_twins
@@ -156,6 +157,7 @@ def evaluate(
     precision: str = "auto",
     batch_size: int | str = "auto",
     text_cache: TextCache = None,
+    image_cache: ImageCache = None,
     progress: Progress = ignore,
 ) -> EvaluationResult:
     """Judge banks on labelled images, against controls that cost nothing to write.
@@ -195,6 +197,7 @@ def evaluate(
         precision: of an encoder given by name.
         batch_size: of an encoder given by name.
         text_cache: where embeddings of prompts are kept, or False for nowhere.
+        image_cache: where vectors of image files are kept, or False for nowhere.
         progress: told how many images and prompts are embedded, and of how many in all.
 
     Raises:
@@ -221,7 +224,9 @@ def evaluate(
         encoder = load_encoder(encoder, device, precision, batch_size, revision=revision)
     pictures = len(labelled.paths) if labelled.vectors is None else 0
     everything = pictures + count_prompts(candidates)
-    images = encode_labelled(labelled, encoder, lambda done, _: progress(done, everything))
+    images = encode_labelled(
+        labelled, encoder, lambda done, _: progress(done, everything), image_cache
+    )
     run = judge_candidates(
         images, candidates, encoder, pooling=first, text_cache=text_cache,
         progress=lambda done, _: progress(pictures + done, everything),

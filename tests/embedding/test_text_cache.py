@@ -183,7 +183,7 @@ def test_nobody_else_can_look() -> None:
 def test_the_oldest_go_when_there_are_too_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(text_cache._SETTINGS, "size_limit", 200_000)
+    monkeypatch.setattr(text_cache, "MAX_CACHE_BYTES", 200_000)
     for start in range(0, 3000, 100):
         embed_texts(
             [f"{number}" for number in range(start, start + 100)],

@@ -12,7 +12,6 @@ from cupl.evaluation.controls import (
     names_bank,
     random_words_bank,
     shuffled_bank,
-    template_bank,
 )
 from tests import strategies
 from tests.models import bank_of
@@ -37,10 +36,10 @@ def test_a_name_is_the_whole_prompt() -> None:
 
 
 def test_templates_come_by_name_and_from_a_file(tmp_path: Path) -> None:
-    assert texts_of(template_bank(ANIMALS, "photo"))["owl"] == ["a photo of a owl."]
+    assert texts_of(control_banks(ANIMALS, "photo", 1)[0])["owl"] == ["a photo of a owl."]
     file = tmp_path / "mine.yaml"
     file.write_text("format: cupl-templates/1\nname: my own\ntemplates: ['{a}!', 'the {}']\n")
-    bank = template_bank(ANIMALS, file)
+    [bank] = control_banks(ANIMALS, str(file), 1)
     assert bank.name == "my own"
     assert bank.classes[2].texts == ["an owl!", "the owl"]
 

@@ -1,0 +1,153 @@
+"""What ``cupl classify`` compares images with: a bank, class vectors, or names alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cupl.cli import encoder_options
+from cupl.cli.generate_options import labels_of
+from cupl.encoders.loading import DEFAULT_ENCODER
+
+if TYPE_CHECKING:
+    from cupl.bank.model import PromptBank
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.image_vectors import Embeddings
+    from cupl.encoders.protocol import Encoder
+
+ClassListOption = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        help="Class names in place of a bank: text file (a name a line), CSV (id,name), bank, "
+        "ImageFolder, or 'imagenet'.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class EncoderChoice:
+    """Which encoder, where and how."""
+
+    name: str | None
+    revision: str | None
+    device: str
+    precision: Any
+    batch_size: Any
+
+
+@dataclass(frozen=True)
+class ClassSource:
+    """The classes as the options name them, and how their prompts become vectors."""
+
+    bank: Path | None
+    vectors: Path | None
+    names: list[str] | None
+    classes: str | None
+    pooling: encoder_options.PoolingOption
+    templates: encoder_options.TemplatesOption
+    combine: encoder_options.CombineOption
+    strict: bool
+    text_cache: encoder_options.TextCacheOption
+
+    @property
+    def by_names(self) -> bool:
+        """Whether there are names alone."""
+        return bool(self.names) or self.classes is not None
+
+    @property
+    def files(self) -> list[str | Path | None]:
+        """What is read of them."""
+        return [self.bank, self.vectors, self.classes, self.templates]
+
+    def check(self, explain: bool) -> None:
+        """Accept options that go together."""
+        ways = [self.bank is not None, self.vectors is not None, self.by_names]
+        if self.vectors is not None and (
+            self.pooling or self.templates or self.combine or self.strict
+        ):
+            raise typer.BadParameter(
+                "--pooling, --templates, --combine and --strict go with --bank; vectors are made"
+            )
+        if explain and ways == [False, True, False]:
+            raise typer.BadParameter("--explain needs the --bank that the vectors were made of")
+        if sum(ways) != 1 and not (explain and ways == [True, True, False]):
+            raise typer.BadParameter(
+                "name the classes in one way: --bank BANK.yaml, --vectors V.safetensors, or "
+                "names alone, -c NAME -c NAME or --classes FILE"
+            )
+        if self.by_names and self.combine:
+            raise typer.BadParameter(
+                "--combine goes with --bank: names have no prompts beside the --templates"
+            )
+
+    def load(
+        self, choice: EncoderChoice, stored: Embeddings | None, needs_encoder: bool
+    ) -> tuple[PromptBank | None, ClassVectors, Encoder | None]:
+        """The bank, the class vectors and the encoder.
+
+        Args:
+            choice: of the encoder.
+            stored: the image vectors that are classified, where they are.
+            needs_encoder: whether something else than ``stored`` is to be encoded.
+
+        """
+        prompts = self._prompts()
+        if self.vectors is not None:
+            made, encoder = _of_vectors(self.vectors, choice, stored, needs_encoder)
+            return prompts, made, encoder
+        assert prompts is not None  # noqa: S101 (one way is given)
+        texts = () if self.by_names else encoder_options.templates_of(self.templates, self.combine)
+        encoder = _of_images(choice, stored)
+        made = encoder_options.encode_with(
+            prompts, encoder, self.pooling, texts, self.combine, self.strict, self.text_cache
+        )
+        return prompts, made, encoder
+
+    def _prompts(self) -> PromptBank | None:
+        from cupl.bank.model import PromptBank
+        from cupl.bank.template_banks import PHOTO, template_bank
+
+        if self.by_names:
+            return template_bank(labels_of(self.classes, self.names or []), self.templates or PHOTO)
+        return None if self.bank is None else PromptBank.load(self.bank)
+
+
+def _of_vectors(
+    file: Path, choice: EncoderChoice, stored: Embeddings | None, needs_encoder: bool
+) -> tuple[ClassVectors, Encoder | None]:
+    """Class vectors, and the encoder that made them where it is needed."""
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.encoders.loading import load_encoder
+
+    made = ClassVectors.load(file)
+    encoder_options.say_twins(made)
+    how = (choice.device, choice.precision, choice.batch_size)
+    if stored is not None:
+        made.check_embeddings(stored.provenance)
+    if choice.name is None and choice.revision is None:
+        unneeded = stored is not None and not needs_encoder
+        return made, None if unneeded else made.load_encoder(*how)
+    name = choice.name or made.provenance.encoder
+    download = choice.name is not None
+    return made, load_encoder(name, *how, revision=choice.revision, download=download)
+
+
+def _of_images(choice: EncoderChoice, stored: Embeddings | None) -> Encoder:
+    """The encoder that is named, else that of stored image vectors, else the usual one."""
+    from cupl.encoders.loading import load_encoder, load_recorded_encoder
+
+    how = (choice.device, choice.precision, choice.batch_size)
+    if stored is None:
+        return load_encoder(choice.name or DEFAULT_ENCODER, *how, revision=choice.revision)
+    made_by = stored.provenance
+    if choice.name is None and choice.revision is None:
+        encoder = load_recorded_encoder(made_by.encoder, made_by.revision, *how)
+    else:
+        name, download = choice.name or made_by.encoder, choice.name is not None
+        encoder = load_encoder(name, *how, revision=choice.revision, download=download)
+    stored.check_encoder(encoder)
+    return encoder
