@@ -19,7 +19,7 @@ from cupl.cli.output import (
     say_warning,
 )
 from cupl.io.targets import is_stream
-from cupl.io.terminal import printable
+from cupl.io.terminal import folded, printable, terminal_width
 
 if TYPE_CHECKING:
     from cupl.generation.batch.api import Batch, BatchServer
@@ -205,14 +205,11 @@ def status_command(
 
     server = BatchServer(base_url, api_key_env=api_key_env, notice=say_warning)
     batches = [server.batch(id) for id in ids] if ids else server.batches()
+    if batches:
+        typer.echo(_status_table(batches), nl=False)
     for batch in batches:
-        cells = [
-            batch.id, batch.status, f"{batch.completed} done", f"{batch.failed} failed",
-            f"{batch.total} requests", _time(batch.created), batch.file or "-",
-        ]  # fmt: skip
-        typer.echo(printable("  ".join(cells)))
         for problem in batch.problems:
-            typer.echo(printable(f"  {problem}"))
+            typer.echo(folded(printable(f"{batch.id}: {problem}"), terminal_width()))
     if not batches:
         say("no batches that cupl submitted")
     ready = [batch.id for batch in batches if batch.output_file]
@@ -285,6 +282,24 @@ def _say_kept(kept: list[tuple[Path, Path]]) -> None:
 def _summary(batch: "Batch") -> str:
     done = f"{batch.completed:,} of {count(batch.total, 'request')} done"
     return "; ".join([f"{batch.id} is {batch.status}, {done}", *batch.problems])
+
+
+def _status_table(batches: "list[Batch]") -> str:
+    """A line each, without a head: a program can read it where there is no terminal."""
+    from cupl.io.tables import Column, draw_table
+
+    columns = [
+        Column("", "whole"), Column("", "whole"), Column("", "whole"), Column("", "whole", 1),
+        Column("", "whole", 4), Column("", "whole", 3), Column("", "path", 2),
+    ]  # fmt: skip
+    rows = [
+        [
+            batch.id, batch.status, f"{batch.completed} done", f"{batch.failed} failed",
+            f"{batch.total} requests", _time(batch.created), batch.file or "-",
+        ]
+        for batch in batches
+    ]  # fmt: skip
+    return draw_table(columns, rows, terminal_width())
 
 
 def _time(seconds: int) -> str:
