@@ -17,9 +17,10 @@ from cupl.cli.output import (
     say,
     say_next,
     say_warning,
+    show_line,
 )
 from cupl.io.targets import is_stream
-from cupl.io.terminal import folded, printable, terminal_width
+from cupl.io.terminal import terminal_width
 
 if TYPE_CHECKING:
     from cupl.generation.batch.api import Batch, BatchServer
@@ -187,7 +188,7 @@ def submit_command(
             say(f"submitted {file.path}: {what}, answered within 24 hours")
         else:
             say(f"{file.path} was submitted before ({_summary(batch)}); --again pays again")
-        typer.echo(printable(batch.id))
+        show_line(batch.id)
     say("next: cupl batch status, then cupl batch fetch BATCH_ID...")
 
 
@@ -195,7 +196,10 @@ def submit_command(
 def status_command(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[BATCH_ID...]", help="[default: all that cupl submitted]"),
+        typer.Argument(
+            metavar="[BATCH_ID...]",
+            help="As submit printed them. [default: all that cupl submitted]",
+        ),
     ] = None,
     base_url: generate_options.BaseUrlOption = None,
     api_key_env: generate_options.ApiKeyEnvOption = None,
@@ -209,7 +213,7 @@ def status_command(
         typer.echo(_status_table(batches), nl=False)
     for batch in batches:
         for problem in batch.problems:
-            typer.echo(folded(printable(f"{batch.id}: {problem}"), terminal_width()))
+            show_line(f"{batch.id}: {problem}")
     if not batches:
         say("no batches that cupl submitted")
     ready = [batch.id for batch in batches if batch.output_file]

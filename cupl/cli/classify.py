@@ -47,7 +47,7 @@ def classify_command(
     top_k: Annotated[int, typer.Option(min=1, help="Classes to name for each image.")] = 5,
     format: Annotated[
         Literal["table", "csv", "jsonl", "parquet"] | None,
-        typer.Option(help="[default: by the name of -o, else table]"),
+        typer.Option(help="How to write it. [default: by the name of -o, else table]"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write. [default: print]")

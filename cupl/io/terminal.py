@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import shutil
 import sys
-import textwrap
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -33,11 +33,17 @@ def folded(text: str, width: int | None) -> str:
 
 
 def _folded_line(line: str, width: int) -> str:
-    indent = line[: len(line) - len(line.lstrip())]
-    lines = textwrap.wrap(
-        line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
-        replace_whitespace=False, drop_whitespace=True,
-    )  # fmt: skip
+    if cell_length(line) <= width:
+        return line
+    text = line.lstrip(" ")
+    indent = line[: len(line) - len(text)]
+    lines, space = [indent], ""
+    for word, gap in re.findall("([^ ]+)( *)", text):
+        begun = lines[-1] + space
+        if begun.strip() and cell_length(begun + word) > width:
+            lines.append(indent)
+            begun = indent
+        lines[-1], space = begun + word, gap
     return "\n".join(lines)
 
 
