@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
@@ -17,7 +18,8 @@ from cupl.embedding.image_errors import may_pass
 from cupl.errors import InputError
 from cupl.io.atomic import open_atomically
 from cupl.io.csv import csv_lines
-from cupl.io.terminal import printable, rendered
+from cupl.io.tables import Column, draw_table
+from cupl.io.terminal import folded, printable, terminal_width
 
 if TYPE_CHECKING:
     from cupl.classification.prediction import Prediction, Score
@@ -119,51 +121,61 @@ def _quoted(text: str | None) -> str:
 
 
 def table_text(
-    predictions: Iterable[Prediction], top_k: int, more: Collection[str] = ()
+    predictions: Iterable[Prediction],
+    top_k: int,
+    more: Collection[str] = (),
+    width: int | None = None,
 ) -> Iterator[str]:
     """A table for a person, a new one every ``TABLE_ROWS`` images, or fewer of many classes.
 
-    The best class with its numbers, then the others; explanations below the table.
+    The best class with its numbers, then the others; explanations below the table. ``width`` is
+    that of the terminal, None where there is none.
     """
     rows, size = iter(predictions), max(1, min(TABLE_ROWS, TABLE_CELLS // max(1, top_k)))
     part = list(islice(rows, size))
     while True:
-        yield _grid(part, top_k, more)
+        yield _grid(part, top_k, more, width)
         if EXPLANATION in more:
-            yield "".join(map(_told, part))
+            yield folded("".join(map(_told, part)), width)
         if not (part := list(islice(rows, size))):
             return
 
 
-def _grid(predictions: list[Prediction], top_k: int, more: Collection[str]) -> str:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    grid = Table("image", "labels" if LABELS in more else "label", box=box.SIMPLE_HEAD)
-    grid.add_column("probability", justify="right")
-    grid.add_column("cosine", justify="right")
+def _grid(
+    predictions: list[Prediction], top_k: int, more: Collection[str], width: int | None
+) -> str:
+    several = LABELS in more
+    columns = [Column("image", "path"), Column("labels" if several else "label")]
+    if not several:  # else each label is followed by its own
+        columns.append(Column("probability", "number"))
+    columns.append(Column("best score" if several else "score", "number", rank=1))
     if top_k > 1:
-        grid.add_column("then")
-    for prediction in predictions:
-        if prediction.error is not None:
-            cells = [f"error: {prediction.error}", "", "", ""]
-        else:
-            best = prediction.top[0]
-            labels = ", ".join(score.label for score in prediction.labels) or prediction.label
-            named = set(prediction.labels)
-            first = prediction.top[: TABLE_CLASSES + len(named)]
-            others = [score for score in first[1:] if score not in named]
-            then = ", ".join(f"{score.label} {score.probability:.1%}" for score in others)
-            if more_classes := len(prediction.top) - len(first):
-                then += f" and {more_classes:,} more"
-            label = labels or f"- ({prediction.rejected})"
-            cells = [label, f"{best.probability:.1%}", f"{best.score:.3f}", then]
-        style = "red" if prediction.error is not None else ""
-        texts = [prediction.path or "", *cells[: len(grid.columns) - 1]]
-        # Text, not str: square brackets in a name are not markup.
-        grid.add_row(*(Text(printable(text), style=style) for text in texts))
-    return rendered(grid, width=200)
+        columns.append(Column("then", "list", rank=2))
+    rows = [[prediction.path or "", *_row(prediction, several)] for prediction in predictions]
+    failed = {place for place, one in enumerate(predictions) if one.error is not None}
+    return draw_table(columns, [row[: len(columns)] for row in rows], width, failed)
+
+
+def _row(prediction: Prediction, several: bool) -> list[str]:
+    """The cells after the path; every label stands beside its own probability."""
+    if prediction.error is not None:
+        return [f"error: {prediction.error}", *[""] * (2 if several else 3)]
+    best = prediction.top[0]
+    named = set(prediction.labels)
+    first = prediction.top[: TABLE_CLASSES + len(named)]
+    others = [score for score in first[0 if several else 1 :] if score not in named]
+    then = _listed(others)
+    if more_classes := len(prediction.top) - len(first):
+        then += f", and {more_classes:,} more"
+    label = _listed(prediction.labels) if several else prediction.label
+    cells = [label or f"- ({prediction.rejected})"]
+    if not several:
+        cells.append(f"{best.probability:.1%}")
+    return [*cells, f"{best.score:.3f}", then]
+
+
+def _listed(scores: Iterable[Score]) -> str:
+    return ", ".join(f"{score.label} {score.probability:.1%}" for score in scores)
 
 
 def _told(prediction: Prediction) -> str:
@@ -247,7 +259,10 @@ def write_predictions(
     failures = FailedImages()
     watched = failures.watch(predictions)
     if path is None:
-        for piece in WRITERS[format](watched, top_k, more):
+        writer = WRITERS[format]
+        if writer is table_text:
+            writer = partial(table_text, width=terminal_width())
+        for piece in writer(watched, top_k, more):
             sys.stdout.write(piece)
             sys.stdout.flush()
         return failures

@@ -28,6 +28,7 @@ from cupl.cli import (
     generate,
 )
 from cupl.cli.flags import way_out
+from cupl.cli.help import with_whole_help
 from cupl.cli.output import quoted, say, say_warning
 from cupl.errors import CuplError, is_out_of_memory
 from cupl.io.command import running
@@ -140,7 +141,7 @@ def main() -> None:
         # File names need not be valid text; a terminal need not speak Unicode.
         if stream is not None:  # closed by whoever started us
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    command = typer.main.get_command(app)
+    command = with_whole_help(typer.main.get_command(app))
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
         with (

@@ -16,10 +16,10 @@ from cupl.cli.output import (
     quoted,
     say,
     say_next,
+    show_line,
     write_bank,
 )
 from cupl.encoders.loading import DEFAULT_ENCODER
-from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
     from cupl.embedding.pruning import DroppedPrompt
@@ -66,9 +66,9 @@ def check_bank_command(
     for kind, number in totals.items():
         texts = [finding.text for finding in findings if finding.kind == kind]
         for text in texts[:show]:
-            typer.echo(printable(f"{kind}: {text}"))
+            show_line(f"{kind}: {text}")
         if number > show:
-            typer.echo(f"{kind}: ... {number - show:,} more (--show {number})")
+            show_line(f"{kind}: ... {number - show:,} more (--show {number})")
     summary = ", ".join(f"{number:,} {kind}" for kind, number in totals.items())
     say(
         f"{bank}: {count(len(prompts), 'class', 'classes')}, {count(prompts.size, 'prompt')}; "
@@ -148,5 +148,5 @@ def _list(dropped: "list[DroppedPrompt]", path: Path | None) -> None:
         write_atomically(path, to_csv(dropped))
         return
     for drop in dropped:
-        typer.echo(printable(f"{drop.label}: {drop.prompt}"))
-        typer.echo(printable(f"  {drop.reason}"))
+        show_line(f"{drop.label}: {drop.prompt}")
+        show_line(f"  {drop.reason}")

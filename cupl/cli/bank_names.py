@@ -21,7 +21,6 @@ from cupl.cli.output import (
 )
 from cupl.cli.spending import accounted, prices_of, say_dropped, say_plan
 from cupl.encoders.loading import DEFAULT_ENCODER
-from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -152,8 +151,8 @@ def _propose(
     with progress("prompts") as update:
         judged = better_names(bank, names, photos, encoder, text_cache=text_cache, progress=update)
     proposed = [one for one in judged if one.sure]
-    for line in _table(bank, proposed):
-        typer.echo(printable(line))
+    if proposed:
+        typer.echo(_table(bank, proposed), nl=False)
     say(
         f"{count(len(proposed), 'better name')} for {count(len(bank), 'class', 'classes')}; of "
         f"{count(len(judged), 'class', 'classes')} there were others to try"
@@ -161,12 +160,16 @@ def _propose(
     return proposed
 
 
-def _table(bank: "PromptBank", proposed: "Sequence[JudgedName]") -> list[str]:
-    """A line for each proposal under a head; none where there is no proposal."""
-    if not proposed:
-        return []
-    rows = [("class", "better name", "photos", "found", "right")]
-    rows += [
+def _table(bank: "PromptBank", proposed: "Sequence[JudgedName]") -> str:
+    """A line for each proposal under a head."""
+    from cupl.io.tables import Column, draw_table
+    from cupl.io.terminal import terminal_width
+
+    columns = [
+        Column("class"), Column("better name"), Column("photos", "number", rank=2),
+        Column("found", "number"), Column("right", "number", rank=1),
+    ]  # fmt: skip
+    rows = [
         (
             str(bank.classes[one.index].label),
             one.name,
@@ -176,11 +179,7 @@ def _table(bank: "PromptBank", proposed: "Sequence[JudgedName]") -> list[str]:
         )
         for one in proposed
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return draw_table(columns, rows, terminal_width())
 
 
 def _write(

@@ -17,9 +17,10 @@ from cupl.cli.output import (
     say,
     say_next,
     say_warning,
+    show_line,
 )
 from cupl.io.targets import is_stream
-from cupl.io.terminal import printable
+from cupl.io.terminal import terminal_width
 
 if TYPE_CHECKING:
     from cupl.generation.batch.api import Batch, BatchServer
@@ -187,7 +188,7 @@ def submit_command(
             say(f"submitted {file.path}: {what}, answered within 24 hours")
         else:
             say(f"{file.path} was submitted before ({_summary(batch)}); --again pays again")
-        typer.echo(printable(batch.id))
+        show_line(batch.id)
     say("next: cupl batch status, then cupl batch fetch BATCH_ID...")
 
 
@@ -195,7 +196,10 @@ def submit_command(
 def status_command(
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[BATCH_ID...]", help="[default: all that cupl submitted]"),
+        typer.Argument(
+            metavar="[BATCH_ID...]",
+            help="As submit printed them. [default: all that cupl submitted]",
+        ),
     ] = None,
     base_url: generate_options.BaseUrlOption = None,
     api_key_env: generate_options.ApiKeyEnvOption = None,
@@ -205,14 +209,11 @@ def status_command(
 
     server = BatchServer(base_url, api_key_env=api_key_env, notice=say_warning)
     batches = [server.batch(id) for id in ids] if ids else server.batches()
+    if batches:
+        typer.echo(_status_table(batches), nl=False)
     for batch in batches:
-        cells = [
-            batch.id, batch.status, f"{batch.completed} done", f"{batch.failed} failed",
-            f"{batch.total} requests", _time(batch.created), batch.file or "-",
-        ]  # fmt: skip
-        typer.echo(printable("  ".join(cells)))
         for problem in batch.problems:
-            typer.echo(printable(f"  {problem}"))
+            show_line(f"{batch.id}: {problem}")
     if not batches:
         say("no batches that cupl submitted")
     ready = [batch.id for batch in batches if batch.output_file]
@@ -285,6 +286,24 @@ def _say_kept(kept: list[tuple[Path, Path]]) -> None:
 def _summary(batch: "Batch") -> str:
     done = f"{batch.completed:,} of {count(batch.total, 'request')} done"
     return "; ".join([f"{batch.id} is {batch.status}, {done}", *batch.problems])
+
+
+def _status_table(batches: "list[Batch]") -> str:
+    """A line each, without a head: a program can read it where there is no terminal."""
+    from cupl.io.tables import Column, draw_table
+
+    columns = [
+        Column("", "whole"), Column("", "whole"), Column("", "whole"), Column("", "whole", 1),
+        Column("", "whole", 4), Column("", "whole", 3), Column("", "path", 2),
+    ]  # fmt: skip
+    rows = [
+        [
+            batch.id, batch.status, f"{batch.completed} done", f"{batch.failed} failed",
+            f"{batch.total} requests", _time(batch.created), batch.file or "-",
+        ]
+        for batch in batches
+    ]  # fmt: skip
+    return draw_table(columns, rows, terminal_width())
 
 
 def _time(seconds: int) -> str:

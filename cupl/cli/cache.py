@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli.generate_options import CacheOption
-from cupl.cli.output import count, quoted, say
+from cupl.cli.output import count, quoted, say, show_line
 from cupl.errors import InputError
 from cupl.io.reasons import missing
-from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
     from cupl.generation.cache.reader import Findings
@@ -41,7 +40,7 @@ def info_command(cache: CacheOption = None) -> None:
 
     with CacheReader(cache) as reader:
         found = summarize_cache(reader.entries())
-        typer.echo(printable(f"{reader.folder}: {_size(reader.size())}"))
+        show_line(f"{reader.folder}: {_size(reader.size())}")
     typer.echo(count(found.answers.total(), "answer"))
     _echo_most(found.answers)
     typer.echo(count(found.failures.total(), "failure"))
@@ -62,9 +61,9 @@ def verify_command(cache: CacheOption = None) -> None:
         damage = reader.damage()
         found = summarize_cache(reader.entries())
     for message in damage[:_SHOWN]:
-        typer.echo(printable(f"database: {message}"))
+        show_line(f"database: {message}")
     for text in found.unreadable.first:
-        typer.echo(printable(text))
+        show_line(text)
     if (more := found.unreadable.total - len(found.unreadable.first)) > 0:
         typer.echo(f"... {more:,} more")
     good = found.answers.total() + found.failures.total()
@@ -170,7 +169,7 @@ def _say_findings(what: str, findings: "Findings") -> None:
 
 def _echo_most(numbers: "Counter[str | None] | Counter[str]") -> None:
     for name, number in numbers.most_common(_SHOWN):
-        typer.echo(printable(f"  {number:,} {name or 'by a model that was not named'}"))
+        show_line(f"  {number:,} {name or 'by a model that was not named'}")
     if (more := len(numbers) - _SHOWN) > 0:
         typer.echo(f"  and {more:,} more kinds")
 

@@ -61,7 +61,7 @@ def classify_command(
     top_k: Annotated[int, typer.Option(min=1, help="Classes to name for each image.")] = 5,
     format: Annotated[
         Literal["table", "csv", "jsonl", "parquet"] | None,
-        typer.Option(help="[default: by the name of -o, else table]"),
+        typer.Option(help="How to write it. [default: by the name of -o, else table]"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="File to write. [default: print]")
@@ -140,7 +140,7 @@ def classify_command(
     may be read another time.
     """
     from cupl.classification.classifier import ZeroShotClassifier
-    from cupl.classification.decision import DecisionRule, read_class_thresholds
+    from cupl.classification.decision import DecisionRule
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.label_counts import LabelCounts
     from cupl.classification.resumable import classify_to_file
@@ -161,20 +161,18 @@ def classify_command(
     written = _format(format, output, resume)
     check_format(written, output)
     _check_explained(explain, written, report)
-    rule = DecisionRule(
-        threshold,
-        multi_label,
-        read_class_thresholds(class_thresholds) if class_thresholds else None,
-    )
+    rule = DecisionRule(threshold, multi_label, _thresholds(class_thresholds))
     stored = stored_images(images)
     paths, complete = (
         encoder_options.images_of(images, all_files) if stored is None else (list(images), True)
     )
-    inputs = [*source.files, reject, class_thresholds, examples, labels]
-    inputs += encoder_options.files_of(encoder)
+    inputs = [
+        *source.files, reject, class_thresholds, examples, labels,
+        *encoder_options.files_of(encoder),
+    ]  # fmt: skip
     _check_targets([output, report, fitted], inputs, paths, stored)
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
-    encodes = any(one is not None for one in (reject, examples)) or explain
+    encodes = explain or reject is not None or examples is not None
     prompts, made, loaded = source.load(choice, stored, encodes)
     if temperature is not None:
         made = made.with_temperature(temperature)
@@ -211,6 +209,12 @@ def classify_command(
     shown.say_counts()
     if failures.count or not complete:
         raise typer.Exit(3)
+
+
+def _thresholds(path: Path | None) -> "dict[str, float] | None":
+    from cupl.classification.decision import read_class_thresholds
+
+    return None if path is None else read_class_thresholds(path)
 
 
 def _check_together(

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from cupl.classification.prediction import Prediction
     from cupl.evaluation.demo import DemoResult
 
-_SHOWN = 2
-
 
 def demo_command(
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write to.")] = Path(
@@ -45,25 +43,25 @@ def demo_command(
 
 
 def _print_table(result: "DemoResult") -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from cupl.evaluation.demo import PHOTOS
+    from cupl.io.tables import Column, TableCell, draw_table
+    from cupl.io.terminal import terminal_width
 
-    grid = Table("photo", "shows", "a photo of a {}.", "CuPL", box=box.SIMPLE_HEAD)
+    columns = [
+        Column("photo", "path"), Column("shows"), Column("a photo of a {}."), Column("CuPL"),
+    ]  # fmt: skip
+    table: list[list[TableCell] | None] = []
     right = [0, 0]
     rows = zip(PHOTOS.items(), result.template, result.described, strict=True)
     for (name, truth), *predictions in rows:
-        grid.add_row(name, truth, *(_cell(prediction, truth) for prediction in predictions))
+        table.append([name, truth, *(_cell(prediction, truth) for prediction in predictions)])
         for column, prediction in enumerate(predictions):
             right[column] += prediction.label == truth
-    grid.add_section()
-    grid.add_row("right", "", *(f"{number} of {len(PHOTOS)}" for number in right))
-    Console(width=120).print(grid)
+    table += [None, ["right", "", *(f"{number} of {len(PHOTOS)}" for number in right)]]
+    typer.echo(f"\n{draw_table(columns, table, terminal_width())}")
 
 
 def _cell(prediction: "Prediction", truth: str) -> str:
     mark = "+" if prediction.label == truth else "-"
-    scores = ", ".join(f"{s.label} {s.probability:.0%}" for s in prediction.top[:_SHOWN])
-    return f"{mark} {scores}"
+    best = prediction.top[0]
+    return f"{mark} {best.label} {best.probability:.0%}"

@@ -32,10 +32,16 @@ _MANY = 10_000
 def _list_filters(wanted: bool) -> None:
     if wanted:
         from cupl.generation.filters import DEFAULT_FILTERS, FILTERS
+        from cupl.io.tables import Column, draw_table
+        from cupl.io.terminal import terminal_width
 
-        for name, filter in FILTERS.items():
-            runs = "default" if name in DEFAULT_FILTERS else "optional"
-            typer.echo(f"{name:<16} {runs:<9} {(filter.__doc__ or '').splitlines()[0]}")
+        rows = [
+            [name, "default" if name in DEFAULT_FILTERS else "optional",
+             (filter.__doc__ or "").splitlines()[0]]
+            for name, filter in FILTERS.items()
+        ]  # fmt: skip
+        columns = [Column("", "whole"), Column("", "whole"), Column("")]
+        typer.echo(draw_table(columns, rows, terminal_width()), nl=False)
         raise typer.Exit
 
 

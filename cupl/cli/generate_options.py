@@ -48,13 +48,28 @@ ApiOption = Annotated[
 SamplesOption = Annotated[int, typer.Option(min=1, help="Answers to each question.")]
 TemperatureOption = Annotated[
     Any,
-    typer.Option(parser=none_or(float), metavar="<number|none>", help="[default: 0.99; mini 0.6]"),
+    typer.Option(
+        parser=none_or(float),
+        metavar="<number|none>",
+        help="How much chance is in an answer: 0 is always the likeliest word. [default: 0.99; "
+        "mini 0.6]",
+    ),
 ]
 TopPOption = Annotated[
-    Any, typer.Option(parser=none_or(float), metavar="<number|none>", help="[default: none]")
+    Any,
+    typer.Option(
+        parser=none_or(float),
+        metavar="<number|none>",
+        help="Draw only from the likeliest words that make up this share. [default: none]",
+    ),
 ]
 MaxTokensOption = Annotated[
-    Any, typer.Option(parser=none_or(int), metavar="<number|none>", help="[default: 50]")
+    Any,
+    typer.Option(
+        parser=none_or(int),
+        metavar="<number|none>",
+        help="Where an answer is cut off, in tokens (a word is one or two). [default: 50]",
+    ),
 ]
 StopOption = Annotated[
     list[str] | None,

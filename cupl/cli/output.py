@@ -8,19 +8,32 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
 
+import typer
+
 from cupl.errors import InputError
 from cupl.io.targets import is_stream
-from cupl.io.terminal import printable
+from cupl.io.terminal import folded, printable, terminal_width
+
+_TO_COPY = ("next: ", "  or: ")
+
+
+def show_line(text: str) -> None:
+    """A line of a result on standard output, folded between words where that is a terminal."""
+    typer.echo(folded(printable(text), terminal_width()))
 
 
 def say(text: str) -> None:
     """A line for the person at the terminal; standard output is for results.
 
-    Nobody may be there to read it: that stops no run.
+    Nobody may be there to read it: that stops no run. On a terminal no word is broken at its edge;
+    a command that is to be copied stays in one line.
     """
     if sys.stderr is not None:  # print would take standard output for it
         with suppress(OSError, ValueError):
-            print("\n".join(map(printable, text.split("\n"))), file=sys.stderr, flush=True)
+            shown = "\n".join(map(printable, text.split("\n")))
+            if not shown.startswith(_TO_COPY):
+                shown = folded(shown, terminal_width(sys.stderr))
+            print(shown, file=sys.stderr, flush=True)
 
 
 def say_warning(text: str) -> None:

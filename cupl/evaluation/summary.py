@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.schema import Analysis, CandidateResult, Evaluation, Interval, QuestionEffect
 from cupl.evaluation.verdict import explain_uncalibrated, verdicts
-from cupl.io.terminal import printable, rendered
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from cupl.io.tables import Column, TableCell, draw_table
+from cupl.io.terminal import folded, printable, terminal_width
 
 _SHOWN = 3
 
@@ -30,50 +26,53 @@ def summarize_evaluation(evaluation: Evaluation) -> str:
     lines += explain_uncalibrated(evaluation)
     for analysis in evaluation.analyses:
         lines += ["", *_analysis(analysis, evaluation.reference)]
-    return rendered(*head, "", _table(evaluation), "", *map(printable, lines), width=10_000)
+    width = terminal_width()
+    above, below = ("\n".join(map(printable, part)) for part in (head, lines))
+    return f"{folded(above, width)}\n\n{_table(evaluation, width)}\n{folded(below, width)}\n"
 
 
-def _shares(interval: Interval) -> str:
-    return f"{percent(interval.value)}\n{percent(interval.low)}–{percent(interval.high)}"
+def _shares(interval: Interval) -> tuple[str, str]:
+    return percent(interval.value), f"{percent(interval.low)}–{percent(interval.high)}"
 
 
-def _gain(interval: Interval, between: str = " ") -> str:
-    return f"{points(interval.value)}{between}[{points(interval.low)}, {points(interval.high)}]"
+def _gain(interval: Interval) -> tuple[str, str]:
+    return points(interval.value), f"[{points(interval.low)}, {points(interval.high)}]"
 
 
-def _table(evaluation: Evaluation) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def _table(evaluation: Evaluation, width: int | None) -> str:
+    reference = evaluation.reference
+    columns = [
+        Column(""),
+        Column("prompts", "number", rank=3),
+        Column("top-1 %", "number"),
+        Column("top-5 %", "number", rank=4),
+        Column("per class %", "number", rank=1),
+        Column(f"less {short(reference or '', 20)}", "number"),
+        Column("ECE", "number", rank=2),
+    ]
+    left_out = set[int]()
+    if not any(one.top5 for one in evaluation.candidates):
+        left_out.add(3)
+    if not reference:
+        left_out.add(5)
+    shown = [place for place in range(len(columns)) if place not in left_out]
+    rows = [[cells[i] for i in shown] for cells in map(_cells, evaluation.candidates)]
+    return draw_table([columns[i] for i in shown], rows, width)
 
-    columns = ["prompts", "top-1 %", "per\nclass %", "ECE"]
-    if any(one.top5 for one in evaluation.candidates):
-        columns.insert(2, "top-5 %")
-    if evaluation.reference:
-        columns.insert(-1, f"less {short(evaluation.reference, 20)}")
-    # Narrow enough for 80 columns: a name is folded rather than a number.
-    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, collapse_padding=True)
-    grid.add_column("", overflow="fold")
-    for column in columns:
-        grid.add_column(Text(column), justify="right", no_wrap=True)
-    for one in evaluation.candidates:
-        grid.add_row(*map(Text, _cells(one, columns)))
-    return grid
 
-
-def _cells(one: CandidateResult, columns: list[str]) -> list[str]:
+def _cells(one: CandidateResult) -> list[TableCell]:
     """Of a row of the table, the name first."""
     fitted, compared = one.calibration, one.comparison
-    cells = {
-        "prompts": f"{one.prompts:.3g}",
-        "top-1 %": _shares(one.top1),
-        "top-5 %": _shares(one.top5) if one.top5 else "",
-        "per\nclass %": _shares(one.per_class),
-        "ECE": f"{fitted.before:.3f}\n→ {fitted.after:.3f}" if fitted else "",
-    }
-    difference = _gain(compared.difference, "\n") if compared else ""
-    name = short(one.name, 40) + (f"\n{one.seeds} draws" if one.seeds > 1 else "")
-    return [name, *(cells.get(column, difference) for column in columns)]
+    name = short(one.name, 80)
+    return [
+        (name, f"{one.seeds} draws") if one.seeds > 1 else name,
+        f"{one.prompts:.3g}",
+        _shares(one.top1),
+        _shares(one.top5) if one.top5 else "",
+        _shares(one.per_class),
+        _gain(compared.difference) if compared else "",
+        (f"{fitted.before:.3f}", f"→ {fitted.after:.3f}") if fitted else "",
+    ]
 
 
 def _analysis(analysis: Analysis, reference: str | None) -> list[str]:
@@ -104,7 +103,7 @@ def _effect(effect: QuestionEffect) -> str:
     p = chance(compared.p if compared.p_holm is None else compared.p_holm)
     shown = "not shown, " if compared.outcome == "open" else ""
     return (
-        f"{_gain(compared.difference)} points by "
+        f"{' '.join(_gain(compared.difference))} points by "
         f"{short(effect.question, 80) or 'prompts of no question'} "
         f"({effect.prompts:,} prompts; {shown}p {p})"
     )

@@ -116,7 +116,7 @@ def test_table() -> None:
     text = "".join(table_text([GOOD, BAD, odd], 2))
     assert "\x1b" not in text
     lines = [line.split() for line in text.splitlines()]
-    assert ["image", "label", "probability", "cosine", "then"] in lines
+    assert ["image", "label", "probability", "score", "then"] in lines
     assert ["a,b.jpg", "tree", "frog", "75.0%", "0.312", "toad,", '"brown"', "25.0%"] in lines
     assert ["half.jpg", "error:", *str(BAD.error).split()] in lines
     assert ["\\x1b[31m\\n\\udcff.jpg", "[red]x[/red]", ":cat:", "20.0%", "0.100"] in lines
@@ -136,7 +136,7 @@ def test_long_lists_are_tables_of_a_bounded_length() -> None:
     pieces = table_text(endless(), 1)
     for start in (0, TABLE_ROWS):
         lines = [line.split() for line in next(pieces).splitlines() if line.strip()]
-        assert lines[0] == ["image", "label", "probability", "cosine"]
+        assert lines[0] == ["image", "label", "probability", "score"]
         names = [line[0] for line in lines if line[0].endswith(".jpg")]
         assert names == [f"{start + number}.jpg" for number in range(TABLE_ROWS)]
 
@@ -302,7 +302,7 @@ def test_table_of_what_has_no_label_and_of_several() -> None:
     text = "".join(table_text([REJECTED_ONE, GOOD], 2, ["rejected"]))
     assert "- (below the threshold 0.9: tree frog)" in text
     text = "".join(table_text([SEVERAL, REJECTED_ONE], 2, MORE))
-    assert "tree frog, a|b\\" in text
+    assert "tree frog 75.0%, a|b\\ 25.0%" in text
     assert " labels " in text
 
 
