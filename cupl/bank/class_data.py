@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from cupl.bank.labels import ClassLabel, check_label
@@ -89,15 +89,23 @@ def numbered(pairs: Sequence[tuple[str, str]]) -> list[ClassLabel]:
     stands before commas are names of ImageNet do they separate.
     """
     first = [text.partition(",")[0].strip() for _, text in pairs if "," in text]
-    if len(first) > 1 and 2 * len(_imagenet_names().intersection(first)) > len(first):
+    if len(first) > 1 and 2 * len(_all_imagenet_names().intersection(first)) > len(first):
         return [synonyms(id, text) for id, text in pairs]
     return [ClassLabel(text.strip(), id) for id, text in pairs]
 
 
-def _imagenet_names() -> set[str]:
-    rows = read_rows(prompts_dir() / "classes" / "imagenet.csv", lambda columns: True, "")
-    texts = (f"{row['name']}|{row['aliases'] or ''}" for _, row in rows)
+def imagenet_names() -> dict[str, str]:
+    """The names of ImageNet's 1,000 classes by their WordNet ids."""
+    return {row["id"] or "": row["name"] or "" for _, row in _imagenet()}
+
+
+def _all_imagenet_names() -> set[str]:
+    texts = (f"{row['name']}|{row['aliases'] or ''}" for _, row in _imagenet())
     return {name for text in texts for name in text.split("|") if name}
+
+
+def _imagenet() -> Iterator[tuple[str, dict[str, str | None]]]:
+    return read_rows(prompts_dir() / "classes" / "imagenet.csv", lambda columns: True, "")
 
 
 def _are_prompts(data: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cupl.bank.folder_names import labels_of_folders
 from cupl.bank.labels import ClassLabel
 from cupl.errors import InputError
 from cupl.io.file_kinds import FOLDER, check_own_kind
@@ -40,6 +41,7 @@ def classes_of_folders(root: Path) -> tuple[list[ClassLabel], str | None]:
         raise InputError(f"{root}: an ImageFolder has a folder for each class; this has none")
     full = [name for name in folders if _may_hold_images(root / name)]
     empty = [name for name in folders if name not in set(full)] if full else []
+    labels, named = labels_of_folders(full or folders)
     told = [
         f"{what} {_listed(names)}"
         for what, names in (
@@ -48,7 +50,7 @@ def classes_of_folders(root: Path) -> tuple[list[ClassLabel], str | None]:
         )
         if names
     ]
-    return [ClassLabel(name) for name in full or folders], "; ".join(told) or None
+    return labels, "; ".join([*told, *([named] if named else [])]) or None
 
 
 def _may_hold_images(folder: Path) -> bool:

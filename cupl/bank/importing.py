@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import ValidationError
 
+from cupl.bank.folder_names import labels_of_folders
+from cupl.bank.labels import ClassLabel
 from cupl.bank.model import BY_HAND, ClassPrompts, PromptBank, Source
 from cupl.bank.templates import with_article
 from cupl.bank.wording import same_text
@@ -64,10 +66,12 @@ def import_json(path: Path, kind: ImportKind = "auto") -> tuple[PromptBank, Coun
     if kind == "auto":
         kind = "descriptors" if _are_descriptors(texts_of) else "prompts"
     changes: Counter[str] = Counter()
-    tidy = [(" ".join(key.split()), _tidy(raw, changes)) for key, raw in texts_of.items()]
+    tidy = [_tidy(raw, changes) for raw in texts_of.values()]
+    labels = _labels([" ".join(key.split()) for key in texts_of])
+    pairs = list(zip(labels, tidy, strict=True))
     if kind == "descriptors":
-        tidy = [(name, [describe(name, text) for text in texts]) for name, texts in tidy]
-    if bare := [name for name, texts in tidy if not texts]:
+        pairs = [(one, [describe(one.name, text) for text in texts]) for one, texts in pairs]
+    if bare := [label.name for label, texts in pairs if not texts]:
         raise InputError(
             f"{path}: the class {bare[0]!r} has no usable text; take it out or add one"
         )
@@ -75,11 +79,21 @@ def import_json(path: Path, kind: ImportKind = "auto") -> tuple[PromptBank, Coun
         bank = PromptBank(
             name=name_as_text(path.stem),
             source=Source(imported=kind, sha256=hashlib.sha256(text.encode()).hexdigest()),
-            classes=[ClassPrompts(name=name, prompts={BY_HAND: texts}) for name, texts in tidy],
+            classes=[
+                ClassPrompts(name=one.name, id=one.id, prompts={BY_HAND: texts})
+                for one, texts in pairs
+            ],
         )
     except ValidationError as error:
         raise InputError(f"{path}: {own_words(error.errors()[0])}") from error
     return bank, changes
+
+
+def _labels(keys: Sequence[str]) -> list[ClassLabel]:
+    """Classes of the keys; those that were folders are called as those of an ImageFolder."""
+    if any("_" in key for key in keys):
+        return labels_of_folders(keys)[0]
+    return [ClassLabel(key) for key in keys]
 
 
 def describe(name: str, descriptor: str) -> str:

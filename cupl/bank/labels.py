@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from cupl.errors import InputError
 
 MAX_NAME = 500
+_SEPARATORS = re.compile(r"[\s_-]+")
 _JOINERS = "\u200c\u200d\u00ad"
 
 
@@ -25,7 +27,9 @@ class ClassLabel:
         return ("id", self.id) if self.id is not None else ("name", self.name)
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.id})" if self.id is not None else self.name
+        """The name, and the id where that is more than the name as a folder has it."""
+        same = self.id is None or _SEPARATORS.sub(" ", self.id) == _SEPARATORS.sub(" ", self.name)
+        return self.name if same else f"{self.name} ({self.id})"
 
 
 def check_label(label: ClassLabel) -> None:

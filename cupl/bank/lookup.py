@@ -9,11 +9,13 @@ from functools import cached_property
 
 from rapidfuzz import fuzz, process
 
+from cupl.bank.class_data import SYNSET
 from cupl.bank.labels import ClassLabel
 
 _SHOWN = 5
 _ALIKE = 75
 """Percent of the characters that a name and a suggestion have in common."""
+_NUMBERED = re.compile(rf"(?:{SYNSET}[-_. ]+|\d{{1,4}}\.\s*)(?=[^\W\d_])")
 _WAYS: tuple[Callable[[ClassLabel], Sequence[str]], ...] = (
     lambda label: () if label.id is None else (label.id,),
     lambda label: (label.name,),
@@ -25,18 +27,22 @@ class ClassIndex:
     """Finds the class that a text means: by id, name or alias, as written or nearly so.
 
     Nearly: another case, ``_`` and ``-`` in place of spaces, as folders are often named, or another
-    Unicode form of the same letters, as some systems name files. What fits several classes in the
-    same way means none.
+    Unicode form of the same letters, as some systems name files; at last without a number in front,
+    as ``n02085620-Chihuahua`` and ``001.Chihuahua`` have it. What fits several classes in the same
+    way means none.
     """
 
     def __init__(self, labels: Sequence[ClassLabel]) -> None:
         self.labels = labels
         self._exact = [_table(labels, way, str) for way in _WAYS]
-        self._nearly = [_table(labels, way, _plain) for way in _WAYS]
+        self._nearly = [_table(labels, way, plain_name) for way in _WAYS]
 
     def find(self, text: str) -> int | None:
         """The number of the class, or None."""
-        for tables, key in ((self._exact, text), (self._nearly, _plain(text))):
+        keys = [(self._exact, text), (self._nearly, plain_name(text))]
+        if (bare := without_number(text)) != text:
+            keys.append((self._nearly, plain_name(bare)))
+        for tables, key in keys:
             for table in tables:
                 if key in table:
                     return table[key]
@@ -44,12 +50,12 @@ class ClassIndex:
 
     def hint(self, text: str) -> str | None:
         """What a text that means no class may be meant for, as far as can be told."""
-        classes = self._by_name.get(_plain(text))
+        classes = self._by_name.get(plain_name(text))
         if classes:
             which = ", ".join(str(self.labels[number]) for number in classes[:_SHOWN])
             return f"may be any of {len(classes)} classes: {which:.200}"
         near = process.extractOne(
-            _plain(text), self._by_name.keys(), scorer=fuzz.ratio, score_cutoff=_ALIKE
+            plain_name(text), self._by_name.keys(), scorer=fuzz.ratio, score_cutoff=_ALIKE
         )
         return f"nearly {self.labels[self._by_name[near[0]][0]].name!r:.80}" if near else None
 
@@ -58,7 +64,7 @@ class ClassIndex:
         """All classes that are nearly called so."""
         found: dict[str, list[int]] = {}
         for number, label in enumerate(self.labels):
-            for name in {_plain(name) for way in _WAYS for name in way(label)} - {""}:
+            for name in {plain_name(name) for way in _WAYS for name in way(label)} - {""}:
                 found.setdefault(name, []).append(number)
         return found
 
@@ -75,5 +81,11 @@ def _table(
     return table
 
 
-def _plain(text: str) -> str:
+def plain_name(text: str) -> str:
+    """A name as it is compared: in lower case, ``_`` and ``-`` as spaces, letters in one form."""
     return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", text)).strip().casefold()
+
+
+def without_number(text: str) -> str:
+    """A name without the number that some data sets put in front of it."""
+    return _NUMBERED.sub("", text, count=1)

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, fi
 from cupl.bank.articles import indefinite_article
 from cupl.bank.labels import MAX_NAME, ClassLabel
 from cupl.errors import InputError
-from cupl.io.file_kinds import QUESTIONS, TEMPLATES
+from cupl.io.file_kinds import QUESTION_SET, TEMPLATE_SET
 from cupl.io.paths import prompts_dir
 from cupl.io.reasons import missing
 from cupl.io.yaml import dump_yaml, read_yaml
@@ -82,7 +82,7 @@ class QuestionSet(_TemplateFile):
     """Questions to ask a language model about every class."""
 
     folder = "questions"
-    kind = QUESTIONS
+    kind = QUESTION_SET
     format: Literal["cupl-questions/1"] = "cupl-questions/1"
     questions: Annotated[tuple[_Template, ...], Field(min_length=1)]
 
@@ -104,7 +104,7 @@ class TemplateSet(_TemplateFile):
     """Hand-written prompts that name the class, such as "a photo of a {}."."""
 
     folder = "templates"
-    kind = TEMPLATES
+    kind = TEMPLATE_SET
     format: Literal["cupl-templates/1"] = "cupl-templates/1"
     templates: Annotated[tuple[_Template, ...], Field(min_length=1)]
 

@@ -13,13 +13,15 @@ START_BYTES = 4096
 """How much of a file's beginning is looked at."""
 
 BANK = "a prompt bank"
-QUESTIONS = "a set of questions"
-TEMPLATES = "a set of templates"
+QUESTION_SET = "a set of questions"
+TEMPLATE_SET = "a set of templates"
 PREDICTIONS = "a file of predictions that cupl classify wrote"
 JUDGED = "the predictions.csv that cupl evaluate wrote"
 EVALUATION = "the evaluation.json that cupl evaluate wrote"
-FIGURES = "a table of figures that cupl evaluate wrote"
+FIGURE_TABLE = "a table of figures that cupl evaluate wrote"
 REQUESTS = "a batch file of requests"
+RESULTS = "a batch file of answers"
+GZIP = "a gzip file: unpack it"
 ANSWERS = "a copy of a cache, as cupl cache export writes"
 UNFINISHED = "the unfinished output of cupl classify"
 CLASS_VECTORS = "a file of class vectors"
@@ -50,7 +52,7 @@ _BINARY = {
     rb"GGUF": "a GGUF file, a language model of llama.cpp",
     rb"\x89HDF\r\n": ARRAYS["hdf5"],
     rb"PAR1": "a Parquet file",
-    rb"\x1f\x8b": "a gzip file: unpack it",
+    rb"\x1f\x8b": GZIP,
     rb"\s*<(?i:!doctype|html)(?!\s+svg)": _PAGE,
     rb"\xff\xd8\xff": "a photo (JPEG)",
     rb"\x89PNG\r\n\x1a\n": "an image (PNG)",
@@ -65,15 +67,15 @@ _BINARY = {
 _YAML = rb"(([ \t]*(#[^\n]*)?|---|name:[^\n]*)\r?\n)*format: [\"']?"
 _OWN = {
     _YAML + rb"cupl-bank/": BANK,
-    _YAML + rb"cupl-questions/": QUESTIONS,
-    _YAML + rb"cupl-templates/": TEMPLATES,
+    _YAML + rb"cupl-questions/": QUESTION_SET,
+    _YAML + rb"cupl-templates/": TEMPLATE_SET,
     rb"path,label,id,score,probability,error\b": PREDICTIONS,
     rb'\{"path": .*"score": .*"probability": ': PREDICTIONS,
     rb"path,label,contender,draw,predicted\b": JUDGED,
     rb'\{\s*"format": "cupl-evaluation/': EVALUATION,
-    rb"name,kind,seeds,prompts,top1\b": FIGURES,
-    rb"contender,kind,class,id,images,accuracy\b": FIGURES,
-    rb"bank,control,difference,difference_low\b": FIGURES,
+    rb"name,kind,seeds,prompts,top1\b": FIGURE_TABLE,
+    rb"contender,kind,class,id,images,accuracy\b": FIGURE_TABLE,
+    rb"bank,control,difference,difference_low\b": FIGURE_TABLE,
     rb'\{"custom_id": ?"[^"]*", ?"method"': REQUESTS,
     rb'\{"key": ?"[0-9a-f]{64}", ?"answer"': ANSWERS,
     rb'\{"format": "cupl-part/': UNFINISHED,

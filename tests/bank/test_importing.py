@@ -133,3 +133,19 @@ def test_any_object_is_imported_or_refused(
     dropped = sum(number for reason, number in changes.items() if "dropped" in reason)
     assert sum(len(entry.texts) for entry in bank) + dropped == sum(map(len, content.values()))
     bank.to_bytes()
+
+
+def test_keys_that_were_folders_become_names(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text('{"grand_piano": ["black keys"], "desert-rose": ["petals"]}')
+    bank, _ = import_json(tmp_path / "b.json", "descriptors")
+    assert [(one.name, one.id) for one in bank] == [
+        ("grand piano", "grand_piano"),
+        ("desert-rose", None),
+    ]
+    assert bank.classes[0].texts == ["grand piano, which has black keys."]
+
+
+def test_two_keys_that_are_one_text_are_still_refused(tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text('{"tree frog": ["a"], "tree  frog": ["b"], "a_b": ["c"]}')
+    with pytest.raises(InputError, match="two classes are named 'tree frog'"):
+        import_json(tmp_path / "b.json", "prompts")

@@ -154,3 +154,17 @@ def test_names_that_are_refused(name: str) -> None:
     for label in (ClassLabel(name), ClassLabel("x", name), ClassLabel("x", None, (name,))):
         with pytest.raises(InputError):
             check_labels([label])
+
+
+@pytest.mark.parametrize(
+    ("label", "shown"),
+    [
+        (ClassLabel("crane"), "crane"),
+        (ClassLabel("crane", "n02012849"), "crane (n02012849)"),
+        (ClassLabel("grand piano", "grand_piano"), "grand piano"),
+        (ClassLabel("great white shark", "great-white-shark"), "great white shark"),
+        (ClassLabel("Chihuahua", "n02085620-Chihuahua"), "Chihuahua (n02085620-Chihuahua)"),
+    ],
+)
+def test_an_id_that_is_but_the_folder_is_not_shown(label: ClassLabel, shown: str) -> None:
+    assert str(label) == shown

@@ -55,7 +55,7 @@ KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "shard": (copied("shards/vectors-00000.safetensors"), "a shard of image vectors"),
     "embeddings": (copied("shards"), "a folder of image vectors that cupl embed wrote"),
     "report": (report, "a folder with a report of cupl evaluate"),
-    "photo": (lambda path: draw(8, 8).save(path, "JPEG"), "a photo (JPEG)"),
+    "picture": (lambda path: draw(8, 8).save(path, "JPEG"), "a photo (JPEG)"),
     "pointer": (text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
                 "a git-lfs pointer"),
     "table": (lambda path: pq.write_table(pa.table({"a": [1]}), path), "a Parquet file"),

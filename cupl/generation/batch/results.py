@@ -28,6 +28,7 @@ from cupl.generation.batch.requests import CustomId
 from cupl.generation.cache.entries import CacheEntry
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.filters import FAILED, why_unusable
+from cupl.io.file_kinds import RESULTS, check_own_kind
 from cupl.io.jsonl import load_line, numbered_lines
 from cupl.io.reasons import missing, reason
 from cupl.llm.access import openai_secrets
@@ -95,6 +96,8 @@ def import_results(
         InputError: a file cannot be read, or the cache not written.
 
     """
+    for path in paths:
+        check_own_kind(path, RESULTS)
     sizes, done = list(map(_size, paths)), 0
     total = 0 if None in sizes else sum(filter(None, sizes))
     report, batch = ImportReport(), _Batch(cache)

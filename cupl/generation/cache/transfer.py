@@ -18,6 +18,7 @@ from cupl.generation.cache.entries import Stored, entry_from_data, entry_to_json
 from cupl.generation.cache.reader import KEY, CacheReader, Findings, UnreadableEntry
 from cupl.generation.cache.store import Addition, ResponseCache
 from cupl.io.atomic import open_atomically
+from cupl.io.file_kinds import ANSWERS, GZIP, check_own_kind
 from cupl.io.jsonl import MAX_LINE, load_line
 from cupl.io.reasons import missing, reason
 
@@ -114,6 +115,7 @@ def import_entries(path: Path, cache: ResponseCache) -> Imported:
         InputError: it cannot be read or no line of it is an entry, or the cache cannot be written.
 
     """
+    check_own_kind(path, ANSWERS, GZIP)
     result = Imported()
     with _opened(path) as file:
         for batch in _batches(file, result):
