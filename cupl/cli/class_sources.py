@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,7 @@ from cupl.cli.generate_options import labels_of
 from cupl.encoders.loading import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
+    from cupl.bank.labels import ClassLabel
     from cupl.bank.model import PromptBank
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_vectors import Embeddings
@@ -85,22 +87,34 @@ class ClassSource:
             )
 
     def load(
-        self, choice: EncoderChoice, stored: Embeddings | None, needs_encoder: bool
+        self,
+        choice: EncoderChoice,
+        stored: Embeddings | None,
+        needs_encoder: bool,
+        ready: Callable[[Sequence[ClassLabel]], None],
     ) -> tuple[PromptBank | None, ClassVectors, Encoder | None]:
         """The bank, the class vectors and the encoder.
+
+        What is missing of a person's own files is found out before a model is asked for.
 
         Args:
             choice: of the encoder.
             stored: the image vectors that are classified, where they are.
             needs_encoder: whether something else than ``stored`` is to be encoded.
+            ready: called with the classes before the encoder is loaded.
 
         """
+        from cupl.embedding.class_vectors import ClassVectors
+
         prompts = self._prompts()
         if self.vectors is not None:
-            made, encoder = _of_vectors(self.vectors, choice, stored, needs_encoder)
-            return prompts, made, encoder
+            made = ClassVectors.load(self.vectors)
+            encoder_options.say_twins(made)
+            ready(made.labels)
+            return prompts, made, _of_vectors(made, choice, stored, needs_encoder)
         assert prompts is not None  # noqa: S101 (one way is given)
         texts = () if self.by_names else encoder_options.templates_of(self.templates, self.combine)
+        ready([entry.label for entry in prompts])
         encoder = _of_images(choice, stored)
         made = encoder_options.encode_with(
             prompts, encoder, self.pooling, texts, self.combine, self.strict, self.text_cache
@@ -116,24 +130,28 @@ class ClassSource:
         return None if self.bank is None else PromptBank.load(self.bank)
 
 
+def reject_bank(reject: str | None) -> PromptBank | str | None:
+    """The bank of what is none of the classes, where a file is named."""
+    from cupl.bank.model import PromptBank
+
+    return reject if reject in (None, "words") else PromptBank.load(str(reject))
+
+
 def _of_vectors(
-    file: Path, choice: EncoderChoice, stored: Embeddings | None, needs_encoder: bool
-) -> tuple[ClassVectors, Encoder | None]:
-    """Class vectors, and the encoder that made them where it is needed."""
-    from cupl.embedding.class_vectors import ClassVectors
+    made: ClassVectors, choice: EncoderChoice, stored: Embeddings | None, needs_encoder: bool
+) -> Encoder | None:
+    """The encoder that made the class vectors, where it is needed."""
     from cupl.encoders.loading import load_encoder
 
-    made = ClassVectors.load(file)
-    encoder_options.say_twins(made)
     how = (choice.device, choice.precision, choice.batch_size)
     if stored is not None:
         made.check_embeddings(stored.provenance)
     if choice.name is None and choice.revision is None:
         unneeded = stored is not None and not needs_encoder
-        return made, None if unneeded else made.load_encoder(*how)
+        return None if unneeded else made.load_encoder(*how)
     name = choice.name or made.provenance.encoder
     download = choice.name is not None
-    return made, load_encoder(name, *how, revision=choice.revision, download=download)
+    return load_encoder(name, *how, revision=choice.revision, download=download)
 
 
 def _of_images(choice: EncoderChoice, stored: Embeddings | None) -> Encoder:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encoder_options, fitting, generate_options
-from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice
+from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice, reject_bank
 from cupl.cli.fitting import Fitting
 from cupl.cli.output import (
     check_outside,
@@ -140,7 +140,7 @@ def classify_command(
     may be read another time.
     """
     from cupl.classification.classifier import ZeroShotClassifier
-    from cupl.classification.decision import DecisionRule
+    from cupl.classification.decision import DecisionRule, read_class_thresholds
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.label_counts import LabelCounts
     from cupl.classification.resumable import classify_to_file
@@ -161,7 +161,8 @@ def classify_command(
     written = _format(format, output, resume)
     check_format(written, output)
     _check_explained(explain, written, report)
-    rule = DecisionRule(threshold, multi_label, _thresholds(class_thresholds))
+    own = class_thresholds and read_class_thresholds(class_thresholds)
+    rule = DecisionRule(threshold, multi_label, own)
     stored = stored_images(images)
     paths, complete = (
         encoder_options.images_of(images, all_files) if stored is None else (list(images), True)
@@ -170,20 +171,25 @@ def classify_command(
         *source.files, reject, class_thresholds, examples, labels,
         *encoder_options.files_of(encoder),
     ]  # fmt: skip
-    _check_targets([output, report, fitted], inputs, paths, stored)
+    _check_targets((output, report, fitted), inputs, paths, stored)
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
-    encodes = explain or reject is not None or examples is not None
-    prompts, made, loaded = source.load(choice, stored, encodes)
+    others = reject_bank(reject)
+    prompts, made, loaded = source.load(
+        choice,
+        stored,
+        explain or bool(reject or examples),
+        lambda labels: to_fit.read(labels, all_files=all_files),
+    )
     if temperature is not None:
         made = made.with_temperature(temperature)
     with progress("words" if reject == "words" else "prompts") as update:
         classifier = ZeroShotClassifier(
-            made, loaded, bank=prompts if loaded else None, reject=reject, text_cache=text_cache,
+            made, loaded, bank=prompts if loaded else None, reject=others, text_cache=text_cache,
             image_cache=beside_texts(text_cache), progress=update,
         )  # fmt: skip
     _say_rejecting(classifier)
     encoded = _adapted(classifier, stored, paths) if adapt else None
-    to_fit.fit(classifier, threshold, all_files=all_files)
+    to_fit.fit(classifier, threshold)
     shown = _Shown(_most_shown(report), LabelCounts(multi_label=multi_label))
     total = len(paths) if stored is None else len(stored)
 
@@ -198,23 +204,19 @@ def classify_command(
     if output is not None:
         say(f"wrote {output}: {count(total, 'image')}")
     if report is not None:
-        made_by = made_of(
-            classifier, total, threshold=threshold, reject=reject, keep=keep, coverage=coverage,
-            multi_label=multi_label, adapt=adapt,
+        _write_page(
+            report, shown.first, total,
+            made_of(
+                classifier, total, threshold=threshold, reject=reject, keep=keep,
+                coverage=coverage, multi_label=multi_label, adapt=adapt,
+            ),
         )  # fmt: skip
-        _write_page(report, shown.first, total, made_by)
     if failures.count:
         kept = output is not None and not is_stream(output) and stored is None
         _say_failures(failures, total, kept=kept)
     shown.say_counts()
     if failures.count or not complete:
         raise typer.Exit(3)
-
-
-def _thresholds(path: Path | None) -> "dict[str, float] | None":
-    from cupl.classification.decision import read_class_thresholds
-
-    return None if path is None else read_class_thresholds(path)
 
 
 def _check_together(
@@ -289,7 +291,7 @@ def _format(format: str | None, output: Path | None, resume: bool) -> str:
 
 
 def _check_targets(
-    targets: Sequence[Path | None],
+    targets: tuple[Path | None, Path | None, Path | None],
     inputs: list[str | Path | None],
     images: Sequence[str],
     stored: "Embeddings | None",
@@ -298,12 +300,11 @@ def _check_targets(
     for number, target in enumerate(written):
         if stored is not None:
             check_outside(target, stored.directory)
-        check_target(target, *inputs, *_there(target, images), *written[:number])
-
-
-def _there(target: Path, images: Sequence[str]) -> Sequence[str]:
-    """The images, unless none of them can be the target, which is no file yet."""
-    return images if os.path.lexists(target) else ()
+        there = images if os.path.lexists(target) else ()  # else it can be none of them
+        check_target(target, *inputs, *there, *written[:number])
+    _, page, _ = targets
+    if page is not None and page.suffix.lower() not in (".html", ".htm") and not is_stream(page):
+        raise typer.BadParameter(f"--report writes a page: name it .html, not {page}")
 
 
 def _watched(label: "Callable[[Progress], FailedImages]", total: int) -> "FailedImages":

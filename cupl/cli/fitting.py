@@ -1,6 +1,6 @@
 """The options of ``cupl classify`` that fit its decisions to examples."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +13,7 @@ from cupl.cli.output import check_vectors_target, count, progress, say, say_unre
 if TYPE_CHECKING:
     import torch
 
+    from cupl.bank.labels import ClassLabel
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.embedding.fitted import FittedCoverage, FittedThreshold
     from cupl.embedding.image_vectors import Embeddings
@@ -54,21 +55,28 @@ FittedOption = Annotated[
 ]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Fitting:
-    """What is to be fitted, and on what."""
+    """What is to be fitted, and on what: first its files are read, then it is fitted."""
 
     keep: float | None
     coverage: float | None
     examples: str | None
     labels: Path | None
     fitted: Path | None
+    images: "Embeddings | LabelledImages | None" = None
+    """The examples, once they are read."""
 
     def check(self, threshold: float | None, multi_label: bool) -> None:
         """Accept options that go together."""
         fits = self.keep is not None or self.coverage is not None
-        if fits != (self.examples is not None):
-            raise typer.BadParameter("--examples and one of --keep and --coverage go together")
+        if fits and self.examples is None:
+            option = "--coverage" if self.keep is None else "--keep"
+            raise typer.BadParameter(f"{option} is fitted to photos: add --examples PHOTOS")
+        if not fits and self.examples is not None:
+            raise typer.BadParameter(
+                "--examples are what a threshold is fitted to: add --keep 0.95 or --coverage 0.9"
+            )
         if self.labels is not None and self.coverage is None:
             raise typer.BadParameter("--labels are of the --examples of --coverage")
         if self.fitted is not None and not fits:
@@ -81,34 +89,42 @@ class Fitting:
                 "--multi-label"
             )
 
-    def fit(
-        self, classifier: "ZeroShotClassifier", threshold: float | None, *, all_files: bool
-    ) -> None:
-        """Fit, say what is to be expected, and keep it with the class vectors."""
+    def read(self, labels: "Sequence[ClassLabel]", *, all_files: bool) -> None:
+        """Find the examples and their labels, before a model is loaded."""
         if self.examples is None:
-            _say_fitted(classifier, threshold)
             return
         if self.fitted is not None:
             check_vectors_target(self.fitted, self.examples)
         if self.coverage is None:
             assert self.keep is not None  # noqa: S101 (one of the two is given)
-            images = _photos(classifier, self.examples, self.keep, all_files)
-            _say_threshold(classifier.fit_threshold(images, self.keep))
+            self.images = _photos(self.examples, self.keep, all_files)
         else:
             rates = {"keep": self.keep, "coverage": self.coverage}
-            vectors, targets = _labelled(classifier, self.examples, self.labels, rates, all_files)
+            self.images = _labelled(labels, self.examples, self.labels, rates, all_files)
+
+    def fit(self, classifier: "ZeroShotClassifier", threshold: float | None) -> None:
+        """Fit, say what is to be expected, and keep it with the class vectors."""
+        from cupl.evaluation.labelled import LabelledImages
+
+        if self.images is None:
+            _say_fitted(classifier, threshold)
+            return
+        if not isinstance(self.images, LabelledImages):
+            assert self.keep is not None  # noqa: S101 (for coverage there are labels)
+            _say_threshold(classifier.fit_threshold(self.images, self.keep))
+        else:
+            vectors, targets = _encoded(classifier, self.images)
             if self.keep is not None:
                 _say_threshold(classifier.fit_threshold(vectors, self.keep))
-            _say_coverage(classifier.fit_coverage(vectors, targets, self.coverage))
+            if self.coverage is not None:
+                _say_coverage(classifier.fit_coverage(vectors, targets, self.coverage))
         if self.fitted is not None:
             classifier.save(self.fitted)
             say(f"wrote {self.fitted}: the class vectors with what was fitted")
 
 
-def _photos(
-    classifier: "ZeroShotClassifier", examples: str, keep: float, all_files: bool
-) -> "torch.Tensor | Embeddings":
-    """Image vectors of examples without labels."""
+def _photos(examples: str, keep: float, all_files: bool) -> "Embeddings | LabelledImages":
+    """Examples without labels; where they are no vectors, all as of one class."""
     from cupl.classification.thresholds import check_rate
     from cupl.embedding.image_vectors import stored_images
     from cupl.evaluation.labelled import LabelledImages
@@ -117,30 +133,29 @@ def _photos(
         return stored
     paths, _ = images_of([examples], all_files)
     check_rate("keep", keep, len(paths))  # before they are read
-    vectors, _ = _encoded(classifier, LabelledImages(paths, [0] * len(paths)))
-    return vectors
+    return LabelledImages(paths, [0] * len(paths))
 
 
 def _labelled(
-    classifier: "ZeroShotClassifier",
+    classes: "Sequence[ClassLabel]",
     examples: str,
     labels: Path | None,
     rates: Mapping[str, float | None],
     all_files: bool,
-) -> "tuple[torch.Tensor, list[int]]":
-    """Image vectors of the examples and the class of each."""
+) -> "LabelledImages":
+    """The examples and the class of each."""
     from cupl.classification.thresholds import check_rate
     from cupl.evaluation.dataset import read_labelled
     from cupl.evaluation.labelled import check_matched
 
-    named = read_labelled(examples, classifier.labels, labels, all_files=all_files)
+    named = read_labelled(examples, classes, labels, all_files=all_files)
     for note in named.notes:
         say(note)
-    check_matched(named, classifier.labels, skip=False)
+    check_matched(named, classes, skip=False)
     for name, rate in rates.items():
         if rate is not None:
             check_rate(name, rate, len(named.paths))
-    return _encoded(classifier, named)
+    return named
 
 
 def _encoded(

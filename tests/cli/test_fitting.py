@@ -96,8 +96,8 @@ def test_coverage_adds_the_labels_that_cannot_be_ruled_out(
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--keep", 0.9], "--examples and one of --keep and --coverage go together"),
-        (["--examples", "x"], "--examples and one of --keep and --coverage go together"),
+        (["--keep", 0.9], "--keep is fitted to photos: add --examples PHOTOS"),
+        (["--examples", "x"], "--examples are what a threshold is fitted to: add --keep 0.95 or"),
         (["--fitted", "x"], "--fitted goes with --keep or --coverage"),
         (["--keep", 0.9, "--examples", "x", "--labels", "y"], "--labels are of the --examples of"),
         (["--keep", 0.9, "--examples", "x", "--threshold", 0.5], "leave out --threshold"),

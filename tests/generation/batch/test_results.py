@@ -268,7 +268,7 @@ def test_files_that_are_not_there(cache: ResponseCache, tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="gone.jsonl does not exist"):
         import_results([good, tmp_path / "gone.jsonl"], cache)
     assert len(cache) == 0
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="is a folder, not a batch file of answers"):
         import_results([tmp_path], cache)
 
 

@@ -157,12 +157,12 @@ def test_bad_lines_are_named_and_the_others_kept(tmp_path: Path) -> None:
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     path = tmp_path / "bank.yaml"
-    path.write_text("format: cupl-bank/1\nname: x\n")
+    path.write_text("format: none\nname: x\n")
     with pytest.raises(InputError, match="bank.yaml is no export .*: line 1: not JSON"):
         take_over(path, tmp_path / "cache")
     with pytest.raises(MissingFileError, match="there is no file"):
         take_over(tmp_path / "nothing", tmp_path / "cache")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="is a folder, not a copy of a cache"):
         take_over(tmp_path, tmp_path / "cache")
 
 
