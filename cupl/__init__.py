@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cupl.classification.prediction import Prediction as Prediction
     from cupl.embedding.bank_encoding import encode_bank as encode_bank
     from cupl.embedding.class_vectors import ClassVectors as ClassVectors
+    from cupl.embedding.image_files import find_images as find_images
     from cupl.embedding.image_runs import embed_images as embed_images
     from cupl.embedding.image_vectors import load_embeddings as load_embeddings
     from cupl.encoders.loading import load_encoder as load_encoder
@@ -74,6 +75,7 @@ _HOME = {
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
     "evaluate": "report.evaluating",
+    "find_images": "embedding.image_files",
     "generate": "generation.pipeline",
     "generate_about": "generation.about",
     "generate_contrast": "generation.contrast",
@@ -109,6 +111,7 @@ __all__ = [
     "embed_images",
     "encode_bank",
     "evaluate",
+    "find_images",
     "generate",
     "generate_about",
     "generate_contrast",

@@ -122,7 +122,7 @@ class ImageClassifier(FittingClassifier):
 
         Args:
             images: an image (a path, the bytes of a file, an array, a Pillow image) or an iterable
-                of images.
+                of images; those of a folder are ``cupl.find_images(folder)``.
             top_k: classes to name for each image; all of them where there are fewer.
             threshold: no label where the best probability is below this; with ``multi_label``
                 every class from this probability on, by default one half. In place of a threshold
@@ -137,11 +137,12 @@ class ImageClassifier(FittingClassifier):
 
         Returns:
             For one image its prediction; for an iterable a generator, one an image, in order. An
-            image that cannot be read has an ``error`` and the others go on.
+            image that cannot be read has an ``error`` and the others go on. ``label`` and ``top``
+            are always there; ``labels`` is empty but with ``multi_label`` or a fitted coverage.
 
         Raises:
             InputError: ``top_k`` is below 1, a setting cannot be used with this model or without a
-                bank, there is no encoder, or ``images`` are none.
+                bank, there is no encoder, or ``images`` are none, or a folder.
 
         """
         judge = self._judge(top_k, DecisionRule(threshold, multi_label, class_thresholds), explain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import closing
@@ -14,7 +15,7 @@ import torch
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.embedding.image_stream import Encoded, encode_sources
-from cupl.embedding.image_vectors import Embeddings
+from cupl.embedding.image_vectors import Embeddings, is_stored
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.terminal import printable
@@ -41,8 +42,18 @@ def image_sources(images: Any) -> tuple[bool, Iterator[ImageSource], int]:
     """
     if isinstance(images, Embeddings):
         raise InputError("these are image vectors, not images: predict_vectors classifies them")
+    if isinstance(images, str | os.PathLike) and os.path.isdir(images):  # noqa: PTH112
+        raise InputError(_explain_folder(images))
     one, sources = one_or_many(images)
     return one, sources, 1 if one else len(images) if isinstance(images, Sized) else 0
+
+
+def _explain_folder(folder: str | os.PathLike[str]) -> str:
+    name = os.fsdecode(folder)
+    if is_stored(folder):
+        way = f"predict_vectors(cupl.load_embeddings({name!r})) classifies them"
+        return f"{name} is a folder of image vectors: {way}"
+    return f"{name} is a folder, not an image: give the images in it, cupl.find_images({name!r})"
 
 
 def encoded_batches(

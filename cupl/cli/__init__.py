@@ -20,6 +20,7 @@ from cupl.cli import (
     bank_names,
     batch,
     cache,
+    cache_embeddings,
     classify,
     demo,
     embed,
@@ -56,6 +57,7 @@ bank.bank_app.command("contrast")(bank_contrast.contrast_command)
 bank.bank_app.command("names")(bank_names.names_command)
 app.add_typer(bank.bank_app)
 app.add_typer(batch.batch_app)
+cache.cache_app.command("embeddings")(cache_embeddings.embeddings_command)
 app.add_typer(cache.cache_app)
 
 

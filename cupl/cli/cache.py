@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli.generate_options import CacheOption
-from cupl.cli.output import count, quoted, say, show_line
+from cupl.cli.output import bytes_in_words, count, quoted, say, show_line
 from cupl.errors import InputError
 from cupl.io.reasons import missing
 
@@ -40,7 +40,7 @@ def info_command(cache: CacheOption = None) -> None:
 
     with CacheReader(cache) as reader:
         found = summarize_cache(reader.entries())
-        show_line(f"{reader.folder}: {_size(reader.size())}")
+        show_line(f"{reader.folder}: {bytes_in_words(reader.size())}")
     typer.echo(count(found.answers.total(), "answer"))
     _echo_most(found.answers)
     typer.echo(count(found.failures.total(), "failure"))
@@ -176,11 +176,3 @@ def _echo_most(numbers: "Counter[str | None] | Counter[str]") -> None:
 
 def _date(seconds: int) -> str:
     return datetime.fromtimestamp(seconds).strftime("%Y-%m-%d %H:%M")
-
-
-def _size(size: float) -> str:
-    for unit in ("bytes", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:,.3g} GB"

@@ -1,8 +1,7 @@
 """``cupl classify``: images to labels."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +9,7 @@ import typer
 
 from cupl.cli import encoder_options, fitting, generate_options
 from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice, reject_bank
+from cupl.cli.classify_told import Told, most_shown, watched, write_page
 from cupl.cli.fitting import Fitting
 from cupl.cli.output import (
     check_outside,
@@ -17,21 +17,16 @@ from cupl.cli.output import (
     count,
     progress,
     say,
-    say_passing,
-    say_unreadable,
+    say_warning,
 )
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
-    from cupl.classification.label_counts import LabelCounts
-    from cupl.classification.prediction import Prediction
-    from cupl.classification.writers import FailedImages
+    from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_stream import Encoded
     from cupl.embedding.image_vectors import Embeddings
-    from cupl.evaluation.made_by import MadeBy
-    from cupl.progress import Progress
 
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
@@ -140,7 +135,7 @@ def classify_command(
     may be read another time.
     """
     from cupl.classification.classifier import ZeroShotClassifier
-    from cupl.classification.decision import DecisionRule, read_class_thresholds
+    from cupl.classification.decision import DecisionRule
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.label_counts import LabelCounts
     from cupl.classification.resumable import classify_to_file
@@ -161,8 +156,7 @@ def classify_command(
     written = _format(format, output, resume)
     check_format(written, output)
     _check_explained(explain, written, report)
-    own = class_thresholds and read_class_thresholds(class_thresholds)
-    rule = DecisionRule(threshold, multi_label, own)
+    rule = DecisionRule(threshold, multi_label, _thresholds(class_thresholds))
     stored = stored_images(images)
     paths, complete = (
         encoder_options.images_of(images, all_files) if stored is None else (list(images), True)
@@ -180,6 +174,7 @@ def classify_command(
         explain or bool(reject or examples),
         lambda labels: to_fit.read(labels, all_files=all_files),
     )
+    _warn_of_one_class(made, reject or multi_label or threshold or keep)
     if temperature is not None:
         made = made.with_temperature(temperature)
     with progress("words" if reject == "words" else "prompts") as update:
@@ -190,33 +185,37 @@ def classify_command(
     _say_rejecting(classifier)
     encoded = _adapted(classifier, stored, paths) if adapt else None
     to_fit.fit(classifier, threshold)
-    shown = _Shown(_most_shown(report), LabelCounts(multi_label=multi_label))
+    told = Told(most_shown(report), LabelCounts(multi_label=multi_label))
     total = len(paths) if stored is None else len(stored)
 
     def label(update: Progress) -> FailedImages:
         return classify_to_file(
             classifier, paths if stored is None else stored, output, written, top_k,
-            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=shown.keep,
+            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=told.keep,
             encoded=encoded, resume=resume, progress=update,
         )  # fmt: skip
 
-    failures = label(ignore) if output is None else _watched(label, total)
+    failures = label(ignore) if output is None else watched(label, total)
     if output is not None:
         say(f"wrote {output}: {count(total, 'image')}")
     if report is not None:
-        _write_page(
-            report, shown.first, total,
+        write_page(
+            report, told.first, total,
             made_of(
                 classifier, total, threshold=threshold, reject=reject, keep=keep,
                 coverage=coverage, multi_label=multi_label, adapt=adapt,
             ),
         )  # fmt: skip
-    if failures.count:
-        kept = output is not None and not is_stream(output) and stored is None
-        _say_failures(failures, total, kept=kept)
-    shown.say_counts()
+    kept = output is not None and not is_stream(output) and stored is None
+    told.say_end(failures, total, kept=kept)
     if failures.count or not complete:
         raise typer.Exit(3)
+
+
+def _thresholds(path: Path | None) -> "dict[str, float] | None":
+    from cupl.classification.decision import read_class_thresholds
+
+    return None if path is None else read_class_thresholds(path)
 
 
 def _check_together(
@@ -238,22 +237,9 @@ def _check_explained(explain: bool, format: str, report: Path | None) -> None:
         )
 
 
-@dataclass
-class _Shown:
-    """What is told of the predictions beside what is written."""
-
-    most: int
-    counts: "LabelCounts"
-    first: "list[Prediction]" = field(default_factory=list)
-
-    def keep(self, prediction: "Prediction") -> None:
-        if len(self.first) < self.most:
-            self.first.append(prediction)
-        self.counts.add(prediction)
-
-    def say_counts(self) -> None:
-        if self.counts.images > 1:  # one is seen
-            say(self.counts.in_words())
+def _warn_of_one_class(vectors: "ClassVectors", may_reject: object) -> None:
+    if len(vectors.labels) == 1 and not may_reject:
+        say_warning("there is one class alone, so every image gets it: name what else there may be")
 
 
 def _say_rejecting(classifier: "ZeroShotClassifier") -> None:
@@ -305,44 +291,3 @@ def _check_targets(
     _, page, _ = targets
     if page is not None and page.suffix.lower() not in (".html", ".htm") and not is_stream(page):
         raise typer.BadParameter(f"--report writes a page: name it .html, not {page}")
-
-
-def _watched(label: "Callable[[Progress], FailedImages]", total: int) -> "FailedImages":
-    """Label with a bar, and say how far it came where it is interrupted."""
-    done = 0
-    try:
-        with progress("images") as update:
-
-            def note(number: int, total: int) -> None:
-                nonlocal done
-                done = number
-                update(number, total)
-
-            return label(note)
-    except KeyboardInterrupt:
-        say(f"{done:,} of {count(total, 'image')} done; the same command with --resume goes on")
-        raise
-
-
-def _say_failures(failures: "FailedImages", total: int, *, kept: bool) -> None:
-    examples = [(str(one.path), str(one.error)) for one in failures.first]
-    say_unreadable(failures.count, total, examples, "  and {} more; their rows say why")
-    if failures.may_pass and kept:
-        say_passing(failures.may_pass)
-
-
-def _most_shown(report: Path | None) -> int:
-    """Predictions that the page has place for."""
-    if report is None:
-        return 0
-    from cupl.report.page import MOST_IMAGES
-
-    return MOST_IMAGES
-
-
-def _write_page(report: Path, shown: "list[Prediction]", total: int, made_by: "MadeBy") -> None:
-    from cupl.report.files import write_predictions_page
-
-    write_predictions_page(report, shown, total, made_by)
-    some = f"the first {len(shown):,} of " if len(shown) < total else ""
-    say(f"wrote {report}: {some}{count(total, 'image')}")

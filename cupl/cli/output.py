@@ -69,6 +69,15 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
+def bytes_in_words(size: float) -> str:
+    """``2.19 MB``."""
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.3g} GB"
+
+
 def say_unreadable(number: int, total: int, examples: Iterable[tuple[str, str]], rest: str) -> None:
     """Which images could not be read, never a million lines of them.
 

@@ -105,6 +105,14 @@ class Embeddings:
             )
 
 
+def is_stored(source: str | os.PathLike[str]) -> bool:
+    """Whether it is a directory that ``cupl embed`` has written into."""
+    kinds: tuple[Literal["images", "vectors"], ...] = ("images", "vectors")
+    return os.path.isdir(source) and any(  # noqa: PTH112 (Path's raises for over-long names)
+        shard_numbers(Path(source), kind) for kind in kinds
+    )
+
+
 def stored_images(sources: Sequence[str | os.PathLike[str]]) -> Embeddings | None:
     """What ``cupl embed`` wrote, where that is named; None where images are.
 
@@ -112,13 +120,7 @@ def stored_images(sources: Sequence[str | os.PathLike[str]]) -> Embeddings | Non
         InputError: it is named with something else, or as for :func:`load_embeddings`.
 
     """
-    kinds: tuple[Literal["images", "vectors"], ...] = ("images", "vectors")
-    stored = [
-        source
-        for source in sources
-        if os.path.isdir(source)  # noqa: PTH112 (Path's raises for over-long names)
-        and any(shard_numbers(Path(source), kind) for kind in kinds)
-    ]
+    stored = [source for source in sources if is_stored(source)]
     if not stored:
         return None
     if len(sources) > 1:
@@ -145,9 +147,8 @@ def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
     numbers = shard_numbers(directory, "images")
     if not numbers and shard_numbers(directory, "vectors"):
         raise InputError(
-            f"{directory} holds what cupl embed was stopped in, before its first shard was done: "
-            "the same command goes on with it",
-            arguments={"resume": True},
+            f"{directory} holds what cupl embed had begun when it was stopped, before its first "
+            "shard was done: resume that run"
         )
     if not numbers:
         raise InputError(f"{directory} holds no image vectors: cupl embed makes them")

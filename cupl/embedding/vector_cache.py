@@ -12,12 +12,14 @@ import sqlite3
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import diskcache
 
+from cupl.errors import InputError
 from cupl.io.reasons import reason
 from cupl.io.sqlite import DATABASE, PlainDisk, checksum, database_address, select_many
 
@@ -38,6 +40,15 @@ _TIMEOUT = 10
 
 class _BytesDisk(PlainDisk):
     cache, value, value_name = "the cache of embeddings", bytes, "bytes"
+
+
+@dataclass(frozen=True)
+class CacheSize:
+    """How much a cache holds."""
+
+    entries: int
+    bytes: int
+    """On disk."""
 
 
 class VectorCache:
@@ -145,3 +156,49 @@ class VectorCache:
                 ),
                 stacklevel=2,
             )
+
+
+def cache_size(folder: Path) -> CacheSize:
+    """How much the cache in a folder holds; nothing where there is none.
+
+    Raises:
+        InputError: it is damaged, or cannot be read.
+
+    """
+    if not os.path.isfile(folder / DATABASE):  # noqa: PTH113 (no error)
+        return CacheSize(0, 0)
+    try:
+        address = database_address(folder)
+        with contextlib.closing(sqlite3.connect(address, _TIMEOUT, uri=True)) as database:
+            ((entries,),) = database.execute("SELECT COUNT(*) FROM Cache")
+        files = list(folder.glob(f"{DATABASE}*"))
+        return CacheSize(entries, sum(file.stat().st_size for file in files))
+    except (OSError, sqlite3.Error) as error:
+        raise InputError(
+            f"the cache {folder} is damaged or cannot be read ({error}); clear it, and it is made "
+            "again",
+            arguments={"clear": True},
+        ) from error
+
+
+def clear_cache(folder: Path) -> None:
+    """Remove all that the cache in a folder holds, also where it is damaged.
+
+    Raises:
+        InputError: it cannot be written.
+
+    """
+    if not os.path.isfile(folder / DATABASE):  # noqa: PTH113 (no error)
+        return
+    try:
+        try:
+            with diskcache.Cache(str(folder), disk=_BytesDisk, timeout=_TIMEOUT) as cache:
+                cache.clear(retry=True)
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorname", "").startswith(_OF_THE_PLACE):
+                raise
+            for file in folder.glob(f"{DATABASE}*"):
+                file.unlink(missing_ok=True)
+    except (OSError, sqlite3.Error, diskcache.Timeout) as error:
+        why = reason(error) if isinstance(error, OSError) else error
+        raise InputError(f"the cache {folder} cannot be cleared: {why}") from error

@@ -16,8 +16,9 @@ import csv
 import hashlib
 import io
 import json
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,6 @@ from PIL.Image import Image, Resampling
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.nn.functional import normalize
-from transformers import AutoTokenizer, BertConfig, BertModel
 
 from cupl.bank.model import PromptBank
 from cupl.bank.templates import fill
@@ -82,7 +82,7 @@ class MiniEncoder:
         device: torch.device,
         progress: Progress = ignore,
     ) -> None:
-        """Load the models and embed the anchors, or fetch their embeddings from cupl's cache.
+        """Embed the anchors, or fetch their embeddings from cupl's cache.
 
         Args:
             anchors: texts about each of ImageNet's 1,000 classes, in the order of their WordNet
@@ -92,7 +92,7 @@ class MiniEncoder:
                 has none.
 
         Raises:
-            InputError: a class is missing or has no text, or a package's model is damaged.
+            InputError: a class is missing or has no text.
             MissingPackageError: the packages are not installed.
 
         """
@@ -102,17 +102,32 @@ class MiniEncoder:
             raise InputError(f"the mini encoder needs texts for each of {_CLASSES} classes")
         self.device = device
         self.fingerprint = _digest(texts, classifier, sentences)
-        try:
-            self._classifier = _read_classifier(classifier).to(device)
-            self._sentences = _read_sentences(sentences).to(device)
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(
-                sentences.parent, local_files_only=True, trust_remote_code=False
-            )
-        except Exception as error:  # a damaged file fails in the parser of whichever library
-            raise InputError(f"the mini encoder's packages are damaged: {error}") from error
+        self._files = classifier, sentences
         embedded = self._cached(texts, progress)  # [1000, dim], of length 1
         self._centre = embedded.mean(dim=0)
         self._anchors = normalize(embedded - self._centre, dim=-1)
+
+    # Read at the first use: where all vectors are cached there is none, and importing the library
+    # of the sentence encoder takes longer than looking up a thousand photos.
+
+    @cached_property
+    def _classifier(self) -> Any:
+        with _undamaged():
+            return _read_classifier(self._files[0]).to(self.device)
+
+    @cached_property
+    def _sentences(self) -> Any:
+        with _undamaged():
+            return _read_sentences(self._files[1]).to(self.device)
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from transformers import AutoTokenizer
+
+        with _undamaged():
+            return AutoTokenizer.from_pretrained(
+                self._files[1].parent, local_files_only=True, trust_remote_code=False
+            )
 
     @classmethod
     def load(
@@ -147,6 +162,8 @@ class MiniEncoder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before truncation, special tokens included."""
+        if not texts:
+            return []
         return [len(tokens) for tokens in tokenize(self._tokenizer, texts, limit=None)]
 
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
@@ -292,6 +309,14 @@ def _digest(texts: list[list[str]], *weights: Path) -> str:
     return digest.hexdigest()
 
 
+@contextmanager
+def _undamaged() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # a damaged file fails in the parser of whichever library
+        raise InputError(f"the mini encoder's packages are damaged: {error}") from error
+
+
 def _read_classifier(path: Path) -> Any:
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -303,6 +328,8 @@ def _read_classifier(path: Path) -> Any:
 
 
 def _read_sentences(path: Path) -> Any:
+    from transformers import BertConfig, BertModel
+
     model: Any = BertModel(BertConfig.from_pretrained(path.parent, local_files_only=True))
     missing = model.load_state_dict(load_file(path), strict=False).missing_keys
     if missing:
