@@ -184,11 +184,13 @@ def _told(prediction: Prediction) -> str:
     if explanation is None:
         return ""
     lines = [prediction.path or "image"]
-    for side in (explanation.winner, explanation.runner_up):
+    sides = explanation.winner, explanation.runner_up
+    for side, other in zip(sides, reversed(sides), strict=True):
         if side is not None:
             lines.append(f"  {side.label}: {side.probability:.1%}, score {side.score:.3f}")
-            lines += [f"    for      {one.cosine:.3f}  {one.text}" for one in side.supporting]
-            lines += [f"    against  {one.cosine:.3f}  {one.text}" for one in side.opposing]
+            spoke = [(side.label, one) for one in side.supporting]
+            spoke += [(other.label, one) for one in side.opposing if other is not None]
+            lines += [f"    {one.cosine:.3f} for {label}: {one.text}" for label, one in spoke]
     lines += [f"  {explanation.lead}"] if explanation.lead else []
     return "\n".join(map(printable, lines)) + "\n\n"
 

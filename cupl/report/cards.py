@@ -17,14 +17,14 @@ from cupl.report.photos import thumbnail
 _MOST_BARS = 50
 """Classes shown of an image; all of 20,000 would be 10 MB of a page."""
 MOST_PROMPTS = 3
-"""Prompts shown for a class, and as many against it."""
+"""Prompts shown of a class that speak for it, and as many that speak for the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """The first of the prompts that say one thing."""
+    """The first of a class's prompts that speak for one class, which need not be its own."""
 
-    title: str
+    label: str
     shown: tuple[PromptScore, ...]
     more: int
 
@@ -124,12 +124,15 @@ def labels_in_words(prediction: Prediction) -> str | None:
 
 
 def _sides(explanation: Explanation) -> Iterator[SideCard]:
-    for role, side in (("Winner", explanation.winner), ("Runner-up", explanation.runner_up)):
+    roles = ("Winner", explanation.winner), ("Runner-up", explanation.runner_up)
+    for (role, side), (_, other) in zip(roles, reversed(roles), strict=True):
         if side is not None:
-            parts = (("for it", side.supporting), ("against it", side.opposing))
+            parts = [(side.label, side.supporting)]
+            if other is not None:
+                parts.append((other.label, side.opposing))
             yield SideCard(role, side, tuple(_prompts(*part) for part in parts))
 
 
-def _prompts(title: str, all_of_them: tuple[PromptScore, ...]) -> Prompts:
+def _prompts(label: str, all_of_them: tuple[PromptScore, ...]) -> Prompts:
     shown = all_of_them[:MOST_PROMPTS]
-    return Prompts(title, shown, len(all_of_them) - len(shown))
+    return Prompts(label, shown, len(all_of_them) - len(shown))

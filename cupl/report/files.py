@@ -14,7 +14,7 @@ from cupl.report.examples import Example
 from cupl.report.figures.accuracy import accuracy_figure
 from cupl.report.figures.calibration import calibration_figure
 from cupl.report.figures.confusions import confusion_figure
-from cupl.report.figures.drawing import DARK, Drawing
+from cupl.report.figures.drawing import DARK, LIGHT, Drawing
 from cupl.report.figures.prompts import prompts_figure
 from cupl.report.page import Figure, predictions_page, report_page
 from cupl.report.photos import data_uri
@@ -50,10 +50,14 @@ def write_report(
     shown: dict[str, Figure] = {}
     drawn: dict[str, bytes] = {}
     for drawing in _drawings(evaluation):
-        light, dark = drawing.render("svg"), drawing.render("svg", DARK)
-        uris = (data_uri("image/svg+xml", svg) for svg in (light, dark))
-        shown[drawing.name] = Figure(drawing.alt, *uris)
-        drawn[f"figures/{drawing.name}.svg"] = light
+        forms = (False, True) if drawing.has_narrow else (False,)
+        svgs = [
+            drawing.render("svg", theme, narrow=narrow)
+            for narrow in forms
+            for theme in (LIGHT, DARK)
+        ]
+        shown[drawing.name] = Figure(drawing.alt, *(data_uri("image/svg+xml", svg) for svg in svgs))
+        drawn[f"figures/{drawing.name}.svg"] = svgs[0]
         drawn[f"figures/{drawing.name}.png"] = drawing.render("png")
     files = {
         "report.html": report_page(evaluation, examples, shown),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from markupsafe import Markup, escape
 from cupl.classification.prediction import Prediction
 from cupl.evaluation.made_by import MadeBy
 from cupl.evaluation.numbers import chance, percent, points, short
-from cupl.evaluation.schema import ClassAccuracy, Evaluation
+from cupl.evaluation.schema import CalibrationBin, ClassAccuracy, Evaluation
 from cupl.evaluation.verdict import explain_uncalibrated, verdicts
 from cupl.report.cards import card
 from cupl.report.examples import Example
+from cupl.report.reliability import FEWEST_IN_BIN, calibrated_candidates, merged_bins
 
 MOST_IMAGES = 200
 """Images on one page; each takes some 20 KB of it."""
@@ -28,11 +29,13 @@ _TEMPLATES = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure as the page shows it: its data URI for either background."""
+    """A figure as the page shows it: its data URI for either background, wide and narrow."""
 
     alt: str
     light: Markup
     dark: Markup
+    narrow_light: Markup | None = None
+    narrow_dark: Markup | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,20 @@ def report_page(
         correct=[one for one in cards if one.correct],
         unread=[one for one in cards if not one.bars],
         left_out=len(examples) - len(cards),
+        explained=any(one.sides for one in cards),
+        fewest=FEWEST_IN_BIN,
+        points=list(_points(evaluation)),
     )
+
+
+def _points(evaluation: Evaluation) -> Iterator[tuple[str, str, CalibrationBin]]:
+    """Those of the reliability diagrams: name, before or after the fit, and what stands there."""
+    for one in calibrated_candidates(evaluation):
+        if one.calibration is not None:
+            for bin in merged_bins(one.calibration.bins_before):
+                yield one.name, "not fitted", bin
+            for bin in merged_bins(one.calibration.bins_after):
+                yield one.name, "fitted", bin
 
 
 def _class_rows(evaluation: Evaluation) -> list[ClassRow]:

@@ -6,6 +6,7 @@ import io
 import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cupl.report.figures  # noqa: F401 (before matplotlib: it minds the environment)
 
@@ -33,7 +34,7 @@ _WIDTH, _DPI = 8.0, 110
 _PHOTO_WIDTH, _PHOTO_HEIGHT = 3.9, 3.6
 _BAR, _TALLEST_BAR, _LINE, _TITLE = 0.36, 0.5, 0.19, 0.4
 """Heights, in inches as the sizes above."""
-_NAME, _SENTENCE, _PROMPT, _REASON = 44, 92, 112, 300
+_NAME, _SENTENCE, _PROMPT, _SPOKEN_FOR, _REASON = 44, 92, 100, 14, 300
 """Characters that there is room for."""
 _LETTERS = 10
 """Of the name of a photo, an inch of its width."""
@@ -173,25 +174,38 @@ def _names(scores: Sequence[Score]) -> list[str]:
     return [short(name if times[score.label] > 1 else score.label, _NAME) for score, name in pairs]
 
 
-def _prompt_lines(explanation: Explanation | None) -> Iterator[tuple[str, str, str]]:
-    """Three columns: for or against, the cosine, the prompt; a class alone heads its own."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A line on a prompt and the class that it speaks for, or that of a class alone."""
+
+    text: str
+    cosine: str = ""
+    speaks_for: str = ""
+    its_own: bool = True
+
+
+def _prompt_lines(explanation: Explanation | None) -> Iterator[_Line]:
     sides = () if explanation is None else (explanation.winner, explanation.runner_up)
-    for side in sides:
-        if side is not None:
-            yield "", "", f"{short(side.label, _NAME)}, {percent(side.probability)} %"
-            for kind, prompts in (("for", side.supporting), ("against", side.opposing)):
-                for prompt in prompts[:MOST_PROMPTS]:
-                    yield kind, f"{prompt.cosine:.3f}", short(prompt.text, _PROMPT)
+    for side, other in zip(sides, reversed(sides), strict=True):
+        if side is None:
+            continue
+        yield _Line(f"{short(side.label, _NAME)}, {percent(side.probability)} %")
+        for spoken_for, prompts in ((side, side.supporting), (other, side.opposing)):
+            label = "" if spoken_for is None else short(spoken_for.label, _SPOKEN_FOR)
+            for one in prompts[:MOST_PROMPTS]:
+                text, cosine = short(one.text, _PROMPT), f"{one.cosine:.3f}"
+                yield _Line(text, cosine, f"for {label}", spoken_for is side)
 
 
-def _draw_lines(axes: Axes, lines: Sequence[tuple[str, str, str]], theme: Theme) -> None:
+def _draw_lines(axes: Axes, lines: Sequence[_Line], theme: Theme) -> None:
     _empty(axes)
     axes.set(xlim=(0, 1), ylim=(max(len(lines), 1), 0))
-    for place, (kind, cosine, text) in enumerate(lines):
-        if not kind:
-            axes.text(0, place + 0.5, text, va="center", weight="bold", fontsize=8, clip_on=True)
+    for place, line in enumerate(lines, 1):
+        height = place - 0.5
+        if not line.cosine:
+            axes.text(0, height, line.text, va="center", weight="bold", fontsize=8, clip_on=True)
             continue
-        colour = theme.series[2] if kind == "for" else theme.series[1]
-        axes.text(0.01, place + 0.5, kind, va="center", color=colour, fontsize=8)
-        axes.text(0.08, place + 0.5, cosine, va="center", color=theme.muted, fontsize=8)
-        axes.text(0.14, place + 0.5, text, va="center", fontsize=8, clip_on=True)
+        colour = theme.series[2] if line.its_own else theme.series[1]
+        axes.text(0.01, height, line.speaks_for, va="center", color=colour, fontsize=8)
+        axes.text(0.17, height, line.cosine, va="center", color=theme.muted, fontsize=8)
+        axes.text(0.23, height, line.text, va="center", fontsize=8, clip_on=True)

@@ -54,8 +54,8 @@ def test_the_gallery(tmp_path: Path) -> None:
         "0.346", "0.336", "0.326", "0.346", "0.336",
     ]  # fmt: skip
     assert [one.text for one in winner.with_class("stance")] == [
-        "Prompts for it",
-        "Prompts against it",
+        "Prompts for alpha",
+        "Prompts for beta",
     ]
     assert winner.with_class("more")[0].text == "and 2 more"
     [image] = wrong.all("img")

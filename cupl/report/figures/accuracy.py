@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -9,7 +10,10 @@ from matplotlib.figure import Figure
 
 from cupl.evaluation.numbers import short
 from cupl.evaluation.schema import Evaluation, Interval
-from cupl.report.figures.drawing import LONGEST_NAME, Drawing, Theme, add_legend, new_sheet
+from cupl.report.figures.drawing import LONGEST_NAME, NARROW, Drawing, Theme, add_legend, new_sheet
+
+_LINE = 14
+"""Characters of a line of a name in a narrow figure."""
 
 
 def accuracy_figure(evaluation: Evaluation) -> Drawing | None:
@@ -18,8 +22,8 @@ def accuracy_figure(evaluation: Evaluation) -> Drawing | None:
     if not rows:
         return None
 
-    def paint(theme: Theme) -> Figure:
-        figure, axes = new_sheet(7.4, 1.1 + 0.56 * len(rows))
+    def paint(theme: Theme, narrow: bool) -> Figure:
+        figure, axes = new_sheet(NARROW if narrow else 7.4, 1.1 + 0.56 * len(rows))
         top1, per_class = [row.top1 for row in rows], [row.per_class for row in rows]
         _bars(axes, -0.19, top1, "top-1 accuracy", theme.series[0], theme)
         _bars(axes, 0.19, per_class, "mean per class", theme.series[1], theme)
@@ -28,12 +32,16 @@ def accuracy_figure(evaluation: Evaluation) -> Drawing | None:
             axes.axvline(100 * reference.top1.value, color=theme.muted, lw=1, ls=(0, (4, 3)))
         kinds = {"bank": "", "control": " (control)"}
         names = [short(row.name, LONGEST_NAME) + kinds[row.kind] for row in rows]
+        if narrow:
+            names = [textwrap.fill(name, _LINE) for name in names]
         axes.set_yticks(range(len(rows)), names)
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
         highest = max(max(row.top1.high, row.per_class.high) for row in rows)
-        axes.set_xlim(0, max(112 * highest, 1))
+        # Beyond the longest interval there is place for the number that stands behind it.
+        axes.set_xlim(0, max((1.35 if narrow else 1.12) * 100 * highest, 1))
+        axes.set_xticks([tick for tick in axes.get_xticks() if tick <= 100])
         axes.set_xlabel("images with the right class, %")
         axes.grid(axis="x")
         add_legend(figure, axes)

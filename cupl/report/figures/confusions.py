@@ -24,7 +24,7 @@ def confusion_figure(candidate: CandidateResult, name: str) -> Drawing | None:
     if not classes:
         return None
 
-    def paint(theme: Theme) -> Figure:
+    def paint(theme: Theme, _: bool) -> Figure:
         shares = confusion_shares(candidate, classes)
         side = 2.4 + 0.27 * len(classes)
         figure, axes = new_sheet(max(side, 4.2) + 0.6, max(side, 3.4))
@@ -58,6 +58,7 @@ def confusion_figure(candidate: CandidateResult, name: str) -> Drawing | None:
         "classes in rows, predicted ones in columns, in percent of the true class. The table below "
         "it lists the confusions.",
         paint,
+        has_narrow=False,
     )
 
 

@@ -19,6 +19,8 @@ from matplotlib.figure import Figure
 
 LONGEST_NAME = 26
 """Characters of a name in a figure."""
+NARROW = 3.7
+"""Inches of a figure on a phone: at its own size its letters can be read there."""
 _DPI = 160
 _STYLE = {
     "text.parse_math": False,
@@ -61,13 +63,18 @@ class Drawing:
     """Of its files, without an ending."""
     alt: str
     """What it shows, for those who cannot see it."""
-    paint: Callable[[Theme], Figure]
+    paint: Callable[[Theme, bool], Figure]
+    """In the colours of a theme, and narrow enough for a phone where that is wanted."""
+    has_narrow: bool = True
+    """Whether the narrow form is another one."""
 
-    def render(self, kind: Literal["svg", "png"], theme: Theme = LIGHT) -> bytes:
+    def render(
+        self, kind: Literal["svg", "png"], theme: Theme = LIGHT, *, narrow: bool = False
+    ) -> bytes:
         """The file; the same evaluation and matplotlib give the same bytes."""
         buffer = io.BytesIO()
         with themed(theme):
-            figure = self.paint(theme)
+            figure = self.paint(theme, narrow)
             metadata = {"Date": None} if kind == "svg" else None
             figure.savefig(buffer, format=kind, dpi=_DPI, metadata=metadata)
         return buffer.getvalue()
@@ -102,4 +109,5 @@ def new_sheet(width: float, height: float) -> tuple[Figure, Axes]:
 def add_legend(figure: Figure, axes: Axes) -> None:
     """What the lines and bars of the axes are, above them."""
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper left", ncols=3, fontsize=8)
+    columns = 3 if figure.get_figwidth() > NARROW else 1
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns, fontsize=8)

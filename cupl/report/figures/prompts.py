@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from cupl.evaluation.numbers import percent, short
 from cupl.evaluation.schema import Analysis, Evaluation
-from cupl.report.figures.drawing import LONGEST_NAME, Drawing, Theme, add_legend, new_sheet
+from cupl.report.figures.drawing import LONGEST_NAME, NARROW, Drawing, Theme, add_legend, new_sheet
 
 
 def prompts_figure(evaluation: Evaluation) -> Drawing | None:
@@ -18,8 +18,8 @@ def prompts_figure(evaluation: Evaluation) -> Drawing | None:
     if not shown:
         return None
 
-    def paint(theme: Theme) -> Figure:
-        figure, axes = new_sheet(7.0, 3.7)
+    def paint(theme: Theme, narrow: bool) -> Figure:
+        figure, axes = new_sheet(*((NARROW, 3.4) if narrow else (7.0, 3.7)))
         for place, analysis in enumerate(shown):
             colour = theme.series[(0, 2, 3, 1)[place % len(theme.series)]]
             _curve(axes, analysis, colour, ("-", "--", ":")[place // len(theme.series) % 3])

@@ -23,6 +23,30 @@ function sortBy(table, head) {
   table.tBodies[0].append(...rows.map(([, row]) => row));
 }
 
+// The same hint in words as the shade at the edge, where a table is wider than the window.
+function hint(box) {
+  const wide = box.scrollWidth > box.clientWidth + 1;
+  let line = box.previousElementSibling;
+  if (!line || !line.classList.contains("hint")) {
+    if (!wide) return;
+    line = document.createElement("p");
+    line.className = "hint";
+    line.setAttribute("aria-hidden", "true");
+    line.textContent = "Scroll sideways for more columns \u2192";
+    box.before(line);
+  }
+  line.hidden = !wide;
+}
+
+const boxes = document.querySelectorAll(".scroll");
+const watcher = new ResizeObserver((entries) => entries.forEach((entry) => hint(entry.target)));
+for (const box of boxes) watcher.observe(box);
+
+// Where there is place, what explains a label is open.
+if (matchMedia("(min-width: 60rem)").matches) {
+  for (const one of document.querySelectorAll("details.why")) one.open = true;
+}
+
 // The buttons are made here, so that a page whose script does not run has none that do nothing.
 for (const table of document.querySelectorAll("table.sortable")) {
   if (table.tBodies[0].rows.length < 2) continue;
