@@ -40,6 +40,7 @@ from cupl.encoders.batching import (
     tokenize,
 )
 from cupl.encoders.device import resolve_batch, resolve_device
+from cupl.encoders.linear import pack_linear
 from cupl.errors import CuplError, InputError, MissingPackageError
 from cupl.io.atomic import write_atomically
 from cupl.io.paths import cache_dir, prompts_dir
@@ -105,6 +106,7 @@ class MiniEncoder:
         try:
             self._classifier = _read_classifier(classifier).to(device)
             self._sentences = _read_sentences(sentences).to(device)
+            pack_linear(self._sentences)
             self._tokenizer: Any = AutoTokenizer.from_pretrained(
                 sentences.parent, local_files_only=True, trust_remote_code=False
             )
