@@ -49,8 +49,7 @@ class ClassSelector:
             hint = self._index.hint(name.name if isinstance(name, ClassLabel) else name)
             raise UnknownClassError(
                 f"the bank {self._bank!r:.100} has no class {text!r:.100}"
-                + (f" ({hint})" if hint else ""),
-                arguments={"classes": ...},
+                + (f": {hint}" if hint else "")
             )
         return number
 
