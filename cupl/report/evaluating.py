@@ -23,7 +23,7 @@ from cupl.errors import InputError
 from cupl.evaluation.candidates import DRAWS, load_banks, make_candidates
 from cupl.evaluation.controls import CONTROLS, SEEDED
 from cupl.evaluation.dataset import read_labelled
-from cupl.evaluation.judging import EvaluationRun, count_prompts, judge_candidates
+from cupl.evaluation.judging import EvaluationRun, judge_candidates, prompts_of
 from cupl.evaluation.labelled import (
     LabelledImages,
     check_matched,
@@ -229,7 +229,7 @@ def evaluate(
     elif isinstance(encoder, str | os.PathLike):
         encoder = load_encoder(encoder, device, precision, batch_size, revision=revision)
     pictures = len(labelled.paths) if labelled.vectors is None else 0
-    everything = pictures + count_prompts(candidates)
+    everything = pictures + len(prompts_of(candidates))
     images = encode_labelled(
         labelled, encoder, lambda done, _: progress(done, everything), image_cache
     )

@@ -243,7 +243,7 @@ def test_some_classes_are_judged_alone(evaluate: Cupl) -> None:
 
 def test_a_label_of_no_class_is_still_told(evaluate: Cupl, work: Path) -> None:
     (work / "photos" / "dog").rename(work / "photos" / "ufo")
-    outcome = evaluate("--classes", "cat")
+    outcome = evaluate("--classes", "cat,tree frog")
     assert outcome.code == 1
     assert "'ufo' (7 images)" in outcome.err
 
