@@ -63,6 +63,12 @@ COMMANDS = {
     "prune": WritingCommand(_PRUNE, "out.yaml"),
     "prune list": WritingCommand((*_PRUNE, "-o", "pruned.yaml"), "out.csv", option=("--list",)),
     "bank import": WritingCommand(("bank", "import", "prompts.json"), "out.yaml", works=False),
+    "bank select": WritingCommand(
+        ("bank", "select", "bank.yaml", "--classes", "dog,cat"), "out.yaml", works=False
+    ),
+    "bank merge": WritingCommand(
+        ("bank", "merge", "bank.yaml", "bank.yaml"), "out.yaml", works=False
+    ),
     "batch export": WritingCommand(("batch", "export", *_ASK), "out.jsonl", works=False),
     "cache export": WritingCommand(
         ("cache", "export", "--cache", "cache"), "out.jsonl.gz", old=False, option=(), works=False

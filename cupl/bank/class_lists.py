@@ -21,6 +21,7 @@ from cupl.bank.class_folders import classes_of_folders
 from cupl.bank.class_lines import describe_labels, labels_from_lines
 from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.bank.model import PromptBank
+from cupl.bank.selecting import ClassSelector
 from cupl.errors import InputError, MissingFileError
 from cupl.io.csv import is_blank, read_rows
 from cupl.io.file_kinds import BANK
@@ -88,6 +89,31 @@ def classes_from_names(names: Sequence[str], notice: Notice = ignore) -> list[Cl
         notice(understood)
     check_labels(labels)
     return labels
+
+
+def select_classes(bank: PromptBank, given: Sequence[str], notice: Notice = ignore) -> PromptBank:
+    """Some classes of a bank, as a person types them.
+
+    Args:
+        bank: its classes are found by name, id or alias.
+        given: each a class, several with commas between them, or what :func:`read_classes` reads;
+            the classes get this order.
+        notice: told what was understood in a file.
+
+    Raises:
+        MissingFileError: a file is gone while it is read.
+        InputError: a name means no class, or a file holds no class list.
+
+    """
+    selector, names = ClassSelector(bank.classes, bank.name), list[str | ClassLabel]()
+    for text in given:
+        if text in selector:
+            names.append(text)
+        elif os.path.exists(text):  # noqa: PTH110 (Path's raises for over-long names)
+            names += read_classes(text, notice)
+        else:
+            names += selector.split(text)
+    return bank.select(names)
 
 
 def _find(path: Path) -> Path:

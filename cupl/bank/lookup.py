@@ -48,6 +48,14 @@ class ClassIndex:
                     return table[key]
         return None
 
+    def find_label(self, label: ClassLabel) -> int | None:
+        """The number of a label that is here, or of the class that one of another list means."""
+        if (number := self._keys.get(label.key)) is not None:
+            return number
+        texts = (label.id, label.name, *label.aliases)
+        places = (self.find(text) for text in texts if text is not None)
+        return next((place for place in places if place is not None), None)
+
     def hint(self, text: str) -> str | None:
         """What a text that means no class may be meant for, as far as can be told."""
         classes = self._by_name.get(plain_name(text))
@@ -58,6 +66,10 @@ class ClassIndex:
             plain_name(text), self._by_name.keys(), scorer=fuzz.ratio, score_cutoff=_ALIKE
         )
         return f"nearly {self.labels[self._by_name[near[0]][0]].name!r:.80}" if near else None
+
+    @cached_property
+    def _keys(self) -> dict[tuple[str, str], int]:
+        return {label.key: number for number, label in enumerate(self.labels)}
 
     @cached_property
     def _by_name(self) -> dict[str, list[int]]:
@@ -79,6 +91,11 @@ def _table(
         for name in {key(name) for name in names(label)} - {""}:
             table[name] = None if name in table else number
     return table
+
+
+def named_alike(one: str, other: str) -> bool:
+    """Whether two names are the same, as written or nearly so."""
+    return plain_name(one) == plain_name(other)
 
 
 def plain_name(text: str) -> str:

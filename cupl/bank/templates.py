@@ -6,11 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictStr,
+    ValidationError,
+    field_validator,
+)
 
 from cupl.bank.articles import indefinite_article
 from cupl.bank.labels import MAX_NAME, ClassLabel
 from cupl.errors import InputError
+from cupl.io.complaints import own_words
 from cupl.io.file_kinds import QUESTION_SET, TEMPLATE_SET
 from cupl.io.paths import prompts_dir
 from cupl.io.reasons import missing
@@ -98,6 +107,31 @@ class QuestionSet(_TemplateFile):
         if len(set(questions)) < len(questions):
             raise InputError("a question stands here twice")
         return questions
+
+
+Questions = QuestionSet | str | Path | Sequence[str]
+"""A set of questions, the name or path of one, or what it holds."""
+
+
+def questions_of(given: Questions) -> QuestionSet:
+    """The set that is meant.
+
+    Raises:
+        MissingFileError: there is no set of that name, and no such file.
+        InputError: it is no set, or a question never names the class.
+
+    """
+    if isinstance(given, QuestionSet):
+        return given
+    if isinstance(given, str | Path):
+        return QuestionSet.load(given)
+    try:
+        return QuestionSet(name="own", questions=tuple(given))
+    except (ValidationError, TypeError) as error:
+        why = "is a set, the name of one or a list of questions"
+        if isinstance(error, ValidationError):
+            why = own_words(error.errors()[0])
+        raise InputError(f"questions: {why}") from error
 
 
 class TemplateSet(_TemplateFile):

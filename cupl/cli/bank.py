@@ -1,4 +1,4 @@
-"""``cupl bank import``, ``cupl bank check`` and ``cupl bank prune``."""
+"""``cupl bank``: import, select, merge, check and prune."""
 
 import os
 from collections import Counter
@@ -22,10 +22,13 @@ from cupl.cli.output import (
 from cupl.encoders.loading import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
+    from cupl.bank.model import PromptBank
     from cupl.embedding.pruning import DroppedPrompt
 
 bank_app = typer.Typer(
-    name="bank", help="Import, check, prune and sharpen prompt banks.", no_args_is_help=True
+    name="bank",
+    help="Import, select, merge, check, prune and sharpen prompt banks.",
+    no_args_is_help=True,
 )
 
 
@@ -49,6 +52,68 @@ def import_bank_command(
     for reason, number in changes.most_common():
         say(f"  {number:,}: {reason}")
     say_next(f"cupl bank check {quoted(output)}", output)
+
+
+@bank_app.command("select")
+def select_command(
+    bank: Annotated[Path, typer.Argument(help="Prompt bank (.yaml).")],
+    classes: Annotated[
+        list[str],
+        typer.Option(
+            metavar="A,B,...|FILE",
+            help="By name, id or alias, with commas between them; again for more. Or a list of "
+            "classes, as for generate. The bank gets this order.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Bank to write (.yaml).")],
+) -> None:
+    """Write a bank of some of the classes of another."""
+    from cupl.bank.class_lists import select_classes
+    from cupl.bank.model import PromptBank
+    from cupl.io.text import name_as_text
+
+    check_target(output, bank, *classes)
+    whole = PromptBank.load(bank)
+    some = select_classes(whole, classes, say)
+    some.name = name_as_text(output.stem)
+    write_bank(output, some.to_bytes())
+    say(f"wrote {output}: {len(some):,} of {_classes(whole)}, {count(some.size, 'prompt')}")
+    say_next(f"cupl encode {quoted(output)} -o VECTORS.safetensors", output)
+
+
+@bank_app.command("merge")
+def merge_command(
+    banks: Annotated[list[Path], typer.Argument(help="Two prompt banks (.yaml), or more.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Bank to write (.yaml).")],
+) -> None:
+    """Write a bank of the classes and the prompts of several.
+
+    The same class in two banks keeps the name it has in the first; its prompts are united by
+    question, and none is added twice. Classes that only a later bank has come after those before.
+    """
+    from functools import reduce
+    from operator import or_
+
+    from cupl.bank.model import PromptBank
+    from cupl.io.text import name_as_text
+
+    check_target(output, *banks)
+    if len(banks) < 2:
+        raise typer.BadParameter("name two banks or more to merge")
+    loaded = [PromptBank.load(bank) for bank in banks]
+    merged = reduce(or_, loaded)
+    merged.name = name_as_text(output.stem)
+    write_bank(output, merged.to_bytes())
+    given = sum(bank.size for bank in loaded)
+    say(f"wrote {output}: {_classes(merged)}, {merged.size:,} of {count(given, 'prompt')}")
+    shared = sum(map(len, loaded)) - len(merged)
+    if shared:
+        say(f"  {count(shared, 'class', 'classes')} in an earlier bank too, united with that")
+    say_next(f"cupl bank check {quoted(output)}", output)
+
+
+def _classes(bank: "PromptBank") -> str:
+    return count(len(bank), "class", "classes")
 
 
 @bank_app.command("check")

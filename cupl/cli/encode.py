@@ -7,6 +7,7 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.output import check_target, count, files_of_cache, quoted, say, say_next
+from cupl.cli.subset import SubsetOption, subset
 from cupl.encoders.loading import DEFAULT_ENCODER
 
 
@@ -22,6 +23,7 @@ def encode_command(
     combine: encoder_options.CombineOption = None,
     strict: encoder_options.StrictOption = False,
     text_cache: encoder_options.TextCacheOption = None,
+    classes: SubsetOption = None,
 ) -> None:
     """Encode a bank into one vector for each class."""
     from cupl.bank.model import PromptBank
@@ -31,10 +33,12 @@ def encode_command(
         output,
         bank,
         templates,
+        *(classes or ()),
         *encoder_options.files_of(encoder),
         *files_of_cache(text_cache or None),
     )
-    written, prompts = encoder_options.templates_of(templates, combine), PromptBank.load(bank)
+    written = encoder_options.templates_of(templates, combine)
+    prompts = subset(PromptBank.load(bank), classes)
     loaded = load_encoder(encoder, device, precision, revision=revision)
     vectors = encoder_options.encode_with(
         prompts, loaded, pooling, written, combine, strict, text_cache

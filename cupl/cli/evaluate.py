@@ -19,6 +19,7 @@ from cupl.cli.output import (
     say_unreadable,
     say_warning,
 )
+from cupl.cli.subset import SubsetOption, subset
 from cupl.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def evaluate_command(
         ),
     ] = False,
     text_cache: encoder_options.TextCacheOption = None,
+    classes: SubsetOption = None,
     skip_unmatched: Annotated[
         bool, typer.Option("--skip-unmatched", help="Leave out images whose label means no class.")
     ] = False,
@@ -103,24 +105,28 @@ def evaluate_command(
     from cupl.evaluation.calibration_error import FEWEST_TO_CALIBRATE
     from cupl.evaluation.candidates import load_banks, make_candidates
     from cupl.evaluation.dataset import read_labelled
+    from cupl.evaluation.labelled import keep_classes
     from cupl.io.locks import sole_writer
     from cupl.report.evaluating import evaluate
 
     poolings = pooling or [DEFAULT_POOLING]
     if unknown := [one for one in poolings if one not in POOLINGS]:
         raise typer.BadParameter(f"no pooling is called {unknown[0]!r}: use {', '.join(POOLINGS)}")
-    inputs = [*bank, data, labels, templates, *_split(controls), *encoder_options.files_of(encoder)]
+    inputs = [*bank, data, labels, templates, *(classes or ()), *_split(controls),
+              *encoder_options.files_of(encoder)]  # fmt: skip
     _check_targets(output, calibrated, data, inputs)
     with nullcontext() if output is None else sole_writer(output):
         written, against = encoder_options.templates_of(templates, None), _split(controls)
-        banks = load_banks(bank)
+        whole, *others = load_banks(bank)
+        banks = [subset(whole, classes), *others]
         # Before a long list is read; one draw says whether there can be several.
         make_candidates(banks, against, seeds=1, templates=written)
-        names = [entry.label for entry in banks[0]]
+        names = [entry.label for entry in whole]
         labelled = read_labelled(data, names, labels, all_files=all_files)
+        _report_unmatched(labelled, names, skip_unmatched)
+        labelled = keep_classes(labelled, whole, banks[0])
         for note in labelled.notes:
             say(note)
-        _report_unmatched(labelled, names, skip_unmatched)
         if calibrated is not None and len(labelled.paths) < FEWEST_TO_CALIBRATE:
             raise InputError(
                 f"a temperature is fitted on half of at least {FEWEST_TO_CALIBRATE} images, and "

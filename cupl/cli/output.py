@@ -10,6 +10,7 @@ from typing import IO, Any, TextIO, cast
 
 import typer
 
+from cupl.cli.pace import Pace
 from cupl.errors import InputError
 from cupl.io.targets import is_stream
 from cupl.io.terminal import folded, printable, terminal_width
@@ -254,7 +255,10 @@ class _Lossy:
 
 @contextmanager
 def progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; elsewhere a line at each tenth, or of what has no known end tenfold."""
+    """A bar on a terminal; elsewhere a line at each tenth, or of what has no known end tenfold.
+
+    The bar shows how long it will still take; without one a line says so, where it is long.
+    """
     if sys.stderr is not None and sys.stderr.isatty():
         from rich.console import Console
         from rich.progress import (
@@ -271,10 +275,11 @@ def progress(label: str) -> Iterator[Callable[[int, int], None]]:
             task = bar.add_task(label, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total or None)
         return
-    shown = 0
+    shown, pace = 0, Pace(label, say)
 
     def line(done: int, total: int) -> None:
         nonlocal shown
+        pace.update(done, total)
         reached = done * 10 // total if total else len(str(done))
         if reached > shown:
             shown = reached

@@ -235,9 +235,16 @@ def bank_embeddings(
         float32 ``[prompts, dim]``, not normalised, class after class.
 
     """
-    entries = bank.entries if subclasses else bank
-    texts = [text for entry in entries for text, _ in prompts_of_class(entry, templates)]
+    texts = texts_of_bank(bank, templates, subclasses=subclasses)
     return embed_texts(texts, encoder, text_cache=text_cache, progress=progress).vectors
+
+
+def texts_of_bank(
+    bank: PromptBank, templates: Sequence[str], *, subclasses: bool = True
+) -> list[str]:
+    """All prompts of a bank, class after class; see :func:`bank_embeddings`."""
+    entries = bank.entries if subclasses else bank
+    return [text for entry in entries for text, _ in prompts_of_class(entry, templates)]
 
 
 def prompts_of_class(entry: ClassPrompts, templates: Sequence[str]) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ import torch
 from torch.nn.functional import normalize
 
 from cupl.bank.labels import ClassLabel
-from cupl.bank.model import PromptBank, PruningFacts, Source
+from cupl.bank.model import PromptBank
+from cupl.bank.source import PruningFacts, Source
 from cupl.embedding.bank_encoding import bank_embeddings
 from cupl.embedding.normalize import unit
 from cupl.embedding.text_cache import TextCache

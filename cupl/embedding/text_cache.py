@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -26,6 +26,8 @@ MAX_CACHE_BYTES = 4 * 2**30
 """Of all encoders together: two million embeddings of 512 numbers."""
 _AT_ONCE = 1024
 """Texts that are encoded and kept together: what an interrupt can cost."""
+_AT_FIRST = 64
+"""As many the first time, which tells soon how long all of it takes."""
 
 TextCache: TypeAlias = str | os.PathLike[str] | Literal[False] | None
 """Where text embeddings are kept: a folder, None for the usual place (``embeddings`` in
@@ -63,7 +65,8 @@ def embed_texts(
         encoder: computes what is missing.
         check: called with the tokens of each text before anything is computed.
         text_cache: where embeddings are looked up and kept, see :data:`TextCache`.
-        progress: told how many different texts are done, and of how many.
+        progress: told how many different texts are done, and of how many; at first those that
+            the cache has, where many are missing.
 
     """
     unique = list(dict.fromkeys(texts))
@@ -76,12 +79,22 @@ def embed_texts(
         missing = sorted(np.flatnonzero(tokens == 0).tolist(), key=unique.__getitem__)
         tokens[missing] = encoder.count_tokens([unique[row] for row in missing])
         check(tokens[rows].tolist())
-        for start in range(0, len(missing), _AT_ONCE):
-            batch = missing[start : start + _AT_ONCE]
+        known = len(unique) - len(missing)
+        if len(missing) > _AT_ONCE:
+            progress(known, len(unique))
+        for batch in _batches(missing):
             vectors[batch] = encoder.encode_text([unique[row] for row in batch]).numpy()
             _keep(cache, [(keys[row], tokens[row], vectors[row]) for row in batch])
-            progress(len(unique) - len(missing) + start + len(batch), len(unique))
+            known += len(batch)
+            progress(known, len(unique))
     return TextEmbeddings(torch.from_numpy(vectors[rows]), tokens[rows].tolist())
+
+
+def _batches(rows: list[int]) -> Iterator[list[int]]:
+    first = min(_AT_FIRST, _AT_ONCE) if len(rows) > _AT_ONCE else _AT_ONCE
+    yield from (part for part in (rows[:first],) if part)
+    for start in range(first, len(rows), _AT_ONCE):
+        yield rows[start : start + _AT_ONCE]
 
 
 def _key(text: str, encoder: Encoder) -> str:

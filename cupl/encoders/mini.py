@@ -40,6 +40,7 @@ from cupl.encoders.batching import (
     tokenize,
 )
 from cupl.encoders.device import resolve_batch, resolve_device
+from cupl.encoders.linear import pack_linear
 from cupl.errors import CuplError, InputError, MissingPackageError
 from cupl.io.atomic import write_atomically
 from cupl.io.paths import cache_dir, prompts_dir
@@ -118,7 +119,9 @@ class MiniEncoder:
     @cached_property
     def _sentences(self) -> Any:
         with _undamaged():
-            return _read_sentences(self._files[1]).to(self.device)
+            sentences = _read_sentences(self._files[1]).to(self.device)
+            pack_linear(sentences)
+            return sentences
 
     @cached_property
     def _tokenizer(self) -> Any:

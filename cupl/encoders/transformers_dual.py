@@ -22,6 +22,7 @@ from cupl.encoders.batching import Tokens, encode_images, encode_unique_texts, t
 from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
 from cupl.encoders.fingerprint import digest_of_weights, remembered
 from cupl.encoders.hub import ModelFiles, fetch_weights, first_line, missing_config, weight_files
+from cupl.encoders.linear import pack_linear
 from cupl.errors import InputError
 
 _TOWER_SETTINGS = ("hidden_act", "layer_norm_eps", "num_attention_heads")
@@ -79,9 +80,9 @@ class DualEncoder(ABC):
         self._weights = weight_files(files.folder)
         self._model = model
         self.dim = self._width()
-        if dtype != torch.float32:
-            _ = self.fingerprint  # of the weights as they are, not as they are rounded here
+        _ = self.fingerprint  # of the weights as they are, not as they are rounded or packed here
         self._model = model.to(device, dtype)
+        pack_linear(self._model)
 
     @classmethod
     def load(

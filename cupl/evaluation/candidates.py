@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.templates import fill_templates
@@ -137,7 +136,7 @@ def align(banks: Sequence[PromptBank]) -> list[PromptBank]:
     aligned = [first]
     for bank in banks[1:]:
         index = ClassIndex([entry.label for entry in bank])
-        places = [_same_class(entry.label, index) for entry in first]
+        places = [index.find_label(entry.label) for entry in first]
         missing = [entry.label for entry, place in zip(first, places, strict=True) if place is None]
         if missing:
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
@@ -157,12 +156,6 @@ def _renamed(entry: ClassPrompts, like: ClassPrompts) -> ClassPrompts:
     names.pop(like.name, None)
     label = {"name": like.name, "id": like.id, "aliases": list(names)}
     return entry.model_copy(update=label)
-
-
-def _same_class(label: ClassLabel, index: ClassIndex) -> int | None:
-    texts = [label.id, label.name, *label.aliases]
-    places = (index.find(text) for text in texts if text is not None)
-    return next((place for place in places if place is not None), None)
 
 
 def with_templates(bank: PromptBank, templates: Sequence[str]) -> PromptBank:

@@ -10,8 +10,9 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.model import PromptBank
-from cupl.embedding.bank_encoding import bank_embeddings, encode_bank
+from cupl.embedding.bank_encoding import bank_embeddings, encode_bank, texts_of_bank
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.known_texts import know_texts
 from cupl.embedding.normalize import unit
 from cupl.embedding.pooling import DEFAULT_POOLING
 from cupl.embedding.text_cache import TextCache
@@ -131,7 +132,7 @@ def judge_candidates(
         pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`; of candidates that have none
             of their own.
         text_cache: where embeddings of prompts are kept, or False for nowhere.
-        progress: told how many prompts are embedded, and of how many in all.
+        progress: told how many different prompts of all candidates are embedded, and of how many.
 
     Raises:
         InputError: the images are not encoded, or there is no such pooling.
@@ -142,25 +143,20 @@ def judge_candidates(
     labels = [entry.label for entry in candidates[0].banks[0]]
     images, targets = unit(data.vectors), torch.tensor(data.targets)
 
-    everything = count_prompts(candidates)
-    done = 0
+    # All at once: what banks and controls have in common is computed once.
+    knowing = know_texts(prompts_of(candidates), encoder, text_cache=text_cache, progress=progress)
 
     def encode(bank: PromptBank, candidate: Candidate) -> ClassVectors:
-        nonlocal done
-        vectors = encode_bank(
-            bank, encoder, candidate.pooling or pooling, templates=candidate.templates,
-            text_cache=text_cache,
-            progress=lambda number, _: progress(done + number, everything),
+        return encode_bank(
+            bank, knowing, candidate.pooling or pooling, templates=candidate.templates,
+            text_cache=False,
         )  # fmt: skip
-        done += bank.size
-        progress(done, everything)
-        return vectors
 
     entries = [_judged(candidate, encode, images, targets) for candidate in candidates]
     results = _results(entries, targets.numpy(), labels)
     reference = next((one for one in results if one.kind == "control"), None)
     analyses = [
-        _analysis(entry, result, reference, images, targets, encoder, text_cache)
+        _analysis(entry, result, reference, images, targets, knowing)
         for entry, result in zip(entries, results, strict=True)
         if entry.kind == "bank" and entry.plain is None
     ]
@@ -179,9 +175,15 @@ def judge_candidates(
     return EvaluationRun(evaluation, entries, data, candidates[0].banks[0])
 
 
-def count_prompts(candidates: Sequence[Candidate]) -> int:
-    """Prompts of all candidates, without templates."""
-    return sum(bank.size for candidate in candidates for bank in candidate.banks)
+def prompts_of(candidates: Sequence[Candidate]) -> list[str]:
+    """The different prompts of all candidates together."""
+    texts = (
+        text
+        for candidate in candidates
+        for bank in candidate.banks
+        for text in texts_of_bank(bank, candidate.templates)
+    )
+    return list(dict.fromkeys(texts))
 
 
 def _judged(
@@ -308,10 +310,9 @@ def _analysis(
     images: torch.Tensor,
     targets: torch.Tensor,
     encoder: Encoder,
-    text_cache: TextCache,
 ) -> Analysis:
     bank = entry.banks[0]
-    prompts = bank_embeddings(bank, encoder, text_cache=text_cache)
+    prompts = bank_embeddings(bank, encoder, text_cache=False)
     described = Described(bank, prompts, images, targets, entry.vectors)
     return Analysis(
         bank=entry.name,

@@ -13,6 +13,7 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
+from cupl.bank.model import PromptBank
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_retries import until_lost
 from cupl.embedding.image_shards import ImageProvenance
@@ -95,6 +96,37 @@ def check_matched(images: LabelledImages, labels: Sequence[ClassLabel], skip: bo
     raise InputError(
         f"{number:,} {mean} no class of the bank: {lines}{more}; {way_out}",
         arguments={"skip_unmatched": True} if images.paths else {},
+    )
+
+
+def keep_classes(images: LabelledImages, bank: PromptBank, some: PromptBank) -> LabelledImages:
+    """The images of some classes of a bank; a note says how many others there are.
+
+    Args:
+        images: their targets count in the classes of ``bank``.
+        bank: all classes.
+        some: the same or some of them, in which the targets count then.
+
+    Raises:
+        InputError: no image is of these.
+
+    """
+    if some is bank:
+        return images
+    number_of = {entry.label.key: number for number, entry in enumerate(some)}
+    number_in = [number_of.get(entry.label.key) for entry in bank]
+    found = [(row, number) for row, target in enumerate(images.targets)
+             if (number := number_in[target]) is not None]  # fmt: skip
+    if not found:
+        raise InputError("no image is of the classes that were chosen", arguments={"classes": ...})
+    rows, left = [row for row, _ in found], len(images.paths) - len(found)
+    note = f"{images_in_words(left)} of other classes left out"
+    return replace(
+        images,
+        paths=[images.paths[row] for row in rows],
+        targets=[number for _, number in found],
+        vectors=None if images.vectors is None else images.vectors[rows],
+        notes=[*images.notes, *([note] if left else [])],
     )
 
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Unpack
 
 from cupl.bank.labels import MAX_NAME, ClassLabel
-from cupl.bank.model import AboutFacts, PromptBank
+from cupl.bank.model import PromptBank
+from cupl.bank.source import AboutFacts
 from cupl.bank.templates import QuestionSet
 from cupl.bank.wording import has_markup, is_refusal, same_text
 from cupl.errors import InputError

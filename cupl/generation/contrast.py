@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Unpack
 
 from cupl.bank.labels import ClassLabel
-from cupl.bank.model import ContrastFacts, PromptBank
+from cupl.bank.model import PromptBank
 from cupl.bank.same_name import name_words, names_of, same_name
-from cupl.bank.templates import QuestionSet
+from cupl.bank.source import ContrastFacts
+from cupl.bank.templates import Questions
 from cupl.errors import InputError
 from cupl.generation.asking import Asking
 from cupl.generation.cache.store import ResponseCache
@@ -137,7 +137,7 @@ def contrast_bank(
 
 async def agenerate_contrast(
     classes: Iterable[str | ClassLabel],
-    questions: QuestionSet | str | Path = "base",
+    questions: Questions = "base",
     *,
     name: str = "reject",
     names: int = NAMES,

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from typing import Unpack
 
 from cupl.bank.labels import ClassLabel
-from cupl.bank.model import PairFacts, PromptBank, Source
+from cupl.bank.model import PromptBank
+from cupl.bank.source import PairFacts, Source
 from cupl.bank.templates import QuestionSet, with_article
 from cupl.bank.wording import same_text
 from cupl.errors import InputError

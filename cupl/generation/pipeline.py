@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.model import PromptBank
-from cupl.bank.templates import QuestionSet
+from cupl.bank.templates import Questions
 from cupl.generation.asking import aside, check_offline
 from cupl.generation.collect import CollectedPrompts, collect
 from cupl.generation.event_loop import blocking
@@ -33,7 +32,7 @@ from cupl.progress import Progress, ignore
 
 async def agenerate(
     classes: Iterable[str | ClassLabel],
-    questions: QuestionSet | str | Path = "base",
+    questions: Questions = "base",
     *,
     name: str = "bank",
     model: str = DEFAULT_MODEL,
@@ -66,7 +65,7 @@ async def agenerate(
 
     Args:
         classes: names or labels.
-        questions: a set, or the name or path of one.
+        questions: a set, the name or path of one, or a list: ``["What does {a} look like?"]``.
         name: the bank's name.
         model: as the server knows it; ``mini`` is the embedded one.
         base_url: the server; None for ``$OPENAI_BASE_URL`` or else OpenAI itself.

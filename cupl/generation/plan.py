@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from cupl.bank.labels import ClassLabel, check_labels, labels_from_names
 from cupl.bank.model import Source
-from cupl.bank.templates import QuestionSet, fill
+from cupl.bank.templates import Questions, QuestionSet, fill, questions_of
 from cupl.errors import InputError
 from cupl.generation.budget import estimate_prompt_tokens
 from cupl.generation.cache.entries import CacheEntry
@@ -82,7 +81,7 @@ def usual_sampling(model: str) -> Sampling:
 
 def make_plan(
     classes: Iterable[str | ClassLabel],
-    questions: QuestionSet | str | Path = "base",
+    questions: Questions = "base",
     *,
     model: str = DEFAULT_MODEL,
     base_url: str | None = None,
@@ -95,7 +94,7 @@ def make_plan(
 
     Args:
         classes: names or labels.
-        questions: a set, or the name or path of one.
+        questions: a set, the name or path of one, or a list of questions.
         model: as the server knows it; ``mini`` is the embedded one.
         base_url: the server; None for ``$OPENAI_BASE_URL`` or else OpenAI itself.
         api: None for chat, or completions for ``mini``.
@@ -126,7 +125,7 @@ def make_plan(
         preamble = PREAMBLE if mini else CHAT_PREAMBLE if api == "chat" else None
     return Plan(
         labels=labels,
-        questions=questions if isinstance(questions, QuestionSet) else QuestionSet.load(questions),
+        questions=questions_of(questions),
         model=model,
         endpoint=MINI_ENDPOINT if mini else endpoint_of(base_url),
         api=api,

@@ -6,14 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypedDict, Unpack
 
 from pydantic import ValidationError
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.model import ClassPrompts, PromptBank
-from cupl.bank.templates import QuestionSet
+from cupl.bank.templates import Questions
 from cupl.errors import InputError
 from cupl.generation.asking import Asking
 from cupl.generation.budget import UsageMeter
@@ -69,7 +68,7 @@ class Run:
 @contextmanager
 def open_run(
     classes: Iterable[str | ClassLabel],
-    questions: QuestionSet | str | Path,
+    questions: Questions,
     name: str,
     **settings: Unpack[RunSettings],
 ) -> Iterator[Run]:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Unpack
 
 from cupl.bank.labels import MAX_NAME, ClassLabel
-from cupl.bank.model import ClassPrompts, PromptBank, SubclassFacts
+from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.bank.same_name import name_words, names_of, same_name
-from cupl.bank.templates import QuestionSet
+from cupl.bank.source import SubclassFacts
+from cupl.bank.templates import Questions
 from cupl.errors import InputError
 from cupl.generation.asking import Asking
 from cupl.generation.cache.store import ResponseCache
@@ -187,7 +187,7 @@ def subclass_bank(
 
 async def agenerate_subclasses(
     classes: Iterable[str | ClassLabel],
-    questions: QuestionSet | str | Path = "base",
+    questions: Questions = "base",
     *,
     most: int,
     name: str = "bank",

@@ -23,12 +23,13 @@ from cupl.errors import InputError
 from cupl.evaluation.candidates import DRAWS, load_banks, make_candidates
 from cupl.evaluation.controls import CONTROLS, SEEDED
 from cupl.evaluation.dataset import read_labelled
-from cupl.evaluation.judging import EvaluationRun, count_prompts, judge_candidates
+from cupl.evaluation.judging import EvaluationRun, judge_candidates, prompts_of
 from cupl.evaluation.labelled import (
     LabelledImages,
     check_matched,
     encode_labelled,
     images_in_words,
+    keep_classes,
 )
 from cupl.evaluation.made_by import (
     BankFacts,
@@ -150,6 +151,7 @@ def evaluate(
     pooling: str | Sequence[str] = DEFAULT_POOLING,
     adapt: bool = False,
     labels: str | os.PathLike[str] | None = None,
+    classes: Sequence[str | ClassLabel] | None = None,
     all_files: bool = False,
     skip_unmatched: bool = False,
     revision: str | None = None,
@@ -190,6 +192,8 @@ def evaluate(
             vectors adapted to the other, "BANK (adapted cross-fitted)", and all by those adapted to
             themselves, "BANK (adapted in place)".
         labels: a CSV of path and label for the images of a directory of ``cupl embed``.
+        classes: only these of the first bank, by name, id or alias; images of the others are left
+            out.
         all_files: open every file of an ImageFolder to see whether it is an image.
         skip_unmatched: leave out images whose label means no class.
         revision: of the encoder: commit, branch or tag of the model hub.
@@ -210,20 +214,22 @@ def evaluate(
         check_pooling(one)
     if isinstance(templates, str | os.PathLike):
         templates = TemplateSet.load(Path(templates)).templates
-    loaded = load_banks(banks)
+    whole, *more = load_banks(banks)
+    loaded = [whole if classes is None else whole.select(classes), *more]
     named = [controls] if isinstance(controls, str) else controls
     candidates = make_candidates(
         loaded, named, seeds=seeds, templates=templates, poolings=others, adapt=adapt
     )
-    classes = [entry.label for entry in loaded[0]]
-    labelled = _labelled(data, classes, labels, all_files)
-    check_matched(labelled, classes, skip_unmatched)
+    names = [entry.label for entry in whole]
+    labelled = _labelled(data, names, labels, all_files)
+    check_matched(labelled, names, skip_unmatched)
+    labelled = keep_classes(labelled, whole, loaded[0])
     if encoder is None:
         encoder = _usual_encoder(labelled, revision, device, precision, batch_size)
     elif isinstance(encoder, str | os.PathLike):
         encoder = load_encoder(encoder, device, precision, batch_size, revision=revision)
     pictures = len(labelled.paths) if labelled.vectors is None else 0
-    everything = pictures + count_prompts(candidates)
+    everything = pictures + len(prompts_of(candidates))
     images = encode_labelled(
         labelled, encoder, lambda done, _: progress(done, everything), image_cache
     )

@@ -22,7 +22,7 @@ def calibrated_candidates(evaluation: Evaluation) -> list[CandidateResult]:
 
 
 def merged_bins(bins: Sequence[CalibrationBin]) -> list[CalibrationBin]:
-    """Bins of at least ``FEWEST_IN_BIN`` images: a bin with fewer is merged with its neighbour above.
+    """Bins of at least ``FEWEST_IN_BIN`` images: one with fewer is merged with that above it.
 
     What is left at the upper end joins the last bin. Of few images in all there is one bin.
     """

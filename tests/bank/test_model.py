@@ -235,3 +235,30 @@ def test_a_bank_that_could_not_be_read_again_does_not_take_the_place_of_one(
     with pytest.raises(InputError, match="cannot be saved"):
         bank.save(path)
     assert path.read_bytes() == before
+
+
+def test_a_bank_of_a_dict() -> None:
+    bank = PromptBank.from_dict({"cup": ["A cup."], "chair": {"What?": ("A chair.",)}}, "things")
+    assert bank.name == "things"
+    assert [(entry.name, entry.prompts) for entry in bank] == [
+        ("cup", {"": ["A cup."]}),
+        ("chair", {"What?": ["A chair."]}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prompts", "message"),
+    [
+        ({}, "name at least one"),
+        ({"cup": []}, "'cup' has no prompts"),
+        ({"cup": "A cup."}, "the class 'cup': prompts must be a list"),
+        ({"cup": 3}, "the class 'cup': prompts must be a list"),
+        ({"cup": [3]}, "the class 'cup': must be a text"),
+        ({"cup": {"What?": "A cup."}}, "the class 'cup': must be a valid list"),
+        ({3: ["A."]}, "the class 3: must be a text"),
+        (["cup"], "a dict of class to prompts"),
+    ],
+)
+def test_a_dict_that_is_no_bank(prompts: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        PromptBank.from_dict(prompts)

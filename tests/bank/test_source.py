@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from cupl.bank.model import ClassPrompts, PromptBank, PruningFacts, Source
+from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.bank.source import PruningFacts, Source
 from cupl.errors import InputError
 
 PRUNED = PruningFacts(by="redundancy", threshold=0.95, keep=3, encoder="openai/clip", dropped=2)

@@ -175,3 +175,64 @@ def test_prune_refuses_what_it_cannot_do(
     assert outcome.code == code
     assert message in outcome.err
     assert [path.name for path in repetitive.parent.iterdir()] == ["bank.yaml"]
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """A bank of three classes, one of which has a comma in its name."""
+    path = tmp_path / "pets.yaml"
+    bank_of({"cat": ["A cat."], "dog": ["A dog."], "fish, gold": ["A fish."]}).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        (["Dog,cat"], ["dog", "cat"]),
+        (["fish, gold"], ["fish, gold"]),
+        (["fish, gold,cat"], ["fish, gold", "cat"]),
+        (["dog", "cat,dog"], ["dog", "cat"]),
+        (["list.txt"], ["fish, gold", "cat"]),
+    ],
+)
+def test_select_writes_the_classes_in_the_order_given(
+    cupl: Cupl, pets: Path, given: list[str], names: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pets.parent)
+    Path("list.txt").write_text("fish, gold\ncat\n")
+    options = [word for text in given for word in ("--classes", text)]
+    outcome = cupl("bank", "select", pets, *options, "-o", "some pets.yaml")
+    assert outcome.code == 0
+    some = PromptBank.load("some pets.yaml")
+    assert (some.name, [entry.name for entry in some]) == ("some pets", names)
+    number = f"{len(names)} of 3 classes, {len(names)} prompt{'s' * (len(names) > 1)}"
+    assert f"wrote some pets.yaml: {number}\n" in outcome.err
+
+
+def test_select_says_which_class_may_be_meant(cupl: Cupl, pets: Path, tmp_path: Path) -> None:
+    outcome = cupl("bank", "select", pets, "--classes", "cat,doge", "-o", tmp_path / "x.yaml")
+    assert outcome.code == 1
+    assert outcome.err == "error: the bank 'animals' has no class 'doge': nearly 'dog'\n"
+    assert not (tmp_path / "x.yaml").exists()
+
+
+def test_merge_unites_what_both_say(cupl: Cupl, pets: Path, tmp_path: Path) -> None:
+    more, out = tmp_path / "more.yaml", tmp_path / "all.yaml"
+    bank_of({"newt": ["A newt."], "Cat": ["A cat.", "A soft cat."]}, "more").save(more)
+    outcome = cupl("bank", "merge", pets, more, "-o", out)
+    assert outcome.code == 0
+    merged = PromptBank.load(out)
+    assert merged.name == "all"
+    assert [entry.name for entry in merged] == ["cat", "dog", "fish, gold", "newt"]
+    assert merged["cat"].texts == ["A cat.", "A soft cat."]
+    assert f"wrote {out}: 4 classes, 5 of 6 prompts\n" in outcome.err
+    assert "1 class in an earlier bank too" in outcome.err
+
+
+def test_merge_takes_two_banks_and_writes_a_third(cupl: Cupl, pets: Path) -> None:
+    assert cupl("bank", "merge", pets, "-o", pets.with_name("out.yaml")).code == 2
+    before = pets.read_bytes()
+    outcome = cupl("bank", "merge", pets, pets, "-o", pets)
+    assert outcome.code == 1
+    assert "it is also what is read" in outcome.err
+    assert pets.read_bytes() == before

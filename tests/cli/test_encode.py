@@ -106,3 +106,14 @@ def test_a_class_that_can_never_win_is_told(cupl: Cupl, clip: Path, tmp_path: Pa
         outcome = cupl("classify", image, *given)
         assert outcome.code == 0, outcome.err
         assert outcome.err.count("the later class can never win") == 1
+
+
+def test_only_some_classes(cupl: Cupl, clip: Path, bank: Path, tmp_path: Path) -> None:
+    out = tmp_path / "v.safetensors"
+    options = ("-o", out, "--encoder", clip, "--embedding-cache", "none")
+    outcome = cupl("encode", bank, *options, "--classes", "tree_frog")
+    assert outcome.code == 0, outcome.err
+    assert [label.name for label in ClassVectors.load(out).labels] == ["tree frog"]
+    outcome = cupl("encode", bank, *options, "--classes", "tree frogs")
+    assert outcome.code == 1
+    assert "has no class 'tree frogs': nearly 'tree frog'\n" in outcome.err

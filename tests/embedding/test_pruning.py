@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cupl.bank.model import ClassPrompts, PromptBank, PruningFacts, Source
+from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.bank.source import PruningFacts, Source
 from cupl.embedding.pruning import PruneBy, outlying, prune, redundant, spare, to_csv
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder

@@ -64,6 +64,15 @@ def test_an_edited_prompt_is_the_only_one_computed() -> None:
     assert told == [(3000, 3000)]
 
 
+def test_of_many_the_first_few_show_the_pace() -> None:
+    texts = [f"prompt {number:04}" for number in range(3000)]
+    embed_texts(texts[:500], Lengths())
+    encoder, told = Lengths(), list[tuple[int, int]]()
+    embed_texts(texts, encoder, progress=lambda *done: told.append(done))
+    assert encoder.asked == texts[500:]
+    assert told == [(done, 3000) for done in (500, 564, 1588, 2612, 3000)]
+
+
 def test_what_was_done_before_an_interrupt_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_cache, "_AT_ONCE", 2)
 

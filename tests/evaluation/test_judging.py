@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -178,12 +180,28 @@ def test_images_at_odd_lengths_are_judged_by_direction() -> None:
     assert judged(data, good).candidates == judged(images(5, 3), good).candidates
 
 
-def test_progress_counts_all_prompts() -> None:
+def test_progress_counts_different_prompts_of_all_candidates() -> None:
     seen: list[tuple[int, int]] = []
     candidates = make_candidates([planted_bank(CLASSES, GOOD)], ("photo", "shuffled"), seeds=2)
+    prompts = {text for one in candidates for bank in one.banks for c in bank for text in c.texts}
     judge_candidates(
         images(1, 0), candidates, PlantedEncoder(CLASSES), progress=lambda *now: seen.append(now)
     )
     assert seen == sorted(seen)
-    assert seen[-1] == (12 + 6 + 12 + 12, 42)
-    assert {total for _, total in seen} == {42}
+    assert seen[-1] == (len(prompts), len(prompts))
+    assert {total for _, total in seen} == {len(prompts)}
+
+
+def test_each_prompt_is_encoded_once_for_all_candidates() -> None:
+    asked: list[str] = []
+
+    class Counting(PlantedEncoder):
+        def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
+            asked.extend(texts)
+            return super().encode_text(texts)
+
+    bank = planted_bank(CLASSES, GOOD)
+    more = bank.model_copy(update={"name": "more"})
+    candidates = make_candidates([bank, more], seeds=2, templates=["a {}"], poolings=["mean"])
+    judge_candidates(images(2, 1), candidates, Counting(CLASSES), text_cache=False)
+    assert sorted(asked) == sorted(set(asked))

@@ -332,3 +332,17 @@ def test_old_and_new_files_are_never_seen_together(
     assert len({content == b"before" for content in left}) <= 1
     if (tmp_path / "report.html").exists():
         assert all((tmp_path / name).exists() for name in REPORT_FILES)
+
+
+def test_some_classes_alone(encoder: PlantedEncoder) -> None:
+    images, targets = vectors(right=6, wrong=2)
+    bank = planted_bank(CLASSES, GOOD)
+    names = [entry.name for entry in bank]
+    chosen = [names[4], names[1]]
+    some = evaluate((images, targets), bank, encoder=encoder, classes=chosen, text_cache=False)
+    rows = [i for number in (4, 1) for i, target in enumerate(targets) if target == number]
+    rows.sort()
+    moved = [[4, 1].index(targets[row]) for row in rows]
+    alone = evaluate((images[rows], moved), bank.select(chosen), encoder=encoder, text_cache=False)
+    assert some.candidates == alone.candidates
+    assert some.notes == [f"{len(targets) - len(rows)} images of other classes left out"]

@@ -224,3 +224,32 @@ def test_each_bank_stands_in_the_table_with_each_pooling(evaluate: Cupl, near: P
         assert one["p_holm"] >= before["p_holm"]
     evaluate(*usual, "--pooling", "top", data=near)
     assert found()["contenders"][0]["top1"] == top["top1"]
+
+
+def test_some_classes_are_judged_alone(evaluate: Cupl) -> None:
+    """As a bank of these would be, and without the images of others."""
+    outcome = evaluate("--classes", "tree frog,cat", "--controls", "names", "-o", "out")
+    assert outcome.code == 0, outcome.err
+    assert "14 images of 2 classes, 2 to choose from" in outcome.out
+    assert "7 images of other classes left out\n" in outcome.err
+    some = Path("some.yaml")
+    PromptBank.load("bank.yaml").select(["tree frog", "cat"]).save(some)
+    alone = evaluate("--skip-unmatched", "--controls", "names", "-o", "alone", bank=some)
+    assert alone.code == 0, alone.err
+    some_of, whole = found("out"), found("alone")
+    assert some_of.pop("made_by") != whole.pop("made_by")
+    assert some_of == whole
+
+
+def test_a_label_of_no_class_is_still_told(evaluate: Cupl, work: Path) -> None:
+    (work / "photos" / "dog").rename(work / "photos" / "ufo")
+    outcome = evaluate("--classes", "cat,tree frog")
+    assert outcome.code == 1
+    assert "'ufo' (7 images)" in outcome.err
+
+
+def test_classes_without_an_image(evaluate: Cupl, work: Path) -> None:
+    bank_of({**ANIMALS, "newt": ["A newt."]}).save(work / "more.yaml")
+    outcome = evaluate("--classes", "newt", "--controls", "none", bank="more.yaml")
+    assert outcome.code == 1
+    assert outcome.err.endswith("no image is of the classes that were chosen (--classes)\n")

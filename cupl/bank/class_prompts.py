@@ -1,0 +1,85 @@
+"""One class of a bank, and its prompts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, StrictStr, field_validator, model_validator
+
+from cupl.bank.labels import ClassLabel, check_label, check_labels
+from cupl.errors import InputError
+
+BY_HAND = ""
+"""The question of prompts that answer none: a plain list in the file."""
+
+
+class ClassPrompts(BaseModel):
+    """One class and the prompts of each question."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: StrictStr
+    id: StrictStr | None = None
+    aliases: list[StrictStr] = []
+    prompts: dict[StrictStr, list[StrictStr]]
+    subclasses: list[ClassPrompts] = []
+    """Kinds of the class, each with prompts of its own; an image of one has the class's label."""
+
+    @field_validator("prompts", mode="before")
+    @classmethod
+    def _accept_plain_list(cls, prompts: Any) -> Any:
+        if not isinstance(prompts, list | dict):
+            raise InputError("prompts must be a list, or questions with a list each")
+        return {BY_HAND: prompts} if isinstance(prompts, list) else prompts
+
+    @model_validator(mode="after")
+    def _check(self) -> ClassPrompts:
+        check_label(self.label)
+        if not self.texts:
+            raise InputError(f"the class {str(self.label)!r} has no prompts")
+        if not all(text.strip() for text in self.texts):
+            raise InputError(f"the class {str(self.label)!r} has an empty prompt")
+        if any(kind.subclasses or kind.id is not None for kind in self.subclasses):
+            raise InputError(f"a sub-class of {str(self.label)!r} has an id, or sub-classes itself")
+        if self.subclasses:
+            check_labels([kind.label for kind in self.subclasses])
+        return self
+
+    @property
+    def question_prompt_pairs(self) -> list[tuple[str, str]]:
+        """Question and text of every prompt, in the order of the file."""
+        return [(question, text) for question, texts in self.prompts.items() for text in texts]
+
+    @property
+    def texts(self) -> list[str]:
+        """All prompts, flat, in the order of the file."""
+        return [text for texts in self.prompts.values() for text in texts]
+
+    @property
+    def size(self) -> int:
+        """Prompts, with those of the sub-classes."""
+        return len(self.texts) + sum(kind.size for kind in self.subclasses)
+
+    @property
+    def label(self) -> ClassLabel:
+        """What names this class."""
+        return ClassLabel(self.name, self.id, tuple(self.aliases))
+
+    def to_yaml(self) -> dict[str, Any]:
+        """The entry as the file holds it: what is empty is left out."""
+        entry: dict[str, Any] = {"name": self.name}
+        if self.id is not None:
+            entry["id"] = self.id
+        if self.aliases:
+            entry["aliases"] = self.aliases
+        plain = list(self.prompts) == [BY_HAND]
+        entry["prompts"] = self.prompts[BY_HAND] if plain else self.prompts
+        if self.subclasses:
+            entry["subclasses"] = [kind.to_yaml() for kind in self.subclasses]
+        return entry
+
+
+def content_of(entry: ClassPrompts) -> list[Any]:
+    """What decides the vectors of a class; as before there were sub-classes where it has none."""
+    kinds = [content_of(kind) for kind in entry.subclasses]
+    return [entry.name, entry.id, entry.aliases, entry.prompts, *([kinds] if kinds else [])]
