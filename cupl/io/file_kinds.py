@@ -19,6 +19,7 @@ PREDICTIONS = "a file of predictions that cupl classify wrote"
 JUDGED = "the predictions.csv that cupl evaluate wrote"
 EVALUATION = "the evaluation.json that cupl evaluate wrote"
 FIGURE_TABLE = "a table of figures that cupl evaluate wrote"
+REPORT_PAGE = "the report.html that cupl evaluate wrote"
 REQUESTS = "a batch file of requests"
 RESULTS = "a batch file of answers"
 GZIP = "a gzip file: unpack it"
@@ -53,6 +54,7 @@ _BINARY = {
     rb"\x89HDF\r\n": ARRAYS["hdf5"],
     rb"PAR1": "a Parquet file",
     rb"\x1f\x8b": GZIP,
+    rb"<!doctype html>.{0,1500}<title>Evaluation of ": REPORT_PAGE,
     rb"\s*<(?i:!doctype|html)(?!\s+svg)": _PAGE,
     rb"\xff\xd8\xff": "a photo (JPEG)",
     rb"\x89PNG\r\n\x1a\n": "an image (PNG)",

@@ -19,6 +19,7 @@ from cupl.errors import CuplError, InputError
 from cupl.evaluation.judging import EvaluationRun
 from cupl.evaluation.records import PREDICTION_COLUMNS, prediction_records
 from cupl.io.atomic import keep_old, make_folder, open_atomically, staging
+from cupl.io.file_kinds import EVALUATION, FIGURE_TABLE, JUDGED, REPORT_PAGE, kind_of_file
 from cupl.report.examples import Example
 from cupl.report.sheets import sheet_lines
 
@@ -31,6 +32,14 @@ REPORT_FILES = (
     "predictions.csv",
 )
 """What :func:`write_evaluation` writes, beside the figures."""
+_KINDS = {
+    "report.html": REPORT_PAGE,
+    "evaluation.json": EVALUATION,
+    "summary.csv": FIGURE_TABLE,
+    "classes.csv": FIGURE_TABLE,
+    "comparisons.csv": FIGURE_TABLE,
+    "predictions.csv": JUDGED,
+}
 _EXAMPLES = 12
 """Wrong and right images in the gallery, of each."""
 _TOP, _PROMPTS = 5, 3
@@ -66,11 +75,22 @@ def write_evaluation(
             text.writelines(sheet_lines(prediction_records(run), PREDICTION_COLUMNS, "\r\n"))
             text.flush()
             text.detach()
+        _keep_others(directory)
         _set_aside(directory, folder / "old")
         for path in [*written[1:], written[0]]:  # the page at last: where it is, all is
             target = _real(directory / path.relative_to(folder))
             make_folder(target.parent)
             path.replace(target)
+
+
+def _keep_others(directory: Path) -> None:
+    """Set aside what has the name of a file of ours and is none, as predictions of classify."""
+    for name, kind in _KINDS.items():
+        path = _real(directory / name)
+        if path.is_file() and path.stat().st_size and kind_of_file(path) != kind:
+            warnings.warn(
+                f"{path} held something else: kept as {keep_old(path, b'')}", stacklevel=2
+            )
 
 
 def _set_aside(directory: Path, aside: Path) -> None:

@@ -128,3 +128,31 @@ def test_what_it_is_is_said(
         assert outcome.err.startswith(f"error: {kind} is {said}"), kind
         assert outcome.err.count("\n") == 1
         assert outcome.out == ""
+
+
+IMAGES = {
+    "classify IMAGE": ("classify", "FILE", "--bank", BANK, *NO_MODEL),
+    "classify --keep": (*CLASSIFY, "--bank", BANK, "--keep", "0.5", "--examples", "FILE"),
+    "embed IMAGE": ("embed", "FILE", "-o", "vectors", *NO_MODEL),
+    "adapt --photos": ("adapt", VECTORS, "--photos", "FILE", "-o", "v.safetensors"),
+    "bank contrast --photos": ("bank", "contrast", BANK, "--photos", "FILE", "-o", "n.yaml",
+                               "--model", "org/m", *NO_MODEL),
+    "bank names --photos": ("bank", "names", BANK, "--photos", "FILE", "--model", "org/m"),
+}  # fmt: skip
+"""Arguments that take images or vectors of them."""
+
+
+@pytest.mark.parametrize(
+    "command", [*(one for one, _ in ARGUMENTS.values()), *IMAGES.values()], ids=" ".join
+)
+def test_what_is_missing_is_said_before_the_model(
+    command: tuple[str, ...], cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    outcome = cupl(*("absent.d" if word == "FILE" else word for word in command))
+    assert outcome.code == 1
+    assert "absent.d" in outcome.err
+    assert outcome.err.startswith("error: ")
+    assert "org/absent" not in outcome.err
+    assert outcome.err.count("\n") == 1

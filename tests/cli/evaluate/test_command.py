@@ -74,6 +74,24 @@ def test_a_directory_is_written(
     assert files_in("out") == written | {"mine.txt": b"kept"}
 
 
+def test_what_another_wrote_is_kept_and_what_this_run_does_not_write_goes(
+    evaluate: Cupl, near: Path, work: Path
+) -> None:
+    assert evaluate("-o", "out", "--controls", "names", data=near).code == 0
+    assert (work / "out" / "figures" / "reliability.svg").exists()
+    predicted = "path,label,id,score,probability,error\na.png,cat,,0.1,0.2,\n"
+    (work / "out" / "predictions.csv").write_text(predicted)
+    (work / "out" / "figures" / "mine.svg").write_text("mine")
+    outcome = evaluate("-o", "out", "--controls", "names")
+    assert outcome.code == 0, outcome.err
+    assert "predictions.csv held something else: kept as" in outcome.err
+    assert (work / "out" / "predictions.csv.old").read_text() == predicted
+    assert not (work / "out" / "figures" / "reliability.svg").exists()
+    assert (work / "out" / "figures" / "mine.svg").read_text() == "mine"
+    assert outcome.err.count("kept as") == 1
+    assert "kept as" not in evaluate("-o", "out", "--controls", "names").err
+
+
 def test_calibrated_vectors_have_the_temperature(
     evaluate: Cupl, cupl: Cupl, clip: Path, work: Path, near: Path
 ) -> None:
