@@ -17,6 +17,7 @@ from cupl.evaluation.made_by import MadeBy
 from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.schema import CalibrationBin, ClassAccuracy, Evaluation
 from cupl.evaluation.verdict import explain_uncalibrated, verdicts
+from cupl.io.terminal import printable
 from cupl.report.cards import card
 from cupl.report.examples import Example
 from cupl.report.reliability import FEWEST_IN_BIN, calibrated_candidates, merged_bins
@@ -165,7 +166,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    filters = {"percent": percent, "points": points, "chance": chance, "verdict": _verdict}
+    filters = {
+        "percent": percent,
+        "points": points,
+        "chance": chance,
+        "verdict": _verdict,
+        "whole": _whole,
+    }
     environment.filters.update(filters)
     return environment
 
@@ -173,6 +180,11 @@ def _environment() -> Environment:
 def _shown(value: Any) -> Any:
     """What a template shows of a value; every text goes through here, so none can be forgotten."""
     return short(value, _LONGEST_TEXT) if type(value) is str else value
+
+
+def _whole(text: str) -> Markup:
+    """A text that is not cut, as a command that is to be copied."""
+    return escape(printable(text))
 
 
 def _verdict(sentence: str) -> Markup:
