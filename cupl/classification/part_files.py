@@ -124,12 +124,8 @@ class PartFile:
         first = file.readline(_MAX_ROW)
         if not _BEGINNING.startswith(first[: len(_BEGINNING)]):
             raise _not_ours(self.path)
-        if first and not resume and 0 < sum(1 for _ in file) < len(self._images):
-            raise InputError(
-                f"{self.path} holds what a stopped run has classified: go on with it, or delete "
-                "it to begin again",
-                arguments={"resume": True},
-            )
+        if first and not resume:
+            _check_none_kept(self.path, sum(1 for _ in file), len(self._images))
         if not first.endswith(b"\n") or not resume:  # new, or killed at its very beginning
             file.seek(0)
             file.truncate()
@@ -178,6 +174,37 @@ class PartFile:
             self._file.truncate(self._end)
         if found != self._end:
             raise _changed(self.path)
+
+
+def check_unfinished(partial: Path, images: int) -> None:
+    """Refuse to begin anew where a stopped run has left predictions, before the work.
+
+    Args:
+        partial: where they would be.
+        images: how many there are now. Of a run that was done the file stays where some may be read
+            another time; that is no reason to stop.
+
+    Raises:
+        InputError: there are some.
+
+    """
+    try:
+        if not partial.is_file():
+            return
+        with partial.open("rb") as file:
+            if file.readline(_MAX_ROW).startswith(_BEGINNING):
+                _check_none_kept(partial, sum(1 for _ in file), images)
+    except OSError:  # told where it is opened
+        return
+
+
+def _check_none_kept(partial: Path, rows: int, images: int) -> None:
+    if rows not in (0, images):
+        raise InputError(
+            f"{partial} holds {rows:,} images that a stopped run has classified: go on with it, or "
+            "delete it to begin again",
+            arguments={"resume": True},
+        )
 
 
 def _opened(partial: Path) -> BinaryIO:

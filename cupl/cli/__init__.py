@@ -155,6 +155,8 @@ def main() -> None:
         if debug:
             raise
         say(f"error: {error}{way_out(command, words, error.arguments)}")
+        if error.arguments.get("resume") is True and "--resume" not in words:
+            say(f"next: {quoted('cupl', *words, '--resume')}")
         sys.exit(1)
     except (OSError, MemoryError, RuntimeError) as error:
         if debug:

@@ -1,6 +1,5 @@
 """``cupl classify``: images to labels."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,11 +8,10 @@ import typer
 
 from cupl.cli import encoder_options, fitting, generate_options
 from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice, reject_bank
+from cupl.cli.classify_checks import check_explained, check_targets, check_together
 from cupl.cli.classify_told import Told, most_shown, watched, write_page
 from cupl.cli.fitting import Fitting
 from cupl.cli.output import (
-    check_outside,
-    check_target,
     count,
     progress,
     say,
@@ -135,7 +133,7 @@ def classify_command(
     may be read another time.
     """
     from cupl.classification.classifier import ZeroShotClassifier
-    from cupl.classification.decision import DecisionRule
+    from cupl.classification.decision import DecisionRule, read_class_thresholds
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.label_counts import LabelCounts
     from cupl.classification.resumable import classify_to_file
@@ -149,14 +147,15 @@ def classify_command(
         bank, vectors, name, classes, pooling, templates, combine, strict, text_cache
     )
     source.check(explain)
-    _check_together(class_thresholds, multi_label, adapt, resume)
+    check_together(class_thresholds, multi_label, adapt, resume)
     to_fit = Fitting(keep, coverage, examples, labels, fitted)
     to_fit.check(threshold, multi_label)
     output = None if output == Path("-") else output  # as without it
     written = _format(format, output, resume)
     check_format(written, output)
-    _check_explained(explain, written, report)
-    rule = DecisionRule(threshold, multi_label, _thresholds(class_thresholds))
+    check_explained(explain, written, report)
+    own = class_thresholds and read_class_thresholds(class_thresholds)
+    rule = DecisionRule(threshold, multi_label, own)
     stored = stored_images(images)
     paths, complete = (
         encoder_options.images_of(images, all_files) if stored is None else (list(images), True)
@@ -165,7 +164,7 @@ def classify_command(
         *source.files, reject, class_thresholds, examples, labels,
         *encoder_options.files_of(encoder),
     ]  # fmt: skip
-    _check_targets((output, report, fitted), inputs, paths, stored)
+    check_targets((output, report, fitted), inputs, paths, stored, resume=resume)
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     others = reject_bank(reject)
     prompts, made, loaded = source.load(
@@ -212,31 +211,6 @@ def classify_command(
         raise typer.Exit(3)
 
 
-def _thresholds(path: Path | None) -> "dict[str, float] | None":
-    from cupl.classification.decision import read_class_thresholds
-
-    return None if path is None else read_class_thresholds(path)
-
-
-def _check_together(
-    class_thresholds: Path | None, multi_label: bool, adapt: bool, resume: bool
-) -> None:
-    if class_thresholds is not None and not multi_label:
-        raise typer.BadParameter("--class-thresholds go with --multi-label")
-    if adapt and resume:
-        raise typer.BadParameter(
-            "--adapt looks at all images before the first label, so that there is nothing to go on "
-            "with: for a run that can, use cupl embed, then cupl adapt"
-        )
-
-
-def _check_explained(explain: bool, format: str, report: Path | None) -> None:
-    if explain and format not in ("table", "jsonl") and report is None:
-        raise typer.BadParameter(
-            f"--explain has no place in {format}: use --format jsonl or table, or add --report"
-        )
-
-
 def _warn_of_one_class(vectors: "ClassVectors", may_reject: object) -> None:
     if len(vectors.labels) == 1 and not may_reject:
         say_warning("there is one class alone, so every image gets it: name what else there may be")
@@ -274,20 +248,3 @@ def _format(format: str | None, output: Path | None, resume: bool) -> str:
             f"{output} does not say what to write: add --format table, csv, jsonl or parquet"
         )
     return format or _FORMATS.get(ending, "table")
-
-
-def _check_targets(
-    targets: tuple[Path | None, Path | None, Path | None],
-    inputs: list[str | Path | None],
-    images: Sequence[str],
-    stored: "Embeddings | None",
-) -> None:
-    written = [target for target in targets if target is not None]
-    for number, target in enumerate(written):
-        if stored is not None:
-            check_outside(target, stored.directory)
-        there = images if os.path.lexists(target) else ()  # else it can be none of them
-        check_target(target, *inputs, *there, *written[:number])
-    _, page, _ = targets
-    if page is not None and page.suffix.lower() not in (".html", ".htm") and not is_stream(page):
-        raise typer.BadParameter(f"--report writes a page: name it .html, not {page}")

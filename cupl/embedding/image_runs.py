@@ -83,8 +83,7 @@ def check_directory(directory: Path, *, resume: bool) -> None:
     check_folder(directory)
     if not resume and any(shard_numbers(directory, kind) for kind in ("images", "vectors")):
         raise InputError(
-            f"{directory} already holds image vectors: go on with them (resume), or name another "
-            "directory",
+            f"{directory} already holds image vectors: go on with them, or name another directory",
             arguments={"resume": True},
         )
 
