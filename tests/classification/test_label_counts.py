@@ -50,8 +50,9 @@ def test_what_does_not_fit_is_summed_up() -> None:
     assert line == (
         "a class 00 30, a class 01 29, a class 02 28, 27 more classes 378, unreadable 1"
     )
-    assert counted(of("one", 3) + of("the other")).in_words(20) == "one 3, the other 1"
-    assert counted(of("one", 3) + of("the other")).in_words(17) == "one 3, 1 more class 1"
+    assert counted(of("one", 3) + of("the other")).in_words(18) == "one 3, the other 1"
+    long = of("one", 3) + of("the very last of them")
+    assert counted(long).in_words(25) == "one 3, 1 more class 1"
 
 
 def test_classes_of_one_name_are_told_apart_by_their_ids() -> None:

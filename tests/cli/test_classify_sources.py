@@ -52,7 +52,7 @@ def test_names_take_other_templates_and_all_that_a_bank_takes(cupl: Cupl, work: 
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     first = json.loads(rows(work / "p.jsonl")[0])
-    assert first["explanation"]["winner"]["supporting"][0]["text"]
+    assert first["explanation"]["winner"]["label"] in ("owl", "newt")
     assert (work / "p.html").exists()
 
 
@@ -91,16 +91,13 @@ def test_it_ends_with_how_many_got_which_label(cupl: Cupl, work: Path) -> None:
     assert one.err == ""
 
 
-@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
-def test_what_embed_wrote_has_the_rows_of_its_images(
-    ending: str, cupl: Cupl, work: Path, stored: str
-) -> None:
-    made = cupl("classify", "photos", "--vectors", "v.safetensors", "-o", f"images.{ending}")
+def test_what_embed_wrote_has_the_rows_of_its_images(cupl: Cupl, work: Path, stored: str) -> None:
+    made = cupl("classify", "photos", "--vectors", "v.safetensors", "-o", "images.csv")
     shutil.rmtree(work / "model")  # no encoder is needed
-    outcome = cupl("classify", stored, "--vectors", "v.safetensors", "-o", f"stored.{ending}")
+    outcome = cupl("classify", stored, "--vectors", "v.safetensors", "-o", "stored.csv")
     assert outcome.code == made.code == 3
     assert "1 image of 7 could not be read:\n  photos/cat/broken.png: the file is" in outcome.err
-    assert (work / f"stored.{ending}").read_bytes() == (work / f"images.{ending}").read_bytes()
+    assert rows(work / "stored.csv") == rows(work / "images.csv")
 
 
 def test_the_encoder_of_stored_vectors_is_taken_for_texts(
@@ -110,7 +107,7 @@ def test_the_encoder_of_stored_vectors_is_taken_for_texts(
     outcome = cupl("classify", stored, *NAMES, "--explain", "--report", "p.html", "-o", "s.csv")
     assert outcome.code == 3, outcome.err
     assert rows(work / "s.csv") == rows(work / "images.csv")
-    assert "photos/cat/0.png" in (work / "p.html").read_text()
+    assert (work / "p.html").read_text().count("data:image/jpeg") == 6
 
 
 def test_stored_vectors_adapt_and_reject(cupl: Cupl, work: Path, stored: str) -> None:
