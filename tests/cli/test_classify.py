@@ -114,7 +114,7 @@ def test_files_that_are_no_images_have_a_row_each(cupl: Cupl, clip: Path, tmp_pa
     }
     assert "not an image" in reasons[b"text.jpg"]
     assert outcome.code == 3
-    assert outcome.err.splitlines()[-5:] == [
+    assert outcome.err.splitlines()[-6:-1] == [
         "5 images of 7 could not be read:",
         f"  {folder}/empty.jpg: the file is empty",
         f"  {folder}/huge.png: the image has more pixels than Pillow agrees to decode",
@@ -133,7 +133,7 @@ def test_ctrl_c_and_resume(
     uninterrupted = (work / f"p.{ending}").read_bytes()
     (work / f"p.{ending}").unlink()
     with monkeypatch.context() as patched:
-        patched.setattr("cupl.cli.classify.progress", interrupted_at_two)
+        patched.setattr("cupl.cli.classify_told.progress", interrupted_at_two)
         outcome = cupl(*command)
     assert outcome.code == 130
     assert "2 of 3 images done; the same command with --resume goes on\n" in outcome.err
@@ -298,8 +298,8 @@ def test_a_page_of_many_images_shows_the_first(
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["photos"], 2, "either --bank"),
-        (["photos", "--bank", "bank.yaml", "--vectors", "v"], 2, "either --bank"),
+        (["photos"], 2, "in one way: --bank"),
+        (["photos", "--bank", "bank.yaml", "--vectors", "v"], 2, "in one way: --bank"),
         (["photos", "--vectors", "v", "--templates", "photo"], 2, "go with --bank"),
         (["photos", "--vectors", "v", "--pooling", "mean"], 2, "go with --bank"),
         (["photos", "--bank", "bank.yaml", "--combine", "average"], 2, "--templates"),

@@ -188,4 +188,4 @@ def test_how_many_have_no_label_is_told(
     outcome = cupl(
         "classify", photos, "--vectors", vectors, "--threshold", 1, "-o", tmp_path / "p.csv"
     )
-    assert f"wrote {tmp_path / 'p.csv'}: 21 images, 21 of them without a label" in outcome.err
+    assert f"wrote {tmp_path / 'p.csv'}: 21 images\nno label 21\n" in outcome.err
