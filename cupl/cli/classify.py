@@ -154,7 +154,7 @@ def classify_command(
     written = _format(format, output, resume)
     check_format(written, output)
     check_explained(explain, written, report)
-    own = class_thresholds and read_class_thresholds(class_thresholds)
+    own = None if class_thresholds is None else read_class_thresholds(class_thresholds)
     rule = DecisionRule(threshold, multi_label, own)
     stored = stored_images(images)
     paths, complete = (

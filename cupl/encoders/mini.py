@@ -326,7 +326,7 @@ def _read_classifier(path: Path) -> Any:
     return model.eval().to(memory_format=torch.channels_last)
 
 
-def _read_sentences(path: Path, device: str) -> Any:
+def _read_sentences(path: Path, device: torch.device) -> Any:
     from transformers import BertConfig, BertModel
 
     model: Any = BertModel(BertConfig.from_pretrained(path.parent, local_files_only=True))
