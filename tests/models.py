@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from cupl.bank.model import ClassPrompts, PromptBank
-from cupl.encoders.batching import encode_images
+from cupl.encoders.batching import as_texts, encode_images
 
 # Test processes share the cores: with a thread for each core in every one of them they mostly wait
 # for one another, and a test of 1.6 s takes 16.
@@ -240,7 +240,7 @@ class HandMadeEncoder:
         return [len(text.split()) + 2 for text in texts]
 
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
-        return torch.tensor([list(self._texts[text]) for text in texts])
+        return torch.tensor([list(self._texts[text]) for text in as_texts(texts)])
 
     def encode_images(self, images: Sequence[Image.Image]) -> torch.Tensor:
         return encode_images(self, images)

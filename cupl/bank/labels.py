@@ -39,6 +39,8 @@ def check_label(label: ClassLabel) -> None:
         InputError: an empty or over-long text, space around one, or a control character in one.
 
     """
+    if isinstance(label.aliases, str):
+        raise InputError(f"aliases is a list of names, such as [{label.aliases!r:.80}]")
     for text in (label.name, *([] if label.id is None else [label.id]), *label.aliases):
         if not text.strip():
             raise InputError("a class has an empty name, id or alias")
@@ -83,6 +85,8 @@ def check_labels(labels: Sequence[ClassLabel]) -> None:
 
 def labels_from_names(names: Iterable[str]) -> list[ClassLabel]:
     """Labels of plain names, checked."""
+    if isinstance(names, str):
+        raise InputError(f"classes is a list of names, such as [{names!r:.80}]")
     labels = [ClassLabel(name.strip()) for name in names]
     check_labels(labels)
     return labels

@@ -148,6 +148,11 @@ def _find(kind: str, name: str | Path) -> Path:
     known = {path.stem: path for path in sorted((prompts_dir() / kind).glob("*.yaml"))}
     path = known.get(str(name), Path(name))
     if not os.path.exists(path):  # noqa: PTH110 (Path's raises for over-long names)
+        if _PLACEHOLDER.search(str(name)):
+            raise InputError(
+                f"{str(name)!r:.100} is no name of a file: {kind} are given as a YAML file, or in "
+                f"Python as a list, such as [{str(name)!r:.100}]"
+            )
         raise missing(path, f"{name}: no such {kind} file; cupl brings {', '.join(known)}")
     return path
 

@@ -13,8 +13,14 @@ from cupl.encoders.protocol import Encoder
 Tokens = list[int]
 
 
+def as_texts(texts: Sequence[str]) -> Sequence[str]:
+    """A single text as a list of it; else it would be one of its letters."""
+    return [texts] if isinstance(texts, str) else texts
+
+
 def encode_images(encoder: Encoder, images: Sequence[Image]) -> torch.Tensor:
     """Prepare and encode images, a batch at a time; see :meth:`Encoder.encode_images`."""
+    images = [images] if isinstance(images, Image) else images
     vectors = torch.empty(len(images), encoder.dim)
     for start in range(0, len(images), encoder.image_batch):
         batch = images[start : start + encoder.image_batch]
@@ -24,14 +30,14 @@ def encode_images(encoder: Encoder, images: Sequence[Image]) -> torch.Tensor:
 
 
 def tokenize(tokenizer: Any, texts: Sequence[str], limit: int | None) -> list[Tokens]:
-    """Token ids of each text, special tokens included, cut to ``limit``.
+    """Token ids of each text, special tokens included, cut to ``limit``; a single text is one.
 
     A special token that a text spells out is text. ``tokenizer`` is one of transformers.
     """
-    if not texts:
+    if len(texts) == 0 and not isinstance(texts, str):
         return []
     encoded: list[Tokens] = tokenizer(
-        list(texts),
+        list(as_texts(texts)),
         truncation=limit is not None,
         max_length=limit,
         split_special_tokens=True,

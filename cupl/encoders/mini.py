@@ -33,6 +33,7 @@ from cupl.bank.model import PromptBank
 from cupl.bank.templates import fill
 from cupl.encoders.batching import (
     Tokens,
+    as_texts,
     encode_by_length,
     encode_images,
     encode_unique_texts,
@@ -162,8 +163,6 @@ class MiniEncoder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before truncation, special tokens included."""
-        if not texts:
-            return []
         return [len(tokens) for tokens in tokenize(self._tokenizer, texts, limit=None)]
 
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
@@ -232,7 +231,7 @@ class MiniEncoder:
     @torch.inference_mode()
     def _embed(self, texts: Sequence[str], progress: Progress = ignore) -> torch.Tensor:
         """Sentence embeddings, float32 ``[len(texts), dim]``, of length 1."""
-        if not texts:
+        if not (texts := as_texts(texts)):
             return torch.empty(0, self.dim)
 
         def encode(tokens: list[Tokens]) -> torch.Tensor:

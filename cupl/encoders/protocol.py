@@ -59,7 +59,7 @@ class Encoder(Protocol):
         """Tokens of each text before truncation, special tokens included."""
 
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
-        """Embeddings of the texts, float32 ``[len(texts), dim]``."""
+        """Embeddings of the texts, float32 ``[len(texts), dim]``; a single text is a list of it."""
 
     def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
         """Embeddings of upright RGB images, float32 ``[len(images), dim]``."""

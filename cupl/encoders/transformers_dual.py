@@ -18,7 +18,13 @@ from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from cupl.encoders import preprocess
-from cupl.encoders.batching import Tokens, encode_images, encode_unique_texts, tokenize
+from cupl.encoders.batching import (
+    Tokens,
+    as_texts,
+    encode_images,
+    encode_unique_texts,
+    tokenize,
+)
 from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
 from cupl.encoders.fingerprint import digest_of_weights, remembered
 from cupl.encoders.hub import ModelFiles, fetch_weights, first_line, missing_config, weight_files
@@ -163,7 +169,7 @@ class DualEncoder(ABC):
 
         A text longer than ``max_tokens`` is cut, and its end token put at its end.
         """
-        if not texts:
+        if not (texts := as_texts(texts)):
             return torch.empty(0, self.dim)
         return encode_unique_texts(
             texts,

@@ -267,6 +267,8 @@ def _pairs_of(
     names = Counter(entry.name for entry in bank)
     named = {entry.name: place for place, entry in enumerate(bank) if names[entry.name] == 1}
     found: dict[tuple[int, int], None] = {}
+    if isinstance(pairs, tuple) and all(isinstance(one, str | ClassLabel) for one in pairs):
+        pairs = [pairs]  # a single one
     for pair in pairs:
         both = [named.get(c) if isinstance(c, str) else places.get(c.key) for c in pair]
         if len(both) != 2 or None in both or both[0] == both[1]:
