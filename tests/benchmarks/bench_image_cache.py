@@ -136,8 +136,8 @@ def measure(encoder: str, photos: list[str], only: str | None) -> None:
             )
         cost = cost_of_keeping(photos, encoder)
         print(
-            f"{Path(encoder).name:6} hashing and keeping {1e3 * cost / len(photos):.2f} ms a "
-            f"photo, {cost / first_cpu:.1%} of the first run",
+            f"{Path(encoder).name:6} hashing, keeping: {1e3 * cost / len(photos):.2f} ms a photo, "
+            f"{cost / first_cpu:.1%} of the first run",
             flush=True,
         )
 
