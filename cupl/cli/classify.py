@@ -9,7 +9,7 @@ import typer
 from cupl.cli import encoder_options, fitting, generate_options
 from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice, reject_bank
 from cupl.cli.classify_checks import check_explained, check_targets, check_together
-from cupl.cli.classify_told import Told, most_shown, watched, write_page
+from cupl.cli.classify_told import Told, new_page, watched, write_page
 from cupl.cli.fitting import Fitting
 from cupl.cli.output import (
     count,
@@ -114,7 +114,9 @@ def classify_command(
     ] = False,
     report: Annotated[
         Path | None,
-        typer.Option(help="Page to write (.html), with photos beside their probabilities."),
+        typer.Option(
+            help="Page to write (.html), with photos beside their probabilities; at most 5,000."
+        ),
     ] = None,
     adapt: Annotated[
         bool,
@@ -184,7 +186,7 @@ def classify_command(
     _say_rejecting(classifier)
     encoded = _adapted(classifier, stored, paths) if adapt else None
     to_fit.fit(classifier, threshold)
-    told = Told(most_shown(report), LabelCounts(multi_label=multi_label))
+    told = Told(new_page(report), LabelCounts(multi_label=multi_label))
     total = len(paths) if stored is None else len(stored)
 
     def label(update: Progress) -> FailedImages:
@@ -197,9 +199,9 @@ def classify_command(
     failures = label(ignore) if output is None else watched(label, total)
     if output is not None:
         say(f"wrote {output}: {count(total, 'image')}")
-    if report is not None:
+    if report is not None and told.page is not None:
         write_page(
-            report, told.first, total,
+            report, told.page, total,
             made_of(
                 classifier, total, threshold=threshold, reject=reject, keep=keep,
                 coverage=coverage, multi_label=multi_label, adapt=adapt,

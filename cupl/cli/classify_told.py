@@ -1,7 +1,7 @@
 """What ``cupl classify`` tells beside what it writes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
     from cupl.classification.writers import FailedImages
     from cupl.evaluation.made_by import MadeBy
     from cupl.progress import Progress
+    from cupl.report.photo_page import PhotoPage
 
 
 @dataclass
 class Told:
     """What is told of the predictions beside what is written."""
 
-    most: int
+    page: "PhotoPage | None"
     counts: "LabelCounts"
-    first: "list[Prediction]" = field(default_factory=list)
 
     def keep(self, prediction: "Prediction") -> None:
         """Note one more."""
-        if len(self.first) < self.most:
-            self.first.append(prediction)
+        if self.page is not None:
+            self.page.add(prediction)
         self.counts.add(prediction)
 
     def say_end(self, failures: "FailedImages", total: int, *, kept: bool) -> None:
@@ -64,19 +64,18 @@ def watched(label: "Callable[[Progress], FailedImages]", total: int) -> "FailedI
         raise
 
 
-def most_shown(report: Path | None) -> int:
-    """Predictions that the page has place for."""
+def new_page(report: Path | None) -> "PhotoPage | None":
+    """What keeps the predictions of a page, where there is to be one."""
     if report is None:
-        return 0
-    from cupl.report.page import MOST_IMAGES
+        return None
+    from cupl.report.photo_page import PhotoPage
 
-    return MOST_IMAGES
+    return PhotoPage()
 
 
-def write_page(report: Path, shown: "list[Prediction]", total: int, made_by: "MadeBy") -> None:
+def write_page(report: Path, shown: "PhotoPage", total: int, made_by: "MadeBy") -> None:
     """Write the page of the first images, and say so."""
-    from cupl.report.files import write_predictions_page
-
-    write_predictions_page(report, shown, total, made_by)
+    with progress("photos of the page") as update:
+        shown.save(report, total, made_by, update)
     some = f"the first {len(shown):,} of " if len(shown) < total else ""
     say(f"wrote {report}: {some}{count(total, 'image')}")

@@ -72,6 +72,8 @@ def card(
     prediction: Prediction,
     truth: str | None = None,
     name: str | None = None,
+    *,
+    read: bool = True,
 ) -> Card:
     """What is shown of an image; reads it.
 
@@ -80,12 +82,13 @@ def card(
         prediction: its classes or its error, and the prompts that decided, where it has them.
         truth: its class, as ``str`` of its label.
         name: of an image that has no path.
+        read: whether to; else something stands for the photo that is to be put there later.
 
     """
     photo, path, problem = None, prediction.path, prediction.error
     if path is not None and problem is None:
         try:
-            photo = thumbnail(path)
+            photo = thumbnail(path) if read else Markup("data:,")
         except ImageError as error:
             problem = f"The photo cannot be shown: {error}."
     bars = tuple(Bar(score, _label(score) == truth) for score in prediction.top[:_MOST_BARS])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cupl.classification.prediction import Prediction
@@ -16,7 +16,8 @@ from cupl.report.figures.calibration import calibration_figure
 from cupl.report.figures.confusions import confusion_figure
 from cupl.report.figures.drawing import DARK, LIGHT, Drawing
 from cupl.report.figures.prompts import prompts_figure
-from cupl.report.page import Figure, predictions_page, report_page
+from cupl.report.page import Figure, report_page
+from cupl.report.photo_page import PhotoPage
 from cupl.report.photos import data_uri
 from cupl.report.sheets import classes_sheet, comparisons_sheet, summary_sheet
 
@@ -95,7 +96,7 @@ def _json(evaluation: Evaluation) -> bytes:
 
 def write_predictions_page(
     path: Path,
-    predictions: Sequence[Prediction],
+    predictions: Iterable[Prediction],
     total: int | None = None,
     made_by: MadeBy | None = None,
 ) -> None:
@@ -103,7 +104,7 @@ def write_predictions_page(
 
     Args:
         path: the file.
-        predictions: in the order of the page; the first 200 are shown, and the page says how many
+        predictions: in the order of the page; the first 5,000 are shown, and the page says how many
             are not.
         total: how many there are, where not all of them are given.
         made_by: what made them.
@@ -113,4 +114,7 @@ def write_predictions_page(
         MissingFileError: its folder does not exist.
 
     """
-    write_atomically(Path(path), predictions_page(predictions, total, made_by))
+    page = PhotoPage()
+    for prediction in predictions:
+        page.add(prediction)
+    page.save(Path(path), total, made_by)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from cupl.classification.prediction import Prediction
-from cupl.evaluation.made_by import MadeBy
 from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.schema import CalibrationBin, ClassAccuracy, Evaluation
 from cupl.evaluation.verdict import explain_uncalibrated, verdicts
@@ -22,8 +21,8 @@ from cupl.report.cards import card
 from cupl.report.examples import Example
 from cupl.report.reliability import FEWEST_IN_BIN, calibrated_candidates, merged_bins
 
-MOST_IMAGES = 200
-"""Images on one page; each takes some 20 KB of it."""
+MOST_EXAMPLES = 200
+"""Images of a report; each takes some 20 KB of it."""
 _LONGEST_TEXT = 500
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -56,16 +55,15 @@ def report_page(
 
     Args:
         evaluation: its figures.
-        examples: images for the gallery, of which ``MOST_IMAGES`` are shown; they are read here.
+        examples: images for the gallery, of which ``MOST_EXAMPLES`` are shown; they are read here.
         figures: by the name of their drawing; the others are left out.
 
     """
     cards = [
         card(number, one.prediction, one.truth, one.name)
-        for number, one in enumerate(examples[:MOST_IMAGES], 1)
+        for number, one in enumerate(examples[:MOST_EXAMPLES], 1)
     ]
-    return _page(
-        "report.html.j2",
+    return page_template("report.html.j2", "page.js").render(
         title=", ".join(short(bank.name, 60) for bank in evaluation.banks if bank.plain is None)
         or "no bank",
         evaluation=evaluation,
@@ -110,46 +108,52 @@ def _class_rows(evaluation: Evaluation) -> list[ClassRow]:
     ]
 
 
-def predictions_page(
-    predictions: Sequence[Prediction], total: int | None = None, made_by: MadeBy | None = None
-) -> bytes:
-    """A page with each photo beside its probability bars.
+def page_template(template: str, script: str) -> PageTemplate:
+    """A template with the style and the script of its pages, and the policy that allows no other.
 
     Args:
-        predictions: in the order of the page; ``MOST_IMAGES`` are shown, and the page says how
-            many are not.
-        total: how many there are, where not all of them are given.
-        made_by: what made them, to be told at the end.
+        template: its file.
+        script: that of its script.
 
     """
-    cards = [card(*numbered) for numbered in enumerate(predictions[:MOST_IMAGES], 1)]
-    total = len(predictions) if total is None else total
-    return _page(
-        "predictions.html.j2",
-        cards=cards,
-        total=total,
-        left_out=total - len(cards),
-        made_by=made_by,
-    )
-
-
-def _page(template: str, **content: Any) -> bytes:
-    style, script = (
-        (_TEMPLATES / name).read_text("utf-8").strip() for name in ("page.css", "page.js")
-    )
+    style, code = ((_TEMPLATES / name).read_text("utf-8").strip() for name in ("page.css", script))
     policy = "; ".join(
         (
             "default-src 'none'",
             "img-src data:",
             f"style-src {_hash(style)}",
-            f"script-src {_hash(script)}",
+            f"script-src {_hash(code)}",
             "base-uri 'none'",
             "form-action 'none'",
         )
     )
-    own = {"style": Markup(style), "script": Markup(script), "policy": policy}  # noqa: S704
-    text = _environment().get_template(template).render(**content, **own)
-    return text.encode("utf-8")
+    own = {"style": Markup(style), "script": Markup(code), "policy": policy}  # noqa: S704
+    return PageTemplate(_environment(), template, own)
+
+
+@dataclass(frozen=True)
+class PageTemplate:
+    """A template and what is the same on all of its pages."""
+
+    environment: Environment
+    name: str
+    own: Mapping[str, Any]
+
+    @property
+    def macros(self) -> Any:
+        """What parts of a page are rendered with."""
+        return self.environment.get_template("macros.html.j2").module
+
+    def render(self, **content: Any) -> bytes:
+        """A whole page."""
+        text = self.environment.get_template(self.name).render(**content, **self.own)
+        return text.encode("utf-8")
+
+    def parts(self, **content: Any) -> tuple[bytes, bytes]:
+        """What stands before and after the ``middle`` of a page, which is written in between."""
+        mark = f"<!-- {secrets.token_hex(16)} -->"
+        head, tail = self.render(**content, middle=Markup(mark)).split(mark.encode())  # noqa: S704
+        return head, tail
 
 
 def _hash(text: str) -> str:

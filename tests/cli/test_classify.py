@@ -289,7 +289,7 @@ def test_a_page_beside_the_output(cupl: Cupl, clip: Path, work: Path) -> None:
 def test_a_page_of_many_images_shows_the_first(
     cupl: Cupl, clip: Path, work: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cupl.report.page.MOST_IMAGES", 1)
+    monkeypatch.setattr("cupl.report.photo_page.MOST_IMAGES", 1)
     command = ["classify", work / "photos", "--bank", work / "bank.yaml", "--encoder", clip]
     outcome = cupl(*command, "--report", work / "page.html", "--format", "csv")
     assert f"wrote {work / 'page.html'}: the first 1 of 3 images\n" in outcome.err

@@ -1,14 +1,17 @@
 """A page as a parser sees it."""
 
-from collections.abc import Iterator, Sequence
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from cupl.classification.prediction import Prediction
 from cupl.evaluation.schema import Evaluation
 from cupl.report.examples import Example
 from cupl.report.page import report_page
+from cupl.report.photo_page import PhotoPage
 
-VOID = {"meta", "link", "img", "source", "br", "rect"}
+VOID = {"meta", "link", "img", "source", "br", "rect", "input"}
 
 
 @dataclass
@@ -74,6 +77,23 @@ def parse(html: bytes) -> Element:
 def page_of(found: Evaluation, examples: Sequence[Example] = ()) -> Element:
     """The report without figures."""
     return parse(report_page(found, examples))
+
+
+def photo_page(predictions: Iterable[Prediction], total: int | None = None) -> Element:
+    """The page of predictions, its cards, which wait as text, put in their places."""
+    page, file = PhotoPage(), io.BytesIO()
+    for one in predictions:
+        page.add(one)
+    page.write(file, total)
+    return with_cards(file.getvalue())
+
+
+def with_cards(html: bytes) -> Element:
+    tree = parse(html)
+    for one in tree.all("script"):
+        if one.attributes.get("type") == "text/plain":
+            one.children = parse("".join(map(str, one.children)).encode()).children
+    return tree
 
 
 def rows(table: Element) -> list[list[Element]]:
