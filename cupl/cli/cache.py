@@ -86,8 +86,8 @@ def show_command(
             shown += 1
     if not shown:
         say(
-            "no such question; questions are kept since this version, and noted of older answers "
-            "by the same cupl generate again, which asks nothing that is there"
+            "no question to show; of answers of earlier versions they are noted when the same "
+            "cupl generate runs again, which asks for nothing that is there"
         )
 
 

@@ -68,7 +68,7 @@ class QuestionNotes:
 
 
 def read_questions(folder: Path) -> Iterator[AskedQuestion]:
-    """The questions that were noted, each once, in their order; lines that are none are left out."""
+    """The questions that were noted, each once, in their order; other lines are left out."""
     seen: set[str] = set()
     with suppress(OSError), (folder / QUESTIONS_FILE).open("rb") as file:
         while line := file.readline(_LONGEST):
