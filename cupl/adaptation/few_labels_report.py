@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cupl.adaptation.paired_gain import PairedGain
+from cupl.io.words import number_of
 
 TEXT_ALONE = "text"
 _WAYS = {
@@ -90,4 +91,4 @@ class FewLabelsReport:
 
 
 def _examples(number: int) -> str:
-    return f"{number:,} example{'s' * (number != 1)}"
+    return number_of(number, "example")

@@ -39,6 +39,7 @@ from cupl.classification.top_k import best_first
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
 from cupl.io.csv import is_blank, read_rows
+from cupl.io.words import number_of
 
 HALF = 0.5
 
@@ -185,8 +186,8 @@ def _references(others: torch.Tensor, vectors: ClassVectors, rule: DecisionRule)
     elif not others.shape[1]:
         raise InputError(
             f"the probabilities of {made_by.encoder!r:.100} are a softmax, which cannot say "
-            "that several classes are there: give a reject bank or a threshold for each class "
-            "(drawn words are no bank)",
+            "that several classes are there: give a reject bank, which drawn words are not, or a "
+            "threshold for each class",
             arguments={"reject": ..., "class_thresholds": ...},
         )
     return (
@@ -200,7 +201,8 @@ def _thresholds(given: Mapping[str, float], labels: Sequence[ClassLabel]) -> tor
     found = dict(zip(find_classes(list(given), labels), given.values(), strict=True))
     missing = [str(label) for index, label in enumerate(labels) if index not in found]
     if missing:
-        raise InputError(f"{len(missing)} classes have no threshold, the first {missing[0]!r}")
+        have = number_of(len(missing), "class has", "classes have")
+        raise InputError(f"{have} no threshold, the first {missing[0]!r}")
     return torch.tensor([found[index] for index in range(len(labels))])
 
 

@@ -129,7 +129,7 @@ def _ask(
     say_plan(asked, asking.survey(asked), prices, "other names: ")
     if dry_run:
         return {}
-    with progress("lists") as update:
+    with progress("answers") as update:
         watched = replace(asking, options=replace(asking.options, progress=update))
         found = run(find_synonyms(plan, watched, most))
     number = sum(map(len, found.of.values()))

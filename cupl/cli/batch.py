@@ -19,6 +19,7 @@ from cupl.cli.output import (
     say_warning,
     show_line,
 )
+from cupl.cli.spending import say_first, say_plan
 from cupl.io.targets import is_stream
 from cupl.io.terminal import terminal_width
 
@@ -69,6 +70,7 @@ def export_requests_command(
         bool, typer.Option("--retry-failed", help="Ask again for what was of no use three times.")
     ] = False,
     cache: generate_options.CacheOption = None,
+    dry_run: generate_options.DryRunOption = False,
 ) -> None:
     """Write the requests whose answers are missing, with the options of cupl generate.
 
@@ -78,6 +80,7 @@ def export_requests_command(
     """
     from cupl.generation.batch.requests import write_requests
     from cupl.generation.cache.store import ResponseCache
+    from cupl.generation.plan import survey
     from cupl.generation.retry import RetryPolicy
 
     check_target(output, classes, questions, preamble, *files_of_cache(cache))
@@ -89,6 +92,12 @@ def export_requests_command(
         filters, no_filters, min_prompts, similarity, drop_shared
     )
     with ResponseCache(cache) as responses:
+        if dry_run:
+            tries = RetryPolicy().missing_below(retry_failed=retry_failed)
+            most = generate_options.most_at_once(n)
+            say_plan(plan, survey(plan, responses, n=most, tries=tries), None)
+            say_first(plan)
+            return
         written = write_requests(
             plan, responses, output, filtering=filtering, n=generate_options.most_at_once(n),
             tries=RetryPolicy().missing_below(retry_failed=retry_failed), per_file=per_file,

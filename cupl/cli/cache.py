@@ -1,12 +1,14 @@
 """``cupl cache``: look after the answers that were paid for."""
 
+import json
 import os
 import re
 import time
 from collections import Counter
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -16,6 +18,7 @@ from cupl.errors import InputError
 from cupl.io.reasons import missing
 
 if TYPE_CHECKING:
+    from cupl.generation.cache.answered import AnsweredQuestion
     from cupl.generation.cache.reader import Findings
 
 cache_app = typer.Typer(
@@ -50,6 +53,64 @@ def info_command(cache: CacheOption = None) -> None:
     if found.unreadable.total:
         unreadable = count(found.unreadable.total, "entry", "entries")
         say(f"{unreadable} cannot be read: cupl cache verify{_same(cache)}")
+
+
+@cache_app.command("show")
+def show_command(
+    name: Annotated[
+        list[str] | None,
+        typer.Option("-c", "--class", help="Only questions that name this class; repeat for more."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Only questions to this model.")] = None,
+    format: Annotated[
+        Literal["table", "jsonl"], typer.Option(help="jsonl: a question a line, all of them.")
+    ] = "table",
+    limit: Annotated[int, typer.Option(min=1, help="Questions of a table.")] = 20,
+    skip: Annotated[int, typer.Option(min=0, help="Questions to pass over before.")] = 0,
+    cache: CacheOption = None,
+) -> None:
+    """Show the questions that were asked, and the answers to them. Nothing is changed."""
+    from cupl.generation.cache.answered import answered_questions
+    from cupl.generation.cache.reader import CacheReader
+
+    shown, most = 0, None if format == "jsonl" else skip + limit + 1
+    with CacheReader(cache) as reader:
+        for found in islice(answered_questions(reader, name or (), model), skip, most):
+            if format == "jsonl":
+                typer.echo(_as_json(found))
+            elif shown == limit:
+                say(f"there are more: --skip {skip + limit} shows the next")
+                break
+            else:
+                _show(found)
+            shown += 1
+    if not shown:
+        say(
+            "no question to show; of answers of earlier versions they are noted when the same "
+            "cupl generate runs again, which asks for nothing that is there"
+        )
+
+
+def _show(found: "AnsweredQuestion") -> None:
+    show_line(f"{found.asked.question} ({found.asked.model})")
+    for answer in found.answers:
+        show_line(f"  - {' '.join(answer.text.split())}")
+    if found.failures:
+        show_line(f"  {count(found.failures, 'answer')} of no use")
+    if found.unreadable:
+        show_line(f"  {count(found.unreadable, 'answer')} that cannot be read")
+
+
+def _as_json(found: "AnsweredQuestion") -> str:
+    asked = found.asked
+    answers = [
+        {"text": one.text, "finish_reason": one.finish_reason, "model": one.model}
+        for one in found.answers
+    ]
+    return json.dumps(
+        {"question": asked.question, "model": asked.model, "endpoint": asked.endpoint,
+         "answers": answers, "of_no_use": found.failures, "unreadable": found.unreadable}
+    )  # fmt: skip
 
 
 @cache_app.command("verify")

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cupl.cli.output import count, progress, quoted, say, say_next, write_bank
-from cupl.cli.spending import say_dropped, say_plan
+from cupl.cli.spending import say_dropped, say_first, say_plan
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cupl.generation.budget import Prices
     from cupl.generation.collect import CollectedPrompts
     from cupl.generation.contrast import ContrastNames
-    from cupl.generation.plan import Plan
+    from cupl.generation.plan import Plan, PlanSurvey
     from cupl.generation.subclasses import NamedSubclasses
 
 
@@ -45,10 +45,11 @@ class FirstSteps:
         found = self.asking.survey(asked)
         say_plan(asked, found, self.prices, "questions for the data: ", "description")
         if self.dry_run and found.answers:
+            say_first(asked)
             self.plan = replace(self.plan, questions=asks.example_questions())
             self.bound = "then, at most: "
             return
-        with progress("questions") as update:
+        with progress("answers") as update:
             asking = replace(self.asking, options=replace(self.asking.options, progress=update))
             self.questions = run(asks.write_questions(self.plan, about, asking))
         self.plan = replace(self.plan, questions=self.questions.set)
@@ -71,10 +72,11 @@ class FirstSteps:
         found = self.asking.survey(asked)
         say_plan(asked, found, self.prices, "look-alikes and siblings: ")
         if self.dry_run and found.answers:
+            say_first(asked)
             self.plan = asks.most_contrast(self.plan, self.asking.cache)
             self.bound = "then, at most: "
             return
-        with progress("lists") as update:
+        with progress("answers") as update:
             asking = replace(self.asking, options=replace(self.asking.options, progress=update))
             self.contrast = run(asks.find_contrast(self.plan, asking))
         labels = self.contrast.labels
@@ -96,10 +98,11 @@ class FirstSteps:
         found = self.asking.survey(asked)
         say_plan(asked, found, self.prices, "kinds of the classes: ")
         if self.dry_run and found.answers:
+            say_first(asked)
             self.plan = asks.most_subclasses(self.plan, self.asking.cache, most)
             self.bound = "then, at most: "
             return
-        with progress("lists") as update:
+        with progress("answers") as update:
             asking = replace(self.asking, options=replace(self.asking.options, progress=update))
             self.subclasses = run(asks.find_subclasses(self.plan, asking, most))
         self.plan = asks.with_subclasses(self.plan, self.subclasses)
@@ -108,6 +111,14 @@ class FirstSteps:
         classes = count(self.classes, "class", "classes")
         say(f"{count(len(labels), 'kind')} of {of:,} of {classes}: {shown}")
         say_dropped(self.subclasses.dropped)
+
+    def say_descriptions(self, found: "PlanSurvey") -> None:
+        """What is asked about the classes, now that they and the questions are known."""
+        steps = (self.questions, self.contrast, self.subclasses)
+        label = self.bound or ("descriptions: " if any(steps) else "")
+        say_plan(self.plan, found, self.prices, label)
+        if self.dry_run and not self.bound:
+            say_first(self.plan)
 
     def bank(self, collected: "CollectedPrompts", name: str) -> "PromptBank":
         """The bank of the answers, which says what the steps before them were."""

@@ -19,7 +19,7 @@ from cupl.cli.output import (
     say_warning,
     write_bank,
 )
-from cupl.cli.spending import accounted, prices_of, say_dropped, say_plan
+from cupl.cli.spending import accounted, prices_of, say_dropped
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
@@ -180,7 +180,7 @@ def generate_command(
             found = survey(
                 plan, responses, n=options.n, tries=options.missing_below(offline), progress=update
             )
-        say_plan(plan, found, prices, steps.bound)
+        steps.say_descriptions(found)
         if dry_run:
             return
         with progress("answers") as update:
@@ -205,7 +205,10 @@ def _say_result(output: Path, bank: "PromptBank", collected: "CollectedPrompts")
     classes = count(len(bank), "class", "classes") + (
         f" with {count(kinds, 'sub-class', 'sub-classes')}" if kinds else ""
     )
-    say(f"wrote {output}: {classes}, {count(report.kept, 'prompt')} kept")
+    say(
+        f"wrote {output}: {classes}, {count(report.kept, 'prompt')} kept of "
+        f"{count(collected.answers, 'answer')}"
+    )
     say_dropped(report.dropped)
     if given_up := report.failed - report.withdrawn:
         say(

@@ -14,7 +14,9 @@ from cupl.cli.pace import Pace
 from cupl.errors import InputError
 from cupl.io.targets import is_stream
 from cupl.io.terminal import folded, printable, terminal_width
+from cupl.io.words import number_of
 
+count = number_of
 _TO_COPY = ("next: ", "  or: ")
 
 
@@ -63,11 +65,6 @@ def say_next(text: str, *made: Path) -> None:
     """A command to copy, unless what it would read was written straight on and is gone."""
     if not any(map(is_stream, made)):
         say(f"next: {text}")
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """``1 prompt``, ``1,200 prompts``."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def bytes_in_words(size: float) -> str:

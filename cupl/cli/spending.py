@@ -11,6 +11,9 @@ import typer
 
 from cupl.cli.output import count, say
 
+_SHOWN = 3
+_LONGEST = 200
+
 if TYPE_CHECKING:
     from cupl.generation.budget import Prices, UsageMeter
     from cupl.generation.plan import Plan, PlanSurvey
@@ -59,8 +62,9 @@ def say_plan(
     say(
         f"{step}{count(len(plan.labels), noun, plural)}, "
         f"{count(len(plan.questions.questions), 'question')}, "
-        f"{count(plan.samples, 'sample')} each: {count(found.cached, 'answer')} cached, "
-        f"{found.answers:,} missing, {count(found.requests, 'request')} to {plan.model}"
+        f"{count(plan.samples, 'sample')} each: {found.cached:,} of "
+        f"{count(found.cached + found.answers, 'answer')} cached, {found.answers:,} to come in "
+        f"{count(found.requests, 'request')} to {plan.model}"
     )
     if not found.requests:
         return
@@ -71,6 +75,18 @@ def say_plan(
         spent = prices.of(found.prompt_tokens, most or 0)
         money = f": {'at least' if most is None else 'at most about'} {_money(spent)}"
     say(f"estimate: about {found.prompt_tokens:,} tokens in, {bound}{money}")
+
+
+def say_first(plan: "Plan") -> None:
+    """What a plan asks about, and the first of its questions: a few lines of bounded length."""
+    names = [label.name for label in plan.labels[:_SHOWN]]
+    more = f", and {len(plan.labels) - _SHOWN:,} more" if len(plan.labels) > _SHOWN else ""
+    say(f"  about {', '.join(f'{name:.60}' for name in names)}{more}")
+    questions = [request.question for request in plan.requests(plan.labels[0])]
+    for question in questions[:_SHOWN]:
+        say(f"  asks: {question[:_LONGEST]}{'...' * (len(question) > _LONGEST)}")
+    if (left := len(questions) - _SHOWN) > 0:
+        say(f"  and {count(left, 'more question')} of each")
 
 
 def say_dropped(dropped: "Counter[str]") -> None:
@@ -87,7 +103,8 @@ def _say_spent(meter: "UsageMeter", prices: "Prices | None", seconds: float) -> 
     if prices is not None:
         money = f", {_money(prices.of(meter.prompt_tokens, meter.completion_tokens))}"
     say(
-        f"asked: {count(meter.requests, 'request')}, {meter.retried:,} of them again; {tokens}"
+        f"asked: {count(meter.answers, 'answer')} in {count(meter.requests, 'request')}, "
+        f"{meter.retried:,} of them again; {tokens}"
         f"{money}; {timedelta(seconds=round(seconds))}"
     )
 

@@ -22,6 +22,7 @@ from cupl.encoders.loading import named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.version import cupl_version
+from cupl.io.words import number_of
 from cupl.progress import Progress, ignore
 
 
@@ -203,8 +204,9 @@ def _too_long(
 def _explain_too_long(long: list[tuple[str, str]], encoder: Encoder) -> str:
     name, text = long[0]
     return (
-        f"{len(long)} prompts are longer than the {encoder.max_tokens} tokens that {encoder.id} "
-        f"reads, the first for {name!r}: {text[:60]!r}; shorten them, or allow them to be cut"
+        f"{number_of(len(long), 'prompt is', 'prompts are')} longer than the "
+        f"{encoder.max_tokens} tokens that {encoder.id} reads, the first for {name!r}: "
+        f"{text[:60]!r}; shorten them, or allow them to be cut"
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from cupl.bank.lookup import ClassIndex
 from cupl.errors import InputError
+from cupl.io.words import number_of
 
 _NUMBER = re.compile(r"-?[0-9]{1,9}(\.0*)?")  # tables that had a gap write 3 as 3.0
 
@@ -67,5 +68,5 @@ def _first(numbers: Collection[int], index: ClassIndex) -> int:
     if low > 0 and high == classes:
         return 1
     if low < 0 or high > classes or low == 0:
-        raise InputError(f"{what}; it has {classes:,} classes: {way_out}")
+        raise InputError(f"{what}; it has {number_of(classes, 'class', 'classes')}: {way_out}")
     raise InputError(f"{what}; of {classes:,} classes they may count from 0 or from 1: {way_out}")

@@ -111,7 +111,7 @@ def _from_folder(root: Path, index: ClassIndex, all_files: bool) -> LabelledImag
 def _no_folders(root: Path, loose: int) -> InputError:
     if shard_numbers(root, "vectors"):
         return InputError(
-            f"{root}: cupl embed did not finish its first shard; let it go on (resume)"
+            f"{root}: cupl embed did not finish its first shard; let the same command go on"
         )
     return InputError(
         f"{root}: an ImageFolder has a folder for each class; this has none"

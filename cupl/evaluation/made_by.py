@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 
 from cupl.io.command import this_command
 from cupl.io.version import cupl_version
+from cupl.io.words import number_of
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
@@ -45,7 +46,7 @@ class BankFacts(_Fact):
         return cls(name=bank.name, digest=bank.digest, classes=len(bank), prompts=bank.size)
 
     def __str__(self) -> str:
-        size = None if self.prompts is None else f"{self.prompts:,} prompts"
+        size = None if self.prompts is None else number_of(self.prompts, "prompt")
         digest = self.digest and f"digest {self.digest[:_DIGITS]}"
         return ", ".join(filter(None, (self.name, size, digest)))
 
@@ -87,7 +88,7 @@ class DataFacts(_Fact):
     def __str__(self) -> str:
         labels = self.labels and f"labels of {self.labels}"
         digest = self.digest and f"digest of the labels {self.digest[:_DIGITS]}"
-        number = f"{self.images:,} image{'s' * (self.images != 1)}"
+        number = number_of(self.images, "image")
         return ", ".join(filter(None, (self.path, number, labels, digest)))
 
 

@@ -7,6 +7,7 @@ from cupl.evaluation.schema import Analysis, CandidateResult, Evaluation, Interv
 from cupl.evaluation.verdict import explain_uncalibrated, verdicts
 from cupl.io.tables import Column, TableCell, draw_table
 from cupl.io.terminal import folded, printable, terminal_width
+from cupl.io.words import number_of
 
 _SHOWN = 3
 
@@ -17,8 +18,10 @@ def summarize_evaluation(evaluation: Evaluation) -> str:
     On a terminal lines are folded to its width; elsewhere a sentence is one line.
     """
     head = [
-        f"{short(evaluation.encoder, 60)} on {evaluation.images:,} images of "
-        f"{evaluation.classes_with_images:,} classes, {evaluation.classes:,} to choose from.",
+        f"{short(evaluation.encoder, 60)} on "
+        f"{number_of(evaluation.images, 'image')} of "
+        f"{number_of(evaluation.classes_with_images, 'class', 'classes')}, "
+        f"{evaluation.classes:,} to choose from.",
         "Below each figure its 95 % interval; below the calibration error (ECE) what a fitted "
         "temperature leaves of it. Every p is corrected for their number (Holm).",
     ]
@@ -105,5 +108,5 @@ def _effect(effect: QuestionEffect) -> str:
     return (
         f"{' '.join(_gain(compared.difference))} points by "
         f"{short(effect.question, 80) or 'prompts of no question'} "
-        f"({effect.prompts:,} prompts; {shown}p {p})"
+        f"({number_of(effect.prompts, 'prompt')}; {shown}p {p})"
     )

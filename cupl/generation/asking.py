@@ -14,6 +14,7 @@ from cupl.generation.budget import UsageMeter
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.plan import Plan, PlanSurvey, has_answers, missing_answers, survey
 from cupl.generation.requester import RequestOptions, run_requests
+from cupl.io.words import number_of
 from cupl.llm.protocol import LLM
 
 _Result = TypeVar("_Result")
@@ -89,7 +90,7 @@ def check_offline(found: PlanSurvey, offline: bool) -> None:
     if offline and found.answers:
         shown = "; ".join(found.examples[:3]) + ("; ..." if len(found.examples) > 3 else "")
         raise InputError(
-            f"missing from the cache: {found.answers:,} answers, to questions such as {shown} "
-            "(to ask for them, do not run offline)",
+            f"missing from the cache: {number_of(found.answers, 'answer')}, to questions such as "
+            f"{shown}; to have them asked, do not run offline",
             arguments={"offline": False},
         )

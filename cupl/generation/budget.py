@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cupl.errors import BudgetError, InputError
+from cupl.io.words import number_of
 from cupl.llm.protocol import Request, Response
 
 _OVERHEAD = 8
@@ -81,6 +82,8 @@ class UsageMeter:
         self.max_requests = max_requests
         self.max_tokens = max_tokens
         self.requests = 0
+        self.answers = 0
+        """What the requests brought, of use or not."""
         self.retried = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
@@ -101,7 +104,8 @@ class UsageMeter:
         """
         if self.max_requests is not None and self.requests >= self.max_requests:
             raise BudgetError(
-                f"stopped at {self.max_requests:,} requests", arguments={"max_requests": ...}
+                f"stopped at {number_of(self.max_requests, 'request')}",
+                arguments={"max_requests": ...},
             )
         most = 0
         if self.max_tokens is not None:
@@ -118,6 +122,7 @@ class UsageMeter:
 
     def finish(self, reserved: int, responses: Sequence[Response]) -> None:
         """Note what a request brought."""
+        self.answers += len(responses)
         first = responses[0]
         if first.prompt_tokens is None or first.completion_tokens is None:
             self.uncounted += 1  # what was set aside counts in its place

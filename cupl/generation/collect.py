@@ -22,6 +22,7 @@ from cupl.generation.filters import (
 )
 from cupl.generation.plan import Plan
 from cupl.generation.useless import MAX_PROMPT, NO_PROMPT, way_out_of
+from cupl.io.words import number_of
 from cupl.llm.finish_reasons import finish_kind
 from cupl.llm.protocol import Failure, Request, Response, cache_key
 
@@ -94,7 +95,7 @@ class CollectionReport:
 
     def shortage(self, classes: int) -> str:
         """In how many of all classes there are too few prompts, as the beginning of a sentence."""
-        return f"too few prompts in {len(self.short):,} of {classes:,} classes"
+        return f"too few prompts in {len(self.short):,} of {number_of(classes, 'class', 'classes')}"
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,13 @@ class CollectedPrompts:
     filtering: FilterOptions
     prompts: list[tuple[ClassLabel, dict[str, list[str]]]]
     report: CollectionReport
+
+    @property
+    def answers(self) -> int:
+        """How many there were, of use or not."""
+        questions = len(self.plan.questions.questions)
+        labels = {label.name: label for label in self.plan.labels}.values()  # one name, one answer
+        return sum(map(self.plan.samples_of, labels)) * questions
 
     def wanted(self) -> dict[str, int]:
         """How many samples more than planned each class should have, by its name.
@@ -203,6 +211,7 @@ def _prompts_of(
     said: list[str] = []
     for request in plan.requests(label):
         digest = request.digest
+        cache.note(digest, request)
         for key in (cache_key(digest, sample) for sample in range(plan.samples_of(label))):
             entry = _judge(key, request, cache, filtering, report)
             if isinstance(entry, Failure):

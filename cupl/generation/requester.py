@@ -23,6 +23,7 @@ from cupl.generation.plan import MissingAnswers, is_missing
 from cupl.generation.rate_limit import RateLimiter
 from cupl.generation.retry import RequestTries, RetryPolicy, failure_of
 from cupl.generation.useless import UselessAnswers
+from cupl.io.words import number_of
 from cupl.llm.first_alone import UnaskedError
 from cupl.llm.protocol import LLM, AdaptedError, Failure, Request, Response, RetryableError
 from cupl.progress import Progress, ignore
@@ -103,8 +104,8 @@ async def run_requests(
     except CuplError as error:
         if not asker.kept or cache.gone:
             raise
-        safe = f"{asker.kept:,} new answers are in the cache; the same command continues"
-        error.args = (f"{error} ({safe})",)
+        safe = number_of(asker.kept, "new answer is", "new answers are")
+        error.args = (f"{error}; {safe} in the cache, and the same command continues",)
         raise
 
 
@@ -226,6 +227,7 @@ class _Asker:
             if tries[sample] < self.policy.answer_tries:
                 left.append(sample)
         self.cache.put(entries)
+        self.cache.note(unit.digest, unit.request)
         self.kept += sum(isinstance(entry, Response) for entry in entries.values())
         self._useless.check()
         return sorted(left)

@@ -144,7 +144,7 @@ def _named_key(address: ServerAddress, variable: str) -> str:
         shown = f" {variable}" if _NAME.fullmatch(variable) else ""
         raise InputError(
             f"the environment variable{shown} that api_key_env names is not set, or empty; set it "
-            "to the key (api_key_env is the name of the variable, not the key)",
+            "to the key; api_key_env is the name of the variable, not the key",
             arguments={"api_key_env": ...},
         )
     return key

@@ -101,7 +101,7 @@ def _refusal(
     no_quota = status == 402 or kinds_of(error) & _NO_QUOTA or lacks_quota(error, said, after)
     if status == 429 and not no_quota:
         return RetryableError(
-            f"{where} still limits the rate; try a lower concurrency ({said})",
+            f"{where} still limits the rate ({said}); try a lower concurrency",
             after=after, limited=True, answered=True, arguments={"concurrency": ...},
         )  # fmt: skip
     lack: tuple[str, dict[str, object]] | None = None
@@ -144,8 +144,8 @@ def _not_let_in(access: ServerAccess, status: int, asked: str, said: str) -> Ser
     if status == 403:
         wants = f"does not let us use {asked} ({said}); if it wants a key,"
     return ServerError(
-        f"{where} {wants} name the environment variable that holds it with api_key_env "
-        "(for instance OPENAI_API_KEY)",
+        f"{where} {wants} name the environment variable that holds it, for instance "
+        "OPENAI_API_KEY, with api_key_env",
         arguments={"api_key_env": ...},
     )
 

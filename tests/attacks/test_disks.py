@@ -69,5 +69,5 @@ def test_answers_on_a_full_disk_are_counted_as_they_are(
         received = len(server.received)
         again = run(words, tmp_path / "scratch")
         assert again.code == 0, again.err
-        assert f": {kept:,} answers cached, {240 - kept:,} missing" in again.err
+        assert f": {kept:,} of 240 answers cached, {240 - kept:,} to come" in again.err
         assert len(server.received) - received == 240 - kept

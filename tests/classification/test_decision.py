@@ -183,7 +183,7 @@ def test_thresholds_of_the_classes() -> None:
 
 
 def test_a_softmax_alone_cannot_give_several_labels() -> None:
-    with pytest.raises(InputError, match="'hand-made' are a softmax.* give a reject bank or a thr"):
+    with pytest.raises(InputError, match="'hand-made' are a softmax.* give a reject bank, which"):
         classifier().predict([], multi_label=True)
 
 
@@ -191,7 +191,7 @@ def test_a_softmax_alone_cannot_give_several_labels() -> None:
     ("rule", "message"),
     [
         ({"class_thresholds": {"rose": 0.1, "leaf": 0.1}}, "add multi_label"),
-        ({"multi_label": True, "class_thresholds": {"rose": 0.1}}, "1 classes .* first 'leaf'"),
+        ({"multi_label": True, "class_thresholds": {"rose": 0.1}}, "1 class has .* first 'leaf'"),
         ({"multi_label": True, "class_thresholds": {"tree": 0.1}}, "'tree' means no class"),
         ({"multi_label": True, "class_thresholds": {"leaf": math.nan}}, "nan of 'leaf' is no cos"),
     ],

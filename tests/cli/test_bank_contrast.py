@@ -45,7 +45,7 @@ def test_the_closest_pairs_are_asked_about(cupl: Cupl, server: FakeServer) -> No
     outcome = contrast(cupl, server, "-o", "new.yaml", "--pairs", 2)
     assert outcome.code == 0, outcome.err
     assert "2 pairs closest by their class vectors, of 3:\n  " in outcome.err
-    assert "2 pairs, 1 question, 1 sample each: 0 answers cached, 2 missing" in outcome.err
+    assert "2 pairs, 1 question, 1 sample each: 0 of 2 answers cached, 2 to come" in outcome.err
     assert "wrote new.yaml: 8 prompts more in 3 classes, of 2 pairs" in outcome.err
     assert "  dropped 2: only one side" in outcome.err
     assert "next: cupl evaluate IMAGES --bank bank.yaml --bank new.yaml" in outcome.err
@@ -63,7 +63,7 @@ def test_again_nothing_is_asked_and_the_file_is_the_same(cupl: Cupl, server: Fak
     for more in (["--offline"], ["--dry-run"], []):
         outcome = contrast(cupl, server, "-o", "new.yaml", *more)
         assert outcome.code == 0, outcome.err
-        assert "1 answer cached, 0 missing" in outcome.err
+        assert "1 of 1 answer cached, 0 to come" in outcome.err
     assert Path("new.yaml").read_bytes() == made
     assert len(server.requests) == 1
 
@@ -126,7 +126,7 @@ def test_a_dry_run_asks_nothing(cupl: Cupl, server: FakeServer) -> None:
 def test_a_limit_stops_it_and_nothing_is_written(cupl: Cupl, server: FakeServer) -> None:
     outcome = contrast(cupl, server, "-o", "new.yaml", "--pairs", 3, "--max-requests", 1)
     assert outcome.code == 1
-    assert "stopped at 1 requests" in outcome.err
+    assert "stopped at 1 request;" in outcome.err
     assert not Path("new.yaml").exists()
 
 

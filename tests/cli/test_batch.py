@@ -64,7 +64,7 @@ def test_from_classes_to_nothing_missing(cupl: Cupl, fake: FakeBatches, tmp_path
         "generate", "-c", "cat", "-c", "tree frog", "--model", "m", "-o", "bank.yaml", "--offline"
     )
     assert outcome.code == 0
-    assert "60 answers cached, 0 missing" in outcome.err
+    assert "60 of 60 answers cached, 0 to come" in outcome.err
     Path("bank.yaml").unlink()
 
     before = sorted(tmp_path.iterdir())
@@ -102,7 +102,7 @@ def test_classes_that_kept_too_few_prompts(cupl: Cupl, fake: FakeBatches) -> Non
         "generate", "-c", "cat", "-c", "tree frog", "--model", "m", "-o", "bank.yaml", *more
     )
     assert outcome.code == 0
-    assert "0 missing" in outcome.err
+    assert "0 to come" in outcome.err
     assert "asked:" not in outcome.err
     assert [len(entry.texts) for entry in PromptBank.load("bank.yaml")] == [6, 6]
 
@@ -313,7 +313,7 @@ def test_an_answer_that_says_its_question_again(cupl: Cupl, fake: FakeBatches) -
     Path("r.jsonl").write_text("\n".join(lines))
     cupl("batch", "import", "r.jsonl")
     offline = cupl("generate", "-c", "cat", "--model", "m", "-o", "b.yaml", "--offline")
-    assert "27 prompts kept\n  dropped 3: empty" in offline.err
+    assert "27 prompts kept of 30 answers\n  dropped 3: empty" in offline.err
     assert "3 answers of a batch said the question again; the same command without" in offline.err
     assert "wrote requests.jsonl: 3 requests for 3 answers" in export(cupl, names=("cat",)).err
     lines = Path("requests.jsonl").read_text().splitlines()

@@ -1,3 +1,4 @@
+import json
 import re
 import time
 from pathlib import Path
@@ -5,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cupl.generation.cache.store import ResponseCache
-from cupl.llm.protocol import Failure, Response
+from cupl.llm.protocol import Failure, Request, Response, cache_key
 from tests.caches import ANSWER, FAILURE, fill, key
 from tests.cli.conftest import Cupl
 
@@ -207,5 +208,62 @@ def test_an_exported_cache_makes_the_same_bank_elsewhere(cupl: Cupl, tmp_path: P
     again = cupl(
         "generate", *names, "--cache", there / "cache", "-o", there / "bank.yaml", "--offline"
     )
-    assert "0 missing, 0 requests" in again.err
+    assert "0 to come in 0 requests" in again.err
     assert (there / "bank.yaml").read_bytes() == (here / "bank.yaml").read_bytes()
+
+
+def asked(folder: Path, number: int = 1) -> None:
+    """Fill a cache with answers to questions about a cup, and of no use about a newt."""
+    for name, said in (("cup", Response("A\ncup \x1b[31m.")), ("newt", Failure("empty", 1))):
+        for i in range(number):
+            request = Request("http://h/v1", "m", "chat", f"What does {name} {i} look like?")
+            with ResponseCache(folder) as cache:
+                cache.put({cache_key(request.digest, 0): said})
+                cache.note(request.digest, request)
+
+
+def test_show_names_questions_and_answers(cupl: Cupl, tmp_path: Path) -> None:
+    asked(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    outcome = cupl("cache", "show", "--cache", tmp_path)
+    assert outcome.code == 0
+    assert outcome.out.splitlines() == [
+        "What does cup 0 look like? (m)",
+        r"  - A cup \x1b[31m.",
+        "What does newt 0 look like? (m)",
+        "  1 answer of no use",
+    ]
+    assert outcome.err == ""
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_show_goes_by_pages_and_by_class(cupl: Cupl, tmp_path: Path) -> None:
+    asked(tmp_path, 5)
+    page = cupl("cache", "show", "--cache", tmp_path, "--class", "CUP", "--limit", 2, "--skip", 2)
+    assert [line for line in page.out.splitlines() if line[0] != " "] == [
+        "What does cup 2 look like? (m)", "What does cup 3 look like? (m)",
+    ]  # fmt: skip
+    assert page.err == "there are more: --skip 4 shows the next\n"
+    last = cupl("cache", "show", "--cache", tmp_path, "-c", "cup", "--limit", 2, "--skip", 4)
+    assert last.out.startswith("What does cup 4")
+    assert last.err == ""
+    assert "no question to show" in cupl("cache", "show", "--cache", tmp_path, "-c", "cu").err
+
+
+def test_show_for_a_program_has_all(cupl: Cupl, tmp_path: Path) -> None:
+    asked(tmp_path, 15)
+    lines = cupl("cache", "show", "--cache", tmp_path, "--format", "jsonl").out.splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == 30
+    assert rows[0] == {
+        "question": "What does cup 0 look like?", "model": "m", "endpoint": "http://h/v1",
+        "answers": [{"text": "A\ncup \x1b[31m.", "finish_reason": "stop", "model": None}],
+        "of_no_use": 0, "unreadable": 0,
+    }  # fmt: skip
+
+
+def test_show_without_a_cache(cupl: Cupl, tmp_path: Path) -> None:
+    outcome = cupl("cache", "show", "--cache", tmp_path / "none")
+    assert outcome.code == 1
+    assert "there is no response cache" in outcome.err
+    assert not (tmp_path / "none").exists()

@@ -46,7 +46,7 @@ def test_a_contrast_bank(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None
         assert f"  dropped {dropped}" in outcome.err
     assert f"--bank BANK.yaml --reject {path}" in outcome.err
     assert [entry.name for entry in PromptBank.load(path)] == ["Newt", "gecko"]
-    assert "asked: 10 requests" in outcome.err
+    assert "asked: 64 answers in 10 requests" in outcome.err
 
 
 def test_a_contrast_bank_is_made_again_without_asking(
@@ -58,7 +58,10 @@ def test_a_contrast_bank_is_made_again_without_asking(
     for more in (["--offline"], ["--dry-run"], []):
         outcome = generate(cupl, server, "--contrast", "-o", path, *more)
         assert outcome.code == 0, outcome.err
-        assert "\n2 classes, 3 questions, 10 samples each: 60 answers cached" in outcome.err
+        assert (
+            "\ndescriptions: 2 classes, 3 questions, 10 samples each: 60 of 60 answers cached"
+            in outcome.err
+        )
     assert (path.read_bytes(), len(server.requests)) == (made, asked)
 
 
@@ -151,5 +154,5 @@ def test_an_interrupted_step_goes_on(
     assert len(server.requests) == 2
     outcome = generate(cupl, server, "--contrast", "-o", path)
     assert outcome.code == 0, outcome.err
-    assert "2 answers cached, 2 missing, 2 requests to m" in outcome.err
+    assert "2 of 4 answers cached, 2 to come in 2 requests to m" in outcome.err
     assert len(server.requests) == 4 + 2 * 3

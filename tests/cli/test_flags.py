@@ -1,3 +1,4 @@
+import ast
 import re
 from pathlib import Path
 from typing import Any
@@ -70,3 +71,16 @@ def test_every_argument_that_an_error_names_is_an_option_of_some_command() -> No
     names = set(re.findall(r'"(\w+)":', "".join("".join(pair) for pair in given)))
     assert {"cache", "max_tokens", "resume"} <= names
     assert names <= known
+
+
+def test_a_way_out_stands_behind_no_other_bracket() -> None:
+    """What the command line adds is in brackets itself."""
+    found = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and any(k.arg == "arguments" for k in node.keywords):
+                text = node.args[0] if node.args else None
+                end = text.values[-1] if isinstance(text, ast.JoinedStr) else text
+                if isinstance(end, ast.Constant) and str(end.value).endswith(")"):
+                    found.append(f"{path.name}: {end.value}")
+    assert found == []

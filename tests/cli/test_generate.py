@@ -32,7 +32,7 @@ def test_a_bank_from_names(cupl: Cupl, server: FakeServer, tmp_path: Path) -> No
     path = tmp_path / "bank.yaml"
     outcome = generate(cupl, server, "-c", "tree frog", "-c", "a: {b}", "-o", path)
     assert outcome.code == 0
-    assert "60 missing, 6 requests to m" in outcome.err
+    assert "60 to come in 6 requests to m" in outcome.err
     assert "2 classes, 54 prompts kept" in outcome.err
     assert "dropped 6: refusal" in outcome.err
     bank = PromptBank.load(path)
@@ -50,7 +50,7 @@ def test_the_same_command_asks_nothing_and_writes_the_same(
     for more in ([], ["--offline"], ["--dry-run"]):
         outcome = generate(cupl, server, "-c", "cat", "-o", path, *more)
         assert outcome.code == 0
-        assert "30 answers cached, 0 missing, 0 requests" in outcome.err
+        assert "30 of 30 answers cached, 0 to come in 0 requests" in outcome.err
     assert path.read_bytes() == first
     assert len(server.requests) == asked
     assert [entry.name for entry in tmp_path.iterdir()] == ["bank.yaml"]
@@ -69,7 +69,7 @@ def test_looking_up_many_classes_shows_how_far_it_is(
 def test_a_dry_run_asks_and_writes_nothing(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
     outcome = generate(cupl, server, "-c", "cat", "--dry-run", "--n", "4")
     assert outcome.code == 0
-    assert "30 missing, 9 requests to m" in outcome.err
+    assert "30 to come in 9 requests to m" in outcome.err
     assert not server.requests
 
 

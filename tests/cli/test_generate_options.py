@@ -41,8 +41,8 @@ def test_what_else_a_server_wants_is_sent_and_written_down(
     again = generate(
         cupl, server, "-c", "cat", "--dry-run", "--extra", '{"a":{"b":[1,null]},"top_k":5}'
     )
-    assert "0 missing" in again.err
-    assert "30 missing" in generate(cupl, server, "-c", "cat", "--dry-run").err
+    assert "0 to come" in again.err
+    assert "30 to come" in generate(cupl, server, "-c", "cat", "--dry-run").err
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cupl.cli.output import count, none_or, progress, quoted, say
+from cupl.cli.output import none_or, progress, quoted, say
 from cupl.io.terminal import printable
 from tests.cli.conftest import Cupl
 
@@ -13,13 +13,6 @@ from tests.cli.conftest import Cupl
 def test_say_spells_out_control_characters(capsys: pytest.CaptureFixture[str]) -> None:
     say("a\x1b[31m\rb\u202e\nsecond 猫")
     assert capsys.readouterr().err == "a\\x1b[31m\\rb\\u202e\nsecond 猫\n"
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [(0, "0 classes"), (1, "1 class"), (1200, "1,200 classes")]
-)
-def test_count(number: int, text: str) -> None:
-    assert count(number, "class", "classes") == text
 
 
 def test_an_option_that_can_be_left_out() -> None:

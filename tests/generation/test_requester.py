@@ -94,7 +94,7 @@ def test_manners_that_cannot_be(options: dict[str, Any]) -> None:
 
 def test_an_error_keeps_what_arrived(cache: ResponseCache) -> None:
     llm = QueueLLM(["A cat is soft.", "A cat is small.", ServerError("no quota left")])
-    with pytest.raises(ServerError, match=r"no quota left \(2 new answers are in the cache"):
+    with pytest.raises(ServerError, match=r"no quota left; 2 new answers are in the cache"):
         ask_all(plan_of("cat", "dog"), cache, llm, concurrency=1)
     assert not llm.closed
     found = survey(plan_of("cat", "dog"), cache)
@@ -117,7 +117,7 @@ def test_only_what_was_written_is_counted(
     names = [f"thing {number}" for number in range(12)]
     with pytest.raises(InputError, match="the disk is full") as caught:
         ask_all(plan_of(*names), cache, Echo(), concurrency=5, n=at_once)
-    said = re.search(r"\((.+) new answers are in the cache", str(caught.value))
+    said = re.search(r"; (.+) new answers are in the cache", str(caught.value))
     assert (int(said[1]) if said else 0) == len(cache) == room * at_once
 
 
@@ -166,7 +166,7 @@ def test_an_error_of_the_callers_own_stays_what_it_is(cache: ResponseCache) -> N
             self.code = code
 
     llm = QueueLLM(["A cat is soft.", "A cat is small.", OwnError(7, "no")])
-    with pytest.raises(OwnError, match=r"^7: no \(2 new answers are in the cache") as caught:
+    with pytest.raises(OwnError, match=r"^7: no; 2 new answers are in the cache") as caught:
         ask_all(plan_of("cat", "dog"), cache, llm, concurrency=1)
     assert caught.value.code == 7
 

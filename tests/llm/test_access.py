@@ -90,8 +90,8 @@ def test_a_server_that_wants_a_key_says_so() -> None:
     with serve(lambda _: (401, {})) as server:
         error = refused(server.url)
     assert str(error) == (
-        f"{server.url} wants a key: name the environment variable that holds it with api_key_env "
-        "(for instance OPENAI_API_KEY)"
+        f"{server.url} wants a key: name the environment variable that holds it, for "
+        "instance OPENAI_API_KEY, with api_key_env"
     )
 
 

@@ -94,7 +94,7 @@ def test_a_limited_rate_heals_and_an_empty_account_does_not() -> None:
 
 
 NAME_IT = (
-    "name the environment variable that holds it with api_key_env (for instance OPENAI_API_KEY)"
+    "name the environment variable that holds it, for instance OPENAI_API_KEY, with api_key_env"
 )
 
 

@@ -126,7 +126,9 @@ def test_a_limited_rate(key: str) -> None:
     assert error.limited
     assert error.answered
     assert error.after == 7.5
-    assert "try a lower concurrency (Rate limit reached for requests)" in str(error)
+    assert "limits the rate (Rate limit reached for requests); try a lower concurrency" in str(
+        error
+    )
 
 
 SAID_NO = {

@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice, pairwise
 from types import TracebackType
@@ -16,7 +16,7 @@ from cupl.errors import InputError, MissingFileError
 from cupl.generation.cache.entries import Stored, check_seal, entry_from_json
 from cupl.generation.cache.store import cache_folder, explained
 from cupl.io.reasons import broken_link
-from cupl.io.sqlite import DATABASE, database_address
+from cupl.io.sqlite import DATABASE, database_address, select_many
 from cupl.llm.protocol import Failure, Response
 
 KEY = re.compile(r"[0-9a-f]{64}")
@@ -127,6 +127,18 @@ class CacheReader:
                 yield from self._salvage()
             elif not self._is_new():
                 for row in self._database.execute("SELECT key, value, tag FROM Cache ORDER BY key"):
+                    yield _entry(*row)
+
+    def get_many(self, keys: Sequence[str]) -> Iterator[Stored | UnreadableEntry]:
+        """What is there of some keys, in no order.
+
+        Raises:
+            InputError: the cache is damaged.
+
+        """
+        with explained(self.folder):
+            if not self._is_new():
+                for row in select_many(self._database, keys):
                     yield _entry(*row)
 
     def _is_new(self) -> bool:

@@ -24,11 +24,12 @@ from cupl.generation.cache.entries import (
     entry_from_json,
     entry_to_json,
 )
+from cupl.generation.cache.questions import QuestionNotes
 from cupl.generation.cache.readonly import ReadOnlyDatabase, may_only_be_read, not_kept
 from cupl.io.paths import cache_dir
 from cupl.io.reasons import no_more_files, reason
 from cupl.io.sqlite import DATABASE, PlainDisk, checksum
-from cupl.llm.protocol import Failure, Response
+from cupl.llm.protocol import Failure, Request, Response
 
 Addition = Literal["new", "same", "different"]
 
@@ -138,6 +139,7 @@ class ResponseCache:
     ) -> None:
         self.folder = cache_folder(folder)
         self._clock = clock
+        self._questions = QuestionNotes(self.folder)
         with explained(self.folder), contextlib.ExitStack() as resources:
             self._cache: Any
             self._claims: Claims | None = None
@@ -214,6 +216,11 @@ class ResponseCache:
                     or old.entry == (instead_of or {}).get(key)
                 ):
                     self._set(key, text)
+
+    def note(self, digest: str, request: Request) -> None:
+        """Keep the question of a request, for people who look what was paid for."""
+        if self._claims is not None:
+            self._questions.note(digest, request)
 
     def add(self, entries: Iterable[Stored]) -> Counter[Addition]:
         """Take over entries of another cache with their times: all of them or none.

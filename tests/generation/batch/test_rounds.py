@@ -165,7 +165,7 @@ def test_nothing_is_asked_for_while_answers_are_missing(tmp_path: Path) -> None:
     assert (tmp_path / "1").read_bytes() == (tmp_path / "2").read_bytes()
     names = [json.loads((tmp_path / name).read_text())["custom_id"] for name in "13"]
     assert [CustomId.parse(name).samples for name in names] == [(2,), (3, 4)]
-    assert told == ["too few prompts in 1 of 1 classes, so these get more requests"]
+    assert told == ["too few prompts in 1 of 1 class, so these get more requests"]
 
 
 def test_more_than_the_plan_can_bring(tmp_path: Path) -> None:
