@@ -16,7 +16,7 @@ from cupl.classification.prediction import Prediction
 from cupl.evaluation.made_by import MadeBy
 from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.schema import CalibrationBin, ClassAccuracy, Evaluation
-from cupl.evaluation.verdict import explain_uncalibrated, verdicts
+from cupl.evaluation.verdict import explain_uncalibrated, pair_verdicts, verdicts
 from cupl.io.terminal import printable
 from cupl.report.cards import card
 from cupl.report.examples import Example
@@ -64,13 +64,14 @@ def report_page(
         card(number, one.prediction, one.truth, one.name)
         for number, one in enumerate(examples[:MOST_IMAGES], 1)
     ]
-    return _page(
+    return render_page(
         "report.html.j2",
         title=", ".join(short(bank.name, 60) for bank in evaluation.banks if bank.plain is None)
         or "no bank",
         evaluation=evaluation,
         banks=evaluation.banks,
         verdicts=verdicts(evaluation),
+        pair_verdicts=pair_verdicts(evaluation),
         with_top5=any(one.top5 for one in evaluation.candidates),
         compared=[(bank.name, one) for bank in evaluation.banks for one in bank.against],
         figures=figures,
@@ -124,7 +125,7 @@ def predictions_page(
     """
     cards = [card(*numbered) for numbered in enumerate(predictions[:MOST_IMAGES], 1)]
     total = len(predictions) if total is None else total
-    return _page(
+    return render_page(
         "predictions.html.j2",
         cards=cards,
         total=total,
@@ -133,7 +134,8 @@ def predictions_page(
     )
 
 
-def _page(template: str, **content: Any) -> bytes:
+def render_page(template: str, **content: Any) -> bytes:
+    """A template of ``templates/`` with style and script of its own."""
     style, script = (
         (_TEMPLATES / name).read_text("utf-8").strip() for name in ("page.css", "page.js")
     )
