@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     __version__: str
 
 _HOME = {
+    "CandidateSpec": "evaluation.candidate_spec",
     "ClassLabel": "bank.labels",
     "ClassPrompts": "bank.model",
     "ClassVectors": "embedding.class_vectors",
@@ -75,6 +76,7 @@ _HOME = {
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
     "evaluate": "report.evaluating",
+    "evaluate_grid": "report.grid_run",
     "find_images": "embedding.image_files",
     "generate": "generation.pipeline",
     "generate_about": "generation.about",
@@ -88,6 +90,7 @@ _HOME = {
 
 __all__ = [
     "LLM",
+    "CandidateSpec",
     "ClassLabel",
     "ClassPrompts",
     "ClassVectors",
@@ -111,6 +114,7 @@ __all__ = [
     "embed_images",
     "encode_bank",
     "evaluate",
+    "evaluate_grid",
     "find_images",
     "generate",
     "generate_about",

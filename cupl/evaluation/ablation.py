@@ -12,11 +12,12 @@ import numpy as np
 import torch
 
 from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.embedding.bank_encoding import TEMPLATE
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import unit
 from cupl.embedding.pooling import POOLINGS
 from cupl.evaluation.bootstrap import Statistic, intervals
-from cupl.evaluation.ranking import LONGEST_LIST, Booleans, ImageRanks, ScoreChunks
+from cupl.evaluation.ranking import LONGEST_LIST, Booleans, ImageRanks, Integers, ScoreChunks
 from cupl.evaluation.schema import (
     ClassAccuracy,
     ClassDrop,
@@ -40,6 +41,7 @@ class Described:
         images: float32 ``[images, dim]`` of length 1.
         targets: int64 ``[images]``.
         vectors: the bank's class vectors.
+        by_name: see :func:`~cupl.evaluation.bootstrap.intervals`.
 
     """
 
@@ -48,6 +50,7 @@ class Described:
     images: torch.Tensor
     targets: torch.Tensor
     vectors: ClassVectors
+    by_name: Integers | None = None
 
     @cached_property
     def class_of(self) -> torch.Tensor:
@@ -73,7 +76,7 @@ class Described:
 
         """
         pooling, parts = self.vectors.provenance.pooling, self.vectors.parts
-        pooled = POOLINGS[pooling](self.prompts[kept], self.class_of[kept])
+        pooled = self._pooled(kept, pooling)
         if parts is not None and pooling == "top":
             which = torch.ones(len(parts.vectors), dtype=torch.bool)
             own = parts.places < torch.bincount(self.class_of)[parts.class_of]
@@ -85,6 +88,19 @@ class Described:
         best = [scores.argmax(dim=1) for scores in chunks]
         correct: Booleans = (torch.cat(best) == self.targets).numpy()
         return correct
+
+    def _pooled(self, kept: torch.Tensor, pooling: str) -> torch.Tensor:
+        """Class vectors of some prompts; of a class that has lost one of two lists of the other."""
+        if self.vectors.provenance.combine != "average":
+            return POOLINGS[pooling](self.prompts[kept], self.class_of[kept])
+        written = torch.tensor([question == TEMPLATE for question in self.questions])
+        sums = torch.zeros(len(self.bank), self.prompts.shape[1])
+        lists = torch.zeros(len(self.bank), 1)
+        for rows in (kept & ~written, kept & written):
+            classes, place = self.class_of[rows].unique(return_inverse=True)  # type: ignore[no-untyped-call]
+            sums[classes] += POOLINGS[pooling](self.prompts[rows], place)
+            lists[classes] += 1
+        return sums / lists if pooling == "similarity" else unit(sums)
 
 
 def without_name(question: str, entry: ClassPrompts) -> str:
@@ -114,7 +130,9 @@ def question_effects(described: Described, whole: Booleans) -> list[QuestionEffe
     masks = [torch.from_numpy(questions == question) for question in different]
     without = [_without(described, asked) for asked in masks]
     gains = intervals(
-        [Statistic(whole[None], rest[None]) for rest in without], described.targets.numpy()
+        [Statistic(whole[None], rest[None]) for rest in without],
+        described.targets.numpy(),
+        described.by_name,
     )
     tests = [paired_test(whole[None], rest[None]) for rest in without]
     corrected = holm([test.p for test in tests])

@@ -38,7 +38,9 @@ class Statistic:
         return [self.rows] if self.less is None else [self.rows, self.less]
 
 
-def intervals(statistics: Sequence[Statistic], targets: Integers) -> list[Interval]:
+def intervals(
+    statistics: Sequence[Statistic], targets: Integers, by_name: Integers | None = None
+) -> list[Interval]:
     """Each statistic with its percentile bootstrap interval.
 
     Images are drawn with replacement, and of what has several draws these too, independently
@@ -50,9 +52,13 @@ def intervals(statistics: Sequence[Statistic], targets: Integers) -> list[Interv
     Args:
         statistics: over the same images.
         targets: the class of each image; a mean over classes is over those in the resample.
+        by_name: the images in an order that does not depend on how they were listed, int64
+            ``[images]``: the same images then have the same intervals in any order.
 
     """
-    order = np.argsort(targets, kind="stable")
+    if by_name is None:
+        by_name = np.arange(len(targets))
+    order = by_name[np.argsort(targets[by_name], kind="stable")]
     starts = np.flatnonzero(np.diff(targets[order], prepend=-1))
     rows = np.concatenate([side for one in statistics for side in one.sides])
     rows = np.ascontiguousarray(rows[:, order], dtype=np.float64)
@@ -61,7 +67,7 @@ def intervals(statistics: Sequence[Statistic], targets: Integers) -> list[Interv
     )
     values = _means(np.ones((1, len(order))), rows, per_class, starts)
     resampled = np.concatenate(
-        [_means(weights, rows, per_class, starts) for weights in _resamples(order)]
+        [_means(weights, rows, per_class, starts) for weights in _resamples(order, by_name)]
     )
     low, high = np.quantile(_values(statistics, resampled), [0.025, 0.975], axis=0)
     return [
@@ -70,11 +76,12 @@ def intervals(statistics: Sequence[Statistic], targets: Integers) -> list[Interv
     ]
 
 
-def _resamples(order: Integers) -> Iterator[Floats]:
+def _resamples(order: Integers, by_name: Integers) -> Iterator[Floats]:
     """How often each resample has each image, ``[some resamples, images]``, columns by class."""
     images, rng = len(order), np.random.default_rng(0)
     column = np.empty(images, np.int64)
     column[order] = np.arange(images)
+    column = column[by_name]
     step = max(1, _AT_ONCE // images)
     for start in range(0, RESAMPLES, step):
         number = min(step, RESAMPLES - start)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from cupl.bank.lookup import ClassIndex
 from cupl.bank.model import ClassPrompts, PromptBank
+from cupl.bank.template_banks import template_bank
 from cupl.bank.templates import fill_templates
 from cupl.embedding.bank_encoding import TEMPLATE
+from cupl.embedding.provenance import Combine
 from cupl.errors import InputError
 from cupl.evaluation.adapted import CROSS_FITTED, IN_PLACE, AdaptedHow
+from cupl.evaluation.candidate_spec import LoadedSpec
 from cupl.evaluation.controls import CONTROLS, SEEDED, control_banks
 
 CandidateKind = Literal["bank", "control"]
@@ -31,6 +34,9 @@ class Candidate:
         templates: added to the prompts of each class.
         pooling: where it is not that of the others; it then stands in the name.
         adapted: to the images that are judged, and how.
+        combine: what becomes of the templates; see
+            :func:`~cupl.embedding.bank_encoding.encode_bank`.
+        title: a name that it was given.
 
     """
 
@@ -39,6 +45,8 @@ class Candidate:
     templates: tuple[str, ...] = ()
     pooling: str | None = None
     adapted: AdaptedHow | None = None
+    combine: Combine = "concat"
+    title: str | None = None
 
     @property
     def name(self) -> str:
@@ -48,6 +56,8 @@ class Candidate:
     @property
     def plain(self) -> str:
         """What it is called without adaptation."""
+        if self.title is not None:
+            return self.title
         name = self.banks[0].name
         return name if self.pooling is None else f"{name}, {self.pooling}"
 
@@ -85,42 +95,100 @@ def make_candidates(
     templates: Sequence[str] = (),
     poolings: Sequence[str] = (),
     adapt: bool = False,
+    specs: Sequence[LoadedSpec] = (),
+    first: PromptBank | None = None,
 ) -> list[Candidate]:
-    """Banks, and the controls that are made of the first.
+    """Banks, what is joined of banks and templates, and the controls that are made of the first.
 
     Args:
-        banks: one at least; they are put in the order of the first by :func:`align`.
+        banks: they are put in the order of the first by :func:`align`; none where ``specs`` have
+            one.
         controls: names, random-words, shuffled, or the name or file of a set of templates.
         seeds: how often random-words and shuffled are drawn.
         templates: added to the prompts of every bank, and of the random and shuffled controls.
         poolings: each bank stands once more for each of these.
         adapt: each of these stands twice more, adapted cross-fitted and in place.
+        specs: further candidates. Templates alone that are one of the controls are that control.
+        first: stands for the first bank, with some of its classes.
 
     Raises:
-        InputError: the banks have different classes, two have one name, or a control cannot be
-            made.
+        InputError: there is no bank, the banks have different classes, two have one name, or a
+            control cannot be made.
 
     """
-    aligned, more = align(banks), tuple(templates)
-    candidates = [
-        Candidate("bank", [bank], more, pooling, adapted)
-        for bank in aligned
+    everything = [*banks, *(bank for one in specs for bank in one.banks)]
+    if not everything:
+        raise InputError(
+            "name at least one bank: its classes are those of all", arguments={"bank": ...}
+        )
+    everything[0] = first or everything[0]
+    aligned, more = align(everything), tuple(templates)
+    plain = [
+        Candidate("bank", [bank], more, pooling)
+        for bank in aligned[: len(banks)]
         for pooling in (None, *poolings)
+    ]
+    rest = iter(aligned[len(banks) :])
+    joined = [_joined(one, [next(rest) for _ in one.banks], aligned[0]) for one in specs]
+    made = _controls(aligned[0], controls, seeds, more)
+    known = {(control.name, control.banks[0].digest) for control in made}
+    joined = [one for one in joined if (one.name, one.banks[0].digest) not in known]
+    candidates = [
+        replace(candidate, adapted=adapted)
+        for candidate in (*plain, *joined)
         for adapted in ((None, CROSS_FITTED, IN_PLACE) if adapt else (None,))
     ]
+    _check_names(candidates := [*candidates, *made])
+    return candidates
+
+
+def _controls(
+    bank: PromptBank, controls: Sequence[str], seeds: int, templates: tuple[str, ...]
+) -> list[Candidate]:
+    made = []
     for control in controls:
         try:
-            drawn = control_banks(aligned[0], control, seeds)
+            drawn = control_banks(bank, control, seeds)
         except InputError as error:
             raise InputError(f"{error}; or leave out the control {control!r:.100}") from error
-        candidates.append(Candidate("control", drawn, more if control in SEEDED else ()))
+        made.append(Candidate("control", drawn, templates if control in SEEDED else ()))
+    return made
+
+
+def _joined(one: LoadedSpec, banks: Sequence[PromptBank], like: PromptBank) -> Candidate:
+    """A candidate of these banks, or of templates alone for the classes of ``like``."""
+    spec, written = one.spec, tuple(text for part in one.templates for text in part.templates)
+    name = one.parts_name
+    if not banks:
+        bank = template_bank([entry.label for entry in like], written)
+        bank, written = bank.model_copy(update={"name": name}), ()
+    else:
+        bank = join_banks(banks, name)
+    return Candidate(
+        "bank", [bank], written, spec.pooling, combine=spec.combine or "concat", title=spec.name
+    )
+
+
+def join_banks(banks: Sequence[PromptBank], name: str) -> PromptBank:
+    """A bank with the prompts of all, which have the same classes in the same order."""
+    entries = []
+    for same in zip(*banks, strict=True):
+        prompts: dict[str, list[str]] = {}
+        for entry in same:
+            for question, texts in entry.prompts.items():
+                prompts.setdefault(question, []).extend(texts)
+        kinds = [kind for entry in same for kind in entry.subclasses]
+        entries.append(same[0].model_copy(update={"prompts": prompts, "subclasses": kinds}))
+    return PromptBank(name=name, classes=entries)
+
+
+def _check_names(candidates: Sequence[Candidate]) -> None:
     names = Counter(candidate.name for candidate in candidates)
     if twice := [name for name, number in names.items() if number > 1]:
         raise InputError(
             f"two banks or controls are named {twice[0]!r:.100}: change the name that stands in a "
-            "bank's file"
+            "bank's file, or give one as a candidate of another name"
         )
-    return candidates
 
 
 def align(banks: Sequence[PromptBank]) -> list[PromptBank]:

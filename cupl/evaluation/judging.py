@@ -28,11 +28,11 @@ from cupl.evaluation.ablation import (
 from cupl.evaluation.adapted import adapted_scores_of
 from cupl.evaluation.bootstrap import Statistic, intervals
 from cupl.evaluation.calibration_error import measure_calibration
-from cupl.evaluation.candidates import Candidate, CandidateKind, with_templates
+from cupl.evaluation.candidates import Candidate, with_templates
+from cupl.evaluation.comparing import Pairs, choose_pairs
+from cupl.evaluation.judged import JudgedCandidate
 from cupl.evaluation.labelled import LabelledImages
 from cupl.evaluation.ranking import (
-    Booleans,
-    Floats,
     ImageRanks,
     Integers,
     class_accuracies,
@@ -42,57 +42,19 @@ from cupl.evaluation.ranking import (
 )
 from cupl.evaluation.schema import (
     Analysis,
-    Calibration,
     CandidateResult,
     Comparison,
     Evaluation,
     Interval,
+    Spread,
     UnreadableImage,
 )
-from cupl.evaluation.significance import holm, paired_test
+from cupl.evaluation.spread import spread_of
 from cupl.io.version import cupl_version
 from cupl.progress import Progress, ignore
 
 FEWEST_FOR_TOP5 = 6
 """Classes; of five the true one is always among the best five."""
-
-
-@dataclass(frozen=True, eq=False)
-class JudgedCandidate:
-    """A bank or a control, and what it says about every image.
-
-    Attributes:
-        name: of the bank or control.
-        kind: which of the two it is.
-        banks: the prompts with the templates among them; of several draws several.
-        vectors: class vectors of the first draw.
-        runs: what each draw says.
-        calibration: of the first draw.
-        calibrated: its probabilities at the fitted temperature, float64 ``[images]``.
-        uncalibrated: why there is no calibration.
-        plain: name of what was adapted to the images, where it is that.
-
-    """
-
-    name: str
-    kind: CandidateKind
-    banks: list[PromptBank]
-    vectors: ClassVectors
-    runs: list[ImageRanks]
-    calibration: Calibration | None
-    calibrated: Floats | None
-    uncalibrated: str | None
-    plain: str | None = None
-
-    @property
-    def correct(self) -> Booleans:
-        """Which images each draw has right, ``[draws, images]``."""
-        return np.stack([run.correct for run in self.runs])
-
-    @property
-    def in_five(self) -> Booleans:
-        """For which images the true class is among each draw's five best, ``[draws, images]``."""
-        return np.stack([run.ranks <= 5 for run in self.runs])
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +81,9 @@ def judge_candidates(
     encoder: Encoder,
     *,
     pooling: str = DEFAULT_POOLING,
+    reference: str | None = None,
+    every_pair: bool = False,
+    parts: Sequence[Integers] = (),
     text_cache: TextCache = None,
     progress: Progress = ignore,
 ) -> EvaluationRun:
@@ -131,6 +96,11 @@ def judge_candidates(
         encoder: embeds the prompts, none that is cached.
         pooling: see :func:`~cupl.embedding.bank_encoding.encode_bank`; of candidates that have none
             of their own.
+        reference: name of what differences are to; see
+            :func:`~cupl.evaluation.comparing.choose_pairs`.
+        every_pair: test banks against one another.
+        parts: of the images, on each of which accuracy is told, too; see
+            :func:`~cupl.evaluation.spread.parts_of`.
         text_cache: where embeddings of prompts are kept, or False for nowhere.
         progress: told how many different prompts of all candidates are embedded, and of how many.
 
@@ -149,14 +119,15 @@ def judge_candidates(
     def encode(bank: PromptBank, candidate: Candidate) -> ClassVectors:
         return encode_bank(
             bank, knowing, candidate.pooling or pooling, templates=candidate.templates,
-            text_cache=False,
+            combine=candidate.combine, text_cache=False,
         )  # fmt: skip
 
     entries = [_judged(candidate, encode, images, targets) for candidate in candidates]
-    results = _results(entries, targets.numpy(), labels)
-    reference = next((one for one in results if one.kind == "control"), None)
+    pairs = choose_pairs(entries, reference, every_pair=every_pair)
+    results = _results(entries, pairs, parts, data, labels)
+    base = next((one for one in results if one.name == pairs.reference), None)
     analyses = [
-        _analysis(entry, result, reference, images, targets, knowing)
+        _analysis(entry, result, base, images, data, knowing)
         for entry, result in zip(entries, results, strict=True)
         if entry.kind == "bank" and entry.plain is None
     ]
@@ -168,7 +139,7 @@ def judge_candidates(
         unreadable=[UnreadableImage(path=path, error=error) for path, error in data.unreadable],
         classes=len(labels),
         classes_with_images=len(set(data.targets)),
-        reference=reference.name if reference else None,
+        reference=pairs.reference,
         candidates=results,
         analyses=analyses,
     )
@@ -207,81 +178,46 @@ def _judged(
                 )
             except InputError as error:
                 uncalibrated = str(error)
+            first_scores = scores
     assert first is not None  # noqa: S101 (there is one bank at least)
     whole = [with_templates(bank, candidate.templates) for bank in candidate.banks]
     return JudgedCandidate(
-        candidate.name, candidate.kind, whole, first, runs, calibration, calibrated, uncalibrated,
-        None if candidate.adapted is None else candidate.plain,
+        candidate.name, candidate.kind, whole, first, first_scores, runs, calibration, calibrated,
+        uncalibrated, None if candidate.adapted is None else candidate.plain,
     )  # fmt: skip
 
 
 def _results(
-    entries: list[JudgedCandidate], targets: Integers, labels: list[ClassLabel]
+    entries: list[JudgedCandidate],
+    pairs: Pairs,
+    parts: Sequence[Integers],
+    data: LabelledImages,
+    labels: list[ClassLabel],
 ) -> list[CandidateResult]:
+    targets = np.array(data.targets)
     statistics = [Statistic(entry.correct) for entry in entries]
     statistics += [Statistic(entry.correct, per_class=True) for entry in entries]
     if len(labels) >= FEWEST_FOR_TOP5:
         statistics += [Statistic(entry.in_five) for entry in entries]
     alone, number = len(statistics), len(entries)
-    controls = [entry for entry in entries if entry.kind == "control"]
-    banks = [entry for entry in entries if entry.kind == "bank"]
-    pairs = [(entry, other) for entry in banks for other in _others(entry, banks, controls)]
-    tested = len(pairs)
-    pairs += [(control, controls[0]) for control in controls[1:]]
-    statistics += [Statistic(one.correct, other.correct) for one, other in pairs]
-    figures = intervals(statistics, targets)
-    comparisons = _comparisons(pairs, figures[alone:], tested)
+    statistics += [Statistic(one.correct, other.correct) for one, other in pairs.all]
+    figures = intervals(statistics, targets, data.by_name)
+    comparisons = pairs.compare(figures[alone:])
     return [
-        _result(entry, figures[i:alone:number], comparisons.get(entry.name, []), targets,
-            labels)
+        _result(entry, figures[i:alone:number], comparisons.get(entry.name, []), pairs.reference,
+            targets, labels, spread_of(entry.correct, parts))
         for i, entry in enumerate(entries)
     ]  # fmt: skip
-
-
-def _others(
-    entry: JudgedCandidate, banks: list[JudgedCandidate], controls: list[JudgedCandidate]
-) -> list[JudgedCandidate]:
-    """What a bank is compared with: the controls, or what it was before it was adapted.
-
-    That also with the first control, as all others are. More would not say what the photos are
-    worth: a control could be adapted, too.
-    """
-    if entry.plain is None:
-        return controls
-    return [*controls[:1], *(one for one in banks if one.name == entry.plain)]
-
-
-def _comparisons(
-    pairs: Sequence[tuple[JudgedCandidate, JudgedCandidate]],
-    differences: Sequence[Interval],
-    tested: int,
-) -> dict[str, list[Comparison]]:
-    """By the name of the first of each pair.
-
-    Corrected are the p of all banks against all controls together, the first ``tested`` pairs: what
-    is said of any of the banks is one statement of the evaluation. Each further bank makes every
-    single one a little harder to show.
-    """
-    tests = [paired_test(one.correct, other.correct) for one, other in pairs]
-    corrected = [*holm([test.p for test in tests[:tested]]), *[None] * (len(pairs) - tested)]
-    comparisons: dict[str, list[Comparison]] = {}
-    for (one, other), difference, test, p_holm in zip(
-        pairs, differences, tests, corrected, strict=True
-    ):
-        comparison = Comparison(
-            to=other.name, difference=difference, won=test.won, lost=test.lost, p=test.p,
-            p_holm=p_holm,
-        )  # fmt: skip
-        comparisons.setdefault(one.name, []).append(comparison)
-    return comparisons
 
 
 def _result(
     entry: JudgedCandidate,
     figures: list[Interval],
     comparisons: list[Comparison],
+    reference: str | None,
     targets: Integers,
     labels: list[ClassLabel],
+    spread: Spread | None,
 ) -> CandidateResult:
     top1, per_class, *top5 = figures
     return CandidateResult(
@@ -293,13 +229,14 @@ def _result(
         top5=top5[0] if top5 else None,
         per_class=per_class,
         top1_of_seeds=[float(run.correct.mean()) for run in entry.runs],
-        comparison=next((one for one in comparisons if one.to != entry.plain), None),
+        comparison=next((one for one in comparisons if one.to == reference), None),
         calibration=entry.calibration,
         confusions=confusions(entry.runs[0], targets, labels),
         classes=class_accuracies(entry.correct.mean(axis=0), targets, labels),
         comparisons=comparisons if entry.kind == "bank" else [],
         uncalibrated=entry.uncalibrated,
         plain=entry.plain,
+        spread=spread,
     )
 
 
@@ -308,12 +245,14 @@ def _analysis(
     result: CandidateResult,
     reference: CandidateResult | None,
     images: torch.Tensor,
-    targets: torch.Tensor,
+    data: LabelledImages,
     encoder: Encoder,
 ) -> Analysis:
     bank = entry.banks[0]
     prompts = bank_embeddings(bank, encoder, text_cache=False)
-    described = Described(bank, prompts, images, targets, entry.vectors)
+    described = Described(
+        bank, prompts, images, torch.tensor(data.targets), entry.vectors, data.by_name
+    )
     return Analysis(
         bank=entry.name,
         questions=question_effects(described, entry.runs[0].correct),

@@ -9,6 +9,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from cupl.bank.labels import ClassLabel
@@ -55,6 +57,13 @@ class LabelledImages:
     has_files: bool = True
     source: str | None = None
     label_file: str | None = None
+
+    @property
+    def by_name(self) -> npt.NDArray[np.int64]:
+        """The images in the order of their paths, int64 ``[images]``; of no files as they are."""
+        places = range(len(self.paths))
+        by_path = sorted(places, key=self.paths.__getitem__) if self.has_files else places
+        return np.array(by_path, np.int64)
 
 
 def explain_unmatched(

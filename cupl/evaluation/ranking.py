@@ -131,6 +131,12 @@ def confusions(run: ImageRanks, targets: Integers, labels: Sequence[ClassLabel])
     ]  # fmt: skip
 
 
+def confusion_matrix(run: ImageRanks, targets: Integers, classes: int) -> Integers:
+    """Images by true and given class, int64 ``[classes, classes]``."""
+    pairs = targets * classes + run.predicted
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
 def class_accuracies(
     correct: Floats | Booleans, targets: Integers, labels: Sequence[ClassLabel]
 ) -> list[ClassAccuracy]:

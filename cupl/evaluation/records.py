@@ -22,10 +22,10 @@ def candidate_records(evaluation: Evaluation) -> list[Record]:
 def _candidate(one: CandidateResult) -> Record:
     return {
         **_of(one, name="name", kind="kind", seeds="seeds", prompts="prompts"),
-        **_interval("top1", one.top1),
-        **_interval("top5", one.top5),
-        **_interval("per_class", one.per_class),
-        **_interval("difference", one.comparison.difference if one.comparison else None),
+        **interval_record("top1", one.top1),
+        **interval_record("top5", one.top5),
+        **interval_record("per_class", one.per_class),
+        **interval_record("difference", one.comparison.difference if one.comparison else None),
         **_of(one.comparison, compared_to="to", won="won", lost="lost", p="p"),
         **_of(
             one.calibration, temperature="temperature", calibration_error_before="before",
@@ -33,6 +33,8 @@ def _candidate(one: CandidateResult) -> Record:
         ),
         **_of(one.comparison, p_holm="p_holm"),
         **_of(one, uncalibrated="uncalibrated"),
+        **_of(one.spread, spread_mean="mean", spread_sd="sd"),
+        "spread_parts": len(one.spread.values) if one.spread else None,
     }  # fmt: skip
 
 
@@ -41,25 +43,32 @@ def _of(part: BaseModel | None, **columns: str) -> Record:
     return {column: getattr(part, name) if part else None for column, name in columns.items()}
 
 
-def _interval(name: str, interval: Interval | None) -> Record:
+def interval_record(name: str, interval: Interval | None) -> Record:
+    """A figure and its interval in three columns; None where there is no figure."""
     return _of(interval, **{name: "value", f"{name}_low": "low", f"{name}_high": "high"})
 
 
 COMPARISON_COLUMNS = (
     "bank", "control", "difference", "difference_low", "difference_high", "won", "lost", "p",
-    "p_holm", "outcome",
+    "p_holm", "outcome", "other_kind",
 )  # fmt: skip
 """Of :func:`comparison_records`, which may have no row."""
 
 
 def comparison_records(evaluation: Evaluation) -> list[Record]:
-    """A row a bank and control: how much better the bank is, and whether that is shown."""
+    """A row a bank and what it is compared with: how much better it is, whether that is shown.
+
+    The column ``control`` has the name of the other, which ``other_kind`` says is a control or a
+    bank: one that it was tested against, or itself before it was adapted.
+    """
+    banks = {bank.name for bank in evaluation.banks}
     return [
         {
             "bank": bank.name,
             "control": one.to,
-            **_interval("difference", one.difference),
+            **interval_record("difference", one.difference),
             **_of(one, won="won", lost="lost", p="p", p_holm="p_holm", outcome="outcome"),
+            "other_kind": "bank" if one.to in banks else "control",
         }
         for bank in evaluation.banks
         for one in bank.against

@@ -57,8 +57,8 @@ class Comparison(_Result):
     """See :func:`cupl.evaluation.significance.paired_test`; where neither was drawn at random, of
     McNemar's exact test."""
     p_holm: float | None = _added(None)
-    """p corrected by Holm's method: of a bank against a control for all such pairs of the
-    evaluation, of a question for all of the bank's. None between two controls."""
+    """p corrected by Holm's method: of a bank for all pairs of the evaluation in which one is
+    tested, of a question for all of the bank's. None between two controls."""
 
     @property
     def outcome(self) -> Outcome:
@@ -113,6 +113,15 @@ class ClassAccuracy(_Result):
     accuracy: float
 
 
+class Spread(_Result):
+    """Top-1 accuracy on several parts of the images: random subsamples, or folds."""
+
+    values: list[float]
+    mean: float
+    sd: float
+    """Standard deviation of the values, of n - 1."""
+
+
 class CandidateResult(_Result):
     """A bank or a control, and how well it classifies. Figures of several draws are means."""
 
@@ -134,7 +143,7 @@ class CandidateResult(_Result):
     top1_of_seeds: list[float]
     """Top-1 accuracy of each draw."""
     comparison: Comparison | None
-    """With the first control; None for itself, or where there is no control."""
+    """With the reference; None for itself, or where there is none."""
     calibration: Calibration | None
     """Of the first draw; None where no temperature could be fitted."""
     confusions: list[Confusion]
@@ -142,16 +151,18 @@ class CandidateResult(_Result):
     classes: list[ClassAccuracy]
     """Of the classes that have images, in the order of the bank."""
     comparisons: list[Comparison] = _added([])
-    """Of a bank: with every control, in their order; of an adapted one with the first, and with
-    itself before."""
+    """Of a bank: with every control, in their order, and with the banks that it was tested
+    against; of an adapted one with the reference, and with itself before."""
     uncalibrated: str | None = _added(None)
     """Why no temperature could be fitted."""
     plain: str | None = _added(None)
     """Of a bank that was adapted to the images: its name without."""
+    spread: Spread | None = _added(None)
+    """Over parts of the images, where that was asked for."""
 
     @property
     def against(self) -> list[Comparison]:
-        """With every control that it was compared with; of a control, with the first."""
+        """With all that it was compared with; of a control, with the reference."""
         first = [] if self.comparison is None else [self.comparison]
         return self.comparisons or first
 
@@ -192,7 +203,7 @@ class MisleadingPrompt(_Result):
 
 
 class ClassDrop(_Result):
-    """A class on which the bank does worse than the first control."""
+    """A class on which the bank does worse than the reference."""
 
     name: str
     id: str | None
@@ -239,7 +250,7 @@ class Evaluation(_Result):
     """Classes to choose from."""
     classes_with_images: int
     reference: str | None
-    """Name of the first control."""
+    """Name of what differences are to: the first control, unless another was asked for."""
     candidates: list[CandidateResult] = _named_in_the_file("contenders", "candidates")
     """Banks, then controls, each in the order given."""
     analyses: list[Analysis]
@@ -254,5 +265,5 @@ class Evaluation(_Result):
 
     @property
     def control(self) -> CandidateResult | None:
-        """The first control, that ``reference`` names."""
+        """The candidate that ``reference`` names, mostly the first control."""
         return next((one for one in self.candidates if one.name == self.reference), None)

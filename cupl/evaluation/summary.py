@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.schema import Analysis, CandidateResult, Evaluation, Interval, QuestionEffect
-from cupl.evaluation.verdict import explain_uncalibrated, verdicts
+from cupl.evaluation.verdict import explain_uncalibrated, pair_verdicts, verdicts
 from cupl.io.tables import Column, TableCell, draw_table
 from cupl.io.terminal import folded, printable, terminal_width
 from cupl.io.words import number_of
@@ -23,15 +23,23 @@ def summarize_evaluation(evaluation: Evaluation) -> str:
         f"{number_of(evaluation.classes_with_images, 'class', 'classes')}, "
         f"{evaluation.classes:,} to choose from.",
         "Below each figure its 95 % interval; below the calibration error (ECE) what a fitted "
-        "temperature leaves of it. Every p is corrected for their number (Holm).",
+        "temperature leaves of it." + _corrected(evaluation),
     ]
-    lines = [verdict.sentence for verdict in verdicts(evaluation)]
+    lines = [one.sentence for one in (*verdicts(evaluation), *pair_verdicts(evaluation))]
     lines += explain_uncalibrated(evaluation)
     for analysis in evaluation.analyses:
         lines += ["", *_analysis(analysis, evaluation.reference)]
     width = terminal_width()
     above, below = ("\n".join(map(printable, part)) for part in (head, lines))
     return f"{folded(above, width)}\n\n{_table(evaluation, width)}\n{folded(below, width)}\n"
+
+
+def _corrected(evaluation: Evaluation) -> str:
+    """How p is corrected, where one is told."""
+    tested = [one for bank in evaluation.banks for one in bank.against]
+    tested += [effect.comparison for one in evaluation.analyses for effect in one.questions]
+    told = any(one.p_holm is not None for one in tested)
+    return " Every p is corrected for their number (Holm)." if told else ""
 
 
 def _shares(interval: Interval) -> tuple[str, str]:
@@ -53,7 +61,9 @@ def _table(evaluation: Evaluation, width: int | None) -> str:
         Column(f"less {short(reference or '', 20)}", "number"),
         Column("ECE", "number", rank=2),
     ]
-    left_out = set[int]()
+    left_out, spread = set[int](), evaluation.candidates and evaluation.candidates[0].spread
+    if spread:
+        columns.append(Column(f"mean of {len(spread.values)} parts", "number", rank=5))
     if not any(one.top5 for one in evaluation.candidates):
         left_out.add(3)
     if not reference:
@@ -75,6 +85,7 @@ def _cells(one: CandidateResult) -> list[TableCell]:
         _shares(one.per_class),
         _gain(compared.difference) if compared else "",
         (f"{fitted.before:.3f}", f"→ {fitted.after:.3f}") if fitted else "",
+        (percent(one.spread.mean), f"± {percent(one.spread.sd)}") if one.spread else "",
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from cupl.evaluation.controls import RANDOM_WORDS
@@ -29,7 +29,8 @@ _PHOTOS: dict[Outcome, str] = {
 
 def verdicts(evaluation: Evaluation) -> list[Verdict]:
     """One for each bank, in their order."""
-    return [_verdict(bank) for bank in evaluation.banks]
+    banks = {bank.name for bank in evaluation.banks}
+    return [_verdict(bank, banks) for bank in evaluation.banks]
 
 
 def explain_uncalibrated(evaluation: Evaluation) -> list[str]:
@@ -46,10 +47,41 @@ def explain_uncalibrated(evaluation: Evaluation) -> list[str]:
     ]
 
 
-def _verdict(bank: CandidateResult) -> Verdict:
+def pair_verdicts(evaluation: Evaluation) -> list[Verdict]:
+    """One for each two banks that were tested against each other.
+
+    Of what was adapted, the verdict on it says how it compares with what it was.
+    """
+    names = {bank.name for bank in evaluation.banks}
+    return [
+        _pair_verdict(bank.name, one)
+        for bank in evaluation.banks
+        if bank.plain is None
+        for one in bank.against
+        if one.to in names
+    ]
+
+
+def _pair_verdict(name: str, compared: Comparison) -> Verdict:
+    one, other = _quoted(name), _quoted(compared.to)
+    said = {
+        "better": f"{one} does better than {other}",
+        "worse": f"{one} does worse than {other}",
+        "open": f"No difference is shown between {one} and {other}",
+    }[compared.outcome]
+    figures = f"{points(compared.difference.value)} points"
+    between = f"({_interval(compared.difference, points)}, {_p(compared)})"
+    return Verdict(compared.outcome, f"{said}: {figures} {between}.")
+
+
+def _verdict(bank: CandidateResult, banks: Collection[str]) -> Verdict:
     # Random words first: only they can show that it is the descriptions which help.
     against = sorted(
-        (one for one in bank.against if bank.plain in (None, one.to)),
+        (
+            one
+            for one in bank.against
+            if (one.to not in banks if bank.plain is None else one.to == bank.plain)
+        ),
         key=lambda one: one.to != RANDOM_WORDS,
     )
     share = (

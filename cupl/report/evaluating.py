@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,22 @@ from typing import Any
 from pydantic import PrivateAttr
 
 from cupl.bank.labels import ClassLabel
-from cupl.bank.model import PromptBank
-from cupl.bank.templates import TemplateSet
 from cupl.embedding.image_cache import ImageCache
-from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
+from cupl.embedding.pooling import DEFAULT_POOLING
 from cupl.embedding.text_cache import TextCache
 from cupl.embedding.twins import explain_twins
 from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder, load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.evaluation.candidates import DRAWS, load_banks, make_candidates
-from cupl.evaluation.controls import CONTROLS, SEEDED
+from cupl.evaluation.candidates import DRAWS
+from cupl.evaluation.comparison_plan import (
+    BankSource,
+    ComparisonPlan,
+    SpecSource,
+    TestedPairs,
+    plan_comparison,
+)
+from cupl.evaluation.controls import CONTROLS
 from cupl.evaluation.dataset import read_labelled
 from cupl.evaluation.judging import EvaluationRun, judge_candidates, prompts_of
 from cupl.evaluation.labelled import (
@@ -48,12 +53,13 @@ from cupl.evaluation.records import (
     prediction_records,
 )
 from cupl.evaluation.schema import Evaluation
+from cupl.evaluation.spread import SUBSAMPLES, parts_of
 from cupl.evaluation.summary import summarize_evaluation
-from cupl.evaluation.verdict import Verdict, verdicts
+from cupl.evaluation.verdict import Verdict, pair_verdicts, verdicts
 from cupl.progress import Progress, ignore
 from cupl.report.writing import save_calibrated, write_evaluation
 
-Bank = PromptBank | str | os.PathLike[str]
+DataSource = str | os.PathLike[str] | tuple[Images, Labels] | LabelledImages
 
 
 class EvaluationResult(Evaluation):
@@ -80,9 +86,19 @@ class EvaluationResult(Evaluation):
         return summarize_evaluation(self)
 
     @property
+    def figures(self) -> Evaluation:
+        """The fields alone, without the image vectors."""
+        return Evaluation(**dict(self))
+
+    @property
     def verdicts(self) -> list[Verdict]:
         """What the figures say of each bank."""
         return verdicts(self)
+
+    @property
+    def pair_verdicts(self) -> list[Verdict]:
+        """What the figures say of each two banks that were tested against each other."""
+        return pair_verdicts(self)
 
     @property
     def notes(self) -> list[str]:
@@ -107,7 +123,7 @@ class EvaluationResult(Evaluation):
         return candidate_records(self)
 
     def comparisons_to_records(self) -> list[Record]:
-        """A flat row a bank and control, the columns of ``comparisons.csv``."""
+        """A flat row a bank and what it was tested against, the columns of ``comparisons.csv``."""
         return comparison_records(self)
 
     def classes_to_records(self) -> list[Record]:
@@ -118,17 +134,19 @@ class EvaluationResult(Evaluation):
         """A flat row an image, candidate and draw, the columns of ``predictions.csv``."""
         return list(prediction_records(self._run))
 
-    def save_report(self, directory: str | os.PathLike[str]) -> None:
-        """Write ``report.html``, the figures, ``evaluation.json`` and the CSV files.
+    def save_report(self, directory: str | os.PathLike[str], *, scores: bool = False) -> None:
+        """Write ``report.html``, the figures, ``evaluation.json`` and tables for other programs.
 
         Args:
             directory: made where it is missing; other files in it stay.
+            scores: write those of all images and classes, too, a ``scores-CANDIDATE.npy`` each:
+                float32 ``[images, classes]``, the images in the order of ``predictions.csv``.
 
         Raises:
             InputError: a file cannot be written.
 
         """
-        write_evaluation(self._run, self._encoder, Path(directory), self._text_cache)
+        write_evaluation(self._run, self._encoder, Path(directory), self._text_cache, scores=scores)
 
     def save_calibrated(self, path: str | os.PathLike[str]) -> float:
         """Write the first bank's class vectors with its temperature, and return that.
@@ -141,15 +159,21 @@ class EvaluationResult(Evaluation):
 
 
 def evaluate(
-    data: str | os.PathLike[str] | tuple[Images, Labels] | LabelledImages,
-    banks: Bank | Sequence[Bank],
+    data: DataSource,
+    banks: BankSource | Sequence[BankSource] = (),
     *,
+    candidates: SpecSource | Sequence[SpecSource] = (),
     encoder: Encoder | str | os.PathLike[str] | None = None,
     controls: str | Sequence[str] = CONTROLS,
     seeds: int = DRAWS,
+    reference: str | os.PathLike[str] | None = None,
+    pairs: TestedPairs = "controls",
     templates: str | os.PathLike[str] | Sequence[str] = (),
     pooling: str | Sequence[str] = DEFAULT_POOLING,
     adapt: bool = False,
+    subsample: int | None = None,
+    subsamples: int = SUBSAMPLES,
+    folds: int | None = None,
     labels: str | os.PathLike[str] | None = None,
     classes: Sequence[str | ClassLabel] | None = None,
     all_files: bool = False,
@@ -176,6 +200,9 @@ def evaluate(
             embed``; or a pair of paths and labels, or of vectors ``[images, dim]`` and labels. A
             label is a class's name, id or alias, in a pair also its number.
         banks: one or several, or their files; all are judged on the classes of the first.
+        candidates: banks and templates that are joined, such as ``"both=bank.yaml+photo"``; see
+            :class:`~cupl.evaluation.candidate_spec.CandidateSpec`. Where there is no bank, the
+            classes are those of the first bank of these.
         encoder: an encoder or its name; see :func:`~cupl.encoders.loading.load_encoder`. By
             default the one that made the vectors, if it is on this machine, or where there are
             none CLIP ViT-B/32.
@@ -183,6 +210,10 @@ def evaluate(
             of templates; the first is the reference, and only ``random-words`` can show that
             descriptions help.
         seeds: how often ``random-words`` and ``shuffled`` are drawn.
+        reference: name of the bank or control that differences are to, or a bank's file; by
+            default the first control. Where it is a bank, every other is tested against it, too.
+        pairs: ``controls`` tests every bank against every control, ``all`` against every other
+            bank, too. All p are corrected together.
         templates: added to the prompts of every bank and of these two controls; or the name or
             file of a set of them.
         pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean``,
@@ -191,6 +222,10 @@ def evaluate(
         adapt: judge each bank adapted to the images, too, without their labels: each half by class
             vectors adapted to the other, "BANK (adapted cross-fitted)", and all by those adapted to
             themselves, "BANK (adapted in place)".
+        subsample: tell the accuracy, too, on random subsamples of so many images, with its mean and
+            standard deviation over them.
+        subsamples: how many are drawn; not ``seeds``, which are draws of the controls.
+        folds: the same on so many folds of the images.
         labels: a CSV of path and label for the images of a directory of ``cupl embed``.
         classes: only these of the first bank, by name, id or alias; images of the others are left
             out.
@@ -209,73 +244,62 @@ def evaluate(
             control cannot be made, or a setting is wrong.
 
     """
-    first, *others = dict.fromkeys([pooling] if isinstance(pooling, str) else pooling)
-    for one in (first, *others):
-        check_pooling(one)
-    if isinstance(templates, str | os.PathLike):
-        templates = TemplateSet.load(Path(templates)).templates
-    whole, *more = load_banks(banks)
-    loaded = [whole if classes is None else whole.select(classes), *more]
-    named = [controls] if isinstance(controls, str) else controls
-    candidates = make_candidates(
-        loaded, named, seeds=seeds, templates=templates, poolings=others, adapt=adapt
-    )
-    names = [entry.label for entry in whole]
-    labelled = _labelled(data, names, labels, all_files)
-    check_matched(labelled, names, skip_unmatched)
-    labelled = keep_classes(labelled, whole, loaded[0])
+    plan = plan_comparison(
+        banks, candidates, controls=controls, seeds=seeds, reference=reference, pairs=pairs,
+        templates=templates, pooling=pooling, adapt=adapt, classes=classes,
+    )  # fmt: skip
+    every = [entry.label for entry in plan.whole]
+    labelled = read_data(data, every, labels, all_files)
+    check_matched(labelled, every, skip_unmatched)
+    labelled = keep_classes(labelled, plan.whole, plan.first)
+    parted = {"subsample": subsample, "subsamples": subsamples, "folds": folds}
+    parts_of(labelled, **parted)  # before the long work
     if encoder is None:
-        encoder = _usual_encoder(labelled, revision, device, precision, batch_size)
+        encoder = usual_encoder(labelled, revision, device, precision, batch_size)
     elif isinstance(encoder, str | os.PathLike):
         encoder = load_encoder(encoder, device, precision, batch_size, revision=revision)
     pictures = len(labelled.paths) if labelled.vectors is None else 0
-    everything = pictures + len(prompts_of(candidates))
+    everything = pictures + len(prompts_of(plan.candidates))
     images = encode_labelled(
         labelled, encoder, lambda done, _: progress(done, everything), image_cache
     )
     run = judge_candidates(
-        images, candidates, encoder, pooling=first, text_cache=text_cache,
+        images, plan.candidates, encoder, pooling=plan.pooling,
+        reference=plan.reference, every_pair=plan.every_pair,
+        parts=parts_of(images, **parted), text_cache=text_cache,
         progress=lambda done, _: progress(pictures + done, everything),
     )  # fmt: skip
-    made_by = _made_by(labelled, loaded, encoder, named, seeds, templates, (first, *others), adapt)
+    made_by = _made_by(labelled, plan, encoder, parted)
     run = replace(run, evaluation=run.evaluation.model_copy(update={"made_by": made_by}))
     return EvaluationResult.of(run, encoder, text_cache)
 
 
 def _made_by(
-    data: LabelledImages,
-    banks: Sequence[PromptBank],
-    encoder: Encoder,
-    controls: Sequence[str],
-    seeds: int,
-    templates: Sequence[str],
-    poolings: Sequence[str],
-    adapt: bool,
+    data: LabelledImages, plan: ComparisonPlan, encoder: Encoder, parted: Mapping[str, int | None]
 ) -> MadeBy:
-    classes = [str(entry.label) for entry in banks[0]]
+    if parted["subsample"] is None:
+        parted = {"folds": parted["folds"]}
+    classes = list(map(str, plan.classes))
     digest = digest_of_labels(data.paths, [classes[target] for target in data.targets])
     images = DataFacts(
         path=data.source, images=len(data.paths), labels=data.label_file, digest=digest
     )
     return made_now(
         encoders=[EncoderFacts.of(encoder)],
-        banks=[BankFacts.of(bank) for bank in banks],
+        banks=[BankFacts.of(bank) for bank in plan.banks],
         data=[images],
-        controls=tuple(controls),
-        seeds=seeds if any(control in SEEDED for control in controls) else None,
-        templates=tuple(templates),
-        pooling=tuple(poolings),
-        combine="concat" if templates else None,
-        adapt=adapt,
+        **plan.settings,
+        **parted,
     )
 
 
-def _labelled(
+def read_data(
     data: Any,
     classes: Sequence[ClassLabel],
     labels: str | os.PathLike[str] | None,
     all_files: bool,
 ) -> LabelledImages:
+    """Labelled images from all that :func:`evaluate` takes."""
     if isinstance(data, str | os.PathLike):
         return read_labelled(data, classes, labels, all_files=all_files)
     if labels is not None:
@@ -290,12 +314,12 @@ def _labelled(
     )
 
 
-def _usual_encoder(
+def usual_encoder(
     labelled: LabelledImages,
-    revision: str | None,
-    device: str,
-    precision: str,
-    batch_size: int | str,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    batch_size: int | str = "auto",
 ) -> Encoder:
     """The encoder that made the vectors; where there are none, the default one."""
     made_by = labelled.provenance

@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.schema import CalibrationBin, ClassAccuracy, Evaluation
-from cupl.evaluation.verdict import explain_uncalibrated, verdicts
+from cupl.evaluation.verdict import explain_uncalibrated, pair_verdicts, verdicts
 from cupl.io.terminal import printable
 from cupl.report.cards import card
 from cupl.report.examples import Example
@@ -69,6 +69,7 @@ def report_page(
         evaluation=evaluation,
         banks=evaluation.banks,
         verdicts=verdicts(evaluation),
+        pair_verdicts=pair_verdicts(evaluation),
         with_top5=any(one.top5 for one in evaluation.candidates),
         compared=[(bank.name, one) for bank in evaluation.banks for one in bank.against],
         figures=figures,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
+from cupl.bank.labels import ClassLabel
+from cupl.evaluation.ranking import Integers
 from cupl.evaluation.records import (
     COMPARISON_COLUMNS,
     Record,
@@ -18,20 +20,29 @@ from cupl.io.csv import csv_lines
 
 def summary_sheet(evaluation: Evaluation) -> bytes:
     """``summary.csv``: a row a candidate."""
-    return _sheet(candidate_records(evaluation))
+    return records_sheet(candidate_records(evaluation))
 
 
 def comparisons_sheet(evaluation: Evaluation) -> bytes:
     """``comparisons.csv``: a row a bank and control."""
-    return _sheet(comparison_records(evaluation), COMPARISON_COLUMNS)
+    return records_sheet(comparison_records(evaluation), COMPARISON_COLUMNS)
 
 
 def classes_sheet(evaluation: Evaluation) -> bytes:
     """``classes.csv``: a row a class and candidate."""
-    return _sheet(class_records(evaluation))
+    return records_sheet(class_records(evaluation))
 
 
-def _sheet(records: Sequence[Record], columns: Sequence[str] = ()) -> bytes:
+def confusion_sheet(matrix: Integers, labels: Sequence[ClassLabel]) -> bytes:
+    """``confusion-CANDIDATE.csv``: a row a true class, a column a predicted one, in images."""
+    names = [str(label) for label in labels]
+    rows = ([name, *row] for name, row in zip(names, matrix.tolist(), strict=True))
+    text = "".join(csv_lines(chain([["true class", *names]], rows)))
+    return text.encode("utf-8", "surrogateescape")
+
+
+def records_sheet(records: Sequence[Record], columns: Sequence[str] = ()) -> bytes:
+    """A CSV file of the records, one at least where no columns are named."""
     # File names may be no valid text.
     text = "".join(sheet_lines(records, columns or list(records[0])))
     return text.encode("utf-8", "surrogateescape")

@@ -17,36 +17,29 @@ from cupl.embedding.text_cache import TextCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import CuplError, InputError
 from cupl.evaluation.judging import EvaluationRun
+from cupl.evaluation.ranking import ScoreChunks, confusion_matrix
 from cupl.evaluation.records import PREDICTION_COLUMNS, prediction_records
-from cupl.io.atomic import keep_old, make_folder, open_atomically, staging
-from cupl.io.file_kinds import EVALUATION, FIGURE_TABLE, JUDGED, REPORT_PAGE, kind_of_file
+from cupl.io.atomic import keep_old, make_folder, open_atomically, staging, write_atomically
 from cupl.report.examples import Example
-from cupl.report.sheets import sheet_lines
+from cupl.report.old_reports import candidate_files, keep_others, set_aside
+from cupl.report.paper import to_latex, to_markdown
+from cupl.report.paper_tables import evaluation_table
+from cupl.report.sheets import confusion_sheet, sheet_lines
 
-REPORT_FILES = (
-    "report.html",
-    "evaluation.json",
-    "summary.csv",
-    "classes.csv",
-    "comparisons.csv",
-    "predictions.csv",
-)
-"""What :func:`write_evaluation` writes, beside the figures."""
-_KINDS = {
-    "report.html": REPORT_PAGE,
-    "evaluation.json": EVALUATION,
-    "summary.csv": FIGURE_TABLE,
-    "classes.csv": FIGURE_TABLE,
-    "comparisons.csv": FIGURE_TABLE,
-    "predictions.csv": JUDGED,
-}
+MOST_CONFUSED = 2000
+"""Classes of a whole confusion matrix; the file has the square of it."""
 _EXAMPLES = 12
 """Wrong and right images in the gallery, of each."""
 _TOP, _PROMPTS = 5, 3
 
 
 def write_evaluation(
-    run: EvaluationRun, encoder: Encoder, directory: Path, text_cache: TextCache = None
+    run: EvaluationRun,
+    encoder: Encoder,
+    directory: Path,
+    text_cache: TextCache = None,
+    *,
+    scores: bool = False,
 ) -> None:
     """Write ``report.html``, figures, numbers and ``predictions.csv`` into a directory.
 
@@ -55,6 +48,7 @@ def write_evaluation(
         encoder: that of the evaluation.
         directory: made where it is missing.
         text_cache: that of the evaluation.
+        scores: write those of all images and classes, too; see :func:`write_scores`.
 
     Raises:
         InputError: a file cannot be written.
@@ -75,33 +69,46 @@ def write_evaluation(
             text.writelines(sheet_lines(prediction_records(run), PREDICTION_COLUMNS, "\r\n"))
             text.flush()
             text.detach()
-        _keep_others(directory)
-        _set_aside(directory, folder / "old")
+        written += _for_papers(run, folder, scores)
+        keep_others(directory, [str(path.relative_to(folder)) for path in written])
+        set_aside(directory, folder / "old")
         for path in [*written[1:], written[0]]:  # the page at last: where it is, all is
             target = _real(directory / path.relative_to(folder))
             make_folder(target.parent)
             path.replace(target)
 
 
-def _keep_others(directory: Path) -> None:
-    """Set aside what has the name of a file of ours and is none, as predictions of classify."""
-    for name, kind in _KINDS.items():
-        path = _real(directory / name)
-        if path.is_file() and path.stat().st_size and kind_of_file(path) != kind:
-            warnings.warn(
-                f"{path} held something else: kept as {keep_old(path, b'')}", stacklevel=2
-            )
+def _for_papers(run: EvaluationRun, folder: Path, scores: bool) -> list[Path]:
+    """Tables, confusion matrices and scores: what is read by other programs."""
+    table, labels = evaluation_table(run.evaluation), [entry.label for entry in run.bank]
+    files = {"summary.md": to_markdown(table), "summary.tex": to_latex(table)}
+    targets = np.array(run.data.targets)
+    names = candidate_files([entry.name for entry in run.entries])
+    for (name, _), entry in zip(names, run.entries, strict=True):
+        if len(labels) <= MOST_CONFUSED:
+            matrix = confusion_matrix(entry.runs[0], targets, len(labels))
+            files[name] = confusion_sheet(matrix, labels)
+    for name, data in files.items():
+        write_atomically(folder / name, data)
+    written = [folder / name for name in files]
+    for (_, name), entry in zip(names, run.entries if scores else [], strict=scores):
+        written.append(folder / name)
+        write_scores(written[-1], entry.scores, len(labels))
+    return written
 
 
-def _set_aside(directory: Path, aside: Path) -> None:
-    """Take an older report away, its page first: it is never seen mixed with a new one."""
-    from cupl.report.files import FIGURES
+def write_scores(path: Path, scores: ScoreChunks, classes: int) -> None:
+    """Scores of the first draw as ``numpy.load`` reads them, float32 ``[images, classes]``.
 
-    figures = [f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "png")]
-    make_folder(aside)
-    for number, name in enumerate((*REPORT_FILES, *figures)):
-        if (old := _real(directory / name)).is_file():
-            old.replace(aside / str(number))
+    The rows are the images in the order of ``predictions.csv``, the columns the classes in the
+    order of the bank, as in the confusion matrix.
+    """
+    shape = (len(scores.images), classes)
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for part in scores:
+            file.write(part.numpy().astype("<f4").tobytes())
 
 
 def _real(path: Path) -> Path:

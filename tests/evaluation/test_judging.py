@@ -205,3 +205,19 @@ def test_each_prompt_is_encoded_once_for_all_candidates() -> None:
     candidates = make_candidates([bank, more], seeds=2, templates=["a {}"], poolings=["mean"])
     judge_candidates(images(2, 1), candidates, Counting(CLASSES), text_cache=False)
     assert sorted(asked) == sorted(set(asked))
+
+
+def test_intervals_do_not_depend_on_the_order_of_the_images() -> None:
+    data = images(right=7, wrong=3)
+    assert data.vectors is not None
+    order = np.random.default_rng(0).permutation(len(data.paths)).tolist()
+    mixed = LabelledImages(
+        [data.paths[i] for i in order], [data.targets[i] for i in order], data.vectors[order]
+    )
+    bank = planted_bank(CLASSES, GOOD | {"Where is {}?": ["Where {} swap 0 1."]})
+    one, other = (judged(each, bank, controls=("photo",)) for each in (data, mixed))
+    assert one.candidates[0].top1.low < one.candidates[0].top1.value
+    for first, second in zip(one.candidates, other.candidates, strict=True):
+        assert (first.top1, first.per_class) == (second.top1, second.per_class)
+        assert first.comparisons == second.comparisons
+    assert one.analyses[0].questions == other.analyses[0].questions

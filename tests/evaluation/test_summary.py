@@ -70,3 +70,8 @@ def test_why_there_is_no_temperature_is_said() -> None:
     assert "No temperature was fitted for “random-words”: there are too few images." in (
         summarize_evaluation(evaluation())
     )
+
+
+def test_a_correction_is_told_only_where_there_is_a_p() -> None:
+    assert "(Holm)" in summarize_evaluation(evaluation())
+    assert "(Holm)" not in summarize_evaluation(bare_evaluation())

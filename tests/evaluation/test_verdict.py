@@ -1,7 +1,7 @@
 import pytest
 
 from cupl.evaluation.schema import Comparison, Evaluation, Interval
-from cupl.evaluation.verdict import explain_uncalibrated, verdicts
+from cupl.evaluation.verdict import explain_uncalibrated, pair_verdicts, verdicts
 from tests.report.evaluations import bare_evaluation, evaluation
 
 UP, DOWN, NONE = (0.011, 0.0514), (-0.05, -0.01), (-0.01, 0.05)
@@ -110,3 +110,25 @@ def test_why_there_is_no_temperature_is_said_once() -> None:
     assert explain_uncalibrated(bare_evaluation()) == [
         "No temperature was fitted: there are too few images."
     ]
+
+
+@pytest.mark.parametrize(
+    ("interval", "p", "said"),
+    [
+        (UP, 0.003, "“my bank” does better than “old”: +3.1 points"),
+        (DOWN, 0.003, "“my bank” does worse than “old”: −3.0 points"),
+        (NONE, 0.6, "No difference is shown between “my bank” and “old”: +2.0 points"),
+    ],
+)
+def test_two_banks_are_told_apart_in_a_sentence(
+    interval: tuple[float, float], p: float, said: str
+) -> None:
+    whole = found(compared("random-words", NONE, 0.4), compared("old", interval, p))
+    old = whole.candidates[0].model_copy(update={"name": "old", "comparisons": []})
+    whole = whole.model_copy(update={"candidates": [*whole.candidates, old]})
+    [verdict] = pair_verdicts(whole)
+    low, high = (f"{100 * end:+.1f}".replace("-", "−") for end in interval)
+    assert verdict.sentence == f"{said} (95 % interval {low} to {high}, p = {p:.3f})."
+    # The verdict on the bank itself is on its controls.
+    assert "old" not in verdicts(whole)[0].sentence
+    assert pair_verdicts(found(compared("photo"))) == []

@@ -21,7 +21,7 @@ from cupl.errors import CuplError, InputError
 from cupl.evaluation.schema import Evaluation
 from cupl.evaluation.summary import summarize_evaluation
 from cupl.report.evaluating import EvaluationResult, evaluate
-from cupl.report.writing import REPORT_FILES
+from cupl.report.old_reports import REPORT_FILES
 from tests.evaluation.planted import PlantedEncoder, images_at, planted_bank
 from tests.models import HandMadeEncoder, bank_of
 
@@ -105,9 +105,11 @@ def test_it_is_the_evaluation_that_is_written(encoder: PlantedEncoder, tmp_path:
     assert json.loads(written) == json.loads(result.model_dump_json())
     read = Evaluation.model_validate_json(written)
     assert dict(read) == dict(result)
+    names = ["planted", "photo", "names", "random-words", "shuffled"]
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "report.html", "figures", "evaluation.json", "summary.csv", "classes.csv",
-        "comparisons.csv", "predictions.csv",
+        "comparisons.csv", "predictions.csv", "summary.md", "summary.tex",
+        *(f"confusion-{name}.csv" for name in names),
     }  # fmt: skip
     assert str(result) == summarize_evaluation(read)
     assert result.verdicts[0].sentence in str(result)

@@ -73,6 +73,7 @@ def test_every_bank_against_every_control() -> None:
         "p": "0.0021",
         "p_holm": "0.0042",
         "outcome": "better",
+        "other_kind": "control",
     }
     alone = comparisons_sheet(bare_evaluation()).decode()
     assert alone == ",".join(read(comparisons_sheet(evaluation()))[0]) + "\n"

@@ -16,7 +16,7 @@ from tests.models import bank_of
 
 WRITTEN = {
     "report.html", "evaluation.json", "predictions.csv", "summary.csv", "classes.csv",
-    "comparisons.csv",
+    "comparisons.csv", "summary.md", "summary.tex", "confusion-animals.csv", "confusion-names.csv",
 }  # fmt: skip
 
 

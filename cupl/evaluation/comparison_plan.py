@@ -1,0 +1,141 @@
+"""What is to be compared in an evaluation: read and checked before any long work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from cupl.bank.labels import ClassLabel
+from cupl.bank.model import PromptBank
+from cupl.bank.templates import TemplateSet
+from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
+from cupl.errors import InputError
+from cupl.evaluation.candidate_spec import CandidateSpec, load_specs
+from cupl.evaluation.candidates import DRAWS, Candidate, load_banks, make_candidates
+from cupl.evaluation.controls import CONTROLS, SEEDED
+
+BankSource = PromptBank | str | os.PathLike[str]
+SpecSource = CandidateSpec | str
+TestedPairs = Literal["controls", "all"]
+
+
+@dataclass(frozen=True, eq=False)
+class ComparisonPlan:
+    """What is compared, and with what.
+
+    Attributes:
+        candidates: banks, then controls.
+        pooling: of candidates that have none of their own.
+        reference: name of what differences are to; None for the first control.
+        every_pair: whether banks are tested against one another.
+        whole: the first bank with all its classes, which labels are matched with.
+        settings: as they were given, for :func:`~cupl.evaluation.made_by.made_now`.
+
+    """
+
+    candidates: list[Candidate]
+    pooling: str
+    reference: str | None
+    every_pair: bool
+    whole: PromptBank
+    settings: dict[str, Any]
+
+    @property
+    def banks(self) -> list[PromptBank]:
+        """The different ones that are no control."""
+        banks = [one.banks[0] for one in self.candidates if one.kind == "bank"]
+        return list({(bank.name, bank.digest): bank for bank in banks}.values())
+
+    @property
+    def first(self) -> PromptBank:
+        """The first bank, with the classes that are judged; ``whole`` where those are all."""
+        return self.candidates[0].banks[0]
+
+    @property
+    def classes(self) -> list[ClassLabel]:
+        """Those of the first bank, by which all are judged."""
+        return [entry.label for entry in self.first]
+
+
+def plan_comparison(
+    banks: BankSource | Sequence[BankSource] = (),
+    candidates: SpecSource | Sequence[SpecSource] = (),
+    *,
+    controls: str | Sequence[str] = CONTROLS,
+    seeds: int = DRAWS,
+    reference: str | os.PathLike[str] | None = None,
+    pairs: TestedPairs = "controls",
+    templates: str | os.PathLike[str] | Sequence[str] = (),
+    pooling: str | Sequence[str] = DEFAULT_POOLING,
+    adapt: bool = False,
+    classes: Sequence[str | ClassLabel] | Callable[[PromptBank], PromptBank] | None = None,
+) -> ComparisonPlan:
+    """Load banks and templates, and make the controls.
+
+    The arguments are those of :func:`cupl.report.evaluating.evaluate`; ``classes`` may also be a
+    function that takes some of a bank.
+
+    Raises:
+        CuplError: a bank or templates cannot be loaded, a control cannot be made, two candidates
+            have one name, or a setting is wrong.
+
+    """
+    first, *others = dict.fromkeys([pooling] if isinstance(pooling, str) else pooling)
+    for one in (first, *others):
+        check_pooling(one)
+    if pairs not in get_args(TestedPairs):
+        raise InputError(f"pairs are controls or all, not {pairs!r:.100}")
+    if isinstance(templates, str | os.PathLike):
+        templates = TemplateSet.load(Path(templates)).templates
+    given = [banks] if isinstance(banks, PromptBank | str | os.PathLike) else list(banks)
+    specs = [candidates] if isinstance(candidates, str | CandidateSpec) else list(candidates)
+    loaded = load_banks(given) if given or not specs else []
+    joined = load_specs(specs, {bank.name: bank for bank in loaded})
+    whole = next((bank for bank in (*loaded, *(b for one in joined for b in one.banks))), None)
+    controls = (controls,) if isinstance(controls, str) else tuple(controls)
+    made = make_candidates(
+        loaded, controls, seeds=seeds, templates=templates, poolings=others, adapt=adapt,
+        specs=joined, first=_some(whole, classes),
+    )  # fmt: skip
+    if reference is not None:
+        files = {
+            os.fspath(one): bank.name
+            for one, bank in zip(given, loaded, strict=True)
+            if not isinstance(one, PromptBank)
+        }
+        reference = _reference(os.fspath(reference), made, files)
+    some = made[0].banks[0]
+    few = whole is not None and len(some) < len(whole)
+    settings = {
+        "classes": f"{len(some):,} of {len(whole or ()):,}" if few else None,
+        "controls": controls, "templates": tuple(templates), "pooling": (first, *others),
+        "seeds": seeds if any(control in SEEDED for control in controls) else None,
+        "combine": "concat" if templates else None, "adapt": adapt, "reference": reference,
+        "candidates": " | ".join(map(str, specs)) or None,
+        "pairs": None if pairs == "controls" else pairs,
+    }  # fmt: skip
+    whole = made[0].banks[0] if whole is None or classes is None else whole
+    return ComparisonPlan(made, first, reference, pairs == "all", whole, settings)
+
+
+def _some(
+    bank: PromptBank | None,
+    classes: Sequence[str | ClassLabel] | Callable[[PromptBank], PromptBank] | None,
+) -> PromptBank | None:
+    """The bank with the classes that are wanted; None where these are all."""
+    if bank is None or classes is None:
+        return None
+    return classes(bank) if callable(classes) else bank.select(classes)
+
+
+def _reference(wanted: str, candidates: Sequence[Candidate], files: dict[str, str]) -> str:
+    """The name of the candidate that is meant: as in the table, or by its bank's file."""
+    names = [candidate.name for candidate in candidates if candidate.adapted is None]
+    name = wanted if wanted in names else files.get(wanted)
+    if name is None:
+        there = ", ".join(f"{one!r:.100}" for one in names)
+        raise InputError(f"nothing that is compared is called {wanted!r:.100}: there are {there}")
+    return name

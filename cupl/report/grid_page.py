@@ -1,0 +1,38 @@
+"""The page over several encoders and data sets, with a link to each report."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from cupl.evaluation.grid import EvaluationGrid
+from cupl.evaluation.made_by import MadeBy
+from cupl.report.page import page_template
+
+
+def grid_page(grid: EvaluationGrid, made_by: MadeBy | None = None) -> bytes:
+    """The page.
+
+    Args:
+        grid: its figures.
+        made_by: what made them, to be told at the end.
+
+    """
+    means = {(one.encoder, one.name): one for one in grid.means}
+    rows = [
+        (
+            encoder,
+            name,
+            [cells[data].candidate(name) if data in cells else None for data in grid.data_sets],
+            means.get((encoder, name)),
+        )
+        for encoder in grid.encoders
+        for cells in [{cell.data: cell for cell in grid.of(encoder)}]
+        for name in grid.candidates
+    ]
+    links = [
+        (cell, f"{quote(cell.folder)}/report.html" if cell.folder is not None else None)
+        for cell in grid.cells
+    ]
+    return page_template("grid.html.j2", "page.js").render(
+        grid=grid, rows=rows, links=links, with_means=bool(means), made_by=made_by
+    )
