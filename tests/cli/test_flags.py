@@ -82,5 +82,5 @@ def test_a_way_out_stands_behind_no_other_bracket() -> None:
                 text = node.args[0] if node.args else None
                 end = text.values[-1] if isinstance(text, ast.JoinedStr) else text
                 if isinstance(end, ast.Constant) and str(end.value).endswith(")"):
-                    found.append(f"{path.name}: {end.value}")
+                    found.append(f"{path.name}: {end.value!s}")
     assert found == []
