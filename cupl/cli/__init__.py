@@ -148,7 +148,7 @@ def main() -> None:
     try:
         with (
             _signals_as_ctrl_c() as caught,
-            running(without_secrets(quoted("cupl", *words), os.environ)),
+            running(without_secrets(quoted("cupl", *words), os.environ), words),
         ):
             command(words, prog_name="cupl")
     except CuplError as error:

@@ -7,7 +7,7 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.adapt_examples import ExampleOptions, adapt_to_examples
-from cupl.cli.output import check_vectors_target, quoted, say, say_next
+from cupl.cli.output import HOW, check_vectors_target, quoted, say, say_next
 from cupl.cli.photos import adapt_to_photo_files
 
 
@@ -82,6 +82,6 @@ def adapt_command(
     if had_coverage and adapted.provenance.coverage is None:
         say("the fitted coverage holds no more: fit it again, to other images")
     say(f"wrote {output}")
-    say_next(f"cupl classify IMAGE... --vectors {quoted(output)}", output)
+    say_next(f"cupl classify IMAGE... --vectors {quoted(output)}", output, carry=HOW)
     if not all_read:
         raise typer.Exit(3)

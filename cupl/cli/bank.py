@@ -9,6 +9,7 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.output import (
+    MADE,
     check_target,
     count,
     files_of_cache,
@@ -78,7 +79,8 @@ def select_command(
     some.name = name_as_text(output.stem)
     write_bank(output, some.to_bytes())
     say(f"wrote {output}: {len(some):,} of {_classes(whole)}, {count(some.size, 'prompt')}")
-    say_next(f"cupl encode {quoted(output)} -o VECTORS.safetensors", output)
+    vectors = quoted(output.with_suffix(".safetensors"))
+    say_next(f"cupl encode {quoted(output)} -o {vectors}", output)
 
 
 @bank_app.command("merge")
@@ -201,7 +203,8 @@ def prune_bank_command(
     if pruned.spared:
         say(f"  {pruned.spared:,} more would go, but every class keeps {keep} (--keep)")
     banks = f"--bank {quoted(bank)} --bank {quoted(output)}"
-    say_next(f"cupl evaluate IMAGES {banks} --encoder {quoted(encoder)}", bank, output)
+    command = f"cupl evaluate LABELLED {banks} --encoder {quoted(encoder)}"
+    say_next(command, bank, output, carry=MADE)
 
 
 def _list(dropped: "list[DroppedPrompt]", path: Path | None) -> None:

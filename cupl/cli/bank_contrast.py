@@ -9,6 +9,7 @@ import typer
 
 from cupl.cli import encoder_options, generate_options
 from cupl.cli.output import (
+    MADE,
     check_target,
     count,
     files_of_cache,
@@ -137,7 +138,8 @@ def contrast_command(
     )
     say_dropped(found.dropped)
     banks = f"--bank {quoted(bank)} --bank {quoted(output)}"
-    say_next(f"cupl evaluate IMAGES {banks} --encoder {quoted(encoder)}", bank, output)
+    command = f"cupl evaluate LABELLED {banks} --encoder {quoted(encoder)}"
+    say_next(command, bank, output, carry=MADE)
 
 
 def _class_vectors(

@@ -9,6 +9,7 @@ import typer
 
 from cupl.cli import encoder_options, generate_options
 from cupl.cli.output import (
+    MADE,
     check_target,
     count,
     files_of_cache,
@@ -194,4 +195,5 @@ def _write(
     write_bank(output, renamed.to_bytes())
     say(f"wrote {output}: {count(len(proposed), 'class', 'classes')} renamed")
     banks = f"--bank {quoted(path)} --bank {quoted(output)}"
-    say_next(f"cupl evaluate IMAGES {banks} --encoder {quoted(encoder)}", path, output)
+    command = f"cupl evaluate LABELLED {banks} --encoder {quoted(encoder)}"
+    say_next(command, path, output, carry=MADE)

@@ -20,6 +20,7 @@ from cupl.cli.output import (
     show_line,
 )
 from cupl.cli.spending import say_first, say_plan
+from cupl.io.command import given_words
 from cupl.io.targets import is_stream
 from cupl.io.terminal import terminal_width
 
@@ -33,6 +34,8 @@ batch_app = typer.Typer(
     help="Have many requests answered from files: OpenAI's Batch API, vLLM's run-batch.",
     no_args_is_help=True,
 )
+_SERVER = ("--base-url", "--api-key-env")
+"""Options that the next command on the same batches is given as well."""
 Ids = Annotated[list[str], typer.Argument(metavar="BATCH_ID...", help="As submit printed them.")]
 
 
@@ -118,14 +121,28 @@ def _say_export(written: "Export", output: Path, model: str, endpoint: str, api:
     if not written.files:
         left = f"; {output} is from an earlier export" if output.is_file() else ""
         say(f"nothing is missing, so nothing was written{left}")
-        say("next: the same options with cupl generate --offline")
+        say_next(_as_generate(output))
         return
     if is_stream(output):
         return
-    say(f"next: cupl batch submit {quoted(*(file.path for file in written.files))}")
+    files = quoted(*(file.path for file in written.files))
+    say_next(f"cupl batch submit {files}", carry=("--base-url",))
     if api == "chat" and endpoint != DEFAULT_URL:  # run-batch knows no completions
         say(f"  or: vllm run-batch -i {quoted(output)} -o results.jsonl --model {quoted(model)}")
         say("      and then cupl batch import results.jsonl")
+
+
+def _as_generate(output: Path) -> str:
+    """The command that makes the bank of what this one has found in the cache."""
+    words, kept = list(given_words()[2:]), list[str]()
+    while words:
+        word = words.pop(0)
+        if word in ("-o", "--output", "--per-file"):
+            del words[:1]
+        elif not word.startswith(("-o", "--output=", "--per-file=")):
+            kept.append(word)
+    bank = output.with_suffix(".yaml")
+    return f"cupl generate {quoted(*kept, '--offline', '-o', bank)}"
 
 
 @batch_app.command("import")
@@ -161,8 +178,10 @@ def _say_import(report: "ImportReport") -> None:
         say(f"no answers in {count(report.bad.total(), 'line')}:")
         for reason, number in report.bad.most_common():
             say(f"  {number:,}: {reason}")
-    say("next: cupl batch export writes what is still missing; or")
-    say("next: cupl generate --offline with the options of the export makes the bank")
+    say(
+        "with the options of the export, cupl generate --offline makes the bank, and cupl batch "
+        "export writes what is still missing"
+    )
 
 
 @batch_app.command("submit")
@@ -198,7 +217,7 @@ def submit_command(
         else:
             say(f"{file.path} was submitted before ({_summary(batch)}); --again pays again")
         show_line(batch.id)
-    say("next: cupl batch status, then cupl batch fetch BATCH_ID...")
+    say_next("cupl batch status", carry=_SERVER)
 
 
 @batch_app.command("status")
@@ -227,7 +246,7 @@ def status_command(
         say("no batches that cupl submitted")
     ready = [batch.id for batch in batches if batch.output_file]
     if ready:
-        say(f"next: cupl batch fetch {quoted(*ready)}")
+        say_next(f"cupl batch fetch {quoted(*ready)}", carry=_SERVER)
 
 
 @batch_app.command("fetch")

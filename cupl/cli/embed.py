@@ -8,11 +8,13 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.output import (
+    HOW,
     check_folder_target,
     count,
     progress,
     quoted,
     say,
+    say_next,
     say_passing,
     say_unreadable,
 )
@@ -71,8 +73,11 @@ def embed_command(
         f"wrote {output}: {count(tally.images, 'image')} in {count(tally.shards, 'shard')} by "
         f"{encoder} in {loaded.precision}"
     )
-    say(f"next: cupl evaluate {quoted(output)} --bank BANK.yaml, with --labels LABELS.csv where no")
-    say("  folder names the class; or cupl.load_embeddings in Python")
+    say_next(f"cupl classify {quoted(output)} --bank BANK.yaml", carry=HOW)
+    adapted = f"cupl adapt VECTORS.safetensors --photos {quoted(output)} -o adapted.safetensors"
+    say_next(adapted, other=True)
+    say_next(f"cupl evaluate {quoted(output)} --bank BANK.yaml", carry=HOW, other=True)
+    say("      where no folder names the class, with --labels LABELS.csv")
     if tally.failed:
         rest = "  ... and {} more; images-*.parquet names them all"
         say_unreadable(tally.failed, tally.images, tally.examples, rest)

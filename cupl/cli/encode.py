@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import check_target, count, files_of_cache, quoted, say, say_next
+from cupl.cli.output import HOW, check_target, count, files_of_cache, quoted, say, say_next
 from cupl.cli.subset import SubsetOption, subset
 from cupl.encoders.loading import DEFAULT_ENCODER
 
@@ -46,4 +46,4 @@ def encode_command(
     vectors.save(output)
     rows, width = vectors.matrix.shape
     say(f"wrote {output}: {count(rows, 'class vector')} of {width} numbers by {encoder}")
-    say_next(f"cupl classify IMAGE... --vectors {quoted(output)}", output)
+    say_next(f"cupl classify IMAGE... --vectors {quoted(output)}", output, carry=HOW)

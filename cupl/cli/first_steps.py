@@ -147,4 +147,5 @@ class FirstSteps:
         use = f"cupl classify IMAGE... --bank {bank}{encoder}"
         if self.contrast is not None:
             use = f"cupl classify IMAGE... --bank BANK.yaml --reject {bank}{encoder}"
-        say_next(f"cupl bank check {bank}, or {use}", output)
+        say_next(f"cupl bank check {bank}", output)
+        say_next(use, output, other=True)

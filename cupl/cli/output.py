@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TextIO, cast
@@ -12,12 +12,17 @@ import typer
 
 from cupl.cli.pace import Pace
 from cupl.errors import InputError
+from cupl.io.command import given_words
 from cupl.io.targets import is_stream
 from cupl.io.terminal import folded, printable, terminal_width
 from cupl.io.words import number_of
 
 count = number_of
 _TO_COPY = ("next: ", "  or: ")
+HOW = ("--device", "--precision")
+"""Options of how an encoder computes, for the next command."""
+MADE = (*HOW, "--revision", "--embedding-cache")
+"""The same for a command that is given the encoder, too."""
 
 
 def show_line(text: str) -> None:
@@ -61,10 +66,28 @@ def _quoted(path: object) -> str:
     return f"$'{''.join(spelled)}'"
 
 
-def say_next(text: str, *made: Path) -> None:
-    """A command to copy, unless what it would read was written straight on and is gone."""
+def say_next(command: str, *made: Path, carry: Sequence[str] = (), other: bool = False) -> None:
+    """A command to copy, unless what it would read was written straight on and is gone.
+
+    Args:
+        command: words in capitals stand for what only the person knows.
+        made: what it reads.
+        carry: options of this command that the next one is given as well, where this one was.
+        other: another way on, below the first.
+
+    """
     if not any(map(is_stream, made)):
-        say(f"next: {text}")
+        say(f"{'  or' if other else 'next'}: {command}{carried(*carry)}")
+
+
+def carried(*options: str) -> str:
+    """Those of some options that this command was given, as the next one is given them."""
+    words, found = given_words(), list[str]()
+    for number, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if name in options:
+            found += [name, value if equals else "".join(words[number + 1 : number + 2])]
+    return f" {quoted(*found)}" if found else ""
 
 
 def bytes_in_words(size: float) -> str:

@@ -97,7 +97,9 @@ def test_prune_lists_what_it_drops(
         "  cosine 1.000 to: of of of",
     ]
     assert "dropped 2 of 6 prompts, in 2 of 2 classes" in outcome.err
-    assert f"next: cupl evaluate IMAGES --bank {repetitive} --bank {new} --encoder " in outcome.err
+    assert (
+        f"next: cupl evaluate LABELLED --bank {repetitive} --bank {new} --encoder " in outcome.err
+    )
     before, after = PromptBank.load(repetitive), PromptBank.load(new)
     assert [entry.texts for entry in after] == [entry.texts[:2] for entry in before]
     assert (tmp_path / "new.yaml.old").read_text() == held

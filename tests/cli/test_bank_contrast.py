@@ -48,7 +48,7 @@ def test_the_closest_pairs_are_asked_about(cupl: Cupl, server: FakeServer) -> No
     assert "2 pairs, 1 question, 1 sample each: 0 of 2 answers cached, 2 to come" in outcome.err
     assert "wrote new.yaml: 8 prompts more in 3 classes, of 2 pairs" in outcome.err
     assert "  dropped 2: only one side" in outcome.err
-    assert "next: cupl evaluate IMAGES --bank bank.yaml --bank new.yaml" in outcome.err
+    assert "next: cupl evaluate LABELLED --bank bank.yaml --bank new.yaml" in outcome.err
     old, new = PromptBank.load("bank.yaml"), PromptBank.load("new.yaml")
     assert [entry.texts[:3] for entry in new] == [entry.texts for entry in old]
     assert new.source is not None

@@ -81,7 +81,7 @@ def test_the_proposal_is_written_where_it_is_wanted(
     asked = ["--base-url", server.url, "--model", "m", "-o", "new.yaml"]
     outcome = propose(cupl, *asked)
     assert outcome.code == 0, outcome.err
-    assert "cupl evaluate IMAGES --bank bank.yaml --bank new.yaml --encoder mini" in outcome.err
+    assert "cupl evaluate LABELLED --bank bank.yaml --bank new.yaml --encoder mini" in outcome.err
     first = PromptBank.load("new.yaml").classes[0]
     assert (first.name, first.aliases) == ("skyscraper", ["tower"])
     assert first.texts == ["A photo of a skyscraper.", "The skyscraper."]

@@ -58,7 +58,7 @@ def test_from_classes_to_nothing_missing(cupl: Cupl, fake: FakeBatches, tmp_path
     outcome = cupl("batch", "import", "batch_1.jsonl", "batch_2.jsonl")
     assert outcome.code == 0
     assert "6 lines: 60 answers kept, 0 were there" in outcome.err
-    assert "next: cupl generate --offline" in outcome.err
+    assert "cupl generate --offline makes the bank" in outcome.err
 
     outcome = cupl(
         "generate", "-c", "cat", "-c", "tree frog", "--model", "m", "-o", "bank.yaml", "--offline"
@@ -93,7 +93,7 @@ def test_classes_that_kept_too_few_prompts(cupl: Cupl, fake: FakeBatches) -> Non
         cupl("batch", "submit", "requests.jsonl")
         fake.run(answer)
         assert cupl("batch", "fetch", f"batch_{number}").code == 0
-        assert "next: cupl batch export" in cupl("batch", "import", f"batch_{number}.jsonl").err
+        assert "cupl batch export" in cupl("batch", "import", f"batch_{number}.jsonl").err
         outcome = export(cupl, *more)
         said = "too few prompts in 1 of 2 classes, so these get more requests"
         assert (said in outcome.err) == bool(wrote)
@@ -177,7 +177,7 @@ def test_vllm_run_batch(cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert outcome.code == 3
     assert "6 lines: 27 answers kept, 0 were there\n  of no use 3: empty\n" in outcome.err
     assert "no answers in 3 lines:\n  3: status 404 (NotFoundError)" in outcome.err
-    assert "next: cupl batch export writes what is still missing" in outcome.err
+    assert "export writes what is still missing" in outcome.err
     outcome = export(cupl, *url)
     assert "wrote requests.jsonl: 6 requests for 33 answers" in outcome.err
     assert "run-batch" not in export(cupl, *url, "--api", "completions").err

@@ -33,7 +33,8 @@ def test_images_become_vectors(cupl: Cupl, clip: Path, work: Path) -> None:
     outcome = cupl("embed", "photos", "-o", "v", "--encoder", clip, "--shard-size", 2)
     assert outcome.code == 0, outcome.err
     assert f"wrote v: 5 images in 3 shards by {clip} in float32\n" in outcome.err
-    assert "next: cupl evaluate v --bank BANK.yaml, with --labels LABELS.csv" in outcome.err
+    assert "  or: cupl evaluate v --bank BANK.yaml\n" in outcome.err
+    assert "with --labels LABELS.csv" in outcome.err
     assert "images: 5 of 5" in outcome.err
     assert outcome.out == ""
     embeddings = load_embeddings("v")

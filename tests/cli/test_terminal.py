@@ -61,7 +61,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBatches]:
 def lines_of(outcome: Outcome) -> list[str]:
     """What stands on the terminal, but commands that are to be copied."""
     text = ESCAPES.sub("", outcome.out + outcome.err).replace("\r", "\n")
-    return [line for line in text.split("\n") if not line.startswith("next: ")]
+    return [line for line in text.split("\n") if not line.startswith(("next: ", "  or: "))]
 
 
 def check_fits(outcome: Outcome, width: int) -> str:
