@@ -63,8 +63,8 @@ def fit_temperature(scores: torch.Tensor, targets: torch.Tensor, provenance: Pro
     if at_highest - best <= _SAME:
         raise InputError(
             f"the temperature would be at the upper end of its range, {HIGHEST:g}: the cosines of "
-            "the true class are no higher than those of others; do the labels belong to these "
-            "images?"
+            "the true class are no higher than those of others, as where the labels belong to "
+            "other images"
         )
     return float(10.0**found.x)
 

@@ -25,7 +25,7 @@ from cupl.io.complaints import own_words
 from cupl.llm.access import warn
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import MiniServer
-from cupl.llm.openai import TIMEOUT, OpenAIServer
+from cupl.llm.openai import TIMEOUT, OpenAIServer, check_timeout
 from cupl.llm.protocol import LLM, Api, Sampling
 from cupl.progress import Progress, ignore
 
@@ -153,6 +153,7 @@ def connect(
         InputError: the address is none, or the model is the embedded one and has no key.
 
     """
+    check_timeout(timeout)
     if plan.model != MINI:
         return OpenAIServer(base_url, timeout, api_key_env=api_key_env, notice=notice)
     if api_key_env is not None:

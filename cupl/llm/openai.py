@@ -31,6 +31,17 @@ TIMEOUT = 120.0
 """Seconds that one request may take in all."""
 
 
+def check_timeout(timeout: float) -> None:
+    """Accept seconds that end.
+
+    Raises:
+        InputError: none, or no end.
+
+    """
+    if not 0 < timeout < math.inf:
+        raise InputError(f"the timeout is a number of seconds above 0, not {timeout}")
+
+
 class OpenAIServer:
     """Asks an OpenAI-compatible server. It can be used in several event loops, also at once.
 
@@ -58,8 +69,7 @@ class OpenAIServer:
         api_key_env: str | None = None,
         notice: Callable[[str], None] = warn,
     ) -> None:
-        if not 0 < timeout < math.inf:
-            raise InputError(f"the timeout is a number of seconds above 0, not {timeout}")
+        check_timeout(timeout)
         self.address = ServerAddress.parse(base_url)
         self.timeout = timeout
         self.dialect = Dialect()

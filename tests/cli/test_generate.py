@@ -290,3 +290,10 @@ def test_a_file_name_that_is_no_text(cupl: Cupl, server: FakeServer, tmp_path: P
     outcome = generate(cupl, server, "-c", "cat", "-o", path)
     assert outcome.code == 0, outcome.err
     assert PromptBank.load(path).name == r"caf\xe9"
+
+
+def test_a_timeout_without_an_end_is_refused_by_every_model(cupl: Cupl) -> None:
+    for model in ("mini", "m"):
+        outcome = cupl("generate", "-c", "cup", "--model", model, "--dry-run", "--timeout", "inf")
+        assert outcome.code == 1
+        assert "the timeout is a number of seconds above 0, not inf" in outcome.err
