@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.encoders.protocol import Encoder as Encoder
     from cupl.errors import CuplError as CuplError
+    from cupl.evaluation.label_sample import sample_to_label as sample_to_label
     from cupl.generation.about import agenerate_about as agenerate_about
     from cupl.generation.about import generate_about as generate_about
     from cupl.generation.contrast import agenerate_contrast as agenerate_contrast
@@ -86,6 +87,7 @@ _HOME = {
     "load_encoder": "encoders.loading",
     "plot": "report.plotting",
     "read_classes": "bank.class_lists",
+    "sample_to_label": "evaluation.label_sample",
 }
 
 __all__ = [
@@ -124,6 +126,7 @@ __all__ = [
     "load_encoder",
     "plot",
     "read_classes",
+    "sample_to_label",
 ]
 
 

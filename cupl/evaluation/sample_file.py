@@ -23,6 +23,7 @@ sees an answer tends to agree with it."""
 NONE_OF_THESE, CANNOT_TELL = "none of these", "cannot tell"
 _NONE = frozenset({NONE_OF_THESE, "none", "no class"})
 _UNSURE = frozenset({CANNOT_TELL, "can't tell", "can’t tell", "unsure", "?"})
+_DIGITS = 10
 _DESIGN = ("stratum", "stratum_photos", "photos")
 
 
@@ -50,7 +51,7 @@ class SampleRows:
             InputError: its stratum is not told, or otherwise than in rows before.
 
         """
-        stratum, size, photos = (_number(where, row, name) for name in _DESIGN)
+        stratum, size, photos = self._design(where, row)
         known = self.sizes.setdefault(stratum, size), self.photos or photos
         if known != (size, photos):
             raise InputError(
@@ -63,6 +64,16 @@ class SampleRows:
         else:
             self.unlabelled += 1
         return bool(label)
+
+    @staticmethod
+    def _design(where: str, row: Mapping[str, str | None]) -> tuple[int, int, int]:
+        stratum, size, photos = design_of(row)
+        if not stratum or not size or not photos:
+            raise InputError(
+                f"{where}: {', '.join(_DESIGN)} must be numbers above 0: leave these columns as "
+                "they were written"
+            )
+        return stratum, size, photos
 
     def check(self, file: str | os.PathLike[str]) -> None:
         """Accept a file whose strata are all of the collection.
@@ -84,13 +95,13 @@ class SampleRows:
             )
 
 
-def _number(where: str, row: Mapping[str, str | None], name: str) -> int:
-    text = (row.get(name) or "").strip().removesuffix(".0")
-    if not text.isdecimal() or not 0 < len(text) < 10 or not int(text):
-        raise InputError(
-            f"{where}: {name} is {text!r:.40}, no number: leave this column as it was written"
-        )
-    return int(text)
+def design_of(row: Mapping[str, str | None]) -> list[int | None]:
+    """Stratum, photos in it, and photos in all; None for what is no number."""
+    texts = [(row.get(name) or "").strip().removesuffix(".0") for name in _DESIGN]
+    return [
+        int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else None
+        for text in texts
+    ]
 
 
 def is_sample(columns: Collection[str]) -> bool:
