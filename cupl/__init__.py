@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier as ZeroShotClassifier
     from cupl.classification.explanation import Explanation as Explanation
     from cupl.classification.prediction import Prediction as Prediction
+    from cupl.classification.sort_undo import undo_sort as undo_sort
+    from cupl.classification.sorting import sort_images as sort_images
     from cupl.embedding.bank_encoding import encode_bank as encode_bank
     from cupl.embedding.class_vectors import ClassVectors as ClassVectors
     from cupl.embedding.image_files import find_images as find_images
@@ -88,6 +90,8 @@ _HOME = {
     "plot": "report.plotting",
     "read_classes": "bank.class_lists",
     "sample_to_label": "evaluation.label_sample",
+    "sort_images": "classification.sorting",
+    "undo_sort": "classification.sort_undo",
 }
 
 __all__ = [
@@ -127,6 +131,8 @@ __all__ = [
     "plot",
     "read_classes",
     "sample_to_label",
+    "sort_images",
+    "undo_sort",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,14 @@ class Photos:
         if (stored := stored_images(images)) is not None:
             return cls([path for some in stored.paths() for path in some], stored, True)
         return cls(*_found(images, all_files))
+
+    def outside(self, folder: Path) -> Photos:
+        """Without what lies in a folder that is written into."""
+        from cupl.classification.sorting import outside
+
+        if self.stored is not None or not folder.is_dir():
+            return self
+        return replace(self, paths=outside(self.paths, folder))
 
     def predictions(
         self, classifier: ZeroShotClassifier, threshold: float | None = None
