@@ -15,7 +15,9 @@ NONE_OF_THESE_FOLDER = "none of these"
 LIST_NAME = "sorted.csv"
 _LONGEST_FOLDER = 120
 _LONGEST_FILE = 255
-_NOT_IN_NAMES = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069/\\:*?"<>|]')
+_NOT_IN_NAMES = re.compile(
+    r'[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff/\\:*?"<>|]'
+)
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 

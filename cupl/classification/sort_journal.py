@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -70,7 +71,9 @@ class SortJournal:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / JOURNAL_NAME
-        self.entries, self.listed = read_journal(folder) if os.path.lexists(self.file) else ({}, "")
+        self.entries, self.listed = (
+            read_journal(folder) if os.path.lexists(self.file) else ({}, set())
+        )
         try:
             self._out = self.file.open("r+b" if os.path.lexists(self.file) else "xb")
             end = _whole_lines(self.file)
@@ -94,6 +97,8 @@ class SortJournal:
     def write_list(self, errors: Iterable[tuple[str, str]]) -> Path | None:
         """Write ``sorted.csv``: a row a photo, those that could not be sorted among them.
 
+        The journal is written anew, without what never came about.
+
         Returns:
             Where the file is kept that somebody changed or put there.
 
@@ -103,14 +108,17 @@ class SortJournal:
         """
         file, there = self.folder / LIST_NAME, self.folder
         kept = [one for one in self.entries.values() if os.path.lexists(there / one.to)]
+        self.entries = {one.path: one for one in kept}
         text = "".join(csv_lines(_rows(kept, errors))).encode("utf-8", "surrogateescape")
-        aside = None
+        digest, aside = hashlib.sha256(text).hexdigest(), None
+        self._write({"list": digest})  # before it is there, so that it is known as ours
         if is_own_list(self.folder, self.listed):
             write_atomically(file, text)
         else:
             aside = write_keeping_old(file, text)
-        self.listed = hashlib.sha256(text).hexdigest()
-        self._write({"list": self.listed})
+        lines = [_FORMAT, *map(asdict, kept), {"list": digest}]
+        self._out.close()
+        write_atomically(self.file, b"".join(json.dumps(line).encode() + b"\n" for line in lines))
         return aside
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -126,25 +134,24 @@ class SortJournal:
             self._out.seek(start)
             raise
 
-    def close(self) -> None:
-        """Write no more."""
-        self._out.close()
-
     def __enter__(self) -> SortJournal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._out.close()
+        if not self.entries:  # nothing was done
+            with suppress(OSError):
+                self.file.unlink()
 
 
-def is_own_list(folder: Path, listed: str) -> bool:
+def is_own_list(folder: Path, listed: Collection[str]) -> bool:
     """Whether ``sorted.csv`` is as it was written, by its SHA-256, or not there."""
     file = folder / LIST_NAME
-    return not os.path.lexists(file) or (file.is_file() and file_digest(file) == listed)
+    return not os.path.lexists(file) or (file.is_file() and file_digest(file) in listed)
 
 
-def read_journal(folder: Path) -> tuple[dict[str, SortEntry], str]:
-    """The last entry of each path, and the SHA-256 of the list.
+def read_journal(folder: Path) -> tuple[dict[str, SortEntry], set[str]]:
+    """The last entry of each path, and the SHA-256 of each list that was written.
 
     A last line that is not whole was never acted on.
 
@@ -154,7 +161,7 @@ def read_journal(folder: Path) -> tuple[dict[str, SortEntry], str]:
 
     """
     file = folder / JOURNAL_NAME
-    entries, first, listed = dict[str, SortEntry](), True, ""
+    entries, first, listed = dict[str, SortEntry](), True, set[str]()
     for number, line in numbered_lines(file):
         if not line.endswith(b"\n"):
             break
@@ -166,7 +173,7 @@ def read_journal(folder: Path) -> tuple[dict[str, SortEntry], str]:
                 first = False
                 continue
             if "list" in data:
-                listed = str(data["list"])
+                listed.add(str(data["list"]))
                 continue
             entry = SortEntry(**data)
             _check(entry)

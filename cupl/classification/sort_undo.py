@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ from cupl.classification.sort_journal import (
     read_journal,
 )
 from cupl.errors import InputError
+from cupl.io.atomic import remove_unfinished
 from cupl.io.locks import sole_writer
 from cupl.io.placing import file_digest, move_new
 from cupl.io.reasons import missing, reason
@@ -65,6 +66,10 @@ def undo_sort(folder: str | os.PathLike[str], *, progress: Progress = ignore) ->
     with sole_writer(place):
         entries, listed = read_journal(place)
         folders = {Path(one.to).parts[0] for one in entries.values()}
+        # A copy that came back from another disk was half written there first.
+        for came_from in {Path(one.path).parent for one in entries.values() if one.how == "move"}:
+            remove_unfinished(came_from)
+        remove_unfinished(place)
         for number, entry in enumerate(reversed(entries.values()), start=1):
             try:
                 _undo(entry, place, report)
@@ -111,9 +116,12 @@ def _remove_copy(entry: SortEntry, target: Path, source: Path, report: UndoRepor
         report.removed += 1
 
 
-def _tidy(folder: Path, folders: Iterable[str], listed: str, report: UndoReport) -> None:
+def _tidy(
+    folder: Path, folders: Iterable[str], listed: Collection[str], report: UndoReport
+) -> None:
     """Remove folders that are empty, and where nothing is left list and journal."""
     for name in folders:
+        remove_unfinished(folder / name)
         with suppress(OSError):  # not empty, or no folder
             (folder / name).rmdir()
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from functools import cache
@@ -27,7 +27,7 @@ from cupl.classification.sort_journal import (
 )
 from cupl.errors import CuplError, InputError
 from cupl.io.locks import sole_writer
-from cupl.io.placing import SourceError, copy_new, file_digest, move_new
+from cupl.io.placing import Act, SourceError, copy_new, file_digest, move_new
 from cupl.io.reasons import reason
 from cupl.progress import Progress, ignore
 
@@ -115,7 +115,8 @@ def sort_images(
                 _Sorter(journal, report, photos).run(progress)
             except BaseException:
                 with suppress(CuplError, OSError):  # what stopped it is to be told, not this
-                    journal.write_list(report.errors)
+                    if journal.entries:
+                        journal.write_list(report.errors)
                 raise
             report.aside = journal.write_list(report.errors)
     report.beside = _beside(photos)
@@ -265,7 +266,7 @@ class _Sorter:
             note(None, link)
             target.symlink_to(link)
             return
-        act: Callable[..., str] = copy_new if how == "copy" else move_new
+        act: Act = copy_new if how == "copy" else move_new
         act(source, target, note, folder)
 
 

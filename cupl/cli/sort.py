@@ -136,7 +136,7 @@ def _say_sorted(report: "SortReport", dry_run: bool) -> None:
         say(f"{count(total, 'photo')}; nothing was done")
     else:
         done = {"copy": "copied", "link": "linked", "move": "moved"}[report.how]
-        there = f", {report.there:,} were there" if report.there else ""
+        there = f"; there already: {report.there:,}" if report.there else ""
         say(f"{report.folder}: {count(report.placed, 'photo')} {done}{there}; see sorted.csv")
         say(f"to take it back: cupl sort --undo {quoted(report.folder)}")
     if report.aside is not None:

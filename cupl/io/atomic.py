@@ -109,6 +109,11 @@ def own_file(folder: Path) -> Iterator[BinaryIO]:
             temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed runs have left in a folder, half written."""
+    remove_dead(folder, _DEAD)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` so that ``path`` holds either what it held before or all of it.
 

@@ -22,6 +22,10 @@ _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, er
                   errno.EXDEV, errno.EACCES}  # fmt: skip
 
 
+Act = Callable[[Path, Path, Callable[[str], object], Path], str]
+"""What :func:`copy_new` and :func:`move_new` are."""
+
+
 class SourceError(OSError):
     """A file that was to be placed cannot be read, or not be taken away."""
 
