@@ -147,15 +147,15 @@ class LabelSample:
         """
         for name, row in before.items():
             one = self.drawn[names[name]] if name in names else None
-            same = one is not None and design_of(row) == [
-                one.stratum, one.stratum_photos, len(self.drawn)
-            ]  # fmt: skip
+            same = row.get("drawn") == self.by and one is not None
+            if one is not None:
+                same &= design_of(row) == [one.stratum, one.stratum_photos, len(self.drawn)]
             if not same:
-                why = f"{name!r:.200} is not among these" if one is None else "strata are others"
                 raise InputError(
-                    f"{target}: its sample was drawn from other photos or by other vectors "
-                    f"({row.get('drawn') or 'unknown'!s:.200}; here {self.by}; {why}): it can be "
-                    "evaluated as it is, but not be made larger; write a new sample to another file"
+                    f"{target}: its sample was drawn from other photos or otherwise "
+                    f"({row.get('drawn') or 'unknown'!s:.200}; here {self.by}), such as "
+                    f"{name!r:.200}: it can be evaluated as it is, but not be made larger; write a "
+                    "new sample to another file"
                 )
 
 

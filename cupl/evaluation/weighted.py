@@ -132,8 +132,10 @@ def share_interval(
     mean = is_right * (1 - middle) - is_wrong * middle
     spread = is_right * (1 - middle) ** 2 + is_wrong * middle**2 - mean**2
     variance = float((part**2 * spread / m * np.maximum(1 - m / size, 0)).sum()) / counted**2
-    most = _MOST * images / (1 - m.sum() / size.sum())
-    low, high = _wilson(share, min(middle * (1 - middle) / max(variance, 1e-12), most))
+    worth = middle * (1 - middle) / max(variance, 1e-12)
+    if share in (0, 1):  # nothing is known of where the others are: only weights count
+        worth = min(worth, 1 / float((part**2 / m * np.maximum(1 - m / size, 0)).sum()))
+    low, high = _wilson(share, min(worth, _MOST * images / (1 - m.sum() / size.sum())))
     return Interval(value=share, low=low, high=high)
 
 
