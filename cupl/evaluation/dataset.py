@@ -12,6 +12,7 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
+from cupl.classification.sort_journal import JOURNAL_NAME
 from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.embedding.image_shards import shard_numbers
@@ -79,6 +80,12 @@ def read_labelled(
 
 
 def _from_folder(root: Path, index: ClassIndex, all_files: bool) -> LabelledImages:
+    if os.path.lexists(root / JOURNAL_NAME):
+        raise InputError(
+            f"{root}: cupl sort put these photos into folders by what it predicts, which cannot "
+            "show whether that is right. Take a small sample and label it (cupl label); or, where "
+            f"somebody has looked at every photo since, copy the folders without {JOURNAL_NAME}"
+        )
     check_own_kind(root, "an ImageFolder", FOLDER)
     search = ImageSearch(all_files=all_files)
     try:
