@@ -82,6 +82,9 @@ class SortJournal:
             if not end:
                 self._write(_FORMAT)
         except OSError as error:
+            if not there:
+                with suppress(OSError):
+                    self.file.unlink()
             raise InputError(f"cannot write {self.file}: {reason(error, self.file)}") from error
 
     def add(self, entry: SortEntry) -> None:

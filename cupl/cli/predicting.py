@@ -81,12 +81,14 @@ def load_classifier(
 ) -> ZeroShotClassifier:
     """The classifier that the options name."""
     from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.cli.class_sources import reject_bank
     from cupl.embedding.image_cache import beside_texts
 
-    prompts, made, encoder = source.load(choice, photos.stored, reject is not None)
+    others = reject_bank(reject)
+    prompts, made, encoder = source.load(choice, photos.stored, reject is not None, lambda _: None)
     with progress("words" if reject == "words" else "prompts") as update:
         return ZeroShotClassifier(
-            made, encoder, bank=prompts if encoder else None, reject=reject,
+            made, encoder, bank=prompts if encoder else None, reject=others,
             text_cache=source.text_cache, image_cache=beside_texts(source.text_cache),
             progress=update,
         )  # fmt: skip

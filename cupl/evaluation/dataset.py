@@ -157,12 +157,11 @@ def _from_embeddings(
     labels = [label_of(path) for path in paths]
     if given is not None and paths and not any(labels):
         raise InputError(f"{label_file} names no image of {directory}, such as {paths[0]!r:.200}")
-    sample = None if given is None else given.sample
     matcher = ImageMatcher(index, None if given is None else given.numbers)
     rows = [
         row for row, (path, label) in enumerate(zip(paths, labels, strict=True))
         # Of a sample most images have no label: that is what it is for.
-        if (label or sample is None) and matcher.add(path, label)
+        if (label or given is None or given.sample is None) and matcher.add(path, label)
     ]  # fmt: skip
     vectors = torch.cat([shard.vectors for shard in shards])
     images = matcher.done()
@@ -175,9 +174,7 @@ def _from_embeddings(
             (path, error) for shard in shards
             for path, error in zip(shard.paths, shard.errors, strict=True) if error is not None
         ],
-        sample=sample and replace(
-            sample, strata={path: given.stratum(path) for path in images.paths}
-        ),
+        sample=None if given is None else given.sample_of(images.paths),
     )  # fmt: skip
 
 

@@ -171,6 +171,12 @@ class GivenLabels:
     notes: list[str]
     sample: LabelledSample | None
 
+    def sample_of(self, paths: Iterable[str]) -> LabelledSample | None:
+        """The sample, by paths of images that have a label."""
+        if self.sample is None:
+            return None
+        return replace(self.sample, strata={path: self.stratum(path) for path in paths})
+
 
 def given_labels(file: Path, index: ClassIndex) -> GivenLabels:
     """Read the labels of a CSV file.

@@ -32,7 +32,7 @@ from cupl.io.csv import csv_lines, is_blank, read_rows
 
 STRATA = 8
 _LEAST_SURE, _SUREST = 0.1, 0.9
-FEWEST = 2 * STRATA
+FEWEST_TO_LABEL = 2 * STRATA
 """Photos of a sample: two of each stratum, without which there is no interval."""
 _MOST_SEED = 2**63
 
@@ -124,8 +124,11 @@ class LabelSample:
         for one in self.drawn[:number]:
             name = self._name(one.path, target)
             row = before.get(name, {})
-            design = [one.stratum, one.stratum_photos, len(self.drawn), self.by]
-            yield [name, (row.get("label") or "").strip(), *design, *(row.get(key) for key in more)]
+            label = (row.get("label") or "").strip()
+            yield [
+                name, label, one.stratum, one.stratum_photos, len(self.drawn), self.by,
+                *(row.get(key) for key in more),
+            ]  # fmt: skip
 
     @staticmethod
     def _name(path: str, target: Path) -> str:
@@ -181,9 +184,9 @@ def sample_to_label(
             ``number`` is too small.
 
     """
-    if number < FEWEST:
+    if number < FEWEST_TO_LABEL:
         raise InputError(
-            f"a sample of {number} photos says nothing: at least {FEWEST} are drawn",
+            f"a sample of {number} photos says nothing: at least {FEWEST_TO_LABEL} are drawn",
             arguments={"sample": 100},
         )
     if not 0 <= seed < _MOST_SEED:

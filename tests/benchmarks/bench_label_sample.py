@@ -98,7 +98,7 @@ def row(name: str, worlds: list[World], draws: int, number: int, seed: int) -> t
 def main(draws: int, files: list[str]) -> None:
     """Print a row for each world."""
     print(f"{'':34}{'covers':>9}{'width':>7}{'error':>7}{'(simple)':>9}{'width':>7}{'error':>7}")
-    found = []
+    found = list[tuple[float, float]]()
     for accuracy in ACCURACIES:
         for classes in CLASSES:
             for sure in SURE:

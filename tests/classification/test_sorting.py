@@ -17,6 +17,7 @@ from cupl.classification.sort_undo import undo_sort
 from cupl.classification.sorting import outside, sort_images
 from cupl.errors import CuplError, InputError
 from cupl.io.locks import sole_writer
+from cupl.io.placing import copy_new
 
 EVERY_HOW = pytest.mark.parametrize("how", ["copy", "link", "move"])
 
@@ -208,8 +209,8 @@ def test_a_photo_that_is_gone_stops_nothing(tmp_path: Path, photos: dict[str, Pa
 def test_a_disk_that_is_full_halfway(
     tmp_path: Path, photos: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, out, copy = contents(tmp_path / "photos"), tmp_path / "out", sorting.copy_new
-    done = []
+    before, out, copy = contents(tmp_path / "photos"), tmp_path / "out", copy_new
+    done: list[Path] = []
 
     def full(source: Path, target: Path, *more: Any) -> str:
         if len(done) == 3:

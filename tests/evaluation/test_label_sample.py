@@ -11,7 +11,7 @@ from cupl.classification.prediction import Prediction, Score
 from cupl.errors import InputError
 from cupl.evaluation.label_files import read_label_file
 from cupl.evaluation.label_sample import (
-    FEWEST,
+    FEWEST_TO_LABEL,
     STRATA,
     confidence_strata,
     drawing_order,
@@ -152,8 +152,8 @@ def test_another_sample_takes_no_ones_place(tmp_path: Path) -> None:
 
 def test_what_cannot_be_sampled(tmp_path: Path) -> None:
     given = predictions(tmp_path, 5)
-    with pytest.raises(InputError, match=f"at least {FEWEST} are drawn"):
-        sample_to_label(given, FEWEST - 1)
+    with pytest.raises(InputError, match=f"at least {FEWEST_TO_LABEL} are drawn"):
+        sample_to_label(given, FEWEST_TO_LABEL - 1)
     with pytest.raises(InputError, match="there is no photo"):
         sample_to_label([])
     with pytest.raises(InputError, match="no photo could be read"):

@@ -70,16 +70,15 @@ def test_what_cannot_be_read_is_no_fault_of_the_place(tmp_path: Path, act: placi
 
 def other_file_system(monkeypatch: pytest.MonkeyPatch, source: Path) -> None:
     """As if a file lay on another disk."""
-    real = os.stat_result
     lstat = Path.lstat
 
-    def elsewhere(path: Path) -> real:
+    def elsewhere(path: Path) -> os.stat_result:
         status = lstat(path)
         if path != source:
             return status
         values = list(status[:10])
         values[2] = status.st_dev + 1
-        return real(values)
+        return os.stat_result(values)
 
     monkeypatch.setattr(Path, "lstat", elsewhere)
 
@@ -92,9 +91,12 @@ def test_a_move_to_another_file_system_copies_first(
     other_file_system(monkeypatch, source)
     both: list[bool] = []
     sync = placing.sync_folder
-    monkeypatch.setattr(
-        placing, "sync_folder", lambda folder: (both.append(source.exists()), sync(folder))
-    )
+
+    def synced(folder: Path) -> None:
+        both.append(source.exists())
+        sync(folder)
+
+    monkeypatch.setattr(placing, "sync_folder", synced)
     move_new(source, target, lambda _: None, tmp_path)
     assert both == [True]
     assert [one.name for one in tmp_path.iterdir()] == ["b"]
