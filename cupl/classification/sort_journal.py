@@ -71,11 +71,10 @@ class SortJournal:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.file = folder, folder / JOURNAL_NAME
-        self.entries, self.listed = (
-            read_journal(folder) if os.path.lexists(self.file) else ({}, set())
-        )
+        there = os.path.lexists(self.file)
+        self.entries, self.listed = read_journal(folder) if there else ({}, set())
         try:
-            self._out = self.file.open("r+b" if os.path.lexists(self.file) else "xb")
+            self._out = self.file.open("r+b" if there else "xb")
             end = _whole_lines(self.file)
             self._out.truncate(end)  # what a killed run has begun to write
             self._out.seek(end)
