@@ -27,7 +27,7 @@ def test_an_image_stands_for_its_share_of_the_stratum() -> None:
     sample = sample_of((1000, 10, 10), (100, 20, 20))
     assert sample.weights.tolist() == [100] * 10 + [5] * 20
     right = np.array([1.0] * 10 + [0.0] * 20)
-    (found,) = intervals([Statistic(right[None])], np.zeros(30, np.int64), sample)
+    (found,) = intervals([Statistic(right[None])], np.zeros(30, np.int64), sample=sample)
     assert found.value == pytest.approx(1000 / 1100)
     assert found.low < found.value < found.high
 
@@ -55,11 +55,11 @@ def test_all_right_is_not_certainty() -> None:
     right = np.ones(96)
     targets = np.arange(96) % 4
     for per_class in (False, True):
-        (found,) = intervals([Statistic(right[None], per_class=per_class)], targets, sample)
+        (found,) = intervals([Statistic(right[None], per_class=per_class)], targets, sample=sample)
         assert found.value == found.high == 1
         assert 0.93 < found.low < 0.985
     draws = Statistic(np.ones((3, 96)))
-    assert intervals([draws], targets, sample)[0].low < 0.985
+    assert intervals([draws], targets, sample=sample)[0].low < 0.985
 
 
 def test_a_collection_that_was_looked_at_whole_leaves_nothing_open() -> None:
@@ -68,7 +68,7 @@ def test_a_collection_that_was_looked_at_whole_leaves_nothing_open() -> None:
     found = sample.interval(right)
     assert found.low == found.value == found.high == right.mean()
     other = Statistic(right[None], (~right)[None])
-    (difference,) = intervals([other], np.zeros(30, np.int64), sample)
+    (difference,) = intervals([other], np.zeros(30, np.int64), sample=sample)
     assert difference.low == pytest.approx(difference.high) == difference.value
 
 
