@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier as ZeroShotClassifier
     from cupl.classification.explanation import Explanation as Explanation
     from cupl.classification.prediction import Prediction as Prediction
+    from cupl.classification.sort_undo import undo_sort as undo_sort
+    from cupl.classification.sorting import sort_images as sort_images
     from cupl.embedding.bank_encoding import encode_bank as encode_bank
     from cupl.embedding.class_vectors import ClassVectors as ClassVectors
     from cupl.embedding.image_files import find_images as find_images
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.encoders.protocol import Encoder as Encoder
     from cupl.errors import CuplError as CuplError
+    from cupl.evaluation.label_sample import sample_to_label as sample_to_label
     from cupl.generation.about import agenerate_about as agenerate_about
     from cupl.generation.about import generate_about as generate_about
     from cupl.generation.contrast import agenerate_contrast as agenerate_contrast
@@ -86,6 +89,9 @@ _HOME = {
     "load_encoder": "encoders.loading",
     "plot": "report.plotting",
     "read_classes": "bank.class_lists",
+    "sample_to_label": "evaluation.label_sample",
+    "sort_images": "classification.sorting",
+    "undo_sort": "classification.sort_undo",
 }
 
 __all__ = [
@@ -124,6 +130,9 @@ __all__ = [
     "load_encoder",
     "plot",
     "read_classes",
+    "sample_to_label",
+    "sort_images",
+    "undo_sort",
 ]
 
 

@@ -57,6 +57,13 @@ COMMANDS = {
     "adapt": WritingCommand(
         ("adapt", "v.safetensors", "--examples", "photos"), "out.safetensors"
     ),
+    "label": WritingCommand(
+        ("label", "photos", "--vectors", "v.safetensors", *_MODEL, "--sample", "16"), "out.csv",
+        old=False,
+    ),
+    "sort": WritingCommand(
+        ("sort", "photos", "--vectors", "v.safetensors", *_MODEL), "out", old=False
+    ),
     "evaluate": WritingCommand(
         ("evaluate", "photos", "--bank", "bank.yaml", "--controls", "names", *_MODEL), "out"
     ),

@@ -27,6 +27,8 @@ from cupl.cli import (
     encode,
     evaluate,
     generate,
+    label,
+    sort,
 )
 from cupl.cli.flags import way_out
 from cupl.cli.help import with_whole_help
@@ -52,6 +54,8 @@ app.command("encode")(encode.encode_command)
 app.command("embed")(embed.embed_command)
 app.command("adapt")(adapt.adapt_command)
 app.command("classify")(classify.classify_command)
+app.command("sort")(sort.sort_command)
+app.command("label")(label.label_command)
 app.command("evaluate")(evaluate.evaluate_command)
 bank.bank_app.command("contrast")(bank_contrast.contrast_command)
 bank.bank_app.command("names")(bank_names.names_command)

@@ -27,6 +27,7 @@ from cupl.evaluation.schema import (
     QuestionEffect,
 )
 from cupl.evaluation.significance import holm, paired_test
+from cupl.evaluation.weighted import StratifiedSample, weights_of
 
 _DRAWS = 3
 
@@ -42,6 +43,7 @@ class Described:
         targets: int64 ``[images]``.
         vectors: the bank's class vectors.
         by_name: see :func:`~cupl.evaluation.bootstrap.intervals`.
+        sample: how the images were drawn from a collection.
 
     """
 
@@ -51,6 +53,11 @@ class Described:
     targets: torch.Tensor
     vectors: ClassVectors
     by_name: Integers | None = None
+    sample: StratifiedSample | None = None
+
+    def accuracy(self, correct: Booleans) -> float:
+        """The share of images that is right, or that of the collection they were drawn from."""
+        return float(np.average(correct, weights=weights_of(self.sample, len(correct))))
 
     @cached_property
     def class_of(self) -> torch.Tensor:
@@ -133,13 +140,15 @@ def question_effects(described: Described, whole: Booleans) -> list[QuestionEffe
         [Statistic(whole[None], rest[None]) for rest in without],
         described.targets.numpy(),
         described.by_name,
+        described.sample,
     )
-    tests = [paired_test(whole[None], rest[None]) for rest in without]
+    tests = [paired_test(whole[None], rest[None], described.sample) for rest in without]
     corrected = holm([test.p for test in tests])
     effects = [
         QuestionEffect(
             question=question, prompts=int(asked.sum()),
-            classes=len(set(described.class_of[asked].tolist())), top1_without=float(rest.mean()),
+            classes=len(set(described.class_of[asked].tolist())),
+            top1_without=described.accuracy(rest),
             comparison=Comparison(
                 to="the bank without it", difference=gain, won=test.won, lost=test.lost, p=test.p,
                 p_holm=p_holm,
@@ -176,10 +185,10 @@ def accuracy_curve(described: Described, whole: Booleans) -> list[CurvePoint]:
             place = torch.arange(len(order)) - starts[described.class_of[order]]
             kept = torch.zeros(len(order), dtype=torch.bool)
             kept[order[place < number]] = True
-            values.append(float(described.correct(kept).mean()))
+            values.append(described.accuracy(described.correct(kept)))
         mean = sum(values) / len(values)
         points.append(CurvePoint(prompts=number, value=mean, low=min(values), high=max(values)))
-    all_of_them = float(whole.mean())
+    all_of_them = described.accuracy(whole)
     points.append(CurvePoint(prompts=most, value=all_of_them, low=all_of_them, high=all_of_them))
     return points
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from cupl.evaluation.ranking import Floats, Integers
 from cupl.evaluation.schema import Interval
+from cupl.evaluation.weighted import StratifiedSample, weights_of
 
 RESAMPLES = 1000
 _AT_ONCE = 2**22
@@ -39,7 +40,10 @@ class Statistic:
 
 
 def intervals(
-    statistics: Sequence[Statistic], targets: Integers, by_name: Integers | None = None
+    statistics: Sequence[Statistic],
+    targets: Integers,
+    by_name: Integers | None = None,
+    sample: StratifiedSample | None = None,
 ) -> list[Interval]:
     """Each statistic with its percentile bootstrap interval.
 
@@ -54,6 +58,9 @@ def intervals(
         targets: the class of each image; a mean over classes is over those in the resample.
         by_name: the images in an order that does not depend on how they were listed, int64
             ``[images]``: the same images then have the same intervals in any order.
+        sample: how the images were drawn from a collection, where the figures are to be of that;
+            resampled is then within the strata, and an interval of a share is never narrower than
+            :func:`~cupl.evaluation.weighted.share_interval`.
 
     """
     if by_name is None:
@@ -65,18 +72,45 @@ def intervals(
     per_class = np.concatenate(
         [[one.per_class] * len(side) for one in statistics for side in one.sides]
     )
-    values = _means(np.ones((1, len(order))), rows, per_class, starts)
+    weights = weights_of(sample, len(order))[order]
+    values = _means(weights[None], rows, per_class, starts)
     resampled = np.concatenate(
-        [_means(weights, rows, per_class, starts) for weights in _resamples(order, by_name)]
+        [_means(drawn, rows, per_class, starts) for drawn in _resamples(order, by_name, sample)]
     )
     low, high = np.quantile(_values(statistics, resampled), [0.025, 0.975], axis=0)
-    return [
+    found = [
         Interval(value=value, low=low[i], high=high[i])
         for i, value in enumerate(_values(statistics, values)[0].tolist())
     ]
+    if sample is None:
+        return found
+    return [
+        _of_sample(one, interval, targets, sample)
+        for one, interval in zip(statistics, found, strict=True)
+    ]
 
 
-def _resamples(order: Integers, by_name: Integers) -> Iterator[Floats]:
+def _of_sample(
+    one: Statistic, interval: Interval, targets: Integers, sample: StratifiedSample
+) -> Interval:
+    """The interval of a share of a collection, which is more than resamples show."""
+    if one.less is not None:
+        return interval
+    if one.per_class:
+        weights = sample.weights
+        parts = weights / np.bincount(targets, weights)[targets] / len(set(targets.tolist()))
+        return sample.widened(interval, parts)
+    share = sample.interval(one.rows.mean(axis=0))
+    if len(one.rows) == 1:
+        return share
+    return Interval(
+        value=share.value, low=min(share.low, interval.low), high=max(share.high, interval.high)
+    )
+
+
+def _resamples(
+    order: Integers, by_name: Integers, sample: StratifiedSample | None
+) -> Iterator[Floats]:
     """How often each resample has each image, ``[some resamples, images]``, columns by class."""
     images, rng = len(order), np.random.default_rng(0)
     column = np.empty(images, np.int64)
@@ -85,6 +119,9 @@ def _resamples(order: Integers, by_name: Integers) -> Iterator[Floats]:
     step = max(1, _AT_ONCE // images)
     for start in range(0, RESAMPLES, step):
         number = min(step, RESAMPLES - start)
+        if sample is not None:
+            yield sample.resampled(number, rng)[:, order]
+            continue
         cells = column[rng.integers(images, size=(number, images))]
         cells += images * np.arange(number)[:, None]
         counts = np.bincount(cells.ravel(), minlength=number * images)
@@ -93,7 +130,7 @@ def _resamples(order: Integers, by_name: Integers) -> Iterator[Floats]:
 
 def _means(weights: Floats, rows: Floats, per_class: npt.NDArray[Any], starts: Integers) -> Floats:
     """Mean of each row in each resample, ``[resamples, rows]``, or over the classes from starts."""
-    means: Floats = weights @ rows.T / rows.shape[1]
+    means: Floats = weights @ rows.T / weights.sum(axis=1, keepdims=True)
     if per_class.any():
         counts = np.add.reduceat(weights, starts, axis=1)  # [resamples, classes]
         present = counts > 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from cupl.evaluation.judged import JudgedCandidate
 from cupl.evaluation.schema import Comparison, Interval
 from cupl.evaluation.significance import holm, paired_test
+from cupl.evaluation.weighted import StratifiedSample
 
 CandidatePair = tuple[JudgedCandidate, JudgedCandidate]
 
@@ -32,7 +33,9 @@ class Pairs:
         """Tested ones first."""
         return [*self.tested, *self.shown]
 
-    def compare(self, differences: Sequence[Interval]) -> dict[str, list[Comparison]]:
+    def compare(
+        self, differences: Sequence[Interval], sample: StratifiedSample | None = None
+    ) -> dict[str, list[Comparison]]:
         """The comparisons of each candidate, by its name.
 
         Corrected are the p of all tested pairs together: what is said of any of the banks is one
@@ -41,9 +44,10 @@ class Pairs:
 
         Args:
             differences: of :attr:`all`.
+            sample: how the images were drawn from a collection.
 
         """
-        tests = [paired_test(one.correct, other.correct) for one, other in self.all]
+        tests = [paired_test(one.correct, other.correct, sample) for one, other in self.all]
         corrected = dict(
             zip(map(_unordered, self.tested), holm([test.p for test in tests[: len(self.tested)]]),
             strict=True)

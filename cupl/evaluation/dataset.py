@@ -12,14 +12,16 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
+from cupl.classification.sort_journal import JOURNAL_NAME
 from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.embedding.image_shards import shard_numbers
 from cupl.embedding.image_vectors import load_embeddings
 from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
-from cupl.evaluation.label_files import found_paths, given_labels, read_label_file
+from cupl.evaluation.label_files import given_labels, read_label_file, sampled_pairs
 from cupl.evaluation.labelled import ImageMatcher, LabelledImages, images_in_words
+from cupl.evaluation.sampled import explain_sample
 from cupl.io.file_kinds import FOLDER, check_own_kind
 from cupl.io.reasons import missing, reason
 
@@ -69,6 +71,7 @@ def read_labelled(
         images = _from_csv(path, index)
     if not images.paths and not images.unmatched:
         raise InputError(f"{path}: no labelled image that can be read")
+    images.notes.extend(explain_sample(images))
     return replace(
         images,
         source=os.fspath(source),
@@ -77,6 +80,12 @@ def read_labelled(
 
 
 def _from_folder(root: Path, index: ClassIndex, all_files: bool) -> LabelledImages:
+    if os.path.lexists(root / JOURNAL_NAME):
+        raise InputError(
+            f"{root}: cupl sort put these photos into folders by what it predicts, which cannot "
+            "show whether that is right. Take a small sample and label it (cupl label); or, where "
+            f"somebody has looked at every photo since, copy the folders without {JOURNAL_NAME}"
+        )
     check_own_kind(root, "an ImageFolder", FOLDER)
     search = ImageSearch(all_files=all_files)
     try:
@@ -127,13 +136,14 @@ def _from_csv(file: Path, index: ClassIndex) -> LabelledImages:
             "CSV of path and label"
         )
     read = read_label_file(file)
-    numbers = class_numbers([label for _, label in read.pairs], index)
+    sample, pairs = sampled_pairs(file, read, index)
+    numbers = class_numbers([label for _, label in pairs], index)
     matcher = ImageMatcher(index, numbers)
-    for path, label in found_paths(file.parent, read.pairs):
+    for path, label in pairs:
         matcher.add(path, label)
     images = matcher.done()
     images.notes[:0] = [*read.notes, *numbers_note(numbers, index)]
-    return images
+    return replace(images, sample=sample)
 
 
 def _from_embeddings(
@@ -142,27 +152,29 @@ def _from_embeddings(
     embeddings = load_embeddings(directory)
     shards = list(embeddings)
     paths = [path for shard in shards for path in shard.readable]
-    numbers, notes = dict[str, int](), list[str]()
-    if label_file is None:
-        label_of = _label_by_folder(paths, index)
-    else:
-        label_of, numbers, notes = given_labels(Path(label_file), index)
+    given = None if label_file is None else given_labels(Path(label_file), index)
+    label_of = _label_by_folder(paths, index) if given is None else given.of
     labels = [label_of(path) for path in paths]
-    if label_file is not None and paths and not any(labels):
+    if given is not None and paths and not any(labels):
         raise InputError(f"{label_file} names no image of {directory}, such as {paths[0]!r:.200}")
-    matcher = ImageMatcher(index, numbers)
-    rows = [row for row, pair in enumerate(zip(paths, labels, strict=True)) if matcher.add(*pair)]
+    matcher = ImageMatcher(index, None if given is None else given.numbers)
+    rows = [
+        row for row, (path, label) in enumerate(zip(paths, labels, strict=True))
+        # Of a sample most images have no label: that is what it is for.
+        if (label or given is None or given.sample is None) and matcher.add(path, label)
+    ]  # fmt: skip
     vectors = torch.cat([shard.vectors for shard in shards])
     images = matcher.done()
     return replace(
         images,
-        notes=[*notes, *images.notes],
+        notes=[*(given.notes if given else ()), *images.notes],
         vectors=vectors if len(rows) == len(vectors) else vectors[rows],
         provenance=embeddings.provenance,
         unreadable=[
             (path, error) for shard in shards
             for path, error in zip(shard.paths, shard.errors, strict=True) if error is not None
         ],
+        sample=None if given is None else given.sample_of(images.paths),
     )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ class GridMean:
     kind: str
     data_sets: int
     top1: Interval
-    per_class: Interval
+    per_class: Interval | None
     difference: Interval | None
     """To the reference; None for itself."""
 
@@ -110,11 +110,12 @@ def _mean(encoder: str, name: str, cells: Sequence[GridCell]) -> GridMean | None
     found = [one for cell in cells if (one := cell.candidate(name)) is not None]
     if len(found) < len(cells) or len(found) < 2:
         return None
+    per_class = [one.per_class for one in found if one.per_class is not None]
     compared = [one.comparison.difference for one in found if one.comparison is not None]
     return GridMean(
         encoder, name, found[0].kind, len(found),
         mean_interval([one.top1 for one in found]),
-        mean_interval([one.per_class for one in found]),
+        mean_interval(per_class) if len(per_class) == len(found) else None,
         mean_interval(compared) if len(compared) == len(found) else None,
     )  # fmt: skip
 

@@ -40,6 +40,7 @@ from cupl.evaluation.ranking import (
     join_ranks,
     rank_images,
 )
+from cupl.evaluation.sampled import NOT_CALIBRATED, few_of_a_class, sampled_from
 from cupl.evaluation.schema import (
     Analysis,
     CandidateResult,
@@ -50,6 +51,7 @@ from cupl.evaluation.schema import (
     UnreadableImage,
 )
 from cupl.evaluation.spread import spread_of
+from cupl.evaluation.weighted import StratifiedSample, weights_of
 from cupl.io.version import cupl_version
 from cupl.progress import Progress, ignore
 
@@ -122,12 +124,16 @@ def judge_candidates(
             combine=candidate.combine, text_cache=False,
         )  # fmt: skip
 
-    entries = [_judged(candidate, encode, images, targets) for candidate in candidates]
+    sample = data.design
+    entries = [
+        _judged(candidate, encode, images, targets, sampled=sample is not None)
+        for candidate in candidates
+    ]
     pairs = choose_pairs(entries, reference, every_pair=every_pair)
     results = _results(entries, pairs, parts, data, labels)
     base = next((one for one in results if one.name == pairs.reference), None)
     analyses = [
-        _analysis(entry, result, base, images, data, knowing)
+        _analysis(entry, result, base, images, data, knowing, sample)
         for entry, result in zip(entries, results, strict=True)
         if entry.kind == "bank" and entry.plain is None
     ]
@@ -142,6 +148,7 @@ def judge_candidates(
         reference=pairs.reference,
         candidates=results,
         analyses=analyses,
+        sample=sampled_from(data),
     )
     return EvaluationRun(evaluation, entries, data, candidates[0].banks[0])
 
@@ -162,6 +169,8 @@ def _judged(
     encode: Callable[[PromptBank, Candidate], ClassVectors],
     images: torch.Tensor,
     targets: torch.Tensor,
+    *,
+    sampled: bool,
 ) -> JudgedCandidate:
     runs, first = list[ImageRanks](), None
     calibration, calibrated, uncalibrated = None, None, None
@@ -173,6 +182,8 @@ def _judged(
         if first is None:
             first = vectors
             try:
+                if sampled:
+                    raise InputError(NOT_CALIBRATED)
                 calibration, calibrated = measure_calibration(
                     scores, targets, vectors.provenance, runs[0]
                 )
@@ -201,11 +212,12 @@ def _results(
         statistics += [Statistic(entry.in_five) for entry in entries]
     alone, number = len(statistics), len(entries)
     statistics += [Statistic(one.correct, other.correct) for one, other in pairs.all]
-    figures = intervals(statistics, targets, data.by_name)
-    comparisons = pairs.compare(figures[alone:])
+    sample = data.design
+    figures = intervals(statistics, targets, data.by_name, sample)
+    comparisons = pairs.compare(figures[alone:], sample)
     return [
         _result(entry, figures[i:alone:number], comparisons.get(entry.name, []), pairs.reference,
-            targets, labels, spread_of(entry.correct, parts))
+            targets, labels, spread_of(entry.correct, parts), sample)
         for i, entry in enumerate(entries)
     ]  # fmt: skip
 
@@ -218,8 +230,10 @@ def _result(
     targets: Integers,
     labels: list[ClassLabel],
     spread: Spread | None,
+    sample: StratifiedSample | None,
 ) -> CandidateResult:
     top1, per_class, *top5 = figures
+    weights = weights_of(sample, len(targets))
     return CandidateResult(
         name=entry.name,
         kind=entry.kind,
@@ -227,12 +241,12 @@ def _result(
         prompts=sum(bank.size for bank in entry.banks) / len(entry.banks) / len(labels),
         top1=top1,
         top5=top5[0] if top5 else None,
-        per_class=per_class,
-        top1_of_seeds=[float(run.correct.mean()) for run in entry.runs],
+        per_class=None if sample is not None and few_of_a_class(targets) else per_class,
+        top1_of_seeds=[float(np.average(run.correct, weights=weights)) for run in entry.runs],
         comparison=next((one for one in comparisons if one.to == reference), None),
         calibration=entry.calibration,
-        confusions=confusions(entry.runs[0], targets, labels),
-        classes=class_accuracies(entry.correct.mean(axis=0), targets, labels),
+        confusions=confusions(entry.runs[0], targets, labels, sample),
+        classes=class_accuracies(entry.correct.mean(axis=0), targets, labels, sample),
         comparisons=comparisons if entry.kind == "bank" else [],
         uncalibrated=entry.uncalibrated,
         plain=entry.plain,
@@ -247,11 +261,12 @@ def _analysis(
     images: torch.Tensor,
     data: LabelledImages,
     encoder: Encoder,
+    sample: StratifiedSample | None,
 ) -> Analysis:
     bank = entry.banks[0]
     prompts = bank_embeddings(bank, encoder, text_cache=False)
     described = Described(
-        bank, prompts, images, torch.tensor(data.targets), entry.vectors, data.by_name
+        bank, prompts, images, torch.tensor(data.targets), entry.vectors, data.by_name, sample
     )
     return Analysis(
         bank=entry.name,

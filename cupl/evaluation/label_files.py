@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from cupl.bank.lookup import ClassIndex
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
-from cupl.evaluation.labelled import file_identity
+from cupl.evaluation.labelled import LabelledSample, file_identity
+from cupl.evaluation.sample_file import SampleRows, drawn_sample, is_sample
 from cupl.io.csv import is_blank, read_rows
 from cupl.io.file_kinds import PREDICTIONS
 
@@ -43,11 +44,14 @@ class LabelFile:
     Attributes:
         pairs: path, as written, and label.
         notes: a sentence where its columns are called otherwise than path and label.
+        sample: how its rows were drawn, where it is a sample to label; ``pairs`` are then the
+            rows with a label.
 
     """
 
     pairs: list[Pair] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sample: SampleRows | None = None
 
 
 def read_label_file(file: Path) -> LabelFile:
@@ -62,11 +66,13 @@ def read_label_file(file: Path) -> LabelFile:
 
     """
     chosen: list[str] = []
+    read = LabelFile()
 
     def usable(columns: list[str]) -> bool:
         if set(columns) >= _PREDICTED:
             raise InputError(f"{file} is {PREDICTIONS}, not {_WANTED}")
         chosen[:] = [_chosen(columns, names) for names in (_PATHS, _LABELS)]
+        read.sample = SampleRows() if is_sample(columns) else None
         return all(chosen)
 
     rows = read_rows(
@@ -76,17 +82,20 @@ def read_label_file(file: Path) -> LabelFile:
         "write path,label",
         _WANTED,
     )
-    read = LabelFile()
     for where, row in rows:
         if is_blank(row):
             continue
         path, label = ((row[name] or "").strip() for name in chosen)
+        if read.sample is not None and path and not read.sample.has_label(where, row, label):
+            continue
         if None in row or not path or not label or "\0" in path:
             raise InputError(
                 f"{where}: needed are a path and a label, in quotes where there is a comma in them"
             )
         read.pairs.append((path, label))
-    if not read.pairs:
+    if read.sample is not None:
+        read.sample.check(file)
+    elif not read.pairs:
         raise InputError(f"{file}: no image is named below its first line")
     if chosen != ["path", "label"]:
         read.notes.append(
@@ -131,13 +140,46 @@ def _names_without_endings(folder: str) -> dict[str, str | None]:
     return found
 
 
-def given_labels(
-    file: Path, index: ClassIndex
-) -> tuple[Callable[[str], str], dict[str, int], list[str]]:
-    """The label that a CSV file gives to a path, empty where it does not.
+def sampled_pairs(
+    file: Path, read: LabelFile, index: ClassIndex
+) -> tuple[LabelledSample | None, list[Pair]]:
+    """The pairs of a file with paths in full, and how they were drawn, where they are a sample."""
+    if read.sample is None:
+        return None, list(found_paths(file.parent, read.pairs))
+    sample, kept = drawn_sample(read.sample, read.pairs, index)
+    pairs = list(found_paths(file.parent, kept))
+    strata = {full: sample.strata[path] for (full, _), (path, _) in zip(pairs, kept, strict=True)}
+    return replace(sample, strata=strata), pairs
 
-    Returns:
-        A function from path to label, the classes of labels that are numbers, and notes.
+
+@dataclass(frozen=True, eq=False)
+class GivenLabels:
+    """The labels that a CSV file gives to paths of images that were encoded before.
+
+    Attributes:
+        of: the label of a path, empty where it has none.
+        stratum: of a path that has a label, in a sample.
+        numbers: the classes of labels that are numbers.
+        notes: a sentence on each thing to know of the file.
+        sample: how its rows were drawn, where they are a sample.
+
+    """
+
+    of: Callable[[str], str]
+    stratum: Callable[[str], int]
+    numbers: dict[str, int]
+    notes: list[str]
+    sample: LabelledSample | None
+
+    def sample_of(self, paths: Iterable[str]) -> LabelledSample | None:
+        """The sample, by paths of images that have a label."""
+        if self.sample is None:
+            return None
+        return replace(self.sample, strata={path: self.stratum(path) for path in paths})
+
+
+def given_labels(file: Path, index: ClassIndex) -> GivenLabels:
+    """Read the labels of a CSV file.
 
     Raises:
         InputError: the file is none of labels, or gives an image two.
@@ -145,14 +187,24 @@ def given_labels(
     """
     identify, there, written = file_identity(), dict[Pair, str](), dict[str, str]()
     read = read_label_file(file)
-    full_paths = (path for path, _ in found_paths(file.parent, read.pairs))
-    for full, (path, label) in zip(full_paths, read.pairs, strict=True):
+    sample, pairs = None, read.pairs
+    if read.sample is not None:
+        sample, pairs = drawn_sample(read.sample, pairs, index)
+    places = dict[str | tuple[str, str], str]()
+    full_paths = (path for path, _ in found_paths(file.parent, pairs))
+    for full, (path, label) in zip(full_paths, pairs, strict=True):
         if (before := there.setdefault(identify(full), label)) != label:
             raise InputError(f"{file}: {path!r:.200} has two labels, {before!r:.80}, {label!r:.80}")
         written[os.path.normpath(path)] = label
-    numbers = class_numbers([label for _, label in read.pairs], index)
+        places[identify(full)] = places[os.path.normpath(path)] = path
+    numbers = class_numbers([label for _, label in pairs], index)
 
     def label_of(path: str) -> str:
         return there.get(identify(path)) or written.get(os.path.normpath(path), "")
 
-    return label_of, numbers, [*read.notes, *numbers_note(numbers, index)]
+    def stratum_of(path: str) -> int:
+        assert sample is not None  # noqa: S101 (asked of samples only)
+        return sample.strata[places.get(identify(path)) or places[os.path.normpath(path)]]
+
+    notes = [*read.notes, *numbers_note(numbers, index)]
+    return GivenLabels(label_of, stratum_of, numbers, notes, sample)

@@ -22,10 +22,38 @@ from cupl.embedding.image_shards import ImageProvenance
 from cupl.embedding.image_stream import encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.evaluation.weighted import StratifiedSample, stratified
 from cupl.progress import Progress, ignore
 
 _SHOWN = 3
 _CAN_GO_ON = "nothing is kept here; what cupl embed has read is, and it can go on"
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledSample:
+    """How labelled images were drawn from a collection.
+
+    Attributes:
+        photos: of the collection.
+        sizes: of each stratum.
+        strata: of each labelled path.
+        outside: of each stratum, photos that somebody looked at and that are of none of the
+            classes.
+        unsure: photos that nobody could tell.
+        unlabelled: photos of the sample that have no label yet.
+
+    """
+
+    photos: int
+    sizes: Mapping[int, int]
+    strata: Mapping[str, int]
+    outside: Mapping[int, int]
+    unsure: int = 0
+    unlabelled: int = 0
+
+    def of(self, paths: Sequence[str]) -> StratifiedSample:
+        """The design of the images that are judged; others are missing, as if by chance."""
+        return stratified([self.strata[path] for path in paths], self.sizes, self.outside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +72,7 @@ class LabelledImages:
         has_files: whether the paths are those of files.
         source: the folder or file that they were read from.
         label_file: that of the labels, where it is another.
+        sample: how they were drawn, where they are a sample to judge a collection by.
 
     """
 
@@ -57,6 +86,12 @@ class LabelledImages:
     has_files: bool = True
     source: str | None = None
     label_file: str | None = None
+    sample: LabelledSample | None = None
+
+    @property
+    def design(self) -> StratifiedSample | None:
+        """What weights the images, where they are a sample."""
+        return None if self.sample is None else self.sample.of(self.paths)
 
     @property
     def by_name(self) -> npt.NDArray[np.int64]:

@@ -15,6 +15,7 @@ from cupl.embedding.adapter import Adapter
 from cupl.embedding.parts import ClassParts
 from cupl.embedding.provenance import Provenance
 from cupl.evaluation.schema import ClassAccuracy, Confusion
+from cupl.evaluation.weighted import StratifiedSample, weights_of
 
 LONGEST_LIST = 20
 """Confusions, prompts and classes in a list of the worst."""
@@ -114,18 +115,25 @@ def probability_of(classes: Integers, scores: torch.Tensor, provenance: Provenan
     return probability
 
 
-def confusions(run: ImageRanks, targets: Integers, labels: Sequence[ClassLabel]) -> list[Confusion]:
-    """The most frequent wrong classes, most first."""
+def confusions(
+    run: ImageRanks,
+    targets: Integers,
+    labels: Sequence[ClassLabel],
+    sample: StratifiedSample | None = None,
+) -> list[Confusion]:
+    """The most frequent wrong classes, most first; shares are those of the collection."""
     # Pairs that occur, not a matrix of all classes. A stable sort: of equally frequent ones the
     # first class of the bank comes first, then the first that it was given.
-    pairs = np.stack([targets, run.predicted])[:, ~run.correct]
-    found, numbers = np.unique(pairs, axis=1, return_counts=True)
-    totals = np.bincount(targets)
-    worst = np.argsort(-numbers, kind="stable")[:LONGEST_LIST].tolist()
+    wrong, weights = ~run.correct, weights_of(sample, len(targets))
+    pairs = np.stack([targets, run.predicted])[:, wrong]
+    found, which, numbers = np.unique(pairs, axis=1, return_inverse=True, return_counts=True)
+    weighted = np.bincount(which.ravel(), weights[wrong], minlength=len(numbers))
+    totals = np.bincount(targets, weights)
+    worst = np.argsort(-weighted, kind="stable")[:LONGEST_LIST].tolist()
     return [
         Confusion(
             truth=str(labels[found[0, i]]), predicted=str(labels[found[1, i]]),
-            images=int(numbers[i]), share=float(numbers[i] / totals[found[0, i]]),
+            images=int(numbers[i]), share=float(weighted[i] / totals[found[0, i]]),
         )
         for i in worst
     ]  # fmt: skip
@@ -138,7 +146,10 @@ def confusion_matrix(run: ImageRanks, targets: Integers, classes: int) -> Intege
 
 
 def class_accuracies(
-    correct: Floats | Booleans, targets: Integers, labels: Sequence[ClassLabel]
+    correct: Floats | Booleans,
+    targets: Integers,
+    labels: Sequence[ClassLabel],
+    sample: StratifiedSample | None = None,
 ) -> list[ClassAccuracy]:
     """Accuracy on each class that has images.
 
@@ -146,13 +157,16 @@ def class_accuracies(
         correct: ``[images]``; a share where it is a mean over draws.
         targets: the class of each image.
         labels: of the classes.
+        sample: how the images were drawn from a collection.
 
     """
+    weights = weights_of(sample, len(targets))
     counts = np.bincount(targets, minlength=len(labels))
-    sums = np.bincount(targets, correct, minlength=len(labels))
+    totals = np.bincount(targets, weights, minlength=len(labels))
+    sums = np.bincount(targets, correct * weights, minlength=len(labels))
     return [
         ClassAccuracy(
-            name=label.name, id=label.id, images=int(counts[i]), accuracy=float(sums[i] / counts[i])
+            name=label.name, id=label.id, images=int(counts[i]), accuracy=float(sums[i] / totals[i])
         )
         for i, label in enumerate(labels)
         if counts[i]

@@ -35,7 +35,8 @@ def _named_in_the_file(key: str, name: str) -> Any:
 class Interval(_Result):
     """A figure and its 95 % bootstrap interval over the images, and the draws where there are some.
 
-    See :func:`cupl.evaluation.bootstrap.intervals`.
+    See :func:`cupl.evaluation.bootstrap.intervals`; of a sample, a share has the interval of
+    :func:`cupl.evaluation.weighted.share_interval`.
     """
 
     value: float
@@ -134,8 +135,9 @@ class CandidateResult(_Result):
     top1: Interval
     top5: Interval | None
     """None where there are fewer than six classes, of which five say nothing."""
-    per_class: Interval
-    """Mean over the classes of the top-1 accuracy on each.
+    per_class: Interval | None
+    """Mean over the classes of the top-1 accuracy on each. None where the images are a sample with
+    too few of some class.
 
     The interval is too narrow where classes have one or two images, which say nothing of how much
     others of the class would differ.
@@ -233,6 +235,16 @@ class UnreadableImage(_Result):
     error: str
 
 
+class SampledFrom(_Result):
+    """The collection that a sample of labelled images was drawn from; all shares are over it."""
+
+    photos: int
+    labelled: int
+    """Images that the figures are made of."""
+    none_of_these: Interval | None = _added(None)
+    """Share of the collection that is of none of the classes, and in no other figure."""
+
+
 class Evaluation(_Result):
     """Banks and controls on the same labelled images, and what can be said of the banks.
 
@@ -257,6 +269,8 @@ class Evaluation(_Result):
     """One for each bank."""
     made_by: MadeBy | None = _added(None)
     """Command, encoder, banks, settings, data and date."""
+    sample: SampledFrom | None = _added(None)
+    """Where the images are a sample of a collection."""
 
     @property
     def banks(self) -> list[CandidateResult]:

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest, t
 
-from cupl.evaluation.ranking import Booleans
+from cupl.evaluation.ranking import Booleans, Floats
+from cupl.evaluation.weighted import StratifiedSample, weights_of
+
+_SIGNS = 100_000
+"""Draws of signs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,9 @@ class PairedTest:
     p: float
 
 
-def paired_test(first: Booleans, second: Booleans) -> PairedTest:
+def paired_test(
+    first: Booleans, second: Booleans, sample: StratifiedSample | None = None
+) -> PairedTest:
     """Test whether two candidates are equally good.
 
     Where neither was drawn at random this is McNemar's exact test: where both are equally good,
@@ -51,33 +57,58 @@ def paired_test(first: Booleans, second: Booleans) -> PairedTest:
     and, for the images, one less than those that differ. With few draws that takes a large
     difference; more draws make it smaller. Simulated in tests/evaluation/test_significance.py.
 
+    Where images of a sample stand for more or fewer of a collection, each coin is worth its weight
+    w: d is w d, n the sum of w, and the coins are tossed 100,000 times (a randomization test of the
+    weighted sum, which with equal weights is McNemar's).
+
     Args:
         first: ``[draws, images]``, what each draw has right; one row of what was not drawn.
         second: ``[draws, images]``.
+        sample: how the images were drawn from a collection, where that is what is tested.
 
     """
+    weights = weights_of(sample, first.shape[1])
     d = first.mean(axis=0) - second.mean(axis=0)
     won, lost = int((d > 0).sum()), int((d < 0).sum())
+    if len(first) == len(second) == 1 and sample is not None:
+        return PairedTest(won, lost, _weighted_coins(d, sample))
     if len(first) == len(second) == 1:
         p = float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
         return PairedTest(won, lost, p)
     if won + lost < 2:
         return PairedTest(won, lost, 1.0)
-    terms = [(float(np.square(d).sum()) / d.size**2, won + lost - 1), *_draws(first, second)]
+    d, total = d * weights, float(weights.sum())
+    terms = [(float(np.square(d).sum()) / total**2, won + lost - 1)]
+    terms += _draws(first, second, weights)
     variance = sum(term for term, _ in terms)
     freedom = variance**2 / sum(term**2 / degrees for term, degrees in terms)
-    return PairedTest(won, lost, float(2 * t.sf(abs(d.mean()) / variance**0.5, freedom)))
+    return PairedTest(won, lost, float(2 * t.sf(abs(d.sum() / total) / variance**0.5, freedom)))
 
 
-def _draws(first: Booleans, second: Booleans) -> list[tuple[float, int]]:
+def _draws(first: Booleans, second: Booleans, weights: Floats) -> list[tuple[float, int]]:
     """The variance that comes from the draws, in parts, each with its degrees of freedom."""
     drawn = [draws for draws in (first, second) if len(draws) > 1]
-    spread = [float(draws.mean(axis=1).var(ddof=1)) for draws in drawn]
+    spread = [float((draws @ weights / weights.sum()).var(ddof=1)) for draws in drawn]
     alone = len(drawn) == 1
     return [
         (s2 * (1 / len(draws) + alone), len(draws) - 1)
         for s2, draws in zip(spread, drawn, strict=True)
     ]
+
+
+def _weighted_coins(d: Floats, sample: StratifiedSample) -> float:
+    """Two-sided p of the weighted sum of signs, by as many tosses as there are images that differ.
+
+    All images of a stratum weigh the same, so that a toss of them is one binomial number.
+    """
+    which = sample.strata[d != 0]
+    numbers = np.bincount(which, minlength=len(sample.sizes))
+    weights = sample.sizes / sample.looked
+    observed = abs(float((d * sample.weights).sum()))
+    heads = np.random.default_rng(0).binomial(numbers, 0.5, size=(_SIGNS, len(numbers)))
+    tossed = np.abs((2 * heads - numbers) @ weights)
+    as_far = int((tossed >= observed * (1 - 1e-9)).sum())
+    return min(1.0, (1 + as_far) / (1 + _SIGNS))
 
 
 def holm(ps: Sequence[float]) -> list[float]:

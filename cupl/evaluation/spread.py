@@ -38,11 +38,17 @@ def parts_of(
         Places of the images of each part; no part where neither was asked for.
 
     Raises:
-        InputError: both were asked for, or there are too few images.
+        InputError: both were asked for, there are too few images, or they are a sample drawn
+            by strata.
 
     """
     rng, order = np.random.default_rng(0), data.by_name
     images = len(order)
+    if data.sample is not None and (subsample is not None or folds is not None):
+        raise InputError(
+            "the labelled images are a sample by strata, and parts of it are none: leave out "
+            "subsamples and folds"
+        )
     if subsample is not None and folds is not None:
         raise InputError("subsamples and folds exclude one another", arguments={"folds": False})
     if subsample is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cupl.evaluation.numbers import chance, percent, points, short
+from cupl.evaluation.sampled import sample_note
 from cupl.evaluation.schema import Analysis, CandidateResult, Evaluation, Interval, QuestionEffect
 from cupl.evaluation.verdict import explain_uncalibrated, pair_verdicts, verdicts
 from cupl.io.tables import Column, TableCell, draw_table
@@ -17,11 +18,13 @@ def summarize_evaluation(evaluation: Evaluation) -> str:
 
     On a terminal lines are folded to its width; elsewhere a sentence is one line.
     """
+    sample = evaluation.sample
     head = [
         f"{short(evaluation.encoder, 60)} on "
         f"{number_of(evaluation.images, 'image')} of "
         f"{number_of(evaluation.classes_with_images, 'class', 'classes')}, "
         f"{evaluation.classes:,} to choose from.",
+        *([] if sample is None else [sample_note(sample)]),
         "Below each figure its 95 % interval; below the calibration error (ECE) what a fitted "
         "temperature leaves of it." + _corrected(evaluation),
     ]
@@ -64,6 +67,10 @@ def _table(evaluation: Evaluation, width: int | None) -> str:
     left_out, spread = set[int](), evaluation.candidates and evaluation.candidates[0].spread
     if spread:
         columns.append(Column(f"mean of {len(spread.values)} parts", "number", rank=5))
+    if not any(one.per_class for one in evaluation.candidates):
+        left_out.add(4)
+    if evaluation.sample is not None:  # which cannot say how wrong probabilities are
+        left_out.add(6)
     if not any(one.top5 for one in evaluation.candidates):
         left_out.add(3)
     if not reference:
@@ -82,7 +89,7 @@ def _cells(one: CandidateResult) -> list[TableCell]:
         f"{one.prompts:.3g}",
         _shares(one.top1),
         _shares(one.top5) if one.top5 else "",
-        _shares(one.per_class),
+        _shares(one.per_class) if one.per_class else "",
         _gain(compared.difference) if compared else "",
         (f"{fitted.before:.3f}", f"→ {fitted.after:.3f}") if fitted else "",
         (percent(one.spread.mean), f"± {percent(one.spread.sd)}") if one.spread else "",

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from cupl.evaluation.controls import RANDOM_WORDS
 from cupl.evaluation.numbers import chance, percent, points, short
-from cupl.evaluation.schema import CandidateResult, Comparison, Evaluation, Interval, Outcome
+from cupl.evaluation.schema import (
+    CandidateResult,
+    Comparison,
+    Evaluation,
+    Interval,
+    Outcome,
+    SampledFrom,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +37,7 @@ _PHOTOS: dict[Outcome, str] = {
 def verdicts(evaluation: Evaluation) -> list[Verdict]:
     """One for each bank, in their order."""
     banks = {bank.name for bank in evaluation.banks}
-    return [_verdict(bank, banks) for bank in evaluation.banks]
+    return [_verdict(bank, banks, evaluation.sample) for bank in evaluation.banks]
 
 
 def explain_uncalibrated(evaluation: Evaluation) -> list[str]:
@@ -74,7 +81,7 @@ def _pair_verdict(name: str, compared: Comparison) -> Verdict:
     return Verdict(compared.outcome, f"{said}: {figures} {between}.")
 
 
-def _verdict(bank: CandidateResult, banks: Collection[str]) -> Verdict:
+def _verdict(bank: CandidateResult, banks: Collection[str], sample: SampledFrom | None) -> Verdict:
     # Random words first: only they can show that it is the descriptions which help.
     against = sorted(
         (
@@ -85,8 +92,8 @@ def _verdict(bank: CandidateResult, banks: Collection[str]) -> Verdict:
         key=lambda one: one.to != RANDOM_WORDS,
     )
     share = (
-        f"{_quoted(bank.name)} gets {percent(bank.top1.value)} % of the images right "
-        f"({_interval(bank.top1, percent)})"
+        f"{_quoted(bank.name)} gets {percent(bank.top1.value)} % of {_images(sample)} right "
+        f"({_interval(bank.top1, percent)}{_labelled(sample)})"
     )
     if not against:
         return Verdict(
@@ -111,6 +118,18 @@ def _verdict(bank: CandidateResult, banks: Collection[str]) -> Verdict:
     return Verdict(
         _outcome(better, worse), f"{share}: {'; '.join(parts)}. {_descriptions(against, worse)}"
     )
+
+
+def _images(sample: SampledFrom | None) -> str:
+    """What the accuracy is over."""
+    if sample is None:
+        return "the images"
+    some = f"the {sample.photos:,} photos"
+    return some if sample.none_of_these is None else f"those of {some} that are of the classes"
+
+
+def _labelled(sample: SampledFrom | None) -> str:
+    return "" if sample is None else f", from {sample.labelled:,} labelled"
 
 
 def _outcome(better: Sequence[Comparison], worse: Sequence[Comparison]) -> Outcome:

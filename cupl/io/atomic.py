@@ -83,7 +83,7 @@ def _real(path: Path) -> Path:
 
 @contextlib.contextmanager
 def _replacement(path: Path) -> Iterator[BinaryIO]:
-    with _own_file(path.parent) as file:
+    with own_file(path.parent) as file:
         temporary = Path(file.name)
         if path.is_file():
             temporary.chmod(path.stat().st_mode & 0o777)
@@ -95,7 +95,7 @@ def _replacement(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
-def _own_file(folder: Path) -> Iterator[BinaryIO]:
+def own_file(folder: Path) -> Iterator[BinaryIO]:
     """A new file that :func:`remove_dead` leaves alone; it goes at the end unless renamed."""
     remove_dead(folder, _DEAD)
     while True:
@@ -107,6 +107,11 @@ def _own_file(folder: Path) -> Iterator[BinaryIO]:
                     return
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed runs have left in a folder, half written."""
+    remove_dead(folder, _DEAD)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -191,7 +196,7 @@ def _try(folder: Path, path: Path) -> None:
     """
     with contextlib.suppress(FileNotFoundError):
         path.lstat()
-    with _own_file(folder):
+    with own_file(folder):
         pass
 
 

@@ -70,6 +70,15 @@ def is_blank(row: Mapping[str, str | None]) -> bool:
     return not any("".join(cell or ()).strip() for cell in row.values())
 
 
+def _separator(text: str) -> str:
+    """A comma, unless the first line has none and one of the signs that spreadsheets use instead.
+
+    Excel writes semicolons where a comma stands in numbers.
+    """
+    first = text[: text.find("\n") + 1] or text
+    return next((sign for sign in ",;\t" if sign in first), ",")
+
+
 def read_rows(
     file: Path, usable: Callable[[list[str]], bool], needed: str, wanted: str | None = None
 ) -> Iterator[tuple[str, dict[str, str | None]]]:
@@ -77,9 +86,9 @@ def read_rows(
 
     Args:
         file: with a header; surplus fields of a row are under the key None. Tabs separate the
-            columns of a ``.tsv``.
+            columns of a ``.tsv``, else commas or, where the header has none, semicolons or tabs.
         usable: whether the columns are those that are needed.
-        needed: what to say where they are not, unless another sign than a comma separates them.
+        needed: what to say where they are not.
         wanted: what the file is to be; see :func:`~cupl.io.text.read_text`.
 
     Yields:
@@ -90,17 +99,16 @@ def read_rows(
         InputError: it is not valid CSV, or has other columns.
 
     """
-    separator = "\t" if file.suffix.lower() == ".tsv" else ","
-    lines = _bounded(io.StringIO(read_text(file, wanted), newline=""), separator)
+    text = read_text(file, wanted)
+    separator = "\t" if file.suffix.lower() == ".tsv" else _separator(text)
+    lines = _bounded(io.StringIO(text, newline=""), separator)
     rows = csv.DictReader(lines, strict=True, delimiter=separator)
     try:
         if len(rows.fieldnames or ()) > MAX_COLUMNS:
             raise InputError(f"{file}: line 1: more than {MAX_COLUMNS:,} columns")
         columns = [column.strip().lower() for column in rows.fieldnames or ()]
         if not usable(columns):
-            sign = re.search(r"[;\t|]", columns[0]) if len(columns) == 1 else None
-            why = f"the columns are separated by {sign[0]!r}; use commas" if sign else needed
-            raise InputError(f"{file}: line 1: {why}")
+            raise InputError(f"{file}: line 1: {needed}")
         rows.fieldnames = columns
         for row in rows:
             cells = {

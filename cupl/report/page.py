@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from cupl.evaluation.numbers import chance, percent, points, short
+from cupl.evaluation.sampled import sample_note
 from cupl.evaluation.schema import CalibrationBin, ClassAccuracy, Evaluation
 from cupl.evaluation.verdict import explain_uncalibrated, pair_verdicts, verdicts
 from cupl.io.terminal import printable
@@ -67,6 +68,7 @@ def report_page(
         title=", ".join(short(bank.name, 60) for bank in evaluation.banks if bank.plain is None)
         or "no bank",
         evaluation=evaluation,
+        sample_note=sample_note(evaluation.sample) if evaluation.sample else "",
         banks=evaluation.banks,
         verdicts=verdicts(evaluation),
         pair_verdicts=pair_verdicts(evaluation),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cupl.evaluation.grid import EvaluationGrid
 from cupl.evaluation.numbers import chance, percent, points, short
+from cupl.evaluation.sampled import sample_note
 from cupl.evaluation.schema import CandidateResult, Comparison, Evaluation, Interval
 from cupl.report.paper import BETTER, WORSE, PaperCell, PaperTable
 
@@ -28,7 +29,13 @@ def evaluation_table(evaluation: Evaluation) -> PaperTable:
         columns.append(
             ("top-5 %", lambda one: PaperCell(with_interval(one.top5) if one.top5 else ""))
         )
-    columns.append(("mean per class %", lambda one: PaperCell(with_interval(one.per_class))))
+    if any(one.per_class for one in some):
+        columns.append(
+            (
+                "mean per class %",
+                lambda one: PaperCell(with_interval(one.per_class) if one.per_class else ""),
+            )
+        )
     if evaluation.reference is not None:
         columns += [
             (
@@ -45,6 +52,8 @@ def evaluation_table(evaluation: Evaluation) -> PaperTable:
         f"{evaluation.classes_with_images:,} classes, {evaluation.classes:,} to choose from; in "
         "brackets 95 % bootstrap intervals."
     )
+    if evaluation.sample is not None:
+        about += f" {sample_note(evaluation.sample)}"
     return PaperTable(
         [name for name, _ in columns], [rows], [about, *notes_on_marks(evaluation.reference)]
     )

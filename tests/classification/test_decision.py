@@ -309,7 +309,7 @@ def test_thresholds_from_a_file(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("", "line 1: must name the columns: class,cosine"),
-        ("class;cosine\nfrog;1\n", "line 1: the columns are separated by ';'; use commas"),
+        ("class;cosine\nfrog;0,5\n", "line 2: the class 'frog' needs a cosine"),
         ("name,cosine\nfrog,1\n", "line 1: must name the columns: class,cosine"),
         ("class,cosine\nfrog,0.2\nfrog,0.3\n", "line 3: the class 'frog' stands here twice"),
         ("class,cosine\nfrog,2\n", "line 2: the class 'frog' needs a cosine from -1 to 1"),

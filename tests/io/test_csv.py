@@ -24,13 +24,20 @@ def test_rows_by_the_names_of_their_columns(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_what_separates_columns_where_a_comma_stands_in_numbers(tmp_path: Path, sign: str) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text(f'\ufeffA{sign}B\r\n"x{sign}y"{sign}0,5\r\n', "utf-8")
+    assert rows_of(file) == [(f"{file}: line 2", {"a": f"x{sign}y", "b": "0,5"})]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "line 1: must name a"),
         ("b,c\n", "line 1: must name a"),
-        ("a;b\n", "line 1: the columns are separated by ';'; use commas"),
-        ("a\tb\n", r"line 1: the columns are separated by '\\t'; use commas"),
+        ("b;c\n", "line 1: must name a"),
+        ("a;b,\n", "line 1: must name a"),
         ('a,b\n1,"2\n', "line 1: not valid CSV"),
     ],
 )

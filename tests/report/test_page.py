@@ -39,7 +39,7 @@ def test_numbers_of_the_page_are_those_of_the_evaluation() -> None:
                 one.prompts,
                 one.top1.value,
                 one.top5.value,
-                one.per_class.value,
+                one.per_class and one.per_class.value,
                 *(
                     ("", "", "")
                     if compared is None

@@ -25,8 +25,10 @@ def accuracy_figure(evaluation: Evaluation) -> Drawing | None:
     def paint(theme: Theme, narrow: bool) -> Figure:
         figure, axes = new_sheet(NARROW if narrow else 7.4, 1.1 + 0.56 * len(rows))
         top1, per_class = [row.top1 for row in rows], [row.per_class for row in rows]
+        means = [one for one in per_class if one is not None]  # all, or of a sample none
         _bars(axes, -0.19, top1, "top-1 accuracy", theme.series[0], theme)
-        _bars(axes, 0.19, per_class, "mean per class", theme.series[1], theme)
+        if means:
+            _bars(axes, 0.19, means, "mean per class", theme.series[1], theme)
         reference = evaluation.control
         if reference:
             axes.axvline(100 * reference.top1.value, color=theme.muted, lw=1, ls=(0, (4, 3)))
@@ -38,7 +40,7 @@ def accuracy_figure(evaluation: Evaluation) -> Drawing | None:
         axes.invert_yaxis()
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-        highest = max(max(row.top1.high, row.per_class.high) for row in rows)
+        highest = max(one.high for one in (*top1, *means))
         # Beyond the longest interval there is place for the number that stands behind it.
         axes.set_xlim(0, max((1.35 if narrow else 1.12) * 100 * highest, 1))
         axes.set_xticks([tick for tick in axes.get_xticks() if tick <= 100])

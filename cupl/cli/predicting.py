@@ -1,0 +1,99 @@
+"""What commands that go by the labels of photos share: the classes, the photos, the predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cupl.cli import encoder_options
+from cupl.cli.output import progress
+
+if TYPE_CHECKING:
+    from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.classification.prediction import Prediction
+    from cupl.cli.class_sources import ClassSource, EncoderChoice
+    from cupl.embedding.image_vectors import Embeddings
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Photos to predict: files, or what ``cupl embed`` wrote of them.
+
+    Attributes:
+        paths: of the files.
+        stored: their vectors, where they were encoded before.
+        complete: whether all folders could be read.
+
+    """
+
+    paths: list[str]
+    stored: Embeddings | None
+    complete: bool
+
+    @classmethod
+    def of(cls, images: Sequence[str], all_files: bool) -> Photos:
+        """Those that the arguments name."""
+        from cupl.embedding.image_vectors import stored_images
+
+        if (stored := stored_images(images)) is not None:
+            return cls([path for some in stored.paths() for path in some], stored, True)
+        return cls(*_found(images, all_files))
+
+    def outside(self, folder: Path) -> Photos:
+        """Without what lies in a folder that is written into."""
+        from cupl.classification.sorting import outside
+
+        if self.stored is not None or not folder.is_dir():
+            return self
+        return replace(self, paths=outside(self.paths, folder))
+
+    def predictions(
+        self, classifier: ZeroShotClassifier, threshold: float | None = None
+    ) -> Iterator[Prediction]:
+        """One for each, with a bar; a drive that is lost is an error."""
+        from cupl.classification.decision import DecisionRule
+        from cupl.embedding.image_retries import until_lost
+
+        rule = DecisionRule(threshold)
+        with progress("images") as update:
+            if self.stored is not None:
+                found = classifier.predict_stored(self.stored, 1, rule=rule)
+            else:
+                found = classifier.predict(self.paths, 1, threshold=threshold)
+            with closing(found):
+                kept: Callable[[], str] = lambda: "nothing was changed"  # noqa: E731
+                predictions = until_lost(found, self.paths, kept, {})
+                for number, prediction in enumerate(predictions, start=1):
+                    yield prediction
+                    update(number, len(self.paths))
+
+
+def _found(images: Sequence[str], all_files: bool) -> tuple[list[str], None, bool]:
+    paths, complete = encoder_options.images_of(images, all_files)
+    return paths, None, complete
+
+
+def load_classifier(
+    source: ClassSource, choice: EncoderChoice, photos: Photos, reject: str | None = None
+) -> ZeroShotClassifier:
+    """The classifier that the options name."""
+    from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.cli.class_sources import reject_bank
+    from cupl.embedding.image_cache import beside_texts
+
+    others = reject_bank(reject)
+    prompts, made, encoder = source.load(choice, photos.stored, reject is not None, lambda _: None)
+    with progress("words" if reject == "words" else "prompts") as update:
+        return ZeroShotClassifier(
+            made, encoder, bank=prompts if encoder else None, reject=others,
+            text_cache=source.text_cache, image_cache=beside_texts(source.text_cache),
+            progress=update,
+        )  # fmt: skip
+
+
+def inputs_of(source: ClassSource, choice: EncoderChoice) -> list[str | Path | None]:
+    """The files that are read beside the photos."""
+    return [*source.files, *encoder_options.files_of(choice.name)]
