@@ -111,8 +111,10 @@ def plan_comparison(
         "pairs": None if pairs == "controls" else pairs,
     }  # fmt: skip
     whole = made[0].banks[0] if whole is None or classes is None else whole
-    banks = list({(bank.name, bank.digest): bank for bank in sources}.values())
-    return ComparisonPlan(made, first, reference, pairs == "all", whole, banks, settings)
+    different = {(bank.name, bank.digest): bank for bank in sources}
+    return ComparisonPlan(
+        made, first, reference, pairs == "all", whole, [*different.values()], settings
+    )
 
 
 def _some(
