@@ -149,6 +149,8 @@ def evaluate_command(
     poolings = pooling or [DEFAULT_POOLING]
     if unknown := [one for one in poolings if one not in POOLINGS]:
         raise typer.BadParameter(f"no pooling is called {unknown[0]!r}: use {', '.join(POOLINGS)}")
+    if not bank and not candidate:
+        raise typer.BadParameter("name what to judge: --bank, or --candidate with a bank in it")
     encoders, specs = encoder or [], [CandidateSpec.parse(one) for one in candidate or []]
     several = len(data) > 1 or len(encoders) > 1
     if several and calibrated is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -32,6 +32,7 @@ class ComparisonPlan:
         reference: name of what differences are to; None for the first control.
         every_pair: whether banks are tested against one another.
         whole: the first bank with all its classes, which labels are matched with.
+        banks: all different ones, as they were given.
         settings: as they were given, for :func:`~cupl.evaluation.made_by.made_now`.
 
     """
@@ -41,13 +42,8 @@ class ComparisonPlan:
     reference: str | None
     every_pair: bool
     whole: PromptBank
+    banks: list[PromptBank]
     settings: dict[str, Any]
-
-    @property
-    def banks(self) -> list[PromptBank]:
-        """The different ones that are no control."""
-        banks = [one.banks[0] for one in self.candidates if one.kind == "bank"]
-        return list({(bank.name, bank.digest): bank for bank in banks}.values())
 
     @property
     def first(self) -> PromptBank:
@@ -94,18 +90,15 @@ def plan_comparison(
     specs = [candidates] if isinstance(candidates, str | CandidateSpec) else list(candidates)
     loaded = load_banks(given) if given or not specs else []
     joined = load_specs(specs, {bank.name: bank for bank in loaded})
-    whole = next((bank for bank in (*loaded, *(b for one in joined for b in one.banks))), None)
+    sources = [*loaded, *(bank for one in joined for bank in one.banks)]
+    whole = sources[0] if sources else None
     controls = (controls,) if isinstance(controls, str) else tuple(controls)
     made = make_candidates(
         loaded, controls, seeds=seeds, templates=templates, poolings=others, adapt=adapt,
         specs=joined, first=_some(whole, classes),
     )  # fmt: skip
     if reference is not None:
-        files = {
-            os.fspath(one): bank.name
-            for one, bank in zip(given, loaded, strict=True)
-            if not isinstance(one, PromptBank)
-        }
+        files = dict(zip(map(str, given), loaded, strict=bool(given)))
         reference = _reference(os.fspath(reference), made, files)
     some = made[0].banks[0]
     few = whole is not None and len(some) < len(whole)
@@ -118,7 +111,10 @@ def plan_comparison(
         "pairs": None if pairs == "controls" else pairs,
     }  # fmt: skip
     whole = made[0].banks[0] if whole is None or classes is None else whole
-    return ComparisonPlan(made, first, reference, pairs == "all", whole, settings)
+    different = {(bank.name, bank.digest): bank for bank in sources}
+    return ComparisonPlan(
+        made, first, reference, pairs == "all", whole, [*different.values()], settings
+    )
 
 
 def _some(
@@ -131,11 +127,13 @@ def _some(
     return classes(bank) if callable(classes) else bank.select(classes)
 
 
-def _reference(wanted: str, candidates: Sequence[Candidate], files: dict[str, str]) -> str:
+def _reference(
+    wanted: str, candidates: Sequence[Candidate], files: Mapping[str, PromptBank]
+) -> str:
     """The name of the candidate that is meant: as in the table, or by its bank's file."""
     names = [candidate.name for candidate in candidates if candidate.adapted is None]
-    name = wanted if wanted in names else files.get(wanted)
-    if name is None:
+    name = wanted if wanted in names or wanted not in files else files[wanted].name
+    if name not in names:
         there = ", ".join(f"{one!r:.100}" for one in names)
         raise InputError(f"nothing that is compared is called {wanted!r:.100}: there are {there}")
     return name

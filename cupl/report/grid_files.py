@@ -54,7 +54,13 @@ def made_by_all(grid: EvaluationGrid) -> MadeBy | None:
         name: tuple(dict.fromkeys(fact for one in some for fact in getattr(one, name)))
         for name in ("encoders", "banks", "data")
     }
-    return some[-1].model_copy(update=together)
+    # A candidate has a bank for each data set; the command says how it was written.
+    same = {
+        key: text
+        for key, text in some[0].settings.items()
+        if all(one.settings.get(key) == text for one in some)
+    }
+    return some[-1].model_copy(update={**together, "settings": same})
 
 
 def _json(grid: EvaluationGrid) -> bytes:

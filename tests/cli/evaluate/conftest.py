@@ -34,7 +34,8 @@ def evaluate(cupl: Cupl, clip: Path, work: Path) -> Cupl:
     """``evaluate(...)`` judges ``bank.yaml`` on ``photos`` unless it is told otherwise."""
 
     def run(*options: object, data: object = "photos", bank: object = "bank.yaml") -> Outcome:
-        return cupl("evaluate", data, "--bank", bank, "--encoder", clip, *options)
+        encoder = () if "--encoder" in options else ("--encoder", clip)
+        return cupl("evaluate", data, "--bank", bank, *encoder, *options)
 
     return run
 

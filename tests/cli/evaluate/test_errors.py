@@ -41,7 +41,7 @@ def test_ctrl_c_while_images_are_encoded(
     evaluate: Cupl, work: Path, near: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = {path.name for path in work.iterdir()}
-    monkeypatch.setattr("cupl.cli.evaluate.progress", interrupted_at_two)
+    monkeypatch.setattr("cupl.cli.evaluate_grid.progress", interrupted_at_two)
     outcome = evaluate("-o", "out", "--controls", "none")
     assert outcome.code == 130
     assert outcome.out == ""
