@@ -1,6 +1,5 @@
 """The page of photos in a real browser: sorted, filtered, with thousands of them."""
 
-import base64
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 from cupl.classification.prediction import Prediction, Score
 from cupl.report import photo_page
 from cupl.report.photo_page import PhotoPage
+from cupl.report.photos import data_uri
 from tests.models import draw
 from tests.report.evaluations import HOSTILE, explained
 from tests.report.test_browser import Open, browser, external, visit  # noqa: F401 (fixtures)
@@ -31,8 +31,8 @@ def predictions(number: int, photo: Path) -> Iterator[Prediction]:
 def many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A page of 3,000 photos, which all are the same picture."""
     draw(64, 48).save(picture := io.BytesIO(), "JPEG")
-    uri = f"data:image/jpeg;base64,{base64.b64encode(picture.getvalue()).decode()}"
-    monkeypatch.setattr(photo_page, "small_thumbnail", lambda *_: photo_page.Markup(uri))
+    uri_of_one = data_uri("image/jpeg", picture.getvalue())
+    monkeypatch.setattr(photo_page, "small_thumbnail", lambda *_: uri_of_one)
     page = PhotoPage()
     for one in predictions(3_000, tmp_path / "x.jpg"):
         page.add(one)
