@@ -133,9 +133,13 @@ def table_text(
     """
     rows, size = iter(predictions), max(1, min(TABLE_ROWS, TABLE_CELLS // max(1, top_k)))
     part = list(islice(rows, size))
+    told = EXPLANATION in more and any(one.explanation for one in part)
+    note = folded(f"{_ON_SCORES}\n\n", width) if told else ""
     while True:
         yield _grid(part, top_k, more, width)
         if EXPLANATION in more:
+            yield note
+            note = ""
             yield folded("".join(map(_told, part)), width)
         if not (part := list(islice(rows, size))):
             return
@@ -176,6 +180,13 @@ def _row(prediction: Prediction, several: bool) -> list[str]:
 
 def _listed(scores: Iterable[Score]) -> str:
     return ", ".join(f"{score.label} {score.probability:.1%}" for score in scores)
+
+
+_ON_SCORES = (
+    "Before a prompt is its cosine. The score of a class is the cosine with the mean of its "
+    "prompts, in which what they say besides the class averages out: it may lie above each of "
+    "theirs."
+)
 
 
 def _told(prediction: Prediction) -> str:

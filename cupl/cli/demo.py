@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cupl.cli.output import progress, quoted, say
+from cupl.cli.output import progress, quoted, say, show_line
 
 if TYPE_CHECKING:
     from cupl.classification.prediction import Prediction
@@ -31,15 +31,17 @@ def demo_command(
         f"{result.photos[0].parent.parent}\n    the photographs, a folder for each class\n"
         f"{result.bank}\n    the prompts; open it, edit it, encode it again\n"
         f"{result.vectors}\n    one vector for each class\n"
-        f"{result.table}\n    a row for each photograph, with scores\n\n"
-        "The mini models are small and often wrong: they show the way, not what CLIP can do.\n"
-        "Go on with these photographs, then with classes and photographs of your own:\n\n"
-        f"    cupl classify {photos} --vectors {quoted(result.vectors)}\n"
+        f"{result.table}\n    a row for each photograph, with scores\n"
+    )
+    show_line("The mini models are small and often wrong: they show the way, not what CLIP can do.")
+    show_line("Go on with these photographs, then with classes and photographs of your own:")
+    typer.echo(
+        f"\n    cupl classify {photos} --vectors {quoted(result.vectors)}\n"
         f"    cupl evaluate {photos} --bank {quoted(result.bank)} --encoder mini\n"
         "    cupl generate -c 'tree frog' -c newt -o bank.yaml --model mini\n"
-        "    cupl encode bank.yaml -o vectors.safetensors --encoder mini\n\n"
-        "For real use leave out --model mini (with OPENAI_API_KEY set) and --encoder mini."
+        "    cupl encode bank.yaml -o vectors.safetensors --encoder mini\n"
     )
+    show_line("For real use leave out --model mini (with OPENAI_API_KEY set) and --encoder mini.")
 
 
 def _print_table(result: "DemoResult") -> None:

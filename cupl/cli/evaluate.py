@@ -46,9 +46,9 @@ def evaluate_command(
     candidate: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="[NAME=]BANK+TEMPLATES[,combine=average][,pooling=mean]",
-            help="Banks and templates that are joined: once for each to compare. {} is the name "
-            "of the data set.",
+            metavar="[NAME=]BANK+TEMPLATES[,...]",
+            help="Banks and templates that are joined: once for each to compare. After a comma "
+            "combine=average or concat, pooling=mean. {} is the name of the data set.",
         ),
     ] = None,
     labels: Annotated[
