@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    RootModel,
     StrictStr,
     ValidationError,
     field_validator,
@@ -18,11 +19,13 @@ from pydantic import (
 
 from cupl.bank.articles import indefinite_article
 from cupl.bank.labels import MAX_NAME, ClassLabel
+from cupl.bank.open_clip_templates import OPEN_CLIP_SETS, open_clip_templates
 from cupl.errors import InputError
 from cupl.io.complaints import own_words
 from cupl.io.file_kinds import QUESTION_SET, TEMPLATE_SET
 from cupl.io.paths import prompts_dir
 from cupl.io.reasons import missing
+from cupl.io.text import name_as_text, read_text
 from cupl.io.yaml import dump_yaml, read_yaml
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -77,14 +80,24 @@ class _TemplateFile(BaseModel):
 
     @classmethod
     def load(cls, name: str | Path) -> Self:
-        """Read a set that comes with cupl, by its name, or a YAML file.
+        """Read a set that comes with cupl, by its name, or a file.
+
+        A file is YAML, a list in YAML or JSON, or text (``.txt``), a line each, where lines that
+        begin with ``#`` are comments; a list and a text are named as their file.
 
         Raises:
             MissingFileError: there is neither.
             InputError: the file is no such set; the message names the line.
 
         """
-        return read_yaml(_find(cls.folder, name), cls, cls.kind)
+        path = _find(cls.folder, name)
+        plain = _plain_list(path, cls.kind)
+        if plain is None:
+            return read_yaml(path, cls, cls.kind)
+        try:
+            return cls.model_validate({"name": name_as_text(path.stem), cls.folder: plain})
+        except ValidationError as error:
+            raise InputError(f"{path}: {own_words(error.errors()[0])}") from error
 
 
 class QuestionSet(_TemplateFile):
@@ -141,6 +154,36 @@ class TemplateSet(_TemplateFile):
     kind = TEMPLATE_SET
     format: Literal["cupl-templates/1"] = "cupl-templates/1"
     templates: Annotated[tuple[_Template, ...], Field(min_length=1)]
+
+    @classmethod
+    def load(cls, name: str | Path) -> Self:
+        """As of the other sets; ``openai`` and ``imagenet-simple`` are those of open_clip.
+
+        Raises:
+            MissingFileError: there is no such set or file.
+            MissingPackageError: open_clip is not installed.
+            InputError: the file is no such set; the message names the line.
+
+        """
+        if str(name) in OPEN_CLIP_SETS:
+            return cls(name=str(name), templates=open_clip_templates(str(name)))
+        return super().load(name)
+
+
+def _plain_list(path: Path, kind: str) -> list[str] | None:
+    """What is in a text file or a list; None where the file has keys."""
+    if not path.is_file():  # a pipe can be read once
+        return None
+    lines = [line.strip() for line in read_text(path, kind).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if path.suffix.lower() == ".txt":
+        return lines
+    first = next((line for line in lines if line != "---"), "")
+    return list(read_yaml(path, _List, kind).root) if first.startswith(("- ", "[")) else None
+
+
+class _List(RootModel[list[StrictStr]]):
+    """A file that is nothing but a list."""
 
 
 def _find(kind: str, name: str | Path) -> Path:

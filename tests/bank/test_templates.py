@@ -102,3 +102,45 @@ def test_a_question_set_is_written_and_read_again(tmp_path: Path) -> None:
     path = tmp_path / "q.yaml"
     path.write_bytes(made.to_bytes())
     assert QuestionSet.load(path) == made
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("views.txt", "# mine\na photo of a {}.\n\n  a drawing of {a}. \n"),
+        ("views.yaml", "- a photo of a {}.\n- a drawing of {a}.\n"),
+        ("views.yaml", "---\n# mine\n- a photo of a {}.\n- a drawing of {a}.\n"),
+        ("views.yaml", '["a photo of a {}.", "a drawing of {a}."]'),
+        ("views.json", '[\n "a photo of a {}.",\n "a drawing of {a}."\n]\n'),
+        (
+            "views.json",
+            '{"name": "views", "templates": ["a photo of a {}.", "a drawing of {a}."]}',
+        ),
+    ],
+)
+def test_a_list_in_any_file(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    found = TemplateSet.load(tmp_path / name)
+    assert found == TemplateSet(name="views", templates=("a photo of a {}.", "a drawing of {a}."))
+
+
+def test_questions_a_line_each(tmp_path: Path) -> None:
+    (tmp_path / "own.txt").write_text("What is {a}?\nDescribe {}:\n")
+    found = QuestionSet.load(tmp_path / "own.txt")
+    assert (found.name, found.questions) == ("own", ("What is {a}?", "Describe {}:"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("x.txt", "a photo.\n", "x.txt: 'a photo.' never names the class"),
+        ("x.txt", "# nothing\n", "x.txt: must have at least 1"),
+        ("x.yaml", "- no\n", "x.yaml: line 1"),
+        ("x.json", '["a {}", 3]', "x.json: line 1"),
+        ("x.yaml", "- {a: b}\n", "x.yaml: line 1"),
+    ],
+)
+def test_a_list_of_something_else(tmp_path: Path, name: str, text: str, message: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        TemplateSet.load(tmp_path / name)

@@ -27,6 +27,15 @@ def export(cupl: Cupl, *more: object, names: tuple[str, ...] = ("cat", "tree fro
     return cupl("batch", "export", *classes, "--model", "m", "-o", "requests.jsonl", *more)
 
 
+def test_a_dry_run_writes_nothing(cupl: Cupl, fake: FakeBatches, tmp_path: Path) -> None:
+    before = sorted(tmp_path.iterdir())
+    outcome = export(cupl, "--dry-run")
+    assert outcome.code == 0
+    assert "0 of 60 answers cached, 60 to come in 6 requests to m" in outcome.err
+    assert "\n  about cat, tree frog\n  asks: Describe what a cat looks like:\n" in outcome.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_from_classes_to_nothing_missing(cupl: Cupl, fake: FakeBatches, tmp_path: Path) -> None:
     outcome = export(cupl, "--per-file", 4)
     assert outcome.code == 0

@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def test_a_bank_from_names(cupl: Cupl, server: FakeServer, tmp_path: Path) -> No
     outcome = generate(cupl, server, "-c", "tree frog", "-c", "a: {b}", "-o", path)
     assert outcome.code == 0
     assert "60 to come in 6 requests to m" in outcome.err
-    assert "2 classes, 54 prompts kept" in outcome.err
+    assert "2 classes, 54 prompts kept of 60 answers" in outcome.err
     assert "dropped 6: refusal" in outcome.err
     bank = PromptBank.load(path)
     assert [entry.name for entry in bank] == ["tree frog", "a: {b}"]
@@ -70,7 +71,33 @@ def test_a_dry_run_asks_and_writes_nothing(cupl: Cupl, server: FakeServer, tmp_p
     outcome = generate(cupl, server, "-c", "cat", "--dry-run", "--n", "4")
     assert outcome.code == 0
     assert "30 to come in 9 requests to m" in outcome.err
+    assert outcome.err.splitlines()[2:] == [
+        "  about cat",
+        "  asks: Describe what a cat looks like:",
+        "  asks: Describe a cat:",
+        "  asks: What are the identifying characteristics of a cat?",
+    ]
     assert not server.requests
+
+
+def test_a_dry_run_of_many_classes_shows_a_few(cupl: Cupl, server: FakeServer) -> None:
+    names = [word for i in range(9) for word in ("-c", f"{'long ' * 50}{i}")]
+    shown = generate(cupl, server, *names, "--dry-run").err.splitlines()
+    assert shown[2].endswith(", and 6 more")
+    assert len(shown) == 6
+    assert max(map(len, shown)) < 250
+
+
+def test_the_counts_at_start_and_end_are_of_answers(
+    cupl: Cupl, server: FakeServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "bank.yaml"
+    generate(cupl, server, "-c", "cat", "-o", path, "--samples", "4")
+    outcome = generate(cupl, server, "-c", "cat", "-o", path)
+    assert "12 of 30 answers cached, 18 to come in 3 requests to m\n" in outcome.err
+    assert "\nanswers: 18 of 18\n" in outcome.err
+    assert "\nasked: 18 answers in 3 requests, 0 of them again; " in outcome.err
+    assert re.search(r"1 class, \d+ prompts kept of 30 answers\n", outcome.err)
 
 
 def test_offline_fails_before_it_writes(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from cupl.generation.cache.entries import Stored
-from cupl.generation.cache.questions import AskedQuestion, read_questions
+from cupl.generation.cache.questions import AskedQuestion, noted_questions
 from cupl.generation.cache.reader import CacheReader
 from cupl.llm.protocol import Response, cache_key
 
@@ -49,7 +49,7 @@ def answered_questions(
 
     """
     named = [re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE) for name in classes]
-    for asked in read_questions(reader.folder):
+    for asked in noted_questions(reader.folder):
         if model not in (None, asked.model):
             continue
         if named and not any(pattern.search(asked.question) for pattern in named):

@@ -49,7 +49,7 @@ class QuestionNotes:
     def note(self, digest: str, request: Request) -> None:
         """Write down what is asked, unless that was done before."""
         if self._known is None:
-            self._known = {asked.digest for asked in read_questions(self.folder)}
+            self._known = {asked.digest for asked in noted_questions(self.folder)}
         if digest in self._known:
             return
         self._known.add(digest)
@@ -67,7 +67,7 @@ class QuestionNotes:
                 os.close(file)
 
 
-def read_questions(folder: Path) -> Iterator[AskedQuestion]:
+def noted_questions(folder: Path) -> Iterator[AskedQuestion]:
     """The questions that were noted, each once, in their order; other lines are left out."""
     seen: set[str] = set()
     with suppress(OSError), (folder / QUESTIONS_FILE).open("rb") as file:

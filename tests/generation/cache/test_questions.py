@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cupl.generation.cache.answered import AnsweredQuestion, answered_questions
-from cupl.generation.cache.questions import QUESTIONS_FILE, QuestionNotes, read_questions
+from cupl.generation.cache.questions import QUESTIONS_FILE, QuestionNotes, noted_questions
 from cupl.generation.cache.reader import CacheReader
 from cupl.generation.cache.store import ResponseCache
 from cupl.llm.protocol import Failure, Request, Response, cache_key
@@ -93,7 +93,7 @@ def test_lines_that_are_none_are_left_out(
         with file.open("ab") as stream:
             stream.write(b"".join(junk))  # a line that a kill cut off
         QuestionNotes(folder).note(asking(question).digest, asking(question))
-    assert [one.question for one in read_questions(folder)] == questions
+    assert [one.question for one in noted_questions(folder)] == questions
 
 
 def test_a_damaged_answer_is_counted(tmp_path: Path) -> None:
