@@ -1,7 +1,8 @@
 """A page of 5,000 photos: the time to write it, its size, and how fast a browser is with it.
 
-Run ``python -m tests.benchmarks.bench_photo_page PHOTOS`` in the root of a checkout; where there are
-fewer photos they are taken again and again. The browser is Chromium, where it is installed with playwright.
+Run ``python -m tests.benchmarks.bench_photo_page PHOTOS`` in the root of a checkout; where there
+are fewer photos they are taken again and again. The browser is Chromium, where it is installed with
+playwright.
 """
 
 import random
