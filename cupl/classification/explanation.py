@@ -73,6 +73,9 @@ class ClassExplanation:
     def to_dict(self) -> dict[str, Any]:
         """As JSON lines have it, where the prompts are called ``speak_for`` and ``speak_against``.
 
+        Both are prompts of this class; those that speak against it speak for the other class, and
+        tables and pages list them so.
+
         Files that were written under these names are read by others; attributes may change.
         """
         record = asdict(self)

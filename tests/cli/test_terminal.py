@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import typer
 
+from cupl.adaptation.names import JudgedName
 from cupl.cli import app
+from cupl.cli.bank_names import _table
 from cupl.cli.help import with_whole_help
 from cupl.io.terminal import cell_length
 from tests.batch_server import FakeBatches, serve_batches
@@ -118,6 +120,15 @@ def test_bank_check_and_prune(cupl: Cupl, clip: Path, work: Path, width: int) ->
     pruned = cupl("bank", "prune", "bank.yaml", "--by", "outliers", "-o", "p.yaml",
                   "--encoder", clip, "--threshold", 1)  # fmt: skip
     check_fits(pruned, width)
+
+
+def test_bank_names(width: int) -> None:
+    bank = bank_of({name: [f"A {name}."] for name in CLASSES})
+    judged = [JudgedName(n, "another name of it", 1_000, 0.9, 0.5, 0.8, 0.4, 0.1, True)
+              for n in range(len(CLASSES))]  # fmt: skip
+    text = ESCAPES.sub("", _table(bank, judged))
+    assert max(map(cell_length, text.splitlines())) <= width
+    assert text.count("→ 90%") == len(CLASSES)
 
 
 def test_batch_status(cupl: Cupl, fake: FakeBatches, work: Path, width: int) -> None:
