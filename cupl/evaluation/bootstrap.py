@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from cupl.evaluation.ranking import Floats, Integers
 from cupl.evaluation.schema import Interval
-from cupl.evaluation.weighted import StratifiedSample, weights_of
+from cupl.evaluation.weighted import StratifiedSample, weights_of, wilson
 
 RESAMPLES = 1000
 _AT_ONCE = 2**22
@@ -45,7 +45,7 @@ def intervals(
     by_name: Integers | None = None,
     sample: StratifiedSample | None = None,
 ) -> list[Interval]:
-    """Each statistic with its percentile bootstrap interval.
+    """Each statistic with its percentile bootstrap interval; where all are right, with Wilson's.
 
     Images are drawn with replacement, and of what has several draws these too, independently
     of the images: the pigeonhole bootstrap (Owen, Annals of Applied Statistics 1, 2007), so that
@@ -82,12 +82,28 @@ def intervals(
         Interval(value=value, low=low[i], high=high[i])
         for i, value in enumerate(_values(statistics, values)[0].tolist())
     ]
-    if sample is None:
-        return found
     return [
-        _of_sample(one, interval, targets, sample)
+        _beyond_resamples(one, interval, targets)
+        if sample is None
+        else _of_sample(one, interval, targets, sample)
         for one, interval in zip(statistics, found, strict=True)
     ]
+
+
+def _beyond_resamples(one: Statistic, interval: Interval, targets: Integers) -> Interval:
+    """Wilson's interval where all images are right, or none: no resample says anything else.
+
+    A difference that no image makes stays without one.
+    """
+    if one.less is not None or interval.value not in (0, 1) or interval.low < interval.high:
+        return interval
+    images = float(len(targets))
+    if one.per_class:  # as many as would say as much, were all worth the same
+        counts = np.bincount(targets)
+        counts = counts[counts > 0]
+        images = len(counts) ** 2 / float((1 / counts).sum())
+    low, high = wilson(interval.value, images)
+    return Interval(value=interval.value, low=low, high=high)
 
 
 def _of_sample(

@@ -67,7 +67,7 @@ class StratifiedSample:
             parts: ``[images]``, what each image counts in the mean; together 1.
 
         """
-        low, high = _wilson(interval.value, 1 / float(np.square(parts).sum()))
+        low, high = wilson(interval.value, 1 / float(np.square(parts).sum()))
         return Interval(
             value=interval.value, low=min(interval.low, low), high=max(interval.high, high)
         )
@@ -135,11 +135,18 @@ def share_interval(
     worth = middle * (1 - middle) / max(variance, 1e-12)
     if share in (0, 1):  # nothing is known of where the others are: only weights count
         worth = min(worth, 1 / float((part**2 / m * np.maximum(1 - m / size, 0)).sum()))
-    low, high = _wilson(share, min(worth, _MOST * images / (1 - m.sum() / size.sum())))
+    low, high = wilson(share, min(worth, _MOST * images / (1 - m.sum() / size.sum())))
     return Interval(value=share, low=low, high=high)
 
 
-def _wilson(share: float, images: float) -> tuple[float, float]:
+def wilson(share: float, images: float) -> tuple[float, float]:
+    """The ends of Wilson's 95 % interval of a share (JASA 22, 1927).
+
+    Args:
+        share: that was found.
+        images: among so many, which may be fewer than there are where some count more than others.
+
+    """
     square = _Z * _Z / images
     middle = share + square / 2
     half = (square * share * (1 - share) + square**2 / 4) ** 0.5

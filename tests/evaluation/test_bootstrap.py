@@ -17,14 +17,21 @@ def test_an_interval_is_that_of_the_binomial_distribution(right: int) -> None:
     assert found.high == pytest.approx(high, abs=0.006)
 
 
-def test_intervals_of_figures_that_cannot_vary() -> None:
+def test_all_right_is_not_for_sure() -> None:
+    """Of 6 images all right, no resample has a wrong one; of the next 6 some may be."""
     rows = np.array([[1.0] * 6, [0.0] * 6, [1.0] * 6])
     targets = np.array([0, 0, 0, 0, 0, 9])
-    figures = [Statistic(row[None], per_class=place > 0) for place, row in enumerate(rows)]
-    for found, value in zip(intervals(figures, targets), (1, 0, 1), strict=True):
-        assert (found.value, found.low, found.high) == (value, value, value)
-    (alone,) = intervals([Statistic(np.array([[1.0]]), per_class=True)], np.array([4]))
-    assert (alone.value, alone.low, alone.high) == (1, 1, 1)
+    figures = [Statistic(row[None], per_class=place > 1) for place, row in enumerate(rows)]
+    right, wrong, classes = intervals(figures, targets)
+    # Wilson's interval of 6 of 6: n / (n + z^2).
+    least = 6 / (6 + 1.96**2)
+    assert [right.value, right.low, right.high] == pytest.approx([1, least, 1], abs=1e-3)
+    assert [wrong.value, wrong.low, wrong.high] == pytest.approx([0, 0, 1 - least], abs=1e-3)
+    # One image is half of the mean over two classes.
+    assert classes.high == 1
+    assert classes.low < right.low
+    (less,) = intervals([Statistic(rows[:1], rows[2:])], targets)
+    assert (less.value, less.low, less.high) == (0, 0, 0)
 
 
 def test_the_mean_over_classes_is_of_those_in_the_resample() -> None:
