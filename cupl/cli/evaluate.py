@@ -282,12 +282,13 @@ def _check_targets(
     data: Sequence[Path],
     inputs: Sequence[str | Path | None],
 ) -> None:
-    from cupl.report.old_reports import report_files
+    from cupl.report.old_reports import REPORT_FILES, report_files
 
     if output is not None:
         check_folder_target(output, *data)
-        for path in report_files(output):
-            check_target(path, *inputs)
+        for path in dict.fromkeys([*report_files(output), *(output / n for n in REPORT_FILES)]):
+            if os.path.lexists(path):
+                check_target(path, *inputs)
     if calibrated is not None:
         check_target(calibrated, *inputs)
     for path in filter(None, (output, calibrated)):

@@ -261,7 +261,7 @@ def test_a_reject_bank_and_several_labels(cupl: Cupl, clip: Path, work: Path) ->
     assert (record["label"] is None) == (record["rejected"] == "none of these: tree")
     refused = cupl(*command, "--multi-label")
     assert refused.code == 1
-    assert "give a reject bank or a threshold for each class" in refused.err
+    assert "give a reject bank, which drawn words are not, or a threshold" in refused.err
     several = cupl(*command, "--multi-label", "--reject", work / "none.yaml", "--threshold", 0)
     (record,) = records_of(several.out)
     assert {one["label"] for one in record["labels"]} == {"cat", "dog", "frog"}

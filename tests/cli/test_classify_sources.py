@@ -107,7 +107,7 @@ def test_the_encoder_of_stored_vectors_is_taken_for_texts(
     outcome = cupl("classify", stored, *NAMES, "--explain", "--report", "p.html", "-o", "s.csv")
     assert outcome.code == 3, outcome.err
     assert rows(work / "s.csv") == rows(work / "images.csv")
-    assert (work / "p.html").read_text().count("data:image/jpeg") == 6
+    assert (work / "p.html").read_text().count("data:image/webp") == 6
 
 
 def test_stored_vectors_adapt_and_reject(cupl: Cupl, work: Path, stored: str) -> None:

@@ -298,7 +298,7 @@ def test_a_server_that_wants_a_key_says_how(cupl: Cupl, tmp_path: Path) -> None:
     with serve(lambda body: (401, {})) as server:
         outcome = generate(cupl, server, "-c", "cat", "-o", tmp_path / "b.yaml")
     assert outcome.code == 1
-    assert "wants a key: name the environment variable that holds it with" in outcome.err
+    assert "wants a key: name the environment variable that holds it" in outcome.err
     assert "(--api-key-env)" in outcome.err
 
 
