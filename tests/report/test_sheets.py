@@ -50,6 +50,7 @@ def test_columns_are_only_added_at_the_end() -> None:
         "top5_high", "per_class", "per_class_low", "per_class_high", "difference",
         "difference_low", "difference_high", "compared_to", "won", "lost", "p", "temperature",
         "calibration_error_before", "calibration_error_after", "p_holm", "uncalibrated",
+        "spread_mean", "spread_sd", "spread_parts",
     ]  # fmt: skip
     assert classes_sheet(evaluation()).startswith(b"contender,kind,class,id,images,accuracy\n")
 
