@@ -29,6 +29,8 @@ def batch_size(text: str) -> Any:
 
 def embedding_cache(text: str) -> Any:
     """Parser of a folder, or ``none`` for no cache."""
+    if not text:
+        raise typer.BadParameter("name a folder, or none")
     return False if text.lower() == "none" else Path(text)
 
 

@@ -173,7 +173,7 @@ def cache_size(folder: Path) -> CacheSize:
             ((entries,),) = database.execute("SELECT COUNT(*) FROM Cache")
         files = list(folder.glob(f"{DATABASE}*"))
         return CacheSize(entries, sum(file.stat().st_size for file in files))
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, UnicodeError) as error:  # of a name that is no text any more
         raise InputError(
             f"the cache {folder} is damaged or cannot be read ({error}); clear it, and it is made "
             "again",
@@ -194,7 +194,7 @@ def clear_cache(folder: Path) -> None:
         try:
             with diskcache.Cache(str(folder), disk=_BytesDisk, timeout=_TIMEOUT) as cache:
                 cache.clear(retry=True)
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeError) as error:
             if getattr(error, "sqlite_errorname", "").startswith(_OF_THE_PLACE):
                 raise
             for file in folder.glob(f"{DATABASE}*"):

@@ -134,6 +134,28 @@ def test_a_damaged_one_is_named_and_can_be_cleared(cupl: Cupl, work: Path) -> No
     assert ": 0 images, " in cupl("cache", "embeddings").out
 
 
+def test_one_whose_names_are_no_text_is_damaged(cupl: Cupl, work: Path) -> None:
+    """Its errors then hold bytes that are no text either."""
+    database = cache_dir() / "embeddings" / "images" / "cache.db"
+    cupl(*COMMANDS["classify"])
+    whole = database.read_bytes()
+    parts = whole.split(b"Cache")
+    for place in range(1, len(parts)):
+        first, last = b"Cache".join(parts[:place]), b"Cache".join(parts[place:])
+        database.write_bytes(first + b"C\xff\xfehe" + last)
+        outcome = cupl("cache", "embeddings")
+        assert outcome.code in (0, 1)
+        assert (outcome.code == 1) == ("is damaged or cannot be read" in outcome.err)
+        assert cupl("cache", "embeddings", "--clear").code == 0
+
+
+def test_no_folder_is_no_place(cupl: Cupl, work: Path) -> None:
+    command = [word for word in COMMANDS["classify"] if word != "--embedding-cache"]
+    outcome = cupl(*command, "--embedding-cache", "")
+    assert outcome.code == 2
+    assert "name a folder, or none" in outcome.err
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_one_that_may_not_be_written_is_not_cleared(cupl: Cupl, work: Path) -> None:
     folder = cache_dir() / "embeddings" / "images"
