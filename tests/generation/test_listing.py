@@ -57,7 +57,7 @@ def test_what_is_not_there_is_passed_over_and_missing_offline(cache: ResponseCac
     plan = listing_plan(make_plan(["dog"]), KINDS, 3)
     assert list(lists_in(plan, 3, cache)) == []
     offline = Asking(cache, nullcontext(Answering({})), RequestOptions(), UsageMeter(), True)
-    with pytest.raises(InputError, match="1 answers, to questions such as Name 3 kinds of dog"):
+    with pytest.raises(InputError, match="1 answer, to questions such as Name 3 kinds of dog"):
         asyncio.run(ask_for_names(plan, 3, offline))
 
 
