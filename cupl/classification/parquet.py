@@ -58,7 +58,7 @@ def write_parquet(
 def is_predictions(path: Path) -> bool:
     """Whether a Parquet file is one of these."""
     try:
-        names = read_schema(path).names
+        names: list[str] = read_schema(path).names
     except (OSError, pa.ArrowException):
         return False
     return names[: len(_COLUMNS)] == _COLUMNS

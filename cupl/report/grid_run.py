@@ -101,8 +101,9 @@ def evaluate_grid(
     for one in sets:
         for note in one.images.notes:
             told(f"{one.name}: {note}")
-    for one in sets if output is not None else ():
-        check_report_place(Path(output), *sources_of(one.images))
+    if output is not None:
+        for one in sets:
+            check_report_place(Path(output), *sources_of(one.images))
     _check_encoders(sets, encoders, loading)
     cells, names = list[GridCell](), dict[str, str]()
     folders = dict(
