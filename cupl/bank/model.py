@@ -17,9 +17,9 @@ from cupl.bank.merging import merge_classes, merge_sources
 from cupl.bank.selecting import ClassSelector
 from cupl.bank.source import Source
 from cupl.errors import InputError
-from cupl.io.atomic import write_atomically
 from cupl.io.complaints import own_words
 from cupl.io.file_kinds import BANK
+from cupl.io.replacing import write_with_warning
 from cupl.io.yaml import dump_yaml, read_yaml
 
 __all__ = ["BY_HAND", "ClassPrompts", "PromptBank", "Source"]
@@ -211,9 +211,12 @@ class PromptBank(BaseModel):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the bank, whole or not at all.
 
+        A file that says something else, such as a bank that was edited by hand, is kept as
+        ``PATH.old``, and a warning says so.
+
         Raises:
             MissingFileError: the folder does not exist.
             InputError: the file cannot be written.
 
         """
-        write_atomically(Path(path), self.to_bytes())
+        write_with_warning(Path(path), self.to_bytes())

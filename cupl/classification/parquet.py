@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
-from pyarrow.parquet import ParquetWriter
+from pyarrow.parquet import ParquetWriter, read_schema
 
 from cupl.classification.ranked import ranked
 from cupl.io.text import name_as_text
@@ -21,6 +22,7 @@ ROW_GROUP = 10_000
 CELLS = 2**20
 """Classes of all images in one row group, unless one image alone has more: 12 MB of numbers."""
 
+_COLUMNS = ["path", "label", "id", "score", "probability", "error", "top"]
 _TEXTS = pa.dictionary(pa.int32(), pa.string())
 _SCORE = pa.struct(
     {"label": _TEXTS, "id": _TEXTS, "score": pa.float32(), "probability": pa.float32()}
@@ -51,6 +53,15 @@ def write_parquet(
         for group in _groups(predictions):
             table = pa.table([_column(group, name) for name in schema.names], schema=schema)
             writer.write_table(table, row_group_size=ROW_GROUP)
+
+
+def is_predictions(path: Path) -> bool:
+    """Whether a Parquet file is one of these."""
+    try:
+        names: list[str] = read_schema(path).names
+    except (OSError, pa.ArrowException):
+        return False
+    return names[: len(_COLUMNS)] == _COLUMNS
 
 
 def _groups(predictions: Iterable[Prediction]) -> Iterator[list[Prediction]]:

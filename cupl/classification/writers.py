@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 from cupl.classification.ranked import RankedClasses, ranked
 from cupl.embedding.image_errors import may_pass
 from cupl.errors import InputError
-from cupl.io.atomic import open_atomically
 from cupl.io.csv import csv_lines
+from cupl.io.file_kinds import PARQUET, PREDICTION_TABLE, PREDICTIONS, kind_of_file
+from cupl.io.replacing import open_replacing
 from cupl.io.tables import Column, draw_table
 from cupl.io.terminal import folded, printable, terminal_width
 
@@ -258,7 +259,8 @@ def write_predictions(
         predictions: read once.
         top_k: the number of classes that each names.
         format: one of ``FORMATS``.
-        path: the file to write, whole or not at all; None for standard output.
+        path: the file to write, whole or not at all; None for standard output. What is there and is
+            no predictions is kept as ``PATH.old``.
         more: further columns; see :func:`columns_of`.
 
     Returns:
@@ -279,7 +281,7 @@ def write_predictions(
             sys.stdout.write(piece)
             sys.stdout.flush()
         return failures
-    with open_atomically(path) as file:
+    with open_replacing(path, _is_predictions) as file:
         if format in WRITERS:
             for piece in WRITERS[format](watched, top_k, more):
                 # File names that are not valid text keep their bytes.
@@ -289,3 +291,12 @@ def write_predictions(
 
             write_parquet(watched, file, more)
     return failures
+
+
+def _is_predictions(path: Path) -> bool:
+    kind = kind_of_file(path)
+    if kind == PARQUET:
+        from cupl.classification.parquet import is_predictions
+
+        return is_predictions(path)
+    return kind in (PREDICTIONS, PREDICTION_TABLE)

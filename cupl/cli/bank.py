@@ -10,7 +10,6 @@ import typer
 from cupl.cli import encoder_options
 from cupl.cli.output import (
     MADE,
-    check_target,
     count,
     files_of_cache,
     progress,
@@ -21,6 +20,7 @@ from cupl.cli.output import (
     write_bank,
 )
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.io.outputs import check_target
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
@@ -210,10 +210,9 @@ def prune_bank_command(
 def _list(dropped: "list[DroppedPrompt]", path: Path | None) -> None:
     """Each prompt that was dropped and why, on standard output or as CSV."""
     from cupl.embedding.pruning import to_csv
-    from cupl.io.atomic import write_atomically
 
     if path is not None:
-        write_atomically(path, to_csv(dropped))
+        write_bank(path, to_csv(dropped))
         return
     for drop in dropped:
         show_line(f"{drop.label}: {drop.prompt}")

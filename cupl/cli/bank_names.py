@@ -10,7 +10,6 @@ import typer
 from cupl.cli import encoder_options, generate_options
 from cupl.cli.output import (
     MADE,
-    check_target,
     count,
     files_of_cache,
     progress,
@@ -22,6 +21,7 @@ from cupl.cli.output import (
 )
 from cupl.cli.spending import accounted, prices_of, say_dropped, say_plan
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.io.outputs import check_target
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

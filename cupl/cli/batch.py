@@ -9,7 +9,6 @@ import typer
 
 from cupl.cli import generate_options
 from cupl.cli.output import (
-    check_target,
     count,
     files_of_cache,
     progress,
@@ -21,6 +20,7 @@ from cupl.cli.output import (
 )
 from cupl.cli.spending import say_first, say_plan
 from cupl.io.command import given_words
+from cupl.io.outputs import check_target
 from cupl.io.targets import is_stream
 from cupl.io.terminal import terminal_width
 

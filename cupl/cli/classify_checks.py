@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from cupl.cli.output import check_outside, check_target
 from cupl.io.atomic import name_beside
+from cupl.io.outputs import check_outside, check_target
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import typer
 from cupl.cli import encoder_options
 from cupl.cli.output import (
     HOW,
-    check_folder_target,
     count,
     progress,
     quoted,
@@ -19,6 +18,7 @@ from cupl.cli.output import (
     say_unreadable,
 )
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.io.outputs import check_folder_target
 
 
 def embed_command(

@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import HOW, check_target, count, files_of_cache, quoted, say, say_next
+from cupl.cli.output import HOW, count, files_of_cache, quoted, say, say_next
 from cupl.cli.subset import SubsetOption, subset
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.io.outputs import check_target
 
 
 def encode_command(

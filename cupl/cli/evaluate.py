@@ -10,16 +10,10 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.evaluate_grid import progress_of_both, say_left_out, show_grid
-from cupl.cli.output import (
-    check_folder_target,
-    check_outside,
-    check_target,
-    count,
-    say,
-    say_warning,
-)
+from cupl.cli.output import count, say, say_warning
 from cupl.cli.subset import SubsetOption, subset
 from cupl.errors import InputError
+from cupl.io.outputs import check_folder_target, check_outside, check_target
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
@@ -282,18 +276,15 @@ def _check_targets(
     data: Sequence[Path],
     inputs: Sequence[str | Path | None],
 ) -> None:
-    from cupl.report.old_reports import REPORT_FILES, report_files
+    from cupl.report.old_reports import check_report_place
 
     if output is not None:
-        check_folder_target(output, *data)
-        for path in dict.fromkeys([*report_files(output), *(output / n for n in REPORT_FILES)]):
-            if os.path.lexists(path):
-                check_target(path, *inputs)
+        check_report_place(output, data, inputs)
+        check_folder_target(output)
     if calibrated is not None:
         check_target(calibrated, *inputs)
-    for path in filter(None, (output, calibrated)):
         for one in data:
-            check_outside(path, one)
+            check_outside(calibrated, one)
 
 
 def _split(controls: str) -> list[str]:

@@ -10,16 +10,9 @@ import typer
 
 from cupl.cli import generate_options
 from cupl.cli.first_steps import FirstSteps
-from cupl.cli.output import (
-    check_target,
-    count,
-    files_of_cache,
-    progress,
-    say,
-    say_warning,
-    write_bank,
-)
+from cupl.cli.output import count, files_of_cache, progress, say, say_warning, write_bank
 from cupl.cli.spending import accounted, prices_of, say_dropped
+from cupl.io.outputs import check_target
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank

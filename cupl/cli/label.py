@@ -8,9 +8,10 @@ import typer
 
 from cupl.cli import encoder_options, generate_options
 from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice
-from cupl.cli.output import check_target, count, quoted, say, say_next, say_unreadable
+from cupl.cli.output import count, quoted, say, say_next, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.io.outputs import check_target
 from cupl.io.targets import is_stream
 
 _SHOWN = 5

@@ -13,6 +13,7 @@ import typer
 from cupl.cli.pace import Pace
 from cupl.errors import InputError
 from cupl.io.command import given_words
+from cupl.io.outputs import check_target
 from cupl.io.targets import is_stream
 from cupl.io.terminal import folded, printable, terminal_width
 from cupl.io.words import number_of
@@ -139,31 +140,6 @@ def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:
     return parse
 
 
-def check_target(path: Path, *inputs: str | Path | None) -> None:
-    """Find out before the work, not after it, that a result cannot be written.
-
-    Args:
-        path: the result.
-        inputs: files that are read, which it must not take the place of; a name that is no file
-            is that of something that comes with cupl.
-
-    Raises:
-        MissingFileError: the folder does not exist.
-        InputError: it is a folder or an input, or cannot be written.
-
-    """
-    from cupl.io.atomic import check_file
-
-    real = os.path.realpath(path)
-    for source in inputs:
-        if source is not None and _same(source, path, real):
-            which = "" if str(source) == str(path) else f" ({source})"
-            raise InputError(
-                f"cannot write {path}: it is also what is read{which}; name another file"
-            )
-    check_file(path)
-
-
 def check_vectors_target(path: Path, *inputs: str | Path | None) -> None:
     """As :func:`check_target`; nothing that lies in a folder of the inputs is lost either.
 
@@ -203,46 +179,8 @@ def files_of_cache(folder: Path | None) -> list[Path]:
     return [folder / f"{DATABASE}{end}" for end in ("", "-wal", "-shm")]
 
 
-def check_folder_target(folder: Path, *inputs: str | Path) -> None:
-    """The same for a folder of results: it must not be one that is read.
-
-    Raises:
-        MissingFileError: the folder that it belongs in does not exist.
-        InputError: it is an input, or cannot be written into.
-
-    """
-    from cupl.io.atomic import check_folder
-
-    if os.path.realpath(folder) in map(os.path.realpath, inputs):
-        raise InputError(f"cannot write into {folder}: it is also what is read; name another")
-    check_folder(folder)
-
-
-def check_outside(output: Path, data: Path) -> None:
-    """Keep results out of the data: figures would be images there, and a file a shard.
-
-    Raises:
-        InputError: the output lies in the folder of the data.
-
-    """
-    inside = os.path.realpath(output).startswith(os.path.realpath(data) + os.sep)
-    if inside and os.path.isdir(data):  # noqa: PTH112
-        raise InputError(f"cannot write {output}: it lies in {data}, which is read; name another")
-
-
-def _same(source: str | Path, path: Path, real: str) -> bool:
-    """Whether writing to a path would change an input; also one that has a second name."""
-    if os.path.realpath(source) == real:
-        named = isinstance(source, Path) and not os.path.lexists(path)
-        return named or os.path.isfile(path)  # noqa: PTH113
-    try:
-        return os.path.isfile(path) and os.path.samefile(source, path)  # noqa: PTH113, PTH121
-    except OSError:
-        return False
-
-
 def write_bank(path: Path, data: bytes) -> None:
-    """Write a bank; a file in its place that says something else is kept, and that is said.
+    """Write a bank, or a list beside it; other content in its place is kept, and that is said.
 
     Raises:
         InputError: a file cannot be written.

@@ -8,17 +8,10 @@ import typer
 
 from cupl.cli import encoder_options, generate_options
 from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice
-from cupl.cli.output import (
-    check_folder_target,
-    check_target,
-    count,
-    progress,
-    quoted,
-    say,
-    say_unreadable,
-)
+from cupl.cli.output import count, progress, quoted, say, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.io.outputs import check_folder_target, check_target
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:

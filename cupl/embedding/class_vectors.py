@@ -169,6 +169,8 @@ class ClassVectors:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write safetensors, whole or not at all; equal class vectors give equal bytes.
 
+        A file in its place that is no class vectors is kept as ``PATH.old``, and a warning says so.
+
         Raises:
             MissingFileError: the folder does not exist.
             InputError: the file cannot be written.

@@ -14,8 +14,9 @@ from safetensors.torch import load, save
 from cupl.bank.labels import ClassLabel
 from cupl.embedding.provenance import Provenance
 from cupl.errors import InputError
-from cupl.io.atomic import write_atomically
+from cupl.io.file_kinds import CLASS_VECTORS
 from cupl.io.json import check_brackets, parse_json
+from cupl.io.replacing import of_kind, open_replacing
 from cupl.io.text import MAX_TEXT_BYTES
 
 MAX_DIM = 2**16
@@ -48,6 +49,8 @@ def write_vectors(
 ) -> None:
     """Write a file whole or not at all; equal content gives equal bytes.
 
+    What is no class vectors is not replaced but kept as ``PATH.old``.
+
     Args:
         path: the file.
         labels: the classes.
@@ -60,7 +63,8 @@ def write_vectors(
     plain = save(whole)
     numbers = plain[8 + int.from_bytes(plain[:8], "little") :]
     metadata.sha256 = _digest(metadata.model_dump_json(), numbers)
-    write_atomically(path, save(whole, {"cupl": metadata.model_dump_json()}))
+    with open_replacing(path, of_kind(CLASS_VECTORS)) as file:
+        file.write(save(whole, {"cupl": metadata.model_dump_json()}))
 
 
 def read_vectors(path: Path) -> tuple[VectorsMetadata, dict[str, torch.Tensor]]:

@@ -20,8 +20,11 @@ JUDGED = "the predictions.csv that cupl evaluate wrote"
 EVALUATION = "the evaluation.json that cupl evaluate wrote"
 FIGURE_TABLE = "a table of figures that cupl evaluate wrote"
 REPORT_PAGE = "the report.html that cupl evaluate wrote"
+PREDICTION_TABLE = "a table that cupl classify wrote to be read"
+PREDICTIONS_PAGE = "the page of predictions that cupl classify wrote"
 REQUESTS = "a batch file of requests"
 RESULTS = "a batch file of answers"
+PARQUET = "a Parquet file"
 GZIP = "a gzip file: unpack it"
 ANSWERS = "a copy of a cache, as cupl cache export writes"
 UNFINISHED = "the unfinished output of cupl classify"
@@ -52,9 +55,10 @@ _BINARY = {
     rb"\x80[\x02-\x05]": ARRAYS["pickle"],
     rb"GGUF": "a GGUF file, a language model of llama.cpp",
     rb"\x89HDF\r\n": ARRAYS["hdf5"],
-    rb"PAR1": "a Parquet file",
+    rb"PAR1": PARQUET,
     rb"\x1f\x8b": GZIP,
     rb"<!doctype html>.{0,1500}<title>Evaluation of ": REPORT_PAGE,
+    rb"<!doctype html>.{0,1500}<title>Predictions</title>": PREDICTIONS_PAGE,
     rb"\s*<(?i:!doctype|html)(?!\s+svg)": _PAGE,
     rb"\xff\xd8\xff": "a photo (JPEG)",
     rb"\x89PNG\r\n\x1a\n": "an image (PNG)",
@@ -73,6 +77,7 @@ _OWN = {
     _YAML + rb"cupl-templates/": TEMPLATE_SET,
     rb"path,label,id,score,probability,error\b": PREDICTIONS,
     rb'\{"path": .*"score": .*"probability": ': PREDICTIONS,
+    rb" *image +(labels +best score|label +probability)\b": PREDICTION_TABLE,
     rb"path,label,contender,draw,predicted\b": JUDGED,
     rb'\{\s*"format": "cupl-evaluation/': EVALUATION,
     rb"name,kind,seeds,prompts,top1\b": FIGURE_TABLE,

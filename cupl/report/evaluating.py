@@ -56,7 +56,9 @@ from cupl.evaluation.schema import Evaluation
 from cupl.evaluation.spread import SUBSAMPLES, parts_of
 from cupl.evaluation.summary import summarize_evaluation
 from cupl.evaluation.verdict import Verdict, pair_verdicts, verdicts
+from cupl.io.outputs import check_outside, check_target
 from cupl.progress import Progress, ignore
+from cupl.report.old_reports import check_report_place
 from cupl.report.writing import save_calibrated, write_evaluation
 
 DataSource = str | os.PathLike[str] | tuple[Images, Labels] | LabelledImages
@@ -143,18 +145,24 @@ class EvaluationResult(Evaluation):
                 float32 ``[images, classes]``, the images in the order of ``predictions.csv``.
 
         Raises:
-            InputError: a file cannot be written.
+            InputError: a file cannot be written, or the directory is that of the images or in it.
 
         """
+        check_report_place(Path(directory), *sources_of(self._run.data))
         write_evaluation(self._run, self._encoder, Path(directory), self._text_cache, scores=scores)
 
     def save_calibrated(self, path: str | os.PathLike[str]) -> float:
         """Write the first bank's class vectors with its temperature, and return that.
 
         Raises:
-            InputError: no temperature could be fitted, or the file cannot be written.
+            InputError: no temperature could be fitted, or the file cannot be written or lies among
+                the images.
 
         """
+        folders, files = sources_of(self._run.data)
+        for one in folders:
+            check_outside(Path(path), one)
+        check_target(Path(path), *files)
         return save_calibrated(self._run, Path(path))
 
 
@@ -272,6 +280,12 @@ def evaluate(
     made_by = _made_by(labelled, plan, encoder, parted)
     run = replace(run, evaluation=run.evaluation.model_copy(update={"made_by": made_by}))
     return EvaluationResult.of(run, encoder, text_cache)
+
+
+def sources_of(data: LabelledImages) -> tuple[list[str], list[str]]:
+    """Where labelled images were read from, and with that the file of their labels."""
+    sources = [] if data.source is None else [data.source]
+    return sources, [*sources, *([] if data.label_file is None else [data.label_file])]
 
 
 def _made_by(

@@ -19,9 +19,10 @@ from cupl.evaluation.comparison_plan import SpecSource, plan_comparison
 from cupl.evaluation.grid import EvaluationGrid, GridCell
 from cupl.evaluation.labelled import LabelledImages, check_matched, keep_classes
 from cupl.progress import Progress, ignore
-from cupl.report.evaluating import DataSource, evaluate, read_data, usual_encoder
+from cupl.report.evaluating import DataSource, evaluate, read_data, sources_of, usual_encoder
 from cupl.report.file_names import file_names
 from cupl.report.grid_files import clear_grid, write_grid
+from cupl.report.old_reports import check_report_place
 
 PLACE = "{}"
 """In a part of a candidate it stands for the name of the data set."""
@@ -100,6 +101,9 @@ def evaluate_grid(
     for one in sets:
         for note in one.images.notes:
             told(f"{one.name}: {note}")
+    if output is not None:
+        for one in sets:
+            check_report_place(Path(output), *sources_of(one.images))
     _check_encoders(sets, encoders, loading)
     cells, names = list[GridCell](), dict[str, str]()
     folders = dict(

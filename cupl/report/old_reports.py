@@ -15,6 +15,7 @@ from cupl.errors import CuplError
 from cupl.io.atomic import keep_old, make_folder
 from cupl.io.file_kinds import EVALUATION, FIGURE_TABLE, JUDGED, REPORT_PAGE, kind_of_file
 from cupl.io.json import read_json
+from cupl.io.outputs import check_other_folder, check_outside, check_target
 from cupl.report.file_names import file_names
 
 REPORT_FILES = (
@@ -46,6 +47,28 @@ def report_files(directory: Path) -> list[Path]:
     """The files of a report that lie in a directory, the page first; figures are left out."""
     names = dict.fromkeys((*_KINDS, *_ours(directory)))
     return [directory / name for name in names if os.path.lexists(directory / name)]
+
+
+def check_report_place(
+    directory: Path, data: Sequence[str | Path], inputs: Sequence[str | Path | None]
+) -> None:
+    """Refuse to write a report over or into what it is made of.
+
+    Args:
+        directory: where the report is to be.
+        data: the folders and files of labelled images.
+        inputs: all files that are read.
+
+    Raises:
+        InputError: it is the folder of the images, or in that, or one of its files is read.
+
+    """
+    check_other_folder(directory, *data)
+    for path in dict.fromkeys([*report_files(directory), *(directory / n for n in REPORT_FILES)]):
+        if os.path.lexists(path):
+            check_target(path, *inputs)
+    for one in data:
+        check_outside(directory, one)
 
 
 def candidate_files(names: Sequence[str]) -> list[tuple[str, str]]:

@@ -20,7 +20,8 @@ from cupl.classification.prediction import Prediction
 from cupl.embedding.image_errors import ImageError
 from cupl.evaluation.made_by import MadeBy
 from cupl.evaluation.numbers import short
-from cupl.io.atomic import open_atomically
+from cupl.io.file_kinds import PREDICTIONS_PAGE
+from cupl.io.replacing import of_kind, open_replacing
 from cupl.progress import Progress, ignore
 from cupl.report.cards import Card, card
 from cupl.report.page import page_template
@@ -67,7 +68,7 @@ class PhotoPage:
         made_by: MadeBy | None = None,
         progress: Progress = ignore,
     ) -> None:
-        """Write the page, whole or not at all.
+        """Write the page, whole or not at all; another file in its place is kept as ``PATH.old``.
 
         Args:
             path: the file.
@@ -80,7 +81,7 @@ class PhotoPage:
             MissingFileError: its folder does not exist.
 
         """
-        with open_atomically(path) as file:
+        with open_replacing(path, of_kind(PREDICTIONS_PAGE)) as file:
             self.write(file, total, made_by, progress)
 
     def write(

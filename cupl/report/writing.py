@@ -20,6 +20,7 @@ from cupl.evaluation.judging import EvaluationRun
 from cupl.evaluation.ranking import ScoreChunks, confusion_matrix
 from cupl.evaluation.records import PREDICTION_COLUMNS, prediction_records
 from cupl.io.atomic import keep_old, make_folder, open_atomically, staging, write_atomically
+from cupl.io.file_kinds import CLASS_VECTORS, kind_of_file
 from cupl.report.examples import Example
 from cupl.report.old_reports import candidate_files, keep_others, set_aside
 from cupl.report.paper import to_latex, to_markdown
@@ -128,18 +129,20 @@ def save_calibrated(run: EvaluationRun, path: Path) -> float:
     if entry.calibration is None:
         raise InputError(f"{entry.name!r:.100} has no temperature: {entry.uncalibrated}")
     temperature = entry.calibration.temperature
-    if not _holds_vectors(path, entry.vectors) and (aside := keep_old(path, b"")):
+    if _holds_others(path, entry.vectors) and (aside := keep_old(path, b"")):
         warnings.warn(f"{path} held something else: kept as {aside}", stacklevel=2)
-    entry.vectors.with_temperature(temperature).save(path)
+    entry.vectors.with_temperature(temperature).save(path)  # keeps what is no class vectors
     return temperature
 
 
-def _holds_vectors(path: Path, vectors: ClassVectors) -> bool:
+def _holds_others(path: Path, vectors: ClassVectors) -> bool:
     try:
         held, ours = ClassVectors.load(path).tensors(), vectors.tensors()
     except CuplError:
-        return False
-    return held.keys() == ours.keys() and all(torch.equal(held[name], ours[name]) for name in ours)
+        return kind_of_file(path) == CLASS_VECTORS  # damaged, or of a later cupl
+    return held.keys() != ours.keys() or not all(
+        torch.equal(held[name], ours[name]) for name in ours
+    )
 
 
 def choose_examples(

@@ -22,12 +22,24 @@ def bank_with(**changes: Any) -> PromptBank:
 @given(bank=banks)
 def test_what_is_saved_is_loaded(bank: PromptBank, tmp_path_factory: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "bank.yaml"
+    path.unlink(missing_ok=True)
     bank.save(path)
     loaded = PromptBank.load(path)
     assert loaded == bank
     assert [list(entry.prompts) for entry in loaded] == [list(entry.prompts) for entry in bank]
     assert loaded.digest == bank.digest
     assert loaded.to_bytes() == path.read_bytes()
+
+
+def test_a_bank_that_was_edited_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    bank_with().save(path)
+    edited = path.read_bytes().replace(b"A.", b"A frog.")
+    path.write_bytes(edited)
+    with pytest.warns(UserWarning, match=r"held something else: kept as .*bank\.yaml\.old"):
+        bank_with().save(path)
+    assert (tmp_path / "bank.yaml.old").read_bytes() == edited
+    assert PromptBank.load(path) == bank_with()
 
 
 small_banks = st.builds(

@@ -2,6 +2,7 @@ import csv
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,20 @@ def test_every_report_and_an_overview_are_written(tmp_path: Path) -> None:
     assert "<i>good" in page.text
     assert "&lt;i&gt;good" in (out / "summary.md").read_text()
     assert r"\textless{}i\textgreater{}good" in (out / "summary.tex").read_text()
+
+
+@pytest.mark.parametrize("place", ["", "new"])
+def test_nothing_is_written_among_the_images(tmp_path: Path, place: str) -> None:
+    encoder, data = Counting(0.1), tmp_path / "data"
+    data.mkdir()
+    sets = {"one": images(0), "two": replace(images(1), source=str(data))}
+    with pytest.raises(InputError, match="which is read; name|also what is read; name"):
+        evaluate_grid(
+            sets, planted_bank(CLASSES, GOOD), encoders=[encoder], controls="names",
+            text_cache=False, output=data / place,
+        )  # fmt: skip
+    assert not encoder.asked  # before the work
+    assert not list(data.iterdir())
 
 
 def test_an_earlier_run_leaves_nothing_but_what_is_somebody_elses(tmp_path: Path) -> None:
