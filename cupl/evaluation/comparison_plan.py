@@ -14,7 +14,7 @@ from cupl.bank.templates import TemplateSet
 from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
 from cupl.errors import InputError
 from cupl.evaluation.candidate_spec import CandidateSpec, load_specs
-from cupl.evaluation.candidates import DRAWS, Candidate, load_banks, make_candidates
+from cupl.evaluation.candidates import DRAWS, Candidate, explain_names, load_banks, make_candidates
 from cupl.evaluation.controls import CONTROLS, SEEDED
 
 BankSource = PromptBank | str | os.PathLike[str]
@@ -33,6 +33,7 @@ class ComparisonPlan:
         every_pair: whether banks are tested against one another.
         whole: the first bank with all its classes, which labels are matched with.
         banks: all different ones, as they were given.
+        remarks: a sentence on each bank whose classes have other names than those of the controls.
         settings: as they were given, for :func:`~cupl.evaluation.made_by.made_now`.
 
     """
@@ -43,6 +44,7 @@ class ComparisonPlan:
     every_pair: bool
     whole: PromptBank
     banks: list[PromptBank]
+    remarks: list[str]
     settings: dict[str, Any]
 
     @property
@@ -112,9 +114,9 @@ def plan_comparison(
     }  # fmt: skip
     whole = made[0].banks[0] if whole is None or classes is None else whole
     different = {(bank.name, bank.digest): bank for bank in sources}
-    return ComparisonPlan(
-        made, first, reference, pairs == "all", whole, [*different.values()], settings
-    )
+    every = [*different.values()]
+    remarks = explain_names([some, *every[1:]]) if controls and every else []
+    return ComparisonPlan(made, first, reference, pairs == "all", whole, every, remarks, settings)
 
 
 def _some(

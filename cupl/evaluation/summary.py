@@ -29,7 +29,7 @@ def summarize_evaluation(evaluation: Evaluation) -> str:
         "temperature leaves of it." + _corrected(evaluation),
     ]
     lines = [one.sentence for one in (*verdicts(evaluation), *pair_verdicts(evaluation))]
-    lines += explain_uncalibrated(evaluation)
+    lines += [*evaluation.remarks, *explain_uncalibrated(evaluation)]
     for analysis in evaluation.analyses:
         lines += ["", *_analysis(analysis, evaluation.reference)]
     width = terminal_width()

@@ -270,7 +270,9 @@ def evaluate(
         progress=lambda done, _: progress(pictures + done, everything),
     )  # fmt: skip
     made_by = _made_by(labelled, plan, encoder, parted)
-    run = replace(run, evaluation=run.evaluation.model_copy(update={"made_by": made_by}))
+    remarks = [*plan.remarks, *run.evaluation.remarks]
+    found = run.evaluation.model_copy(update={"made_by": made_by, "remarks": remarks})
+    run = replace(run, evaluation=found)
     return EvaluationResult.of(run, encoder, text_cache)
 
 
