@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.encoders.protocol import Encoder
+    from cupl.evaluation.labelled import LabelledImages
 
 _DIGITS = 16
 """Of a digest, where a person reads it; the files have all."""
@@ -74,7 +75,7 @@ class EncoderFacts(_Fact):
 
 
 class DataFacts(_Fact):
-    """The images: where they were, how many, and the digest of their labels."""
+    """The images: where they were, how many, and the digest of them and their labels."""
 
     path: str | None = None
     """As it was given; None of what a program gave."""
@@ -82,12 +83,11 @@ class DataFacts(_Fact):
     labels: str | None = None
     """The file of labels, where it is another."""
     digest: str | None = None
-    """SHA-256 of the names and labels of all; None where there are no labels. It does not change
-    with the folder that the images lie in."""
+    """See :func:`digest_of_data`; None where there are no labels."""
 
     def __str__(self) -> str:
         labels = self.labels and f"labels of {self.labels}"
-        digest = self.digest and f"digest of the labels {self.digest[:_DIGITS]}"
+        digest = self.digest and f"digest {self.digest[:_DIGITS]}"
         number = number_of(self.images, "image")
         return ", ".join(filter(None, (self.path, number, labels, digest)))
 
@@ -198,20 +198,35 @@ def made_of(classifier: ZeroShotClassifier, images: int, **settings: object) -> 
     )
 
 
-def digest_of_labels(paths: Sequence[str], labels: Sequence[str]) -> str:
-    """SHA-256 of labelled images, in their order.
+def digest_of_data(data: LabelledImages) -> str:
+    """SHA-256 that tells labelled images from all others.
 
-    Args:
-        paths: of the images; what all have in common at their beginning does not count.
-        labels: of each.
-
+    Of each image: its path below the folder that all are in, its label as it was given, and the
+    SHA-256 of the bytes of its file, or of its vector (float32, little-endian) where there is one.
+    It does not change with the folder that the images lie in, with their order, with the bank, or
+    with the encoder of files.
     """
-    shared = os.path.dirname(os.path.commonprefix(list(paths)))  # noqa: PTH120, RUF071
+    paths = data.paths
+    shared = os.path.dirname(os.path.commonprefix(paths))  # noqa: PTH120, RUF071
+    labels = data.labels or list(map(str, data.targets))
+    lines = sorted(
+        f"{path[len(shared) :].lstrip(os.sep)}\0{label}\0{_content(data, row)}\n"
+        for row, (path, label) in enumerate(zip(paths, labels, strict=True))
+    )
     digest = hashlib.sha256()
-    for path, label in zip(paths, labels, strict=True):
-        line = f"{path[len(shared) :].lstrip(os.sep)}\0{label}\n"
+    for line in lines:
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _content(data: LabelledImages, row: int) -> str:
+    if data.vectors is not None:
+        return hashlib.sha256(data.vectors[row].numpy().astype("<f4").tobytes()).hexdigest()
+    try:
+        with open(data.paths[row], "rb") as file:  # noqa: PTH123 (of bytes that are no text, too)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):  # what becomes of it, the evaluation says
+        return "cannot be read"
 
 
 def _now() -> str:

@@ -41,7 +41,7 @@ from cupl.evaluation.made_by import (
     DataFacts,
     EncoderFacts,
     MadeBy,
-    digest_of_labels,
+    digest_of_data,
     made_now,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair
@@ -281,11 +281,10 @@ def _made_by(
 ) -> MadeBy:
     if parted["subsample"] is None:
         parted = {"folds": parted["folds"]}
-    classes = list(map(str, plan.classes))
-    digest = digest_of_labels(data.paths, [classes[target] for target in data.targets])
     images = DataFacts(
-        path=data.source, images=len(data.paths), labels=data.label_file, digest=digest
-    )
+        path=data.source, images=len(data.paths), labels=data.label_file,
+        digest=digest_of_data(data),
+    )  # fmt: skip
     return made_now(
         encoders=[EncoderFacts.of(encoder)],
         banks=[BankFacts.of(bank) for bank in plan.banks],
