@@ -54,6 +54,22 @@ def explain_uncalibrated(evaluation: Evaluation) -> list[str]:
     ]
 
 
+def explain_asked(evaluation: Evaluation) -> list[Verdict]:
+    """What a table of accuracies does not say: pairs, remarks, and the spread over parts."""
+    remarks = [*evaluation.remarks, *_explain_spread(evaluation.candidates)]
+    return [*pair_verdicts(evaluation), *(Verdict("open", sentence) for sentence in remarks)]
+
+
+def _explain_spread(candidates: Sequence[CandidateResult]) -> list[str]:
+    parts = [(one.name, one.spread) for one in candidates if one.spread is not None]
+    if not parts:
+        return []
+    each = _joined(
+        [f"{_quoted(name)} {percent(one.mean)} ± {percent(one.sd)}" for name, one in parts]
+    )
+    return [f"Mean and SD over {len(parts[0][1].values):,} parts of the images, in %: {each}."]
+
+
 def explain_kept(kept: Mapping[str, str]) -> list[str]:
     """A sentence on each reason why candidates were not adapted, of names and reasons."""
     by_reason: dict[str, list[str]] = {}

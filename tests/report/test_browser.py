@@ -157,6 +157,14 @@ def test_the_page_never_scrolls_sideways(visit: Open, any_page: Path, width: int
         assert seen.run("document.documentElement.scrollWidth") <= width
 
 
+def test_no_row_of_a_short_table_is_out_of_sight(visit: Open, report: Path) -> None:
+    with visit(report, viewport={"width": 390, "height": 300}) as seen:
+        cut = (
+            "[...document.querySelectorAll('.scroll')].filter(b => b.scrollHeight > b.offsetHeight)"
+        )
+        assert seen.run(f"{cut}.length") == 0
+
+
 def brightness(colour: str) -> float:
     channels = colour.removeprefix("rgb(").removesuffix(")").split(",")
     return sum(map(float, channels)) / 3
