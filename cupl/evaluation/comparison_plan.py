@@ -33,6 +33,7 @@ class ComparisonPlan:
         every_pair: whether banks are tested against one another.
         whole: the first bank with all its classes, which labels are matched with.
         banks: all different ones, as they were given.
+        files: of each as it was given; None of what a program gave.
         remarks: a sentence on each bank whose classes have other names than those of the controls.
         settings: as they were given, for :func:`~cupl.evaluation.made_by.made_now`.
 
@@ -44,6 +45,7 @@ class ComparisonPlan:
     every_pair: bool
     whole: PromptBank
     banks: list[PromptBank]
+    files: list[str | None]
     remarks: list[str]
     settings: dict[str, Any]
 
@@ -115,8 +117,15 @@ def plan_comparison(
     whole = made[0].banks[0] if whole is None or classes is None else whole
     different = {(bank.name, bank.digest): bank for bank in sources}
     every = [*different.values()]
+    paths = [None if isinstance(one, PromptBank) else os.fspath(one) for one in given]
+    paths += [path for one in joined for path in one.files]
+    path_of = dict(zip(((one.name, one.digest) for one in reversed(sources)), reversed(paths),
+                       strict=True))  # fmt: skip
+    files = [path_of[key] for key in different]
     remarks = explain_names([some, *every[1:]]) if controls and every else []
-    return ComparisonPlan(made, first, reference, pairs == "all", whole, every, remarks, settings)
+    return ComparisonPlan(
+        made, first, reference, pairs == "all", whole, every, files, remarks, settings
+    )
 
 
 def _some(

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -40,16 +42,24 @@ class BankFacts(_Fact):
     classes: int | None = None
     prompts: int | None = None
     """None where only its class vectors were given."""
+    model: str | None = None
+    """The language model that wrote it, where it says so."""
+    file: str | None = None
+    """As it was given; None of what a program gave."""
 
     @classmethod
-    def of(cls, bank: PromptBank) -> BankFacts:
+    def of(cls, bank: PromptBank, file: str | None = None) -> BankFacts:
         """A bank that is at hand."""
-        return cls(name=bank.name, digest=bank.digest, classes=len(bank), prompts=bank.size)
+        return cls(
+            name=bank.name, digest=bank.digest, classes=len(bank), prompts=bank.size,
+            model=bank.source.model if bank.source else None, file=file,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         size = None if self.prompts is None else number_of(self.prompts, "prompt")
         digest = self.digest and f"digest {self.digest[:_DIGITS]}"
-        return ", ".join(filter(None, (self.name, size, digest)))
+        model = self.model and f"by {self.model}"
+        return ", ".join(filter(None, (self.name, self.file, model, size, digest)))
 
 
 class EncoderFacts(_Fact):
@@ -64,8 +74,8 @@ class EncoderFacts(_Fact):
     def of(cls, encoder: Encoder) -> EncoderFacts:
         """An encoder that is loaded."""
         return cls(
-            name=encoder.id, revision=encoder.revision, fingerprint=encoder.fingerprint,
-            precision=encoder.precision,
+            name=_below_here(encoder.id), revision=encoder.revision,
+            fingerprint=encoder.fingerprint, precision=encoder.precision,
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -113,6 +123,8 @@ class MadeBy(_Fact):
     pooling: tuple[str, ...] = ()
     combine: str | None = None
     """How templates and prompts were combined; None without templates."""
+    software: tuple[str, ...] = ()
+    """Name and version of each package that decides the numbers, as installed."""
     settings: dict[str, str] = {}
     """All else that changes a result, by its name: threshold, temperature, ..."""
 
@@ -122,6 +134,7 @@ class MadeBy(_Fact):
             ("Command", self.command),
             ("Date", self.date),
             ("cupl", self.cupl),
+            ("Software", ", ".join(self.software)),
             *(("Encoder", str(one)) for one in self.encoders),
             *(("Bank", str(one)) for one in self.banks),
             *(("Images", str(one)) for one in self.data),
@@ -162,7 +175,7 @@ def made_now(
         {
             "date": _now(), "cupl": cupl_version(), "command": this_command(),
             "encoders": tuple(encoders), "banks": tuple(banks), "data": tuple(data),
-            "settings": more, **fields,
+            "settings": more, "software": _software(), **fields,
         }
     )  # fmt: skip
 
@@ -227,6 +240,20 @@ def _content(data: LabelledImages, row: int) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):  # what becomes of it, the evaluation says
         return "cannot be read"
+
+
+def _below_here(name: str) -> str:
+    """A folder below the working directory without what leads to that: who runs it is private."""
+    here = os.path.join(os.path.realpath(os.curdir), "")  # noqa: PTH118
+    return name.removeprefix(here) or name
+
+
+def _software() -> tuple[str, ...]:
+    found = []
+    for package in ("torch", "transformers", "Pillow"):
+        with suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    return tuple(found)
 
 
 def _now() -> str:

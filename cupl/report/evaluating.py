@@ -287,7 +287,7 @@ def _made_by(
     )  # fmt: skip
     return made_now(
         encoders=[EncoderFacts.of(encoder)],
-        banks=[BankFacts.of(bank) for bank in plan.banks],
+        banks=[BankFacts.of(*pair) for pair in zip(plan.banks, plan.files, strict=True)],
         data=[images],
         **plan.settings,
         **parted,

@@ -7,9 +7,12 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
+from cupl.bank.source import Source
+from cupl.evaluation.comparison_plan import plan_comparison
 from cupl.evaluation.labelled import ImageMatcher, LabelledImages
 from cupl.evaluation.made_by import BankFacts, DataFacts, MadeBy, digest_of_data, made_now
 from cupl.io.command import running
+from tests.models import bank_of
 
 
 def test_the_record_names_command_date_and_version() -> None:
@@ -85,3 +88,18 @@ def test_the_digest_of_vectors_is_of_the_vectors() -> None:
 
 def test_what_cannot_be_read_has_a_digest() -> None:
     digest_of_data(LabelledImages(["no\udce9text.png", "nul\0.png"], [0, 1]))
+
+
+def test_a_bank_names_its_file_and_the_language_model() -> None:
+    bank = bank_of({"cat": ["A cat."]}, "cats")
+    bank = bank.model_copy(update={"source": Source(model="mini-llm")})
+    facts = BankFacts.of(bank, "banks/cats.yaml")
+    assert str(facts).startswith("cats, banks/cats.yaml, by mini-llm, 1 prompt, digest ")
+    assert {one.split()[0] for one in made_now().software} == {"torch", "transformers", "Pillow"}
+
+
+def test_a_plan_knows_the_files_of_its_banks(tmp_path: Path) -> None:
+    one, other = bank_of({"cat": ["A cat."]}, "one"), bank_of({"cat": ["Cats."]}, "other")
+    other.save(tmp_path / "o.yaml")
+    plan = plan_comparison(one, f"mine={tmp_path}/o.yaml+one", controls="names")
+    assert plan.files == [None, f"{tmp_path}/o.yaml"]

@@ -149,6 +149,17 @@ def test_pairs_and_parts_that_were_asked_for_are_told_everywhere(tmp_path: Path)
     assert "“good” gets 100.0 % of the images right" in texts[1]
 
 
+def test_the_overview_says_which_banks_a_candidate_is(banks: Path, tmp_path: Path) -> None:
+    data = {"one": images(0), "two": images(0)}
+    evaluate_grid(data, candidates=f"own={banks}/{{}}.yaml", encoders=[Counting(0.1)],
+        controls="names", text_cache=False, output=tmp_path / "out")  # fmt: skip
+    made = json.loads((tmp_path / "out" / "summary.json").read_bytes())["made_by"]
+    assert made["settings"]["candidates"] == (
+        f"one: own={banks}/one.yaml; two: own={banks}/two.yaml"
+    )
+    assert [one["file"] for one in made["banks"]] == [f"{banks}/{name}.yaml" for name in data]
+
+
 def test_scores_need_a_report() -> None:
     with pytest.raises(InputError, match="beside a report"):
         evaluate_grid({"one": images(0)}, planted_bank(CLASSES, GOOD), scores=True)
