@@ -145,6 +145,8 @@ def evaluate_command(
         raise typer.BadParameter(f"no pooling is called {unknown[0]!r}: use {', '.join(POOLINGS)}")
     if not bank and not candidate:
         raise typer.BadParameter("name what to judge: --bank, or --candidate with a bank in it")
+    if scores and output is None:
+        raise typer.BadParameter("--scores goes with -o: name the directory of the report, -o DIR")
     encoders, specs = encoder or [], [CandidateSpec.parse(one) for one in candidate or []]
     several = len(data) > 1 or len(encoders) > 1
     if several and calibrated is not None:

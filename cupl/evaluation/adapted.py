@@ -45,8 +45,8 @@ class CrossFittedScores(ScoreChunks):
 
 def adapted_scores_of(
     vectors: ClassVectors, images: torch.Tensor, how: AdaptedHow | None
-) -> ScoreChunks:
-    """Scores of images by class vectors, adapted as is asked for.
+) -> tuple[ScoreChunks, str | None]:
+    """Scores of images by class vectors, adapted as is asked for, or why these were all kept.
 
     Args:
         vectors: made of texts alone.
@@ -56,15 +56,18 @@ def adapted_scores_of(
     """
     plain = ScoreChunks(images, vectors.matrix, vectors.adapter, vectors.parts)
     if how is None:
-        return plain
+        return plain, None
     if how == IN_PLACE:
-        return replace(plain, adapter=adapt_to_photos(vectors, images)[0].adapter)
+        adapted, report = adapt_to_photos(vectors, images)
+        return replace(plain, adapter=adapted.adapter), report.kept
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     second = torch.zeros(len(images), dtype=torch.bool)
     second[order[len(images) // 2 :]] = True
-    of_first, of_second = (
-        adapt_to_photos(vectors, images[half])[0].adapter for half in (~second, second)
+    (of_first, report), (of_second, other) = (
+        adapt_to_photos(vectors, images[half]) for half in (~second, second)
     )
-    return CrossFittedScores(
-        images, vectors.matrix, of_second, vectors.parts, other=of_first, second=second
-    )
+    scores = CrossFittedScores(
+        images, vectors.matrix, of_second.adapter, vectors.parts,
+        other=of_first.adapter, second=second,
+    )  # fmt: skip
+    return scores, report.kept and other.kept

@@ -140,6 +140,8 @@ class LoadedSpec:
     spec: CandidateSpec
     banks: list[PromptBank]
     templates: list[TemplateSet]
+    files: list[str | None]
+    """Of each bank as it was given; None of an object."""
 
     @property
     def parts_name(self) -> str:
@@ -169,13 +171,19 @@ def load_specs(
         parts = [_load(part, known) for part in spec.parts]
         found = [part for part in parts if isinstance(part, PromptBank)]
         templates = [part for part in parts if isinstance(part, TemplateSet)]
-        loaded.append(read := LoadedSpec(spec, found, templates))
+        pairs = zip(spec.parts, parts, strict=True)
+        files = [_file(part) for part, one in pairs if isinstance(one, PromptBank)]
+        loaded.append(read := LoadedSpec(spec, found, templates, files))
         if spec.combine and not (found and templates):
             raise InputError(
                 f"{spec.combine} says what becomes of a bank and templates together: the candidate "
                 f"{spec.name or read.parts_name!r:.100} has only one of them"
             )
     return loaded
+
+
+def _file(part: Part) -> str | None:
+    return os.fspath(part) if isinstance(part, str | os.PathLike) else None
 
 
 def _load(part: Part, known: dict[str, PromptBank | TemplateSet]) -> PromptBank | TemplateSet:

@@ -19,6 +19,7 @@ from cupl.errors import InputError
 from cupl.evaluation.adapted import CROSS_FITTED, IN_PLACE, AdaptedHow
 from cupl.evaluation.candidate_spec import LoadedSpec
 from cupl.evaluation.controls import CONTROLS, SEEDED, control_banks
+from cupl.evaluation.numbers import short
 
 CandidateKind = Literal["bank", "control"]
 DRAWS = 3
@@ -216,6 +217,27 @@ def align(banks: Sequence[PromptBank]) -> list[PromptBank]:
         entries = [_renamed(bank.classes[i], like) for like, i in pairs if i is not None]
         aligned.append(bank.model_copy(update={"classes": entries}))
     return aligned
+
+
+def explain_names(banks: Sequence[PromptBank]) -> list[str]:
+    """A sentence on each bank that calls classes otherwise than the first, as controls do not.
+
+    Args:
+        banks: as they were given, each with all classes of the first.
+
+    """
+    (first, *others), sentences = banks, list[str]()
+    for bank in others:
+        index = ClassIndex([entry.label for entry in bank])
+        places = [index.find_label(entry.label) for entry in first]
+        names = [bank.classes[place].name for place in places if place is not None]
+        pairs = zip((entry.name for entry in first), names, strict=True)
+        if other := sum(one != name for one, name in pairs):
+            sentences.append(
+                f"The controls use the names of “{short(first.name, 60)}”; "
+                f"“{short(bank.name, 60)}” calls {other:,} of {len(first):,} classes otherwise."
+            )
+    return sentences
 
 
 def _renamed(entry: ClassPrompts, like: ClassPrompts) -> ClassPrompts:

@@ -14,7 +14,7 @@ from cupl.bank.templates import TemplateSet
 from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
 from cupl.errors import InputError
 from cupl.evaluation.candidate_spec import CandidateSpec, load_specs
-from cupl.evaluation.candidates import DRAWS, Candidate, load_banks, make_candidates
+from cupl.evaluation.candidates import DRAWS, Candidate, explain_names, load_banks, make_candidates
 from cupl.evaluation.controls import CONTROLS, SEEDED
 
 BankSource = PromptBank | str | os.PathLike[str]
@@ -33,6 +33,8 @@ class ComparisonPlan:
         every_pair: whether banks are tested against one another.
         whole: the first bank with all its classes, which labels are matched with.
         banks: all different ones, as they were given.
+        files: of each as it was given; None of what a program gave.
+        remarks: a sentence on each bank whose classes have other names than those of the controls.
         settings: as they were given, for :func:`~cupl.evaluation.made_by.made_now`.
 
     """
@@ -43,6 +45,8 @@ class ComparisonPlan:
     every_pair: bool
     whole: PromptBank
     banks: list[PromptBank]
+    files: list[str | None]
+    remarks: list[str]
     settings: dict[str, Any]
 
     @property
@@ -112,8 +116,15 @@ def plan_comparison(
     }  # fmt: skip
     whole = made[0].banks[0] if whole is None or classes is None else whole
     different = {(bank.name, bank.digest): bank for bank in sources}
+    every = [*different.values()]
+    paths = [None if isinstance(one, PromptBank) else os.fspath(one) for one in given]
+    paths += [path for one in joined for path in one.files]
+    path_of = dict(zip(((one.name, one.digest) for one in reversed(sources)), reversed(paths),
+                       strict=True))  # fmt: skip
+    files = [path_of[key] for key in different]
+    remarks = explain_names([some, *every[1:]]) if controls and every else []
     return ComparisonPlan(
-        made, first, reference, pairs == "all", whole, [*different.values()], settings
+        made, first, reference, pairs == "all", whole, every, files, remarks, settings
     )
 
 

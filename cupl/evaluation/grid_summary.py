@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from cupl.evaluation.grid import EvaluationGrid
+from cupl.evaluation.grid import EvaluationGrid, GridCell
 from cupl.evaluation.numbers import percent, short
 from cupl.evaluation.schema import Interval
+from cupl.evaluation.verdict import explain_asked, verdicts
 from cupl.io.tables import Column, TableCell, draw_table
-from cupl.io.terminal import folded, terminal_width
+from cupl.io.terminal import folded, printable, terminal_width
 
 
 def summarize_grid(grid: EvaluationGrid) -> str:
@@ -41,7 +42,14 @@ def summarize_grid(grid: EvaluationGrid) -> str:
         if means
         else ""
     )
-    return f"{folded(head, width)}\n\n{draw_table(columns, rows, width)}"
+    said = "\n".join(printable(line) for cell in grid.cells for line in _said(cell))
+    return f"{folded(head, width)}\n\n{draw_table(columns, rows, width)}{folded(said, width)}\n"
+
+
+def _said(cell: GridCell) -> list[str]:
+    found = cell.evaluation
+    sentences = [one.sentence for one in (*verdicts(found), *explain_asked(found))]
+    return ["", f"{short(cell.encoder, 60)} on {short(cell.data, 60)}:", *sentences]
 
 
 def _shares(interval: Interval) -> tuple[str, str]:

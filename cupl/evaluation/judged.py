@@ -28,6 +28,7 @@ class JudgedCandidate:
         calibrated: its probabilities at the fitted temperature, float64 ``[images]``.
         uncalibrated: why there is no calibration.
         plain: name of what was adapted to the images, where it is that.
+        kept: why it was not adapted after all, and says what ``plain`` does.
 
     """
 
@@ -41,6 +42,7 @@ class JudgedCandidate:
     calibrated: Floats | None
     uncalibrated: str | None
     plain: str | None = None
+    kept: str | None = None
 
     @property
     def correct(self) -> Booleans:

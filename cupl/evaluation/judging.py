@@ -51,6 +51,7 @@ from cupl.evaluation.schema import (
     UnreadableImage,
 )
 from cupl.evaluation.spread import spread_of
+from cupl.evaluation.verdict import explain_kept
 from cupl.evaluation.weighted import StratifiedSample, weights_of
 from cupl.io.version import cupl_version
 from cupl.progress import Progress, ignore
@@ -125,10 +126,12 @@ def judge_candidates(
         )  # fmt: skip
 
     sample = data.design
-    entries = [
+    every = [
         _judged(candidate, encode, images, targets, sampled=sample is not None)
         for candidate in candidates
     ]
+    # What was not adapted is what it was: a row and a test of it would say nothing.
+    entries = [entry for entry in every if entry.kept is None]
     pairs = choose_pairs(entries, reference, every_pair=every_pair)
     results = _results(entries, pairs, parts, data, labels)
     base = next((one for one in results if one.name == pairs.reference), None)
@@ -149,6 +152,7 @@ def judge_candidates(
         candidates=results,
         analyses=analyses,
         sample=sampled_from(data),
+        remarks=explain_kept({one.name: one.kept for one in every if one.kept is not None}),
     )
     return EvaluationRun(evaluation, entries, data, candidates[0].banks[0])
 
@@ -172,11 +176,11 @@ def _judged(
     *,
     sampled: bool,
 ) -> JudgedCandidate:
-    runs, first = list[ImageRanks](), None
+    runs, first, kept = list[ImageRanks](), None, None
     calibration, calibrated, uncalibrated = None, None, None
     for bank in candidate.banks:
         vectors = encode(bank, candidate)
-        scores = adapted_scores_of(vectors, images, candidate.adapted)
+        scores, kept = adapted_scores_of(vectors, images, candidate.adapted)
         parts = zip(scores, scores.split(targets), strict=True)
         runs.append(join_ranks([rank_images(*part, vectors.provenance) for part in parts]))
         if first is None:
@@ -194,7 +198,7 @@ def _judged(
     whole = [with_templates(bank, candidate.templates) for bank in candidate.banks]
     return JudgedCandidate(
         candidate.name, candidate.kind, whole, first, first_scores, runs, calibration, calibrated,
-        uncalibrated, None if candidate.adapted is None else candidate.plain,
+        uncalibrated, None if candidate.adapted is None else candidate.plain, kept,
     )  # fmt: skip
 
 

@@ -73,6 +73,8 @@ class LabelledImages:
         source: the folder or file that they were read from.
         label_file: that of the labels, where it is another.
         sample: how they were drawn, where they are a sample to judge a collection by.
+        labels: of the images as they were given, whatever the bank calls the class; none where a
+            program gave classes only.
 
     """
 
@@ -87,6 +89,7 @@ class LabelledImages:
     source: str | None = None
     label_file: str | None = None
     sample: LabelledSample | None = None
+    labels: list[str] = field(default_factory=list)
 
     @property
     def design(self) -> StratifiedSample | None:
@@ -169,6 +172,7 @@ def keep_classes(images: LabelledImages, bank: PromptBank, some: PromptBank) -> 
         images,
         paths=[images.paths[row] for row in rows],
         targets=[number for _, number in found],
+        labels=[images.labels[row] for row in rows] if images.labels else [],
         vectors=None if images.vectors is None else images.vectors[rows],
         notes=[*images.notes, *([note] if left else [])],
     )
@@ -199,6 +203,7 @@ def encode_labelled(
             )
         return data
     paths, targets, unreadable = list[str](), list[int](), list(data.unreadable)
+    labels = list[str]()
     vectors = torch.empty(len(data.paths), encoder.dim)
     with closing(encode_sources(data.paths, encoder, image_cache=image_cache)) as images:
         for number, image in enumerate(until_lost(images, data.paths, lambda: _CAN_GO_ON, {})):
@@ -208,13 +213,15 @@ def encode_labelled(
                 vectors[len(paths)] = image.vector
                 paths.append(data.paths[number])
                 targets.append(data.targets[number])
+                labels += data.labels[number : number + 1]
             progress(number + 1, len(data.paths))
     if not paths:
         path, error = unreadable[0]
         raise InputError(f"no image could be read; the first was {path}: {error}")
     return replace(
-        data, paths=paths, targets=targets, vectors=vectors[: len(paths)], unreadable=unreadable
-    )
+        data, paths=paths, targets=targets, labels=labels, vectors=vectors[: len(paths)],
+        unreadable=unreadable,
+    )  # fmt: skip
 
 
 class ImageMatcher:
@@ -258,6 +265,7 @@ class ImageMatcher:
             return False
         self.images.paths.append(path)
         self.images.targets.append(number)
+        self.images.labels.append(str(label))
         return True
 
     def done(self) -> LabelledImages:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.encoders.protocol import Encoder
+    from cupl.evaluation.labelled import LabelledImages
 
 _DIGITS = 16
 """Of a digest, where a person reads it; the files have all."""
@@ -39,16 +42,24 @@ class BankFacts(_Fact):
     classes: int | None = None
     prompts: int | None = None
     """None where only its class vectors were given."""
+    model: str | None = None
+    """The language model that wrote it, where it says so."""
+    file: str | None = None
+    """As it was given; None of what a program gave."""
 
     @classmethod
-    def of(cls, bank: PromptBank) -> BankFacts:
+    def of(cls, bank: PromptBank, file: str | None = None) -> BankFacts:
         """A bank that is at hand."""
-        return cls(name=bank.name, digest=bank.digest, classes=len(bank), prompts=bank.size)
+        return cls(
+            name=bank.name, digest=bank.digest, classes=len(bank), prompts=bank.size,
+            model=bank.source.model if bank.source else None, file=file,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         size = None if self.prompts is None else number_of(self.prompts, "prompt")
         digest = self.digest and f"digest {self.digest[:_DIGITS]}"
-        return ", ".join(filter(None, (self.name, size, digest)))
+        model = self.model and f"by {self.model}"
+        return ", ".join(filter(None, (self.name, self.file, model, size, digest)))
 
 
 class EncoderFacts(_Fact):
@@ -63,8 +74,8 @@ class EncoderFacts(_Fact):
     def of(cls, encoder: Encoder) -> EncoderFacts:
         """An encoder that is loaded."""
         return cls(
-            name=encoder.id, revision=encoder.revision, fingerprint=encoder.fingerprint,
-            precision=encoder.precision,
+            name=_below_here(encoder.id), revision=encoder.revision,
+            fingerprint=encoder.fingerprint, precision=encoder.precision,
         )  # fmt: skip
 
     def __str__(self) -> str:
@@ -74,7 +85,7 @@ class EncoderFacts(_Fact):
 
 
 class DataFacts(_Fact):
-    """The images: where they were, how many, and the digest of their labels."""
+    """The images: where they were, how many, and the digest of them and their labels."""
 
     path: str | None = None
     """As it was given; None of what a program gave."""
@@ -82,12 +93,11 @@ class DataFacts(_Fact):
     labels: str | None = None
     """The file of labels, where it is another."""
     digest: str | None = None
-    """SHA-256 of the names and labels of all; None where there are no labels. It does not change
-    with the folder that the images lie in."""
+    """See :func:`digest_of_data`; None where there are no labels."""
 
     def __str__(self) -> str:
         labels = self.labels and f"labels of {self.labels}"
-        digest = self.digest and f"digest of the labels {self.digest[:_DIGITS]}"
+        digest = self.digest and f"digest {self.digest[:_DIGITS]}"
         number = number_of(self.images, "image")
         return ", ".join(filter(None, (self.path, number, labels, digest)))
 
@@ -113,6 +123,8 @@ class MadeBy(_Fact):
     pooling: tuple[str, ...] = ()
     combine: str | None = None
     """How templates and prompts were combined; None without templates."""
+    software: tuple[str, ...] = ()
+    """Name and version of each package that decides the numbers, as installed."""
     settings: dict[str, str] = {}
     """All else that changes a result, by its name: threshold, temperature, ..."""
 
@@ -122,6 +134,7 @@ class MadeBy(_Fact):
             ("Command", self.command),
             ("Date", self.date),
             ("cupl", self.cupl),
+            ("Software", ", ".join(self.software)),
             *(("Encoder", str(one)) for one in self.encoders),
             *(("Bank", str(one)) for one in self.banks),
             *(("Images", str(one)) for one in self.data),
@@ -162,7 +175,7 @@ def made_now(
         {
             "date": _now(), "cupl": cupl_version(), "command": this_command(),
             "encoders": tuple(encoders), "banks": tuple(banks), "data": tuple(data),
-            "settings": more, **fields,
+            "settings": more, "software": _software(), **fields,
         }
     )  # fmt: skip
 
@@ -198,20 +211,49 @@ def made_of(classifier: ZeroShotClassifier, images: int, **settings: object) -> 
     )
 
 
-def digest_of_labels(paths: Sequence[str], labels: Sequence[str]) -> str:
-    """SHA-256 of labelled images, in their order.
+def digest_of_data(data: LabelledImages) -> str:
+    """SHA-256 that tells labelled images from all others.
 
-    Args:
-        paths: of the images; what all have in common at their beginning does not count.
-        labels: of each.
-
+    Of each image: its path below the folder that all are in, its label as it was given, and the
+    SHA-256 of the bytes of its file, or of its vector (float32, little-endian) where there is one.
+    It does not change with the folder that the images lie in, with their order, with the bank, or
+    with the encoder of files.
     """
-    shared = os.path.dirname(os.path.commonprefix(list(paths)))  # noqa: PTH120, RUF071
+    paths = data.paths
+    shared = os.path.dirname(os.path.commonprefix(paths))  # noqa: PTH120, RUF071
+    labels = data.labels or list(map(str, data.targets))
+    lines = sorted(
+        f"{path[len(shared) :].lstrip(os.sep)}\0{label}\0{_content(data, row)}\n"
+        for row, (path, label) in enumerate(zip(paths, labels, strict=True))
+    )
     digest = hashlib.sha256()
-    for path, label in zip(paths, labels, strict=True):
-        line = f"{path[len(shared) :].lstrip(os.sep)}\0{label}\n"
+    for line in lines:
         digest.update(line.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _content(data: LabelledImages, row: int) -> str:
+    if data.vectors is not None:
+        return hashlib.sha256(data.vectors[row].numpy().astype("<f4").tobytes()).hexdigest()
+    try:
+        with open(data.paths[row], "rb") as file:  # noqa: PTH123 (of bytes that are no text, too)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):  # what becomes of it, the evaluation says
+        return "cannot be read"
+
+
+def _below_here(name: str) -> str:
+    """A folder below the working directory without what leads to that: who runs it is private."""
+    here = os.path.join(os.path.realpath(os.curdir), "")  # noqa: PTH118
+    return name.removeprefix(here) or name
+
+
+def _software() -> tuple[str, ...]:
+    found = []
+    for package in ("torch", "transformers", "Pillow"):
+        with suppress(PackageNotFoundError):
+            found.append(f"{package} {version(package)}")
+    return tuple(found)
 
 
 def _now() -> str:

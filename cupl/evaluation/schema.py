@@ -271,6 +271,8 @@ class Evaluation(_Result):
     """Command, encoder, banks, settings, data and date."""
     sample: SampledFrom | None = _added(None)
     """Where the images are a sample of a collection."""
+    remarks: list[str] = _added([])
+    """A sentence on each thing that makes the figures less alike, or more, than they look."""
 
     @property
     def banks(self) -> list[CandidateResult]:

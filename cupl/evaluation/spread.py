@@ -55,8 +55,8 @@ def parts_of(
         number = subsamples or 0
         if not 1 <= subsample <= images or number < 2:
             raise InputError(
-                f"there can be 2 subsamples or more, each of 1 to {images:,} images, which is all; "
-                f"not {number:,} of {subsample:,}"
+                f"{number:,} subsamples of {subsample:,} images cannot be drawn of {images:,}: ask "
+                f"for 2 or more, each of 1 to {images:,} images"
             )
         return [order[rng.permutation(images)[:subsample]] for _ in range(number)]
     if folds is None:

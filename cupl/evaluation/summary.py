@@ -29,7 +29,7 @@ def summarize_evaluation(evaluation: Evaluation) -> str:
         "temperature leaves of it." + _corrected(evaluation),
     ]
     lines = [one.sentence for one in (*verdicts(evaluation), *pair_verdicts(evaluation))]
-    lines += explain_uncalibrated(evaluation)
+    lines += [*evaluation.remarks, *explain_uncalibrated(evaluation)]
     for analysis in evaluation.analyses:
         lines += ["", *_analysis(analysis, evaluation.reference)]
     width = terminal_width()
@@ -66,7 +66,7 @@ def _table(evaluation: Evaluation, width: int | None) -> str:
     ]
     left_out, spread = set[int](), evaluation.candidates and evaluation.candidates[0].spread
     if spread:
-        columns.append(Column(f"mean of {len(spread.values)} parts", "number", rank=5))
+        columns.append(Column(f"mean of {len(spread.values)} parts", "number"))
     if not any(one.per_class for one in evaluation.candidates):
         left_out.add(4)
     if evaluation.sample is not None:  # which cannot say how wrong probabilities are

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from cupl.evaluation.controls import RANDOM_WORDS
@@ -51,6 +51,34 @@ def explain_uncalibrated(evaluation: Evaluation) -> list[str]:
         + (f" for {_joined(names)}" if len(names) < len(evaluation.candidates) else "")
         + f": {reason}."
         for reason, names in without.items()
+    ]
+
+
+def explain_asked(evaluation: Evaluation) -> list[Verdict]:
+    """What a table of accuracies does not say: pairs, remarks, and the spread over parts."""
+    remarks = [*evaluation.remarks, *_explain_spread(evaluation.candidates)]
+    return [*pair_verdicts(evaluation), *(Verdict("open", sentence) for sentence in remarks)]
+
+
+def _explain_spread(candidates: Sequence[CandidateResult]) -> list[str]:
+    parts = [(one.name, one.spread) for one in candidates if one.spread is not None]
+    if not parts:
+        return []
+    each = _joined(
+        [f"{_quoted(name)} {percent(one.mean)} ± {percent(one.sd)}" for name, one in parts]
+    )
+    return [f"Mean and SD over {len(parts[0][1].values):,} parts of the images, in %: {each}."]
+
+
+def explain_kept(kept: Mapping[str, str]) -> list[str]:
+    """A sentence on each reason why candidates were not adapted, of names and reasons."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in kept.items():
+        by_reason.setdefault(reason, []).append(_quoted(name))
+    return [
+        f"{_joined(names)} {'is' if len(names) == 1 else 'are'} left out: the texts were kept, as "
+        f"{reason}."
+        for reason, names in by_reason.items()
     ]
 
 

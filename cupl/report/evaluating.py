@@ -41,7 +41,7 @@ from cupl.evaluation.made_by import (
     DataFacts,
     EncoderFacts,
     MadeBy,
-    digest_of_labels,
+    digest_of_data,
     made_now,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair
@@ -278,7 +278,9 @@ def evaluate(
         progress=lambda done, _: progress(pictures + done, everything),
     )  # fmt: skip
     made_by = _made_by(labelled, plan, encoder, parted)
-    run = replace(run, evaluation=run.evaluation.model_copy(update={"made_by": made_by}))
+    remarks = [*plan.remarks, *run.evaluation.remarks]
+    found = run.evaluation.model_copy(update={"made_by": made_by, "remarks": remarks})
+    run = replace(run, evaluation=found)
     return EvaluationResult.of(run, encoder, text_cache)
 
 
@@ -293,14 +295,13 @@ def _made_by(
 ) -> MadeBy:
     if parted["subsample"] is None:
         parted = {"folds": parted["folds"]}
-    classes = list(map(str, plan.classes))
-    digest = digest_of_labels(data.paths, [classes[target] for target in data.targets])
     images = DataFacts(
-        path=data.source, images=len(data.paths), labels=data.label_file, digest=digest
-    )
+        path=data.source, images=len(data.paths), labels=data.label_file,
+        digest=digest_of_data(data),
+    )  # fmt: skip
     return made_now(
         encoders=[EncoderFacts.of(encoder)],
-        banks=[BankFacts.of(bank) for bank in plan.banks],
+        banks=[BankFacts.of(*pair) for pair in zip(plan.banks, plan.files, strict=True)],
         data=[images],
         **plan.settings,
         **parted,

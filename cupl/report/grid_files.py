@@ -54,13 +54,20 @@ def made_by_all(grid: EvaluationGrid) -> MadeBy | None:
         name: tuple(dict.fromkeys(fact for one in some for fact in getattr(one, name)))
         for name in ("encoders", "banks", "data")
     }
-    # A candidate has a bank for each data set; the command says how it was written.
-    same = {
+    # A candidate has a bank for each data set.
+    settings = {
         key: text
-        for key, text in some[0].settings.items()
         if all(one.settings.get(key) == text for one in some)
+        else "; ".join(
+            dict.fromkeys(
+                f"{cell.data}: {cell.evaluation.made_by.settings.get(key, 'none')}"
+                for cell in grid.cells
+                if cell.evaluation.made_by is not None
+            )
+        )
+        for key, text in some[0].settings.items()
     }
-    return some[-1].model_copy(update={**together, "settings": same})
+    return some[-1].model_copy(update={**together, "settings": settings})
 
 
 def _json(grid: EvaluationGrid) -> bytes:

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from cupl.evaluation.grid import EvaluationGrid
 from cupl.evaluation.made_by import MadeBy
+from cupl.evaluation.verdict import explain_asked, verdicts
 from cupl.report.page import page_template
 
 
@@ -33,6 +34,9 @@ def grid_page(grid: EvaluationGrid, made_by: MadeBy | None = None) -> bytes:
         (cell, f"{quote(cell.folder)}/report.html" if cell.folder is not None else None)
         for cell in grid.cells
     ]
+    said = [
+        (cell, [*verdicts(cell.evaluation), *explain_asked(cell.evaluation)]) for cell in grid.cells
+    ]
     return page_template("grid.html.j2", "page.js").render(
-        grid=grid, rows=rows, links=links, with_means=bool(means), made_by=made_by
+        grid=grid, rows=rows, links=links, said=said, with_means=bool(means), made_by=made_by
     )

@@ -96,6 +96,8 @@ def evaluate_grid(
             of the data set.
 
     """
+    if scores and output is None:
+        raise InputError("scores are written beside a report", arguments={"output": ...})
     sets = _data_sets(data, banks, candidates, settings, all_files, skip_unmatched)
     loading = {name: settings[name] for name in _OF_THE_ENCODER if name in settings}
     for one in sets:

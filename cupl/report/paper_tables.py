@@ -8,6 +8,7 @@ from cupl.evaluation.grid import EvaluationGrid
 from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.sampled import sample_note
 from cupl.evaluation.schema import CandidateResult, Comparison, Evaluation, Interval
+from cupl.evaluation.verdict import explain_asked
 from cupl.report.paper import BETTER, WORSE, PaperCell, PaperTable
 
 _LONGEST = 80
@@ -87,7 +88,12 @@ def grid_table(grid: EvaluationGrid) -> PaperTable:
         head.append("mean")
         about += " The mean counts every data set the same; its interval is about their images."
     notes = [note for one in references for note in notes_on_marks(one)]
-    return PaperTable(head, groups, [about, *dict.fromkeys(notes)])
+    asked = [
+        f"{short(cell.encoder, _LONGEST)} on {short(cell.data, 40)}: {one.sentence}"
+        for cell in grid.cells
+        for one in explain_asked(cell.evaluation)
+    ]
+    return PaperTable(head, groups, [about, *dict.fromkeys(notes), *asked])
 
 
 def notes_on_marks(reference: str | None) -> list[str]:

@@ -18,6 +18,7 @@ from cupl.evaluation.judging import judge_candidates
 from cupl.evaluation.labelled import LabelledImages
 from cupl.evaluation.schema import CandidateResult, Comparison, Evaluation, Interval
 from cupl.evaluation.significance import holm
+from cupl.evaluation.summary import summarize_evaluation
 from cupl.evaluation.verdict import verdicts
 from tests.adaptation.pictures import Pictures, pictures
 from tests.adaptation.synthetic import random, unit
@@ -54,15 +55,16 @@ def scores_by(vectors: ClassVectors, photos: torch.Tensor, images: torch.Tensor)
 
 def test_in_place_is_what_adapting_and_classifying_say(made: Pictures) -> None:
     vectors, photos = made.drawn.vectors, made.drawn.photos
-    found = torch.cat(list(adapted_scores_of(vectors, photos, IN_PLACE)))
+    found = torch.cat(list(adapted_scores_of(vectors, photos, IN_PLACE)[0]))
     torch.testing.assert_close(found, scores_by(vectors, photos, photos))
-    plain = torch.cat(list(adapted_scores_of(vectors, photos, None)))
+    plain = torch.cat(list(adapted_scores_of(vectors, photos, None)[0]))
     assert (found.argmax(dim=1) != plain.argmax(dim=1)).sum() >= 5
 
 
 def test_an_image_is_judged_by_the_other_half_alone(made: Pictures) -> None:
     vectors, photos = made.drawn.vectors, made.drawn.photos
-    scores = adapted_scores_of(vectors, photos, CROSS_FITTED)
+    scores, kept = adapted_scores_of(vectors, photos, CROSS_FITTED)
+    assert kept is None
     assert isinstance(scores, CrossFittedScores)
     assert scores.second is not None
     found, second = torch.cat(list(scores)), scores.second
@@ -71,7 +73,7 @@ def test_an_image_is_judged_by_the_other_half_alone(made: Pictures) -> None:
         torch.testing.assert_close(found[half], scores_by(vectors, photos[~half], photos[half]))
     # Other photos in one half: what is there judges the other half, and only that.
     changed = torch.where(second[:, None], unit(photos + 0.5 * random(*photos.shape)), photos)
-    again = torch.cat(list(adapted_scores_of(vectors, changed, CROSS_FITTED)))
+    again = torch.cat(list(adapted_scores_of(vectors, changed, CROSS_FITTED)[0]))
     assert not torch.allclose(again[~second], found[~second])
     by_first = scores_by(vectors, photos[~second], changed[second])
     torch.testing.assert_close(again[second], by_first)
@@ -79,9 +81,9 @@ def test_an_image_is_judged_by_the_other_half_alone(made: Pictures) -> None:
 
 def test_blocks_do_not_matter(made: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, photos = made.drawn.vectors, made.drawn.photos
-    whole = list(adapted_scores_of(vectors, photos, CROSS_FITTED))
+    whole = list(adapted_scores_of(vectors, photos, CROSS_FITTED)[0])
     monkeypatch.setattr("cupl.evaluation.ranking.AT_ONCE", 7 * len(vectors.labels))
-    parts = list(adapted_scores_of(vectors, photos, CROSS_FITTED))
+    parts = list(adapted_scores_of(vectors, photos, CROSS_FITTED)[0])
     assert (len(whole), len(parts)) == (1, -(-len(photos) // 7))
     torch.testing.assert_close(torch.cat(parts), whole[0])
 
@@ -119,7 +121,7 @@ def test_the_accuracies_are_those_of_the_scores(made: Pictures) -> None:
     found = named(judged(made))
     vectors, drawn = made.drawn.vectors, made.drawn
     for name, how in zip(ADAPTED, (CROSS_FITTED, IN_PLACE), strict=True):
-        scores = torch.cat(list(adapted_scores_of(vectors, drawn.photos, how)))
+        scores = torch.cat(list(adapted_scores_of(vectors, drawn.photos, how)[0]))
         right = (scores.argmax(dim=1) == drawn.targets).double().mean()
         assert found[name].top1.value == pytest.approx(float(right))
 
@@ -192,3 +194,23 @@ def test_an_evaluation_of_adapted_banks_is_the_same_again(made: Pictures) -> Non
     first = judged(made, "names")
     assert judged(made, "names").model_dump_json() == first.model_dump_json()
     assert Evaluation.model_validate_json(first.model_dump_json()) == first
+
+
+def test_what_was_not_adapted_is_left_out_and_no_test(made: Pictures) -> None:
+    """Nine photos cannot show where classes lie: the texts are kept, and no p pays for it."""
+    data = LabelledImages(
+        [str(i) for i in range(9)], made.drawn.targets[:9].tolist(), made.drawn.photos[:9]
+    )
+    plain, with_adapted = (
+        judge_candidates(
+            data, make_candidates([made.bank], ["names"], adapt=adapt), made.encoder,
+            text_cache=False,
+        ).evaluation
+        for adapt in (False, True)
+    )  # fmt: skip
+    assert with_adapted.candidates == plain.candidates
+    assert plain.remarks == []
+    why = "is left out: the texts were kept, as 10 photos are needed, and 9 can be read."
+    assert f"“{ADAPTED[1]}” {why}" in with_adapted.remarks
+    assert ADAPTED[0] in with_adapted.remarks[0]
+    assert with_adapted.remarks[0] in summarize_evaluation(with_adapted)

@@ -125,3 +125,13 @@ def test_both_meanings_of_an_ensemble_are_judged_by_their_vectors(pooling: str) 
         best = (torch.nn.functional.normalize(data.vectors) @ less.T).argmax(dim=1)
         right = (best == torch.tensor(data.targets)).float().mean()
         assert effect.top1_without == pytest.approx(float(right))
+
+
+def test_names_that_the_controls_do_not_use_are_told(banks: list[PromptBank]) -> None:
+    renamed = bank_of({"Cat": ["A cat."], "dog": ["A dog."]}, "hers")
+    told = "The controls use the names of “old”; “hers” calls 1 of 2 classes otherwise."
+    assert plan_comparison([*banks, renamed]).remarks == [told]
+    assert plan_comparison(banks[0], CandidateSpec([renamed, banks[1]])).remarks == [told]
+    assert plan_comparison(banks).remarks == []
+    assert plan_comparison([*banks, renamed], controls=[]).remarks == []
+    assert plan_comparison([banks[0], renamed], controls="names", classes=["dog"]).remarks == []

@@ -73,7 +73,7 @@ def test_rows_name_encoder_and_data_set() -> None:
 
 def test_the_table_has_a_line_a_candidate_and_encoder() -> None:
     text = summarize_grid(grid())
-    assert text.count("siglip") == 1 + len(evaluation().candidates)
+    assert text.count("siglip") == 1 + len(evaluation().candidates) + len(["pets", "food"])
     assert "pets" in text
     assert "The mean counts every data set the same" in text
     alone = summarize_grid(EvaluationGrid(grid().cells[:1]))

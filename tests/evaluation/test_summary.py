@@ -2,6 +2,7 @@ import sys
 
 import pytest
 
+from cupl.evaluation.schema import Spread
 from cupl.evaluation.summary import summarize_evaluation
 from tests.report.evaluations import bare_evaluation, evaluation, hostile_evaluation
 
@@ -75,3 +76,17 @@ def test_why_there_is_no_temperature_is_said() -> None:
 def test_a_correction_is_told_only_where_there_is_a_p() -> None:
     assert "(Holm)" in summarize_evaluation(evaluation())
     assert "(Holm)" not in summarize_evaluation(bare_evaluation())
+
+
+def test_the_spread_that_was_asked_for_is_shown_at_80_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    found, spread = evaluation(), Spread(values=[0.4, 0.5], mean=0.456, sd=0.0707)
+    some = [one.model_copy(update={"spread": spread}) for one in found.candidates]
+    text = summarize_evaluation(found.model_copy(update={"candidates": some}))
+    assert "45.6" in text
+    assert "± 7.1" in text
+    assert max(map(len, text.splitlines())) <= 80

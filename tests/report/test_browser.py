@@ -157,6 +157,12 @@ def test_the_page_never_scrolls_sideways(visit: Open, any_page: Path, width: int
         assert seen.run("document.documentElement.scrollWidth") <= width
 
 
+def test_no_row_of_a_short_table_is_out_of_sight(visit: Open, report: Path) -> None:
+    with visit(report, viewport={"width": 390, "height": 300}) as seen:
+        boxes = "[...document.querySelectorAll('.scroll')]"
+        assert seen.run(f"{boxes}.filter(b => b.scrollHeight > b.offsetHeight).length") == 0
+
+
 def brightness(colour: str) -> float:
     channels = colour.removeprefix("rgb(").removesuffix(")").split(",")
     return sum(map(float, channels)) / 3

@@ -11,6 +11,7 @@ import torch
 
 from cupl.errors import InputError, MissingFileError
 from cupl.evaluation.candidate_spec import CandidateSpec
+from cupl.evaluation.grid_summary import summarize_grid
 from cupl.evaluation.labelled import LabelledImages
 from cupl.report.evaluating import evaluate
 from cupl.report.grid_run import data_names, evaluate_grid, for_data_set
@@ -144,6 +145,39 @@ def test_nothing_is_written_among_the_images(tmp_path: Path, place: str) -> None
         )  # fmt: skip
     assert not encoder.asked  # before the work
     assert not list(data.iterdir())
+
+
+def test_pairs_and_parts_that_were_asked_for_are_told_everywhere(tmp_path: Path) -> None:
+    data = {"one": images(0), "two": images(5)}
+    grid = evaluate_grid(
+        data, [planted_bank(CLASSES, GOOD, "good"), planted_bank(CLASSES, POOR, "poor")],
+        encoders=[Counting(0.1)], controls="names", pairs="all", folds=2, text_cache=False,
+        output=tmp_path,
+    )  # fmt: skip
+    page = parse((tmp_path / "report.html").read_bytes())
+    said = [one.text for one in page.section("verdicts").all("p")]
+    texts = [summarize_grid(grid), "\n".join(said), (tmp_path / "summary.md").read_text()]
+    for text in texts:
+        assert text.count("Mean and SD over 2 parts of the images, in %: “good”") == 2
+        assert text.count("“poor” does worse than “good”: ") == 2
+    assert "“good” gets 100.0 % of the images right" in texts[0]
+    assert "“good” gets 100.0 % of the images right" in texts[1]
+
+
+def test_the_overview_says_which_banks_a_candidate_is(banks: Path, tmp_path: Path) -> None:
+    data = {"one": images(0), "two": images(0)}
+    evaluate_grid(data, candidates=f"own={banks}/{{}}.yaml", encoders=[Counting(0.1)],
+        controls="names", text_cache=False, output=tmp_path / "out")  # fmt: skip
+    made = json.loads((tmp_path / "out" / "summary.json").read_bytes())["made_by"]
+    assert made["settings"]["candidates"] == (
+        f"one: own={banks}/one.yaml; two: own={banks}/two.yaml"
+    )
+    assert [one["file"] for one in made["banks"]] == [f"{banks}/{name}.yaml" for name in data]
+
+
+def test_scores_need_a_report() -> None:
+    with pytest.raises(InputError, match="beside a report"):
+        evaluate_grid({"one": images(0)}, planted_bank(CLASSES, GOOD), scores=True)
 
 
 def test_an_earlier_run_leaves_nothing_but_what_is_somebody_elses(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ import hashlib
 from itertools import pairwise
 from pathlib import Path
 
-from cupl.evaluation.schema import Comparison
+from cupl.evaluation.schema import Comparison, UnreadableImage
 from cupl.report.page import report_page
 from tests.models import draw
 from tests.report.evaluations import (
@@ -226,3 +226,17 @@ def test_a_thousand_classes_stay_small_and_folded() -> None:
     assert "open" not in details.attributes
     assert "1,000" in next(details.all("summary")).text
     assert len(rows(next(details.all("table")))) == 1000
+
+
+def test_a_table_is_whole_up_to_60_rows_and_says_so_beyond() -> None:
+    for number in (60, 61):
+        bad = [UnreadableImage(path=f"{i}.png", error="cut short") for i in range(number)]
+        page = page_of(evaluation().model_copy(update={"unreadable": bad}))
+        long = page.with_class("long")
+        assert len(long) == (number > 60)
+        assert ("61 rows; scroll down in the table for all" in page.text) == (number > 60)
+
+
+def test_what_makes_figures_less_alike_is_told() -> None:
+    told = "The controls use the names of “a”; “b” calls 15 of 15 classes otherwise."
+    assert told in page_of(evaluation().model_copy(update={"remarks": [told]})).text

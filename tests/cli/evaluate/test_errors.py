@@ -144,3 +144,9 @@ def test_results_keep_out_of_the_data(option: str, cupl: Cupl, work: Path) -> No
     assert outcome.code == 1
     assert outcome.err.endswith("it lies in photos, which is read; name another\n")
     assert sorted(Path("photos").rglob("*")) == before
+
+
+def test_scores_go_with_a_report(evaluate: Cupl, work: Path) -> None:
+    outcome = evaluate("--scores")
+    assert outcome.code == 2
+    assert "--scores goes with -o" in outcome.err
