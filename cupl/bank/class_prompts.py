@@ -48,12 +48,40 @@ class ClassPrompts(BaseModel):
     @property
     def question_prompt_pairs(self) -> list[tuple[str, str]]:
         """Question and text of every prompt, in the order of the file."""
-        return [(question, text) for question, texts in self.prompts.items() for text in texts]
+        return [
+            (question, text) for question, texts in self.by_question().items() for text in texts
+        ]
 
     @property
     def texts(self) -> list[str]:
-        """All prompts, flat, in the order of the file."""
-        return [text for texts in self.prompts.values() for text in texts]
+        """All prompts, flat, in the order of the file.
+
+        Raises:
+            InputError: since the class was made, something took the place of a list of texts.
+
+        """
+        return [text for texts in self.by_question().values() for text in texts]
+
+    def by_question(self) -> dict[str, list[str]]:
+        """The prompts of each question, looked at, as ``prompts`` is free to be changed.
+
+        Raises:
+            InputError: since the class was made, something took the place of a list of texts.
+
+        """
+        if not isinstance(self.prompts, dict):
+            raise self._no_list("prompts", self.prompts)
+        for question, texts in self.prompts.items():
+            if not isinstance(texts, list | tuple) or not all(isinstance(t, str) for t in texts):
+                raise self._no_list(f"prompts[{question!r:.80}]", texts)
+        return self.prompts
+
+    def _no_list(self, what: str, given: object) -> InputError:
+        like = f", such as [{given!r:.80}]" if isinstance(given, str) else ""
+        return InputError(
+            f"the class {str(self.name)!r:.80}: {what} must be a list of texts{like}, not "
+            f"{given!r:.80}"
+        )
 
     @property
     def size(self) -> int:
@@ -63,6 +91,8 @@ class ClassPrompts(BaseModel):
     @property
     def label(self) -> ClassLabel:
         """What names this class."""
+        if isinstance(self.aliases, str):
+            raise self._no_list("aliases", self.aliases)
         return ClassLabel(self.name, self.id, tuple(self.aliases))
 
     def to_yaml(self) -> dict[str, Any]:
@@ -72,8 +102,8 @@ class ClassPrompts(BaseModel):
             entry["id"] = self.id
         if self.aliases:
             entry["aliases"] = self.aliases
-        plain = list(self.prompts) == [BY_HAND]
-        entry["prompts"] = self.prompts[BY_HAND] if plain else self.prompts
+        prompts = self.by_question()
+        entry["prompts"] = prompts[BY_HAND] if list(prompts) == [BY_HAND] else prompts
         if self.subclasses:
             entry["subclasses"] = [kind.to_yaml() for kind in self.subclasses]
         return entry
@@ -82,4 +112,4 @@ class ClassPrompts(BaseModel):
 def content_of(entry: ClassPrompts) -> list[Any]:
     """What decides the vectors of a class; as before there were sub-classes where it has none."""
     kinds = [content_of(kind) for kind in entry.subclasses]
-    return [entry.name, entry.id, entry.aliases, entry.prompts, *([kinds] if kinds else [])]
+    return [entry.name, entry.id, entry.aliases, entry.by_question(), *([kinds] if kinds else [])]

@@ -134,11 +134,13 @@ class PromptBank(BaseModel):
             try:
                 listed = given if isinstance(given, dict | str) else list(given)
                 classes.append(ClassPrompts(name=label, prompts=listed))  # type: ignore[arg-type]
-            except (ValidationError, TypeError) as error:
-                why = "prompts must be a list, or questions with a list each"
-                if isinstance(error, ValidationError):
-                    why = own_words(error.errors()[0])
-                raise InputError(f"the class {label!r:.80}: {why}") from error
+            except TypeError:
+                raise InputError(
+                    f"the class {label!r:.80}: prompts must be a list, or questions with a list "
+                    "each"
+                ) from None
+            except ValidationError as error:
+                raise InputError(_complaint(label, error)) from None
         return cls._of(name=name, classes=classes)
 
     @classmethod
@@ -147,7 +149,7 @@ class PromptBank(BaseModel):
         try:
             return cls(**fields)
         except ValidationError as error:
-            raise InputError(own_words(error.errors()[0])) from error
+            raise InputError(own_words(error.errors()[0])) from None
 
     @property
     def entries(self) -> Iterator[ClassPrompts]:
@@ -200,7 +202,9 @@ class PromptBank(BaseModel):
             type(self).model_validate(data)
         except ValidationError as error:
             why = own_words(error.errors()[0])
-            raise InputError(f"the bank {self.name!r:.100} cannot be saved: {why}") from error
+            raise InputError(f"the bank {self.name!r:.100} cannot be saved: {why}") from None
+        except InputError as error:
+            raise InputError(f"the bank {self.name!r:.100} cannot be saved: {error}") from None
         except (AttributeError, TypeError) as error:
             raise InputError(
                 f"the bank {self.name!r:.100} cannot be saved: something in it is no class, prompt "
@@ -217,3 +221,21 @@ class PromptBank(BaseModel):
 
         """
         write_atomically(Path(path), self.to_bytes())
+
+
+def _complaint(label: object, error: ValidationError) -> str:
+    """What is wrong with a class that was given with its prompts, in a sentence."""
+    first = error.errors()[0]
+    why, place, given = own_words(first), first["loc"], first["input"]
+    if not place:  # of the class as a whole, which that names
+        return why
+    if place[0] == "name":
+        return f"the name of a class {why}, not {given!r:.80}"
+    if place[-1] == "[key]":
+        why = f"a question {why}, not {given!r:.80}"
+    elif len(place) == 2:
+        like = f", such as [{given!r:.80}]" if isinstance(given, str) else f", not {given!r:.80}"
+        why = f"the prompts of the question {place[1]!r:.80} must be a list of texts{like}"
+    elif len(place) > 2:
+        why = f"a prompt {why}, not {given!r:.80}"
+    return f"the class {label!r:.80}: {why}"

@@ -175,7 +175,7 @@ def join_banks(banks: Sequence[PromptBank], name: str) -> PromptBank:
     for same in zip(*banks, strict=True):
         prompts: dict[str, list[str]] = {}
         for entry in same:
-            for question, texts in entry.prompts.items():
+            for question, texts in entry.by_question().items():
                 prompts.setdefault(question, []).extend(texts)
         kinds = [kind for entry in same for kind in entry.subclasses]
         entries.append(same[0].model_copy(update={"prompts": prompts, "subclasses": kinds}))
@@ -232,7 +232,7 @@ def with_templates(bank: PromptBank, templates: Sequence[str]) -> PromptBank:
         return bank
     filled = fill_templates(templates, [entry.label for entry in bank])
     entries = [
-        entry.model_copy(update={"prompts": {**entry.prompts, TEMPLATE: texts}})
+        entry.model_copy(update={"prompts": {**entry.by_question(), TEMPLATE: texts}})
         for entry, texts in zip(bank, filled, strict=True)
     ]
     return bank.model_copy(update={"classes": entries})

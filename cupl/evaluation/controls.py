@@ -106,7 +106,7 @@ def _told_of(name: str, other: ClassPrompts) -> dict[str, list[str]]:
     """The other's prompts, with ``name`` in place of its names."""
     rename = renaming([other.name, *other.aliases], name)
     prompts: dict[str, list[str]] = {}
-    for question, texts in other.prompts.items():
+    for question, texts in other.by_question().items():
         renamed = (rename(text) for text in texts)
         prompts.setdefault(rename(question)[0], []).extend(
             text if number else f"{name}: {text}" for text, number in renamed
