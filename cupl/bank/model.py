@@ -17,6 +17,7 @@ from cupl.bank.merging import merge_classes, merge_sources
 from cupl.bank.selecting import ClassSelector
 from cupl.bank.source import Source
 from cupl.errors import InputError
+from cupl.io.arguments import check_path
 from cupl.io.atomic import write_atomically
 from cupl.io.complaints import own_words
 from cupl.io.file_kinds import BANK
@@ -184,6 +185,12 @@ class PromptBank(BaseModel):
             InputError: the file is no bank; the message names the line.
 
         """
+        if isinstance(path, Mapping):
+            raise InputError(
+                "a bank is a PromptBank or its file; of a dict of class to prompts "
+                "PromptBank.from_dict makes one"
+            )
+        check_path(path, "a bank")
         return read_yaml(Path(path), cls, BANK)
 
     def to_bytes(self) -> bytes:

@@ -34,6 +34,7 @@ from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.errors import InputError
+from cupl.io.arguments import check_whole
 from cupl.progress import Progress, counted, ignore
 
 Scorable: TypeAlias = "ImageVectors | Embeddings | ImageSource | Iterable[ImageSource]"
@@ -235,6 +236,7 @@ class VectorClassifier:
 
     def _judge(self, top_k: int, rule: DecisionRule, explain: int) -> Judge:
         """What makes predictions; refuses before the first image what none can be judged by."""
+        check_whole(top_k=top_k, explain=explain)
         if top_k < 1:
             raise InputError(f"top_k is {top_k}; at least one class must be named")
         if explain < 0:

@@ -23,8 +23,8 @@ from cupl.errors import InputError
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
-    from cupl.evaluation.candidate_spec import CandidateSpec
-    from cupl.evaluation.comparison_plan import ComparisonPlan, SpecSource
+    from cupl.evaluation.candidate_spec import CandidateSpec, SpecSource
+    from cupl.evaluation.comparison_plan import ComparisonPlan
     from cupl.evaluation.labelled import LabelledImages
 
 _SHOWN = 10
@@ -297,8 +297,7 @@ def _check_targets(
 
 
 def _split(controls: str) -> list[str]:
-    names = dict.fromkeys(name.strip() for name in controls.split(",") if name.strip())
-    return [] if list(names) == ["none"] else list(names)
+    return list(dict.fromkeys(name.strip() for name in controls.split(",") if name.strip()))
 
 
 def _report_unmatched(

@@ -19,6 +19,7 @@ from cupl.errors import InputError
 from cupl.evaluation.adapted import CROSS_FITTED, IN_PLACE, AdaptedHow
 from cupl.evaluation.candidate_spec import LoadedSpec
 from cupl.evaluation.controls import CONTROLS, SEEDED, control_banks
+from cupl.io.arguments import several
 
 CandidateKind = Literal["bank", "control"]
 DRAWS = 3
@@ -74,7 +75,7 @@ def load_banks(
         InputError: a file is no bank, or there is none at all.
 
     """
-    given = [banks] if isinstance(banks, PromptBank | str | os.PathLike) else list(banks)
+    given = several(banks, PromptBank)
     if not given:
         raise InputError("name at least one bank")
     loaded = [one if isinstance(one, PromptBank) else PromptBank.load(one) for one in given]
