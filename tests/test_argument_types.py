@@ -10,6 +10,7 @@ import cupl
 from cupl.errors import InputError
 from cupl.evaluation.grid import EvaluationGrid
 from cupl.evaluation.schema import Evaluation
+from cupl.report.grid_run import evaluate_grid
 from tests.models import HandMadeEncoder, bank_of
 
 BANK = bank_of({"cat": ["A cat."], "dog": ["A dog."]})
@@ -22,13 +23,13 @@ DICT: Any = {"dog": ["A dog."]}
 
 
 def evaluated(banks: Any = BANK, **settings: Any) -> Evaluation:
-    given = {"encoder": ENCODER, "controls": "names"} | settings
+    given: dict[str, Any] = {"encoder": ENCODER, "controls": "names"} | settings
     return cupl.evaluate(PAIR, banks, **given)
 
 
 def grid(data: Any = None, **settings: Any) -> EvaluationGrid:
-    given = {"banks": BANK, "encoders": ENCODER, "controls": "names"} | settings
-    return cupl.evaluate_grid({"x": PAIR} if data is None else data, **given)
+    given: dict[str, Any] = {"banks": BANK, "encoders": ENCODER, "controls": "names"} | settings
+    return evaluate_grid({"x": PAIR} if data is None else data, **given)
 
 
 def generated(**settings: Any) -> object:
@@ -39,7 +40,7 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     "names": (lambda: cupl.ZeroShotClassifier.from_names(DICT), "from_dict.*from_bank"),
     "classes": (lambda: cupl.generate(DICT, offline=True), "from_dict.*from_bank"),
     "select": (lambda: BANK.select(DICT), "from_dict"),
-    "number": (lambda: BANK.select(5), "list of names, not 5"),  # type: ignore[arg-type]
+    "number": (lambda: BANK.select(5), "list of names, not int"),  # type: ignore[arg-type]
     "bank": (lambda: cupl.ZeroShotClassifier.from_bank(DICT), "from_dict"),
     "banks": (lambda: evaluated(DICT), "from_dict"),
     "one bank": (lambda: evaluated(5), "not from 5"),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, StrictStr, field_validator, model_va
 
 from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.errors import InputError
+from cupl.io.words import number_of
 
 BY_HAND = ""
 """The question of prompts that answer none: a plain list in the file."""
@@ -44,6 +45,11 @@ class ClassPrompts(BaseModel):
         if self.subclasses:
             check_labels([kind.label for kind in self.subclasses])
         return self
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r:.100}{prompts_in_words(self)})"
+
+    __str__ = __repr__
 
     @property
     def question_prompt_pairs(self) -> list[tuple[str, str]]:
@@ -107,6 +113,14 @@ class ClassPrompts(BaseModel):
         if self.subclasses:
             entry["subclasses"] = [kind.to_yaml() for kind in self.subclasses]
         return entry
+
+
+def prompts_in_words(of: Any) -> str:
+    """How many prompts a class or a bank has, as the end of its repr; nothing if nobody can say."""
+    try:
+        return f", {number_of(of.size, 'prompt')}"
+    except InputError:  # it was changed to something that has none
+        return ""
 
 
 def content_of(entry: ClassPrompts) -> list[Any]:

@@ -99,10 +99,10 @@ def several_names(names: Iterable[str | ClassLabel]) -> list[str | ClassLabel]:
             "names and their descriptions, for ZeroShotClassifier.from_bank"
         )
     if not isinstance(names, Iterable):
-        raise InputError(f"classes is a list of names, not {names!r:.80}")
+        raise InputError(f"classes is a list of names, not {type(names).__name__}")
     given = list(names)
     if wrong := [one for one in given if not isinstance(one, str | ClassLabel)][:1]:
-        raise InputError(f"a class is a name or a ClassLabel, not {wrong[0]!r:.80}")
+        raise InputError(f"a class is a name or a ClassLabel, not {type(wrong[0]).__name__}")
     return given
 
 

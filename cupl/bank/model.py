@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, StrictStr, ValidationError, model_validator
 
-from cupl.bank.class_prompts import BY_HAND, ClassPrompts, content_of
+from cupl.bank.class_prompts import BY_HAND, ClassPrompts, content_of, prompts_in_words
 from cupl.bank.labels import ClassLabel, check_labels
 from cupl.bank.merging import merge_classes, merge_sources
 from cupl.bank.selecting import ClassSelector
@@ -21,6 +21,7 @@ from cupl.io.arguments import check_path
 from cupl.io.atomic import write_atomically
 from cupl.io.complaints import own_words
 from cupl.io.file_kinds import BANK
+from cupl.io.words import number_of
 from cupl.io.yaml import dump_yaml, read_yaml
 
 __all__ = ["BY_HAND", "ClassPrompts", "PromptBank", "Source"]
@@ -52,6 +53,12 @@ class PromptBank(BaseModel):
     def model_post_init(self, context: Any) -> None:
         """Remember what the source speaks of, to know an edit."""
         self._digest_of_source = self.digest if self.source else None
+
+    def __repr__(self) -> str:
+        classes = number_of(len(self.classes), "class", "classes")
+        return f"{type(self).__name__}({self.name!r:.100}, {classes}{prompts_in_words(self)})"
+
+    __str__ = __repr__
 
     def __len__(self) -> int:
         return len(self.classes)

@@ -35,6 +35,7 @@ from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.errors import InputError
 from cupl.io.arguments import check_whole
+from cupl.io.words import number_of
 from cupl.progress import Progress, counted, ignore
 
 Scorable: TypeAlias = "ImageVectors | Embeddings | ImageSource | Iterable[ImageSource]"
@@ -61,6 +62,12 @@ class VectorClassifier:
         self.reject: ClassVectors | None = None
         self.words: ClassVectors | None = None
         self.explainer: Explainer | None = None
+
+    def __repr__(self) -> str:
+        made_by = self.vectors.provenance
+        bank = f"{made_by.bank!r:.100}, " if made_by.bank else ""
+        classes = number_of(len(self.labels), "class", "classes")
+        return f"{type(self).__name__}({bank}{classes}, {made_by.encoder!r:.100})"
 
     @property
     def labels(self) -> list[ClassLabel]:

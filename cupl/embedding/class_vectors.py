@@ -68,6 +68,9 @@ class ClassVectors:
     adapter: Adapter | None = None
     parts: ClassParts | None = None
 
+    def __repr__(self) -> str:
+        return f"ClassVectors({list(self.matrix.shape)}, {self.provenance.encoder!r:.100})"
+
     def __post_init__(self) -> None:
         check_labels(self.labels)
         if self.matrix.dtype != torch.float32 or self.matrix.ndim != 2:
