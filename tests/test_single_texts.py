@@ -1,6 +1,7 @@
 """A single text where a list of texts belongs is one text or one error, never its letters."""
 
 import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -106,9 +107,24 @@ def test_a_single_pair_of_classes_is_one_pair() -> None:
         cupl.contrast_pairs(BANK, ("cat", "dog"), offline=True)  # type: ignore[arg-type]
 
 
+def test_a_single_encoder_and_a_single_data_set_of_a_grid_are_one(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "pets" / name / "1.png")
+    grids = [
+        cupl.evaluate_grid(data, BANK, encoders=encoders, candidates="own=photo", controls="names")
+        for data in (tmp_path / "pets", str(tmp_path / "pets"))
+        for encoders in ("mini", ["mini"], load_encoder("mini"))
+    ]
+    assert {(*grid.encoders, *grid.data_sets) for grid in grids} == {("mini", "pets")}
+    assert grids[0].candidates == ["animals", "own", "names"]
+    with pytest.raises(CuplError, match="^nowhere: no such"):
+        cupl.evaluate_grid("nowhere", BANK, encoders="mini")
+
+
 LISTS = {
     "classes", "names", "templates", "labels", "filters", "pairs", "controls", "banks", "texts",
-    "aliases", "prompts", "stop", "pooling", "paths", "images", "candidates", "encoders",
+    "aliases", "prompts", "stop", "pooling", "paths", "images", "candidates", "encoders", "data",
 }  # fmt: skip
 """Parameters of public functions that take several, all of them tried above or by other tests."""
 
@@ -119,7 +135,7 @@ def test_no_list_of_texts_is_forgotten() -> None:
         for function in _functions(getattr(cupl, name)):
             for parameter in inspect.signature(function).parameters.values():
                 kind = str(parameter.annotation)
-                if "Sequence[str" in kind or "Iterable[str" in kind or "list[str" in kind:
+                if re.search(r"(Sequence|Iterable|list)\[[^\]]*(str|Source|Path)", kind):
                     found.add(parameter.name)
     assert found <= LISTS
 

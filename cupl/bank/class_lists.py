@@ -23,6 +23,7 @@ from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.bank.model import PromptBank
 from cupl.bank.selecting import ClassSelector
 from cupl.errors import InputError, MissingFileError
+from cupl.io.arguments import check_path
 from cupl.io.csv import is_blank, read_rows
 from cupl.io.file_kinds import BANK
 from cupl.io.json import parse_json, read_json
@@ -58,6 +59,7 @@ def read_classes(source: str | os.PathLike[str], notice: Notice = ignore) -> lis
         InputError: it holds no usable class list.
 
     """
+    check_path(source, "a list of classes")
     path = _find(Path(source))
     read = classes_of_folders if path.is_dir() else _READERS.get(path.suffix.lower(), _from_text)
     labels, understood = read(path)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, StrictStr, field_validator, model_va
 
 from cupl.bank.labels import ClassLabel, check_label, check_labels
 from cupl.errors import InputError
+from cupl.io.words import number_of
 
 BY_HAND = ""
 """The question of prompts that answer none: a plain list in the file."""
@@ -45,15 +46,48 @@ class ClassPrompts(BaseModel):
             check_labels([kind.label for kind in self.subclasses])
         return self
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r:.100}{prompts_in_words(self)})"
+
+    __str__ = __repr__
+
     @property
     def question_prompt_pairs(self) -> list[tuple[str, str]]:
         """Question and text of every prompt, in the order of the file."""
-        return [(question, text) for question, texts in self.prompts.items() for text in texts]
+        return [
+            (question, text) for question, texts in self.by_question().items() for text in texts
+        ]
 
     @property
     def texts(self) -> list[str]:
-        """All prompts, flat, in the order of the file."""
-        return [text for texts in self.prompts.values() for text in texts]
+        """All prompts, flat, in the order of the file.
+
+        Raises:
+            InputError: since the class was made, something took the place of a list of texts.
+
+        """
+        return [text for texts in self.by_question().values() for text in texts]
+
+    def by_question(self) -> dict[str, list[str]]:
+        """The prompts of each question, looked at, as ``prompts`` is free to be changed.
+
+        Raises:
+            InputError: since the class was made, something took the place of a list of texts.
+
+        """
+        if not isinstance(self.prompts, dict):
+            raise self._no_list("prompts", self.prompts)
+        for question, texts in self.prompts.items():
+            if not isinstance(texts, list | tuple) or not all(isinstance(t, str) for t in texts):
+                raise self._no_list(f"prompts[{question!r:.80}]", texts)
+        return self.prompts
+
+    def _no_list(self, what: str, given: object) -> InputError:
+        like = f", such as [{given!r:.80}]" if isinstance(given, str) else ""
+        return InputError(
+            f"the class {str(self.name)!r:.80}: {what} must be a list of texts{like}, not "
+            f"{given!r:.80}"
+        )
 
     @property
     def size(self) -> int:
@@ -63,6 +97,8 @@ class ClassPrompts(BaseModel):
     @property
     def label(self) -> ClassLabel:
         """What names this class."""
+        if isinstance(self.aliases, str):
+            raise self._no_list("aliases", self.aliases)
         return ClassLabel(self.name, self.id, tuple(self.aliases))
 
     def to_yaml(self) -> dict[str, Any]:
@@ -72,14 +108,22 @@ class ClassPrompts(BaseModel):
             entry["id"] = self.id
         if self.aliases:
             entry["aliases"] = self.aliases
-        plain = list(self.prompts) == [BY_HAND]
-        entry["prompts"] = self.prompts[BY_HAND] if plain else self.prompts
+        prompts = self.by_question()
+        entry["prompts"] = prompts[BY_HAND] if list(prompts) == [BY_HAND] else prompts
         if self.subclasses:
             entry["subclasses"] = [kind.to_yaml() for kind in self.subclasses]
         return entry
 
 
+def prompts_in_words(of: Any) -> str:
+    """How many prompts a class or a bank has, as the end of its repr; nothing if nobody can say."""
+    try:
+        return f", {number_of(of.size, 'prompt')}"
+    except InputError:  # it was changed to something that has none
+        return ""
+
+
 def content_of(entry: ClassPrompts) -> list[Any]:
     """What decides the vectors of a class; as before there were sub-classes where it has none."""
     kinds = [content_of(kind) for kind in entry.subclasses]
-    return [entry.name, entry.id, entry.aliases, entry.prompts, *([kinds] if kinds else [])]
+    return [entry.name, entry.id, entry.aliases, entry.by_question(), *([kinds] if kinds else [])]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cupl.errors import InputError
@@ -83,10 +83,34 @@ def check_labels(labels: Sequence[ClassLabel]) -> None:
             )
 
 
-def labels_from_names(names: Iterable[str]) -> list[ClassLabel]:
-    """Labels of plain names, checked."""
+def several_names(names: Iterable[str | ClassLabel]) -> list[str | ClassLabel]:
+    """Names or labels of classes that were given as a list of them.
+
+    Raises:
+        InputError: they are a single text, a dict or something else.
+
+    """
     if isinstance(names, str):
-        raise InputError(f"classes is a list of names, such as [{names!r:.80}]")
-    labels = [ClassLabel(name.strip()) for name in names]
+        pieces = [piece.strip() for piece in names.split(",")]
+        raise InputError(f"classes is a list of names, such as {pieces!r:.80}")
+    if isinstance(names, Mapping):
+        raise InputError(
+            "classes is a list of names, and a dict has more: PromptBank.from_dict makes a bank of "
+            "names and their descriptions, for ZeroShotClassifier.from_bank"
+        )
+    if not isinstance(names, Iterable):
+        raise InputError(f"classes is a list of names, not {type(names).__name__}")
+    given = list(names)
+    if wrong := [one for one in given if not isinstance(one, str | ClassLabel)][:1]:
+        raise InputError(f"a class is a name or a ClassLabel, not {type(wrong[0]).__name__}")
+    return given
+
+
+def labels_from_names(names: Iterable[str | ClassLabel]) -> list[ClassLabel]:
+    """Labels of plain names, or labels, checked."""
+    labels = [
+        one if isinstance(one, ClassLabel) else ClassLabel(one.strip())
+        for one in several_names(names)
+    ]
     check_labels(labels)
     return labels

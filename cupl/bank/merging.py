@@ -91,7 +91,7 @@ def _merged(one: ClassPrompts, other: ClassPrompts, banks: tuple[str, str]) -> C
 def _united(one: ClassPrompts, other: ClassPrompts) -> dict[str, list[str]]:
     """The prompts of both by question, without those of the other that stand in the first."""
     said, prompts = set(one.texts), dict(one.prompts)
-    for question, texts in other.prompts.items():
+    for question, texts in other.by_question().items():
         if new := [text for text in dict.fromkeys(texts) if text not in said]:
             prompts[question] = [*prompts.get(question, []), *new]
             said.update(new)

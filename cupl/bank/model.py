@@ -11,15 +11,17 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, StrictStr, ValidationError, model_validator
 
-from cupl.bank.class_prompts import BY_HAND, ClassPrompts, content_of
+from cupl.bank.class_prompts import BY_HAND, ClassPrompts, content_of, prompts_in_words
 from cupl.bank.labels import ClassLabel, check_labels
 from cupl.bank.merging import merge_classes, merge_sources
 from cupl.bank.selecting import ClassSelector
 from cupl.bank.source import Source
 from cupl.errors import InputError
+from cupl.io.arguments import check_path
 from cupl.io.complaints import own_words
 from cupl.io.file_kinds import BANK
 from cupl.io.replacing import write_with_warning
+from cupl.io.words import number_of
 from cupl.io.yaml import dump_yaml, read_yaml
 
 __all__ = ["BY_HAND", "ClassPrompts", "PromptBank", "Source"]
@@ -51,6 +53,12 @@ class PromptBank(BaseModel):
     def model_post_init(self, context: Any) -> None:
         """Remember what the source speaks of, to know an edit."""
         self._digest_of_source = self.digest if self.source else None
+
+    def __repr__(self) -> str:
+        classes = number_of(len(self.classes), "class", "classes")
+        return f"{type(self).__name__}({self.name!r:.100}, {classes}{prompts_in_words(self)})"
+
+    __str__ = __repr__
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -134,11 +142,13 @@ class PromptBank(BaseModel):
             try:
                 listed = given if isinstance(given, dict | str) else list(given)
                 classes.append(ClassPrompts(name=label, prompts=listed))  # type: ignore[arg-type]
-            except (ValidationError, TypeError) as error:
-                why = "prompts must be a list, or questions with a list each"
-                if isinstance(error, ValidationError):
-                    why = own_words(error.errors()[0])
-                raise InputError(f"the class {label!r:.80}: {why}") from error
+            except TypeError:
+                raise InputError(
+                    f"the class {label!r:.80}: prompts must be a list, or questions with a list "
+                    "each"
+                ) from None
+            except ValidationError as error:
+                raise InputError(_complaint(label, error)) from None
         return cls._of(name=name, classes=classes)
 
     @classmethod
@@ -147,7 +157,7 @@ class PromptBank(BaseModel):
         try:
             return cls(**fields)
         except ValidationError as error:
-            raise InputError(own_words(error.errors()[0])) from error
+            raise InputError(own_words(error.errors()[0])) from None
 
     @property
     def entries(self) -> Iterator[ClassPrompts]:
@@ -182,6 +192,12 @@ class PromptBank(BaseModel):
             InputError: the file is no bank; the message names the line.
 
         """
+        if isinstance(path, Mapping):
+            raise InputError(
+                "a bank is a PromptBank or its file; of a dict of class to prompts "
+                "PromptBank.from_dict makes one"
+            )
+        check_path(path, "a bank")
         return read_yaml(Path(path), cls, BANK)
 
     def to_bytes(self) -> bytes:
@@ -200,7 +216,9 @@ class PromptBank(BaseModel):
             type(self).model_validate(data)
         except ValidationError as error:
             why = own_words(error.errors()[0])
-            raise InputError(f"the bank {self.name!r:.100} cannot be saved: {why}") from error
+            raise InputError(f"the bank {self.name!r:.100} cannot be saved: {why}") from None
+        except InputError as error:
+            raise InputError(f"the bank {self.name!r:.100} cannot be saved: {error}") from None
         except (AttributeError, TypeError) as error:
             raise InputError(
                 f"the bank {self.name!r:.100} cannot be saved: something in it is no class, prompt "
@@ -220,3 +238,21 @@ class PromptBank(BaseModel):
 
         """
         write_with_warning(Path(path), self.to_bytes())
+
+
+def _complaint(label: object, error: ValidationError) -> str:
+    """What is wrong with a class that was given with its prompts, in a sentence."""
+    first = error.errors()[0]
+    why, place, given = own_words(first), first["loc"], first["input"]
+    if not place:  # of the class as a whole, which that names
+        return why
+    if place[0] == "name":
+        return f"the name of a class {why}, not {given!r:.80}"
+    if place[-1] == "[key]":
+        why = f"a question {why}, not {given!r:.80}"
+    elif len(place) == 2:
+        like = f", such as [{given!r:.80}]" if isinstance(given, str) else f", not {given!r:.80}"
+        why = f"the prompts of the question {place[1]!r:.80} must be a list of texts{like}"
+    elif len(place) > 2:
+        why = f"a prompt {why}, not {given!r:.80}"
+    return f"the class {label!r:.80}: {why}"

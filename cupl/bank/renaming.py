@@ -28,7 +28,7 @@ def with_name(entry: ClassPrompts, name: str) -> ClassPrompts:
     """A class by another name, also in its questions and prompts; its own becomes an alias."""
     rename = renaming([entry.name, *entry.aliases], name)
     prompts: dict[str, list[str]] = {}
-    for question, texts in entry.prompts.items():
+    for question, texts in entry.by_question().items():
         prompts.setdefault(rename(question)[0], []).extend(rename(text)[0] for text in texts)
     names = dict.fromkeys([entry.name, *entry.aliases])
     names.pop(name, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from cupl.bank.class_prompts import ClassPrompts
-from cupl.bank.labels import ClassLabel
+from cupl.bank.labels import ClassLabel, several_names
 from cupl.bank.lookup import ClassIndex
 from cupl.errors import InputError
 
@@ -61,9 +61,7 @@ class ClassSelector:
             InputError: there is no name, or they are one text.
 
         """
-        if isinstance(names, str):
-            raise InputError(f"classes is a list of names, such as [{names!r:.80}]")
-        numbers = list(dict.fromkeys(self.find(name) for name in names))
+        numbers = list(dict.fromkeys(self.find(name) for name in several_names(names)))
         if not numbers:
             raise InputError("no classes: name at least one")
         return [self._classes[number] for number in numbers]

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cupl.bank.labels import ClassLabel, check_labels, labels_from_names
+from cupl.bank.labels import ClassLabel, labels_from_names
 from cupl.bank.model import BY_HAND, ClassPrompts, PromptBank
 from cupl.bank.templates import TemplateSet, fill_templates
 from cupl.errors import InputError
@@ -32,7 +32,7 @@ def template_bank(
             does not name the class.
 
     """
-    labels = _labels(classes)
+    labels = labels_from_names(classes)
     name = "templates"
     if isinstance(templates, str | os.PathLike):
         found = TemplateSet.load(Path(templates))
@@ -46,17 +46,3 @@ def template_bank(
         for label, texts in zip(labels, fill_templates(templates, labels), strict=True)
     ]
     return PromptBank(name=name, classes=entries)
-
-
-def _labels(classes: Iterable[str | ClassLabel]) -> list[ClassLabel]:
-    if isinstance(classes, str):
-        raise InputError(f"classes are a list of names, such as [{classes!r:.100}]")
-    try:
-        given = list(classes)
-    except TypeError as error:
-        raise InputError(f"classes are a list of names, not {type(classes).__name__}") from error
-    if wrong := [one for one in given if not isinstance(one, str | ClassLabel)][:1]:
-        raise InputError(f"a class is a name or a ClassLabel, not {type(wrong[0]).__name__}")
-    labels = [one if isinstance(one, ClassLabel) else labels_from_names([one])[0] for one in given]
-    check_labels(labels)
-    return labels

@@ -38,6 +38,7 @@ from cupl.classification.conformal import set_sizes
 from cupl.classification.top_k import best_first
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
+from cupl.io.arguments import check_numbers
 from cupl.io.csv import is_blank, read_rows
 from cupl.io.words import number_of
 
@@ -65,11 +66,13 @@ class DecisionRule:
     class_thresholds: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
+        check_numbers(threshold=self.threshold)
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise InputError(f"the threshold {self.threshold} is no probability: give 0 to 1")
         if self.class_thresholds is not None and not self.multi_label:
             raise InputError("thresholds of the classes are for several labels: add multi_label")
         for name, cosine in (self.class_thresholds or {}).items():
+            check_numbers(**{f"the threshold of {name!r:.100}": cosine})
             if not -1 <= cosine <= 1:
                 raise InputError(f"the threshold {cosine} of {name!r:.100} is no cosine")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cupl.classification.explanation import Explanation
+from cupl.errors import InputError
 
 _SIDES = ("winner", "runner_up")
 """What a record of a prediction has of its explanation: the path and the error are its own."""
@@ -112,3 +113,20 @@ class Prediction:
             tuple(Score(**score) for score in record.get("labels", ())),
             explained and Explanation.from_dict({"path": record["path"], **explained}),
         )
+
+
+def listed_predictions(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+    """Predictions one after the other, as they come; a single one is a list of one.
+
+    Raises:
+        InputError: one is something else.
+
+    """
+    if isinstance(predictions, Prediction):
+        predictions = [predictions]
+    elif isinstance(predictions, str) or not isinstance(predictions, Iterable):
+        raise InputError(f"predictions are what predict gives, not {predictions!r:.80}")
+    for one in predictions:
+        if not isinstance(one, Prediction):
+            raise InputError(f"predictions are what predict gives of images, not {one!r:.80}")
+        yield one

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from cupl.classification.prediction import Prediction
+from cupl.classification.prediction import Prediction, listed_predictions
 from cupl.classification.sort_folders import (
     NONE_OF_THESE_FOLDER,
     UNSURE,
@@ -146,7 +146,7 @@ class _Photo:
 def _photos(predictions: Iterable[Prediction], folder: Path, report: SortReport) -> list[_Photo]:
     """What is to be sorted, each photo once; nothing that lies in the folder."""
     real, found = cache(os.path.realpath), dict[str, _Photo]()
-    for one in predictions:
+    for one in listed_predictions(predictions):
         if one.path is None:
             raise InputError("a photo to sort needs a path, and one of the predictions has none")
         if not outside([one.path], folder):

@@ -34,6 +34,8 @@ from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.errors import InputError
+from cupl.io.arguments import check_whole
+from cupl.io.words import number_of
 from cupl.progress import Progress, counted, ignore
 
 Scorable: TypeAlias = "ImageVectors | Embeddings | ImageSource | Iterable[ImageSource]"
@@ -60,6 +62,12 @@ class VectorClassifier:
         self.reject: ClassVectors | None = None
         self.words: ClassVectors | None = None
         self.explainer: Explainer | None = None
+
+    def __repr__(self) -> str:
+        made_by = self.vectors.provenance
+        bank = f"{made_by.bank!r:.100}, " if made_by.bank else ""
+        classes = number_of(len(self.labels), "class", "classes")
+        return f"{type(self).__name__}({bank}{classes}, {made_by.encoder!r:.100})"
 
     @property
     def labels(self) -> list[ClassLabel]:
@@ -235,6 +243,7 @@ class VectorClassifier:
 
     def _judge(self, top_k: int, rule: DecisionRule, explain: int) -> Judge:
         """What makes predictions; refuses before the first image what none can be judged by."""
+        check_whole(top_k=top_k, explain=explain)
         if top_k < 1:
             raise InputError(f"top_k is {top_k}; at least one class must be named")
         if explain < 0:

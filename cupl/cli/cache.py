@@ -84,7 +84,15 @@ def show_command(
             else:
                 _show(found)
             shown += 1
-    if not shown:
+    wanted = [f"names {' or '.join(f'{one!r:.80}' for one in name)}"] if name else []
+    wanted += [f"was asked of {model!r:.80}"] if model else []
+    if not shown and (wanted or skip):
+        say(
+            " ".join(
+                ["no further question" if skip else "no question", " and ".join(wanted)]
+            ).strip()
+        )
+    elif not shown:
         say(
             "no question to show; of answers of earlier versions they are noted when the same "
             "cupl generate runs again, which asks for nothing that is there"

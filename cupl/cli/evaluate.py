@@ -17,8 +17,8 @@ from cupl.io.outputs import check_folder_target, check_outside, check_target
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
-    from cupl.evaluation.candidate_spec import CandidateSpec
-    from cupl.evaluation.comparison_plan import ComparisonPlan, SpecSource
+    from cupl.evaluation.candidate_spec import CandidateSpec, SpecSource
+    from cupl.evaluation.comparison_plan import ComparisonPlan
     from cupl.evaluation.labelled import LabelledImages
 
 _SHOWN = 10
@@ -290,8 +290,7 @@ def _check_targets(
 
 
 def _split(controls: str) -> list[str]:
-    names = dict.fromkeys(name.strip() for name in controls.split(",") if name.strip())
-    return [] if list(names) == ["none"] else list(names)
+    return list(dict.fromkeys(name.strip() for name in controls.split(",") if name.strip()))
 
 
 def _report_unmatched(

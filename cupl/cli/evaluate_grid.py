@@ -31,7 +31,6 @@ def show_grid(
 ) -> None:
     """Judge, print the table and say what was written; the arguments are those of the library."""
     from cupl.bank.class_lists import select_classes
-    from cupl.evaluation.grid_summary import summarize_grid
     from cupl.report.grid_run import evaluate_grid
 
     @contextmanager
@@ -45,7 +44,7 @@ def show_grid(
         data, bank, candidates=candidates, encoders=encoders, output=output, shown=shown, told=say,
         classes=chosen, skip_unmatched=skip, **settings,
     )  # fmt: skip
-    typer.echo(summarize_grid(grid), nl=False)
+    typer.echo(str(grid), nl=False)
     if output is not None:
         say(f"wrote {output}: open {output / 'report.html'}")
     # Each data set is there with each encoder, and has the same unreadable images.

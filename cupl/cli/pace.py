@@ -7,13 +7,16 @@ _LONG = 60.0
 """Seconds of work from which on it is told."""
 _SOON = 2.0
 """Seconds after which a pace is known."""
+_FEW = 3
+"""Things after which it is; one alone may be slower than others."""
 
 
 class Pace:
     """Watches a count that grows, and tells once what is left, if that takes long.
 
-    The first count is where the work begins: what a cache has is no work. The estimate is what is
-    left at the pace since then.
+    The first count is where the work begins: what a cache has is no work. What is done next is
+    left out as well, as a server or a model starts before. The estimate is what is left at the pace
+    since then.
 
     Args:
         label: what is counted, such as ``prompts``.
@@ -26,17 +29,20 @@ class Pace:
         self, label: str, tell: Callable[[str], None], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._label, self._tell, self._clock = label, tell, clock
+        self._cached: int | None = None
         self._first: tuple[float, int] | None = None
         self._told = False
 
     def update(self, done: int, total: int) -> None:
         """Take note of a count; ``total`` is 0 where nobody knows it."""
         now = self._clock()
+        if self._cached is None:
+            self._cached = done
         if self._first is None:
-            self._first = now, done
+            self._first = (now, done) if done > self._cached else None
             return
         began, before = self._first
-        if self._told or done <= before or now - began < _SOON:
+        if self._told or done < before + _FEW or now - began < _SOON:
             return
         left = (now - began) * (total - done) / (done - before)
         if left >= _LONG:

@@ -32,6 +32,7 @@ from cupl.embedding.vectors_file import PARTS, VECTORS, read_vectors, write_vect
 from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.io.arguments import check_path
 from cupl.io.file_kinds import (
     ARRAYS,
     CLASS_VECTORS,
@@ -66,6 +67,9 @@ class ClassVectors:
     provenance: Provenance
     adapter: Adapter | None = None
     parts: ClassParts | None = None
+
+    def __repr__(self) -> str:
+        return f"ClassVectors({list(self.matrix.shape)}, {self.provenance.encoder!r:.100})"
 
     def __post_init__(self) -> None:
         check_labels(self.labels)
@@ -197,6 +201,7 @@ class ClassVectors:
             InputError: the file is damaged, or holds something other than class vectors.
 
         """
+        check_path(path, "a file of class vectors")
         if not os.path.exists(path):  # noqa: PTH110 (Path.exists raises for over-long names)
             raise missing(path, f"{path}: no such file")
         _check_kind(path)

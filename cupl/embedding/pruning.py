@@ -293,7 +293,7 @@ def _without(bank: PromptBank, gone: torch.Tensor, facts: PruningFacts) -> Promp
     for entry in bank:
         left = {
             question: [text for text in texts if not next(leaves)]
-            for question, texts in entry.prompts.items()
+            for question, texts in entry.by_question().items()
         }
         prompts = {question: texts for question, texts in left.items() if texts}
         classes.append(entry.model_copy(update={"prompts": prompts}))

@@ -85,9 +85,11 @@ def named_encoder(
         CuplError: as :func:`load_encoder`.
 
     """
-    if not isinstance(encoder, str | os.PathLike):
-        return encoder
-    return load_encoder(encoder, device, precision, batch_size, revision=revision)
+    if isinstance(encoder, str | os.PathLike):
+        return load_encoder(encoder, device, precision, batch_size, revision=revision)
+    if not hasattr(encoder, "encode_text"):
+        raise InputError(f"an encoder is a name, a folder or an Encoder, not {encoder!r:.80}")
+    return encoder
 
 
 def load_recorded_encoder(

@@ -71,7 +71,7 @@ class Described:
         return [
             question
             for entry in self.bank
-            for asked, texts in entry.prompts.items()
+            for asked, texts in entry.by_question().items()
             for question in [without_name(asked, entry)] * len(texts)
         ]
 

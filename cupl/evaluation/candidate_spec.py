@@ -14,6 +14,7 @@ from cupl.bank.templates import TemplateSet
 from cupl.embedding.pooling import check_pooling
 from cupl.embedding.provenance import Combine
 from cupl.errors import InputError, MissingFileError
+from cupl.io.arguments import several
 from cupl.io.text import read_text
 
 _TOKEN = re.compile(
@@ -131,6 +132,33 @@ def _word(tokens: list[tuple[bool, str]], what: str) -> str:
     if is_sign or not text:
         raise InputError(f"{text!r} stands in place of {what}")
     return text
+
+
+SpecSource = CandidateSpec | Part
+
+
+def listed_specs(candidates: SpecSource | Sequence[SpecSource]) -> list[CandidateSpec | str]:
+    """Candidates that were given as one or several; a bank or a set of templates is one by itself.
+
+    Raises:
+        InputError: one is something else.
+
+    """
+    given = several(candidates, CandidateSpec, PromptBank, TemplateSet)
+    return [one if isinstance(one, str) else _spec(one) for one in given]
+
+
+def _spec(one: object) -> CandidateSpec:
+    if isinstance(one, CandidateSpec):
+        return one
+    if isinstance(one, os.PathLike):
+        return CandidateSpec((os.fspath(one),))
+    if isinstance(one, PromptBank | TemplateSet):
+        return CandidateSpec((one,))
+    raise InputError(
+        f"a candidate is a CandidateSpec, a bank or a text such as 'bank.yaml+photo', not "
+        f"{one!r:.80}"
+    )
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from cupl.evaluation.adapted import CROSS_FITTED, IN_PLACE, AdaptedHow
 from cupl.evaluation.candidate_spec import LoadedSpec
 from cupl.evaluation.controls import CONTROLS, SEEDED, control_banks
 from cupl.evaluation.numbers import short
+from cupl.io.arguments import several
 
 CandidateKind = Literal["bank", "control"]
 DRAWS = 3
@@ -75,7 +76,7 @@ def load_banks(
         InputError: a file is no bank, or there is none at all.
 
     """
-    given = [banks] if isinstance(banks, PromptBank | str | os.PathLike) else list(banks)
+    given = several(banks, PromptBank)
     if not given:
         raise InputError("name at least one bank")
     loaded = [one if isinstance(one, PromptBank) else PromptBank.load(one) for one in given]
@@ -176,7 +177,7 @@ def join_banks(banks: Sequence[PromptBank], name: str) -> PromptBank:
     for same in zip(*banks, strict=True):
         prompts: dict[str, list[str]] = {}
         for entry in same:
-            for question, texts in entry.prompts.items():
+            for question, texts in entry.by_question().items():
                 prompts.setdefault(question, []).extend(texts)
         kinds = [kind for entry in same for kind in entry.subclasses]
         entries.append(same[0].model_copy(update={"prompts": prompts, "subclasses": kinds}))
@@ -254,7 +255,7 @@ def with_templates(bank: PromptBank, templates: Sequence[str]) -> PromptBank:
         return bank
     filled = fill_templates(templates, [entry.label for entry in bank])
     entries = [
-        entry.model_copy(update={"prompts": {**entry.prompts, TEMPLATE: texts}})
+        entry.model_copy(update={"prompts": {**entry.by_question(), TEMPLATE: texts}})
         for entry, texts in zip(bank, filled, strict=True)
     ]
     return bank.model_copy(update={"classes": entries})

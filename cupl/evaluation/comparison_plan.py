@@ -13,12 +13,12 @@ from cupl.bank.model import PromptBank
 from cupl.bank.templates import TemplateSet
 from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
 from cupl.errors import InputError
-from cupl.evaluation.candidate_spec import CandidateSpec, load_specs
+from cupl.evaluation.candidate_spec import SpecSource, listed_specs, load_specs
 from cupl.evaluation.candidates import DRAWS, Candidate, explain_names, load_banks, make_candidates
-from cupl.evaluation.controls import CONTROLS, SEEDED
+from cupl.evaluation.controls import CONTROLS, SEEDED, listed_controls
+from cupl.io.arguments import check_whole, several
 
 BankSource = PromptBank | str | os.PathLike[str]
-SpecSource = CandidateSpec | str
 TestedPairs = Literal["controls", "all"]
 
 
@@ -64,7 +64,7 @@ def plan_comparison(
     banks: BankSource | Sequence[BankSource] = (),
     candidates: SpecSource | Sequence[SpecSource] = (),
     *,
-    controls: str | Sequence[str] = CONTROLS,
+    controls: str | Sequence[str] | None = CONTROLS,
     seeds: int = DRAWS,
     reference: str | os.PathLike[str] | None = None,
     pairs: TestedPairs = "controls",
@@ -86,24 +86,24 @@ def plan_comparison(
     first, *others = dict.fromkeys([pooling] if isinstance(pooling, str) else pooling)
     for one in (first, *others):
         check_pooling(one)
+    check_whole(seeds=seeds)
     if pairs not in get_args(TestedPairs):
         raise InputError(f"pairs are controls or all, not {pairs!r:.100}")
     if isinstance(templates, str | os.PathLike):
         templates = TemplateSet.load(Path(templates)).templates
-    given = [banks] if isinstance(banks, PromptBank | str | os.PathLike) else list(banks)
-    specs = [candidates] if isinstance(candidates, str | CandidateSpec) else list(candidates)
+    given, specs = several(banks, PromptBank), listed_specs(candidates)
     loaded = load_banks(given) if given or not specs else []
     joined = load_specs(specs, {bank.name: bank for bank in loaded})
     sources = [*loaded, *(bank for one in joined for bank in one.banks)]
     whole = sources[0] if sources else None
-    controls = (controls,) if isinstance(controls, str) else tuple(controls)
+    controls = listed_controls(controls)
     made = make_candidates(
         loaded, controls, seeds=seeds, templates=templates, poolings=others, adapt=adapt,
         specs=joined, first=_some(whole, classes),
     )  # fmt: skip
     if reference is not None:
-        files = dict(zip(map(str, given), loaded, strict=bool(given)))
-        reference = _reference(os.fspath(reference), made, files)
+        named = dict(zip(map(str, given), loaded, strict=bool(given)))
+        reference = _reference(os.fspath(reference), made, named)
     some = made[0].banks[0]
     few = whole is not None and len(some) < len(whole)
     settings = {

@@ -14,10 +14,13 @@ from cupl.bank.renaming import renaming
 from cupl.bank.template_banks import template_bank
 from cupl.bank.templates import fill
 from cupl.errors import InputError, MissingFileError
+from cupl.io.arguments import several
 
 RANDOM_WORDS = "random-words"
 CONTROLS = ("photo", "names", RANDOM_WORDS, "shuffled")
 """What banks are compared with unless somebody says otherwise; the first is the reference."""
+NO_CONTROLS = "none"
+"""In place of controls: nothing but the banks is compared."""
 FRAME = "A photo of {a}, which has "
 """What stands before a random descriptor, as in WaffleCLIP."""
 _WORD = re.compile(r"[^\W\d_]+")
@@ -106,7 +109,7 @@ def _told_of(name: str, other: ClassPrompts) -> dict[str, list[str]]:
     """The other's prompts, with ``name`` in place of its names."""
     rename = renaming([other.name, *other.aliases], name)
     prompts: dict[str, list[str]] = {}
-    for question, texts in other.prompts.items():
+    for question, texts in other.by_question().items():
         renamed = (rename(text) for text in texts)
         prompts.setdefault(rename(question)[0], []).extend(
             text if number else f"{name}: {text}" for text, number in renamed
@@ -129,6 +132,20 @@ SEEDED: dict[str, Callable[[PromptBank, int], PromptBank]] = {
     "shuffled": shuffled_bank,
 }
 """Controls that are drawn at random."""
+
+
+def listed_controls(controls: str | Iterable[str] | None) -> tuple[str, ...]:
+    """Controls that were given as one or several; None, or "none", for none.
+
+    Raises:
+        InputError: one is no text.
+
+    """
+    given = () if controls is None else tuple(several(controls))
+    if wrong := [one for one in given if not isinstance(one, str | os.PathLike)][:1]:
+        raise InputError(f"a control is a name or a file of templates, not {wrong[0]!r:.80}")
+    names = tuple(map(os.fspath, given))
+    return () if names == (NO_CONTROLS,) else names
 
 
 def control_banks(bank: PromptBank, control: str, seeds: int) -> list[PromptBank]:

@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from cupl.classification.prediction import Prediction
+from cupl.classification.prediction import Prediction, listed_predictions
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
 from cupl.evaluation.sample_file import SAMPLE_COLUMNS, design_of, is_sample
+from cupl.io.arguments import check_whole
 from cupl.io.atomic import write_keeping_old
 from cupl.io.csv import csv_lines, is_blank, read_rows
 
@@ -184,6 +185,7 @@ def sample_to_label(
             ``number`` is too small.
 
     """
+    check_whole(number=number, seed=seed)
     if number < FEWEST_TO_LABEL:
         raise InputError(
             f"a sample of {number} photos says nothing: at least {FEWEST_TO_LABEL} are drawn",
@@ -192,7 +194,7 @@ def sample_to_label(
     if not 0 <= seed < _MOST_SEED:
         raise InputError(f"the seed is 0 or a number above, not {seed}")
     paths, sure, unreadable = list[str](), list[float](), list[tuple[str, str]]()
-    for one in predictions:
+    for one in listed_predictions(predictions):
         if one.path is None:
             raise InputError("a photo to label needs a path, and one of the predictions has none")
         if one.error is not None or one.probability is None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from cupl.evaluation.made_by import MadeBy
+from cupl.io.words import number_of
 
 LEVEL = 0.05
 """A p below it is no chance; see :attr:`Comparison.outcome`."""
@@ -162,6 +163,11 @@ class CandidateResult(_Result):
     spread: Spread | None = _added(None)
     """Over parts of the images, where that was asked for."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r:.100}, top1={self.top1.value:.4f})"
+
+    __str__ = __repr__
+
     @property
     def against(self) -> list[Comparison]:
         """With all that it was compared with; of a control, with the reference."""
@@ -227,6 +233,11 @@ class Analysis(_Result):
     drops: list[ClassDrop] = _named_in_the_file("losses", "drops")
     """The widest first."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.bank!r:.100})"
+
+    __str__ = __repr__
+
 
 class UnreadableImage(_Result):
     """An image that could not be read or encoded."""
@@ -273,6 +284,14 @@ class Evaluation(_Result):
     """Where the images are a sample of a collection."""
     remarks: list[str] = _added([])
     """A sentence on each thing that makes the figures less alike, or more, than they look."""
+
+    def __repr__(self) -> str:
+        found = number_of(len(self.candidates), "candidate")
+        images = number_of(self.images, "image")
+        classes = number_of(self.classes, "class", "classes")
+        return f"{type(self).__name__}({found}, {images}, {classes}, {self.encoder!r:.100})"
+
+    __str__ = __repr__
 
     @property
     def banks(self) -> list[CandidateResult]:

@@ -10,6 +10,7 @@ from cupl.errors import InputError
 from cupl.evaluation.labelled import LabelledImages
 from cupl.evaluation.ranking import Booleans, Integers
 from cupl.evaluation.schema import Spread
+from cupl.io.arguments import check_whole
 
 SUBSAMPLES = 10
 
@@ -42,6 +43,7 @@ def parts_of(
             by strata.
 
     """
+    check_whole(subsample=subsample, subsamples=subsamples, folds=folds)
     rng, order = np.random.default_rng(0), data.by_name
     images = len(order)
     if data.sample is not None and (subsample is not None or folds is not None):

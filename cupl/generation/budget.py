@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cupl.errors import BudgetError, InputError
+from cupl.io.arguments import check_whole
 from cupl.io.words import number_of
 from cupl.llm.protocol import Request, Response
 
@@ -77,6 +78,7 @@ class UsageMeter:
     """
 
     def __init__(self, max_requests: int | None = None, max_tokens: int | None = None) -> None:
+        check_whole(max_requests=max_requests, max_tokens_total=max_tokens)
         if min(max_requests or 1, max_tokens or 1) < 1 or 0 in (max_requests, max_tokens):
             raise InputError("max_requests and max_tokens_total must be at least 1")
         self.max_requests = max_requests

@@ -22,6 +22,7 @@ from cupl.generation.filters import (
 )
 from cupl.generation.plan import Plan
 from cupl.generation.useless import MAX_PROMPT, NO_PROMPT, way_out_of
+from cupl.io.arguments import check_numbers, check_whole
 from cupl.io.words import number_of
 from cupl.llm.finish_reasons import finish_kind
 from cupl.llm.protocol import Failure, Request, Response, cache_key
@@ -52,6 +53,8 @@ class FilterOptions:
     min_prompts: int = 1
 
     def __post_init__(self) -> None:
+        check_numbers(similarity=self.similarity)
+        check_whole(min_prompts=self.min_prompts)
         if self.similarity is not None and not 50 <= self.similarity <= 100:
             raise InputError(f"similarity is a percentage from 50 to 100, not {self.similarity}")
         if self.min_prompts < 1:

@@ -13,6 +13,7 @@ from cupl.generation.asking import Asking, aside
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.listed_names import ListedNames, listed_names
 from cupl.generation.plan import Plan
+from cupl.io.arguments import check_whole
 from cupl.llm.finish_reasons import finish_kind
 from cupl.llm.protocol import Failure, Request, cache_key
 
@@ -64,6 +65,7 @@ def listing_plan(
         InputError: ``most`` is out of range.
 
     """
+    check_whole(most=most)
     if not 1 <= most <= 100:
         raise InputError(f"a model is asked for 1 to 100 names at once, not {most}")
     chat = plan.api == "chat"

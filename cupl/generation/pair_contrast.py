@@ -205,7 +205,7 @@ def with_pairs(bank: PromptBank, plan: Plan, found: PairPrompts, by: str) -> Pro
     """
     classes = []
     for entry in bank.classes:
-        prompts = {question: list(texts) for question, texts in entry.prompts.items()}
+        prompts = {question: list(texts) for question, texts in entry.by_question().items()}
         for question, texts in found.prompts.get(entry.label.key, {}).items():
             have = prompts.setdefault(question, [])
             have += [text for text in texts if text not in have]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cupl.bank.labels import ClassLabel, check_labels, labels_from_names
+from cupl.bank.labels import ClassLabel, labels_from_names
 from cupl.bank.model import Source
 from cupl.bank.templates import Questions, QuestionSet, fill, questions_of
 from cupl.errors import InputError
@@ -13,6 +13,7 @@ from cupl.generation.budget import estimate_prompt_tokens
 from cupl.generation.cache.entries import CacheEntry
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.retry import RetryPolicy
+from cupl.io.arguments import check_whole
 from cupl.llm.address import DEFAULT_URL, endpoint_of
 from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
@@ -107,15 +108,13 @@ def make_plan(
         InputError: labels that cannot be told apart, or a value out of range.
 
     """
-    if isinstance(classes, str):
-        raise InputError(f"classes is a list of names, such as [{classes!r}]")
+    labels = labels_from_names(classes)
+    check_whole(samples=samples)
     if not isinstance(model, str) or not model.strip():
         raise InputError(f"model is the name of a model, not {model!r:.100}")
     if api not in (None, "chat", "completions"):
         raise InputError(f"api is chat or completions, not {api!r}")
     mini = model == MINI
-    labels = [c if isinstance(c, ClassLabel) else labels_from_names([c])[0] for c in classes]
-    check_labels(labels)
     if not 1 <= samples <= 10_000:
         raise InputError(f"samples must be between 1 and 10000, not {samples}")
     if mini and (base_url or api == "chat"):

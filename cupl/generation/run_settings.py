@@ -21,6 +21,7 @@ from cupl.generation.collect import FilterOptions
 from cupl.generation.filters import Filter, choose_filters
 from cupl.generation.plan import DEFAULT_MODEL, Plan, make_plan
 from cupl.generation.requester import RequestOptions
+from cupl.io.arguments import check_whole
 from cupl.io.complaints import own_words
 from cupl.llm.access import warn
 from cupl.llm.mini import NAME as MINI
@@ -95,6 +96,7 @@ def open_run(
         similarity=settings.get("similarity", 95),
         drop_shared=settings.get("drop_shared", False),
     )
+    check_whole(concurrency=settings.get("concurrency"), n=settings.get("n"))
     options = RequestOptions(
         concurrency=settings.get("concurrency", 8),
         n=settings.get("n", 10),

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from cupl.errors import InputError
+from cupl.io.arguments import check_numbers
 from cupl.llm.access import ServerAccess, access_to, warn
 from cupl.llm.address import ServerAddress
 from cupl.llm.body_limit import BodyTooLargeError
@@ -38,6 +39,7 @@ def check_timeout(timeout: float) -> None:
         InputError: none, or no end.
 
     """
+    check_numbers(timeout=timeout)
     if not 0 < timeout < math.inf:
         raise InputError(f"the timeout is a number of seconds above 0, not {timeout}")
 

@@ -15,14 +15,19 @@ from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.pooling import DEFAULT_POOLING
 from cupl.embedding.text_cache import TextCache
 from cupl.embedding.twins import explain_twins
-from cupl.encoders.loading import DEFAULT_ENCODER, load_encoder, load_recorded_encoder
+from cupl.encoders.loading import (
+    DEFAULT_ENCODER,
+    load_encoder,
+    load_recorded_encoder,
+    named_encoder,
+)
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.evaluation.candidate_spec import SpecSource
 from cupl.evaluation.candidates import DRAWS
 from cupl.evaluation.comparison_plan import (
     BankSource,
     ComparisonPlan,
-    SpecSource,
     TestedPairs,
     plan_comparison,
 )
@@ -172,7 +177,7 @@ def evaluate(
     *,
     candidates: SpecSource | Sequence[SpecSource] = (),
     encoder: Encoder | str | os.PathLike[str] | None = None,
-    controls: str | Sequence[str] = CONTROLS,
+    controls: str | Sequence[str] | None = CONTROLS,
     seeds: int = DRAWS,
     reference: str | os.PathLike[str] | None = None,
     pairs: TestedPairs = "controls",
@@ -216,7 +221,7 @@ def evaluate(
             none CLIP ViT-B/32.
         controls: ``photo``, ``names``, ``random-words``, ``shuffled``, or the name or file of a set
             of templates; the first is the reference, and only ``random-words`` can show that
-            descriptions help.
+            descriptions help. None for none.
         seeds: how often ``random-words`` and ``shuffled`` are drawn.
         reference: name of the bank or control that differences are to, or a bank's file; by
             default the first control. Where it is a bank, every other is tested against it, too.
@@ -264,8 +269,8 @@ def evaluate(
     parts_of(labelled, **parted)  # before the long work
     if encoder is None:
         encoder = usual_encoder(labelled, revision, device, precision, batch_size)
-    elif isinstance(encoder, str | os.PathLike):
-        encoder = load_encoder(encoder, device, precision, batch_size, revision=revision)
+    else:
+        encoder = named_encoder(encoder, device, precision, batch_size, revision)
     pictures = len(labelled.paths) if labelled.vectors is None else 0
     everything = pictures + len(prompts_of(plan.candidates))
     images = encode_labelled(

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from cupl.embedding.text_cache import TextCache
-from cupl.encoders.loading import load_encoder
+from cupl.encoders.loading import named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import CuplError, InputError
-from cupl.evaluation.candidate_spec import CandidateSpec
-from cupl.evaluation.comparison_plan import SpecSource, plan_comparison
+from cupl.evaluation.candidate_spec import CandidateSpec, SpecSource, listed_specs
+from cupl.evaluation.comparison_plan import plan_comparison
 from cupl.evaluation.grid import EvaluationGrid, GridCell
 from cupl.evaluation.labelled import LabelledImages, check_matched, keep_classes
+from cupl.io.arguments import several
 from cupl.progress import Progress, ignore
 from cupl.report.evaluating import DataSource, evaluate, read_data, sources_of, usual_encoder
 from cupl.report.file_names import file_names
@@ -39,15 +40,15 @@ class _DataSet:
 
     name: str
     images: LabelledImages
-    candidates: list[SpecSource]
+    candidates: list[CandidateSpec | str]
 
 
 def evaluate_grid(
-    data: Mapping[str, DataSource] | Sequence[str | os.PathLike[str]],
+    data: Mapping[str, DataSource] | str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     banks: Any = (),
     *,
     candidates: SpecSource | Sequence[SpecSource] = (),
-    encoders: Sequence[Encoder | str | os.PathLike[str]] = (),
+    encoders: Encoder | str | os.PathLike[str] | Sequence[Encoder | str | os.PathLike[str]] = (),
     output: str | os.PathLike[str] | None = None,
     scores: bool = False,
     all_files: bool = False,
@@ -98,6 +99,7 @@ def evaluate_grid(
     """
     if scores and output is None:
         raise InputError("scores are written beside a report", arguments={"output": ...})
+    encoders = several(encoders)
     sets = _data_sets(data, banks, candidates, settings, all_files, skip_unmatched)
     loading = {name: settings[name] for name in _OF_THE_ENCODER if name in settings}
     for one in sets:
@@ -140,18 +142,18 @@ def evaluate_grid(
 
 
 def _data_sets(
-    data: Mapping[str, DataSource] | Sequence[str | os.PathLike[str]],
+    data: Any,
     banks: Any,
     candidates: SpecSource | Sequence[SpecSource],
     settings: Mapping[str, Any],
     all_files: bool,
     skip_unmatched: bool,
 ) -> list[_DataSet]:
-    named = data if isinstance(data, Mapping) else dict(zip(data_names(data), data, strict=True))
+    named = _named_sets(data)
     if not named:
         raise InputError("name at least one data set")
     compared = {name: settings[name] for name in _OF_THE_PLAN if name in settings}
-    specs = [candidates] if isinstance(candidates, str | CandidateSpec) else list(candidates)
+    specs = listed_specs(candidates)
     sets = []
     for name, source in named.items():
         own = [for_data_set(one, name) for one in specs]
@@ -163,6 +165,24 @@ def _data_sets(
             keep_classes(images, plan.whole, plan.first)  # whether there are some
         sets.append(_DataSet(name, images, own))
     return sets
+
+
+def _named_sets(data: Any) -> Mapping[str, DataSource]:
+    """Data sets by name; a single folder or file is a list of one.
+
+    Raises:
+        InputError: one that has no name is neither a folder nor a file.
+
+    """
+    if isinstance(data, Mapping):
+        return data
+    paths = several(data, LabelledImages)
+    if wrong := [one for one in paths if not isinstance(one, str | os.PathLike)][:1]:
+        raise InputError(
+            "data sets are folders and files, or a dict that names each, such as {'pets': (images, "
+            f"labels)}}, not {type(wrong[0]).__name__}"
+        )
+    return dict(zip(data_names(paths), paths, strict=True))
 
 
 @contextmanager
@@ -187,7 +207,7 @@ def data_names(paths: Sequence[str | os.PathLike[str]]) -> list[str]:
     return file_names(["-".join(one) for one in names])
 
 
-def for_data_set(candidate: SpecSource, name: str) -> SpecSource:
+def for_data_set(candidate: CandidateSpec | str, name: str) -> CandidateSpec | str:
     """The candidate of one data set, whose name takes the place of ``{}``.
 
     Raises:
@@ -228,8 +248,7 @@ def _encoders(
         for one in sets:
             yield usual_encoder(one.images, **loading), [one]
     for encoder in dict.fromkeys(encoders):
-        named = isinstance(encoder, str | os.PathLike)
-        yield (load_encoder(encoder, **loading) if named else encoder), sets
+        yield named_encoder(encoder, **loading), sets
 
 
 def _folder(name: str, names: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from cupl.bank.model import ClassPrompts, PromptBank, Source
 from cupl.errors import CuplError, InputError, MissingFileError
+from cupl.evaluation.candidates import join_banks, with_templates
 from tests.models import bank_of
 from tests.strategies import banks
 
@@ -262,15 +263,56 @@ def test_a_bank_of_a_dict() -> None:
     ("prompts", "message"),
     [
         ({}, "name at least one"),
-        ({"cup": []}, "'cup' has no prompts"),
+        ({"cup": []}, "^the class 'cup' has no prompts$"),
         ({"cup": "A cup."}, "the class 'cup': prompts must be a list"),
         ({"cup": 3}, "the class 'cup': prompts must be a list"),
-        ({"cup": [3]}, "the class 'cup': must be a text"),
-        ({"cup": {"What?": "A cup."}}, "the class 'cup': must be a valid list"),
-        ({3: ["A."]}, "the class 3: must be a text"),
+        ({"cup": [3]}, "the class 'cup': a prompt must be a text, not 3"),
+        (
+            {"cup": {"What?": "A cup."}},
+            "the class 'cup': the prompts of the question 'What.' must be a list of texts, such as",
+        ),
+        ({"cup": {"What?": 5}}, "question 'What.' must be a list of texts, not 5"),
+        ({"cup": {4: ["A cup."]}}, "the class 'cup': a question must be a text, not 4"),
+        ({3: ["A."]}, "the name of a class must be a text, not 3"),
         (["cup"], "a dict of class to prompts"),
     ],
 )
 def test_a_dict_that_is_no_bank(prompts: Any, message: str) -> None:
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         PromptBank.from_dict(prompts)
+    assert caught.value.__cause__ is None
+    assert "pydantic" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["Dog", 5, None, ["A dog.", 3], {"A dog.": 1}])
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda bank: bank["dog"].texts,
+        lambda bank: bank["dog"].question_prompt_pairs,
+        lambda bank: bank.size,
+        lambda bank: bank.digest,
+        lambda bank: bank.to_bytes(),
+        lambda bank: bank | bank,
+        lambda bank: join_banks([bank, bank], "both"),
+        lambda bank: with_templates(bank, ["a {}."]),
+    ],
+)
+def test_prompts_that_were_changed_to_no_list_of_texts(
+    use: Callable[[PromptBank], object], given: Any
+) -> None:
+    bank = bank_of({"cat": ["A cat."], "dog": ["A dog."]})
+    bank["dog"].prompts["mine"] = given
+    message = r"the class 'dog': prompts\['mine'\] must be a list of texts"
+    with pytest.raises(InputError, match=message):
+        use(bank)
+    bank["dog"].prompts = given
+    with pytest.raises(InputError, match="the class 'dog': prompts"):
+        use(bank)
+
+
+def test_other_names_that_were_changed_to_a_text() -> None:
+    bank = bank_of({"cat": ["A cat."]})
+    bank["cat"].aliases = "pet"  # type: ignore[assignment]
+    with pytest.raises(InputError, match="aliases must be a list of texts, such as .'pet'."):
+        bank["cat"].label  # noqa: B018

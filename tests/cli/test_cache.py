@@ -247,7 +247,11 @@ def test_show_goes_by_pages_and_by_class(cupl: Cupl, tmp_path: Path) -> None:
     last = cupl("cache", "show", "--cache", tmp_path, "-c", "cup", "--limit", 2, "--skip", 4)
     assert last.out.startswith("What does cup 4")
     assert last.err == ""
-    assert "no question to show" in cupl("cache", "show", "--cache", tmp_path, "-c", "cu").err
+    show = ("cache", "show", "--cache", tmp_path)
+    assert cupl(*show, "-c", "cu").err == "no question names 'cu'\n"
+    said = cupl(*show, "-c", "cu", "-c", "zebra", "--model", "other").err
+    assert said == "no question names 'cu' or 'zebra' and was asked of 'other'\n"
+    assert cupl(*show, "--skip", 9).err == "no further question\n"
 
 
 def test_show_for_a_program_has_all(cupl: Cupl, tmp_path: Path) -> None:

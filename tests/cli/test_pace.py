@@ -25,15 +25,31 @@ def test_long_work_is_told_once_as_soon_as_the_pace_is_known() -> None:
     watched = Watched()
     assert watched.at(0, 0, 20_296) == []
     assert watched.at(1, 50, 20_296) == []
-    line = "20,196 prompts to go, about 7 min"
-    assert watched.at(2, 100, 20_296) == [line]
-    assert watched.at(200, 110, 20_296) == [line]
+    assert watched.at(2, 75, 20_296) == []
+    line = "20,146 prompts to go, about 7 min"
+    assert watched.at(3, 150, 20_296) == [line]
+    assert watched.at(200, 160, 20_296) == [line]
+
+
+def test_the_start_of_a_server_is_not_in_the_pace() -> None:
+    watched = Watched()
+    for second, done in ((0, 0), (30, 1), (33, 2), (36, 3)):
+        assert watched.at(second, done, 90) == []
+    assert watched.at(39, 4, 90) == ["86 prompts to go, about 4 min"]
+
+
+def test_one_that_is_slow_is_no_pace() -> None:
+    watched = Watched()
+    for second, done in ((0, 0), (1, 1), (41, 2), (42, 3), (43, 4), (44, 5)):
+        watched.at(second, done, 6)
+    assert watched.told == []
 
 
 def test_what_the_cache_has_is_no_work() -> None:
     watched = Watched()
     watched.at(0, 10_000, 20_000)
-    assert watched.at(10, 10_100, 20_000) == ["9,900 prompts to go, about 16 min"]
+    watched.at(5, 10_050, 20_000)
+    assert watched.at(15, 10_150, 20_000) == ["9,850 prompts to go, about 16 min"]
 
 
 def test_short_work_and_work_without_an_end_are_not_told() -> None:
@@ -49,7 +65,7 @@ def test_work_that_turns_out_long_is_told_when_it_does() -> None:
     watched = Watched()
     watched.at(0, 0, 1000)
     assert watched.at(10, 500, 1000) == []
-    assert watched.at(100, 550, 1000) == ["450 prompts to go, about 1 min"]
+    assert watched.at(100, 550, 1000) == ["450 prompts to go, about 14 min"]
 
 
 @pytest.mark.parametrize(
@@ -74,11 +90,11 @@ def test_a_duration_is_near_what_it_says(seconds: float) -> None:
 def test_without_a_terminal_the_line_comes_before_the_tenths(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    times = iter([0.0, 5.0, 6.0])
+    times = iter([0.0, 5.0, 8.0, 9.0])
     monkeypatch.setattr(output, "Pace", lambda label, tell: Pace(label, tell, lambda: next(times)))
     with progress("images") as update:
-        for done in (0, 10, 200):
+        for done in (0, 10, 30, 200):
             update(done, 1000)
     assert capsys.readouterr().err.splitlines() == [
-        "990 images to go, about 8 min", "images: 200 of 1000",
+        "970 images to go, about 2 min", "images: 200 of 1000",
     ]  # fmt: skip

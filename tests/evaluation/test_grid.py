@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 
 from cupl.evaluation.grid import EvaluationGrid, GridCell, mean_interval
-from cupl.evaluation.grid_summary import summarize_grid
 from cupl.evaluation.schema import Evaluation, Interval
 from tests.report.evaluations import evaluation
 
@@ -72,9 +71,9 @@ def test_rows_name_encoder_and_data_set() -> None:
 
 
 def test_the_table_has_a_line_a_candidate_and_encoder() -> None:
-    text = summarize_grid(grid())
+    text = str(grid())
     assert text.count("siglip") == 1 + len(evaluation().candidates) + len(["pets", "food"])
     assert "pets" in text
     assert "The mean counts every data set the same" in text
-    alone = summarize_grid(EvaluationGrid(grid().cells[:1]))
+    alone = str(EvaluationGrid(grid().cells[:1]))
     assert "mean" not in alone

@@ -11,7 +11,6 @@ import torch
 
 from cupl.errors import InputError, MissingFileError
 from cupl.evaluation.candidate_spec import CandidateSpec
-from cupl.evaluation.grid_summary import summarize_grid
 from cupl.evaluation.labelled import LabelledImages
 from cupl.report.evaluating import evaluate
 from cupl.report.grid_run import data_names, evaluate_grid, for_data_set
@@ -156,7 +155,7 @@ def test_pairs_and_parts_that_were_asked_for_are_told_everywhere(tmp_path: Path)
     )  # fmt: skip
     page = parse((tmp_path / "report.html").read_bytes())
     said = [one.text for one in page.section("verdicts").all("p")]
-    texts = [summarize_grid(grid), "\n".join(said), (tmp_path / "summary.md").read_text()]
+    texts = [str(grid), "\n".join(said), (tmp_path / "summary.md").read_text()]
     for text in texts:
         assert text.count("Mean and SD over 2 parts of the images, in %: “good”") == 2
         assert text.count("“poor” does worse than “good”: ") == 2
