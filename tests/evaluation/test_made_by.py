@@ -55,8 +55,8 @@ def labelled(root: Path, bank_name: str = "cat", **files: str) -> LabelledImages
         path.write_text(content)
     paths = sorted(str(path) for path in root.rglob("*") if path.is_file())
     matcher = ImageMatcher(ClassIndex([ClassLabel(bank_name, None, ("cat",)), ClassLabel("dog")]))
-    for path in paths:
-        matcher.add(path, Path(path).parent.name)
+    for one in paths:
+        matcher.add(one, Path(one).parent.name)
     return matcher.done()
 
 
