@@ -121,10 +121,10 @@ def plan_comparison(
     paths += [path for one in joined for path in one.files]
     path_of = dict(zip(((one.name, one.digest) for one in reversed(sources)), reversed(paths),
                        strict=True))  # fmt: skip
-    files = [path_of[key] for key in different]
+    given_as = [path_of[key] for key in different]
     remarks = explain_names([some, *every[1:]]) if controls and every else []
     return ComparisonPlan(
-        made, first, reference, pairs == "all", whole, every, files, remarks, settings
+        made, first, reference, pairs == "all", whole, every, given_as, remarks, settings
     )
 
 

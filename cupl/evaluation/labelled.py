@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -296,3 +297,34 @@ def file_identity() -> Callable[[str], tuple[str, str]]:
 def images_in_words(number: int, kind: str = "") -> str:
     """``1 image``, ``2 repeated images``."""
     return f"{number:,} {kind}image{'s' * (number != 1)}"
+
+
+def digest_of_data(data: LabelledImages) -> str:
+    """SHA-256 that tells labelled images from all others.
+
+    Of each image: its path below the folder that all are in, its label as it was given, and the
+    SHA-256 of the bytes of its file, or of its vector (float32, little-endian) where there is one.
+    It does not change with the folder that the images lie in, with their order, with the bank, or
+    with the encoder of files.
+    """
+    paths = data.paths
+    shared = os.path.dirname(os.path.commonprefix(paths))  # noqa: PTH120, RUF071
+    labels = data.labels or list(map(str, data.targets))
+    lines = sorted(
+        f"{path[len(shared) :].lstrip(os.sep)}\0{label}\0{_content(data, row)}\n"
+        for row, (path, label) in enumerate(zip(paths, labels, strict=True))
+    )
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _content(data: LabelledImages, row: int) -> str:
+    if data.vectors is not None:
+        return hashlib.sha256(data.vectors[row].numpy().astype("<f4").tobytes()).hexdigest()
+    try:
+        with open(data.paths[row], "rb") as file:  # noqa: PTH123 (of bytes that are no text, too)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):  # what becomes of it, the evaluation says
+        return "cannot be read"

@@ -5,7 +5,6 @@ A date stands in reports only, never in a bank or in vectors. No key is ever in 
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.encoders.protocol import Encoder
-    from cupl.evaluation.labelled import LabelledImages
 
 _DIGITS = 16
 """Of a digest, where a person reads it; the files have all."""
@@ -93,7 +91,7 @@ class DataFacts(_Fact):
     labels: str | None = None
     """The file of labels, where it is another."""
     digest: str | None = None
-    """See :func:`digest_of_data`; None where there are no labels."""
+    """See :func:`cupl.evaluation.labelled.digest_of_data`; None where there are no labels."""
 
     def __str__(self) -> str:
         labels = self.labels and f"labels of {self.labels}"
@@ -209,37 +207,6 @@ def made_of(classifier: ZeroShotClassifier, images: int, **settings: object) -> 
         combine=made_by.combine,
         **{"temperature": made_by.temperature, **settings},
     )
-
-
-def digest_of_data(data: LabelledImages) -> str:
-    """SHA-256 that tells labelled images from all others.
-
-    Of each image: its path below the folder that all are in, its label as it was given, and the
-    SHA-256 of the bytes of its file, or of its vector (float32, little-endian) where there is one.
-    It does not change with the folder that the images lie in, with their order, with the bank, or
-    with the encoder of files.
-    """
-    paths = data.paths
-    shared = os.path.dirname(os.path.commonprefix(paths))  # noqa: PTH120, RUF071
-    labels = data.labels or list(map(str, data.targets))
-    lines = sorted(
-        f"{path[len(shared) :].lstrip(os.sep)}\0{label}\0{_content(data, row)}\n"
-        for row, (path, label) in enumerate(zip(paths, labels, strict=True))
-    )
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(line.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
-def _content(data: LabelledImages, row: int) -> str:
-    if data.vectors is not None:
-        return hashlib.sha256(data.vectors[row].numpy().astype("<f4").tobytes()).hexdigest()
-    try:
-        with open(data.paths[row], "rb") as file:  # noqa: PTH123 (of bytes that are no text, too)
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):  # what becomes of it, the evaluation says
-        return "cannot be read"
 
 
 def _below_here(name: str) -> str:

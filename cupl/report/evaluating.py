@@ -37,6 +37,7 @@ from cupl.evaluation.judging import EvaluationRun, judge_candidates, prompts_of
 from cupl.evaluation.labelled import (
     LabelledImages,
     check_matched,
+    digest_of_data,
     encode_labelled,
     images_in_words,
     keep_classes,
@@ -46,7 +47,6 @@ from cupl.evaluation.made_by import (
     DataFacts,
     EncoderFacts,
     MadeBy,
-    digest_of_data,
     made_now,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair

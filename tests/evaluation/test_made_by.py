@@ -9,8 +9,8 @@ from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
 from cupl.bank.source import Source
 from cupl.evaluation.comparison_plan import plan_comparison
-from cupl.evaluation.labelled import ImageMatcher, LabelledImages
-from cupl.evaluation.made_by import BankFacts, DataFacts, MadeBy, digest_of_data, made_now
+from cupl.evaluation.labelled import ImageMatcher, LabelledImages, digest_of_data
+from cupl.evaluation.made_by import BankFacts, DataFacts, MadeBy, made_now
 from cupl.io.command import running
 from tests.models import bank_of
 

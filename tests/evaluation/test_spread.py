@@ -36,9 +36,9 @@ def test_the_same_images_give_the_same_parts_in_any_order(how: dict[str, int]) -
 @pytest.mark.parametrize(
     ("how", "why"),
     [
-        ({"subsample": 24}, "each of 1 to 23 images, which is all; not 10 of 24"),
-        ({"subsample": 0}, "not 10 of 0"),
-        ({"subsample": 5, "subsamples": 1}, "2 subsamples or more"),
+        ({"subsample": 24}, "10 subsamples of 24 images cannot be drawn of 23: ask"),
+        ({"subsample": 0}, "10 subsamples of 0 images"),
+        ({"subsample": 5, "subsamples": 1}, "ask for 2 or more"),
         ({"folds": 1}, "23 images make 2 to 23 folds, not 1"),
         ({"folds": 24}, "not 24"),
         ({"folds": 2, "subsample": 5}, "exclude one another"),
