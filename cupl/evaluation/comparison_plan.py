@@ -12,10 +12,13 @@ from cupl.bank.labels import ClassLabel
 from cupl.bank.model import PromptBank
 from cupl.bank.templates import TemplateSet
 from cupl.embedding.pooling import DEFAULT_POOLING, check_pooling
+from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.candidate_spec import SpecSource, listed_specs, load_specs
 from cupl.evaluation.candidates import DRAWS, Candidate, explain_names, load_banks, make_candidates
 from cupl.evaluation.controls import CONTROLS, SEEDED, listed_controls
+from cupl.evaluation.labelled import LabelledImages, digest_of_data
+from cupl.evaluation.made_by import BankFacts, DataFacts, EncoderFacts, MadeBy, made_now
 from cupl.io.arguments import check_whole, several
 
 BankSource = PromptBank | str | os.PathLike[str]
@@ -58,6 +61,31 @@ class ComparisonPlan:
     def classes(self) -> list[ClassLabel]:
         """Those of the first bank, by which all are judged."""
         return [entry.label for entry in self.first]
+
+    def made_by(
+        self, data: LabelledImages, encoder: Encoder, parted: Mapping[str, int | None]
+    ) -> MadeBy:
+        """The record of what is judged here.
+
+        Args:
+            data: the images.
+            encoder: of the run.
+            parted: ``subsample``, ``subsamples`` and ``folds``.
+
+        """
+        if parted["subsample"] is None:
+            parted = {"folds": parted["folds"]}
+        images = DataFacts(
+            path=data.source, images=len(data.paths), labels=data.label_file,
+            digest=digest_of_data(data),
+        )  # fmt: skip
+        return made_now(
+            encoders=[EncoderFacts.of(encoder)],
+            banks=[BankFacts.of(*pair) for pair in zip(self.banks, self.files, strict=True)],
+            data=[images],
+            **self.settings,
+            **parted,
+        )
 
 
 def plan_comparison(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from cupl.evaluation.candidate_spec import SpecSource
 from cupl.evaluation.candidates import DRAWS
 from cupl.evaluation.comparison_plan import (
     BankSource,
-    ComparisonPlan,
     TestedPairs,
     plan_comparison,
 )
@@ -37,17 +36,9 @@ from cupl.evaluation.judging import EvaluationRun, judge_candidates, prompts_of
 from cupl.evaluation.labelled import (
     LabelledImages,
     check_matched,
-    digest_of_data,
     encode_labelled,
     images_in_words,
     keep_classes,
-)
-from cupl.evaluation.made_by import (
-    BankFacts,
-    DataFacts,
-    EncoderFacts,
-    MadeBy,
-    made_now,
 )
 from cupl.evaluation.pairs import Images, Labels, match_pair
 from cupl.evaluation.records import (
@@ -282,7 +273,7 @@ def evaluate(
         parts=parts_of(images, **parted), text_cache=text_cache,
         progress=lambda done, _: progress(pictures + done, everything),
     )  # fmt: skip
-    made_by = _made_by(labelled, plan, encoder, parted)
+    made_by = plan.made_by(labelled, encoder, parted)
     remarks = [*plan.remarks, *run.evaluation.remarks]
     found = run.evaluation.model_copy(update={"made_by": made_by, "remarks": remarks})
     run = replace(run, evaluation=found)
@@ -293,24 +284,6 @@ def sources_of(data: LabelledImages) -> tuple[list[str], list[str]]:
     """Where labelled images were read from, and with that the file of their labels."""
     sources = [] if data.source is None else [data.source]
     return sources, [*sources, *([] if data.label_file is None else [data.label_file])]
-
-
-def _made_by(
-    data: LabelledImages, plan: ComparisonPlan, encoder: Encoder, parted: Mapping[str, int | None]
-) -> MadeBy:
-    if parted["subsample"] is None:
-        parted = {"folds": parted["folds"]}
-    images = DataFacts(
-        path=data.source, images=len(data.paths), labels=data.label_file,
-        digest=digest_of_data(data),
-    )  # fmt: skip
-    return made_now(
-        encoders=[EncoderFacts.of(encoder)],
-        banks=[BankFacts.of(*pair) for pair in zip(plan.banks, plan.files, strict=True)],
-        data=[images],
-        **plan.settings,
-        **parted,
-    )
 
 
 def read_data(
