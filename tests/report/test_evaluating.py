@@ -97,32 +97,6 @@ def test_a_folder_a_csv_vectors_of_embed_and_pairs_say_the_same(
         assert result.analyses == results[0].analyses
 
 
-@pytest.mark.parametrize("place", ["", "cat", "new", "new/deep"])
-def test_nothing_is_written_among_the_images(photos: Path, place: str) -> None:
-    before = sorted(photos.rglob("*"))
-    result = evaluate(photos, BANK, encoder=animals(), controls="photo")
-    with pytest.raises(InputError, match=r"which is read; name|also what is read; name"):
-        result.save_report(photos / place)
-    with pytest.raises(InputError, match="which is read; name another"):
-        result.save_calibrated(photos / place / "v.safetensors")
-    assert sorted(photos.rglob("*")) == before
-
-
-def test_a_report_is_not_written_over_its_labels(photos: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    rows = [f"{path},{path.parent.name}\n" for path in photos.rglob("*.png")]
-    (out / "predictions.csv").write_text("".join(["path,label\n", *rows]))
-    result = evaluate(out / "predictions.csv", BANK, encoder=animals(), controls="photo")
-    with pytest.raises(InputError, match=r"cannot write .*predictions\.csv: it is also what is"):
-        result.save_report(out)
-    with pytest.raises(InputError, match=r"cannot write .*predictions\.csv: it is also what is"):
-        result.save_calibrated(out / "predictions.csv")
-    assert [path.name for path in out.iterdir()] == ["predictions.csv"]
-    result.save_report(tmp_path / "a" / "new")
-    assert (tmp_path / "a" / "new" / "report.html").exists()
-
-
 def test_it_is_the_evaluation_that_is_written(encoder: PlantedEncoder, tmp_path: Path) -> None:
     result = evaluate(vectors(10, 3), planted_bank(CLASSES, GOOD), encoder=encoder, seeds=2)
     assert isinstance(result, Evaluation)
