@@ -128,3 +128,44 @@ def test_what_is_refused(
     assert outcome.code == code, outcome.err
     assert said in " ".join(outcome.err.replace("│", " ").split())
     assert not Path("labels.csv").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--skip-unmatched",)])
+@pytest.mark.parametrize("stored", [False, True])
+def test_labels_that_all_mean_no_class(
+    world: Path, cupl: Cupl, more: tuple[str, ...], stored: bool
+) -> None:
+    cupl("label", "photos", *CLASSES, "--sample", "20", "-o", "labels.csv")
+    label("labels.csv", "catt")
+    data: tuple[str, ...] = ("labels.csv",)
+    if stored:
+        assert cupl("embed", "photos", "-o", "vectors", "--encoder", "model").code == 0
+        data = ("vectors", "--labels", "labels.csv")
+    outcome = cupl("evaluate", *data, *JUDGED, *more)
+    said = " ".join(outcome.err.split())
+    assert outcome.code == 1
+    assert "1 label means no class of the bank: 'catt', nearly 'cat' (1 image)" in said
+    assert "rename these labels" in said
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["none of these"] * 20, "in all of the photos 100.0 % (88.0 to 100.0)"),
+        (["none of these", "?"] * 10, "10 nobody could tell"),
+        (["cannot tell"] * 20, "no photo of the sample has a class: 20 nobody could tell"),
+    ],
+)
+def test_a_sample_without_a_class(
+    world: Path, cupl: Cupl, labels: list[str], said: str, stored: bool
+) -> None:
+    cupl("label", "photos", *CLASSES, "--sample", "20", "-o", "labels.csv")
+    label("labels.csv", *labels)
+    data: tuple[str, ...] = ("labels.csv",)
+    if stored:
+        assert cupl("embed", "photos", "-o", "vectors", "--encoder", "model").code == 0
+        data = ("vectors", "--labels", "labels.csv")
+    outcome = cupl("evaluate", *data, *JUDGED)
+    assert outcome.code == 1
+    assert said in " ".join(outcome.err.split())
