@@ -158,6 +158,7 @@ def _rest(dry_run: bool) -> str:
 
 
 def _undo(folder: Path) -> None:
+    from cupl.classification.sort_folders import LIST_NAME
     from cupl.classification.sort_undo import undo_sort
 
     with progress("photos") as update:
@@ -168,8 +169,13 @@ def _undo(folder: Path) -> None:
     if len(report.left) > _SHOWN:
         say(f"  and {len(report.left) - _SHOWN:,} more are left")
     for path in report.lost[:_SHOWN]:
-        say(f"  not found: {path}, nor where it was put")
+        say(f"  not found: {path}, nor anywhere in {folder}")
     if len(report.lost) > _SHOWN:
         say(f"  and {len(report.lost) - _SHOWN:,} more are not found")
+    if report.lost:
+        say(
+            f"{folder / LIST_NAME} keeps where they came from: put them anywhere into {folder}, "
+            "and the same command puts them back"
+        )
     if report.left or report.lost:
         raise typer.Exit(3)
