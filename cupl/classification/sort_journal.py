@@ -194,6 +194,18 @@ def read_journal(folder: Path) -> tuple[dict[str, SortEntry], set[str]]:
     return entries, listed
 
 
+def moved_before(folder: Path, source: str) -> int:
+    """How many photos lie in a sorted folder that an earlier run moved there out of another."""
+    if not os.path.isdir(source) or not os.path.lexists(folder / JOURNAL_NAME):  # noqa: PTH112
+        return 0
+    start = os.path.realpath(source).rstrip(os.sep) + os.sep
+    entries = read_journal(folder)[0].values()
+    return sum(
+        one.how == "move" and one.path.startswith(start) and os.path.lexists(folder / one.to)
+        for one in entries
+    )
+
+
 def _check(entry: SortEntry) -> None:
     """Refuse what would have cupl remove files elsewhere."""
     if not isinstance(entry.path, str) or not os.path.isabs(entry.path) or "\0" in entry.path:  # noqa: PTH117

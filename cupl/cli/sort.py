@@ -19,6 +19,7 @@ from cupl.cli.output import (
 )
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.errors import InputError
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -102,7 +103,12 @@ def sort_command(
     source.check(explain=False)
     if not dry_run:
         check_folder_target(output, *images)
-    photos = Photos.of(images, all_files).outside(output)
+    try:
+        photos = Photos.of(images, all_files).outside(output)
+    except InputError:
+        if not move or not _all_moved(images, output):
+            raise
+        return
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     _check_list(output, [*inputs_of(source, choice), reject])
     classifier = load_classifier(source, choice, photos, reject)
@@ -118,6 +124,17 @@ def _how(copy: bool, link: bool, move: bool) -> "How":
     if copy + link + move > 1:
         raise typer.BadParameter("choose one of --copy, --link and --move")
     return "link" if link else "move" if move else "copy"
+
+
+def _all_moved(images: list[str], output: Path) -> bool:
+    """Whether a folder has no image since an earlier run moved them; that is said."""
+    from cupl.classification.sort_journal import moved_before
+
+    there = moved_before(output, images[0]) if len(images) == 1 else 0
+    if there:
+        say(f"{output}: 0 photos moved; there already: {there:,}; see sorted.csv")
+        say(f"to take it back: cupl sort --undo {quoted(output)}")
+    return bool(there)
 
 
 def _check_list(output: Path, inputs: Iterable[str | Path | None]) -> None:
