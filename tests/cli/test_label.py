@@ -78,9 +78,9 @@ def test_the_way_on_says_what_made_the_labels(world: Path, cupl: Cupl) -> None:
     assert made.code == 0, made.err
     how = ("--sample", "40", "--device", "cpu", "-o", "l.csv")
     by_vectors = cupl("label", "photos", "--vectors", "v.safetensors", *how)
-    assert "next: cupl evaluate l.csv --bank BANK.yaml --encoder model --device cpu\n" in (
-        by_vectors.err
-    )
+    model = world / "model"  # as the vectors say
+    said = f"next: cupl evaluate l.csv --bank BANK.yaml --encoder {model} --device cpu\n"
+    assert said in by_vectors.err
     by_bank = cupl(
         "label", "photos", "--bank", "bank.yaml", "--encoder", "model", *how[:-1], "m.csv"
     )
@@ -130,7 +130,7 @@ def test_photos_that_were_encoded_before(world: Path, cupl: Cupl) -> None:
     assert stored.code == 0, stored.err
     direct = cupl("evaluate", "l.csv", *JUDGED)
     assert stored.out == direct.out
-    hint = "next: cupl evaluate l.csv --bank BANK.yaml --encoder model"
+    hint = f"next: cupl evaluate l.csv --bank BANK.yaml --encoder {world / 'model'}"
     assert hint in drawn.err.splitlines()
     assert "60 photos" in " ".join(direct.out.split())
 
