@@ -44,6 +44,7 @@ class SortEntry:
         id: of its class.
         score: of its label.
         probability: of its label.
+        size: of its content in bytes.
 
     """
 
@@ -56,6 +57,13 @@ class SortEntry:
     id: str | None
     score: float | None
     probability: float | None
+    size: int | None = None
+
+    def is_open(self, folder: Path) -> bool:
+        """Whether it is there, or was moved and is no longer at either place."""
+        if os.path.lexists(folder / self.to):
+            return True
+        return self.how == "move" and not os.path.lexists(self.path)
 
 
 class SortJournal:
@@ -99,7 +107,8 @@ class SortJournal:
     def write_list(self, errors: Iterable[tuple[str, str]]) -> Path | None:
         """Write ``sorted.csv``: a row a photo, those that could not be sorted among them.
 
-        The journal is written anew, without what never came about.
+        The journal is written anew, without what never came about; of a photo that somebody took
+        away it still says where it came from.
 
         Returns:
             Where the file is kept that somebody changed or put there.
@@ -108,8 +117,8 @@ class SortJournal:
             InputError: it cannot be written.
 
         """
-        file, there = self.folder / LIST_NAME, self.folder
-        kept = [one for one in self.entries.values() if os.path.lexists(there / one.to)]
+        file = self.folder / LIST_NAME
+        kept = [one for one in self.entries.values() if one.is_open(self.folder)]
         self.entries = {one.path: one for one in kept}
         text = "".join(csv_lines(_rows(kept, errors))).encode("utf-8", "surrogateescape")
         digest, aside = hashlib.sha256(text).hexdigest(), None
@@ -183,6 +192,18 @@ def read_journal(folder: Path) -> tuple[dict[str, SortEntry], set[str]]:
             raise InputError(f"{file}: line {number}: no entry of cupl sort ({error})") from error
         entries[entry.path] = entry
     return entries, listed
+
+
+def moved_before(folder: Path, source: str) -> int:
+    """How many photos lie in a sorted folder that an earlier run moved there out of another."""
+    if not os.path.isdir(source) or not os.path.lexists(folder / JOURNAL_NAME):  # noqa: PTH112
+        return 0
+    start = os.path.realpath(source).rstrip(os.sep) + os.sep
+    entries = read_journal(folder)[0].values()
+    return sum(
+        one.how == "move" and one.path.startswith(start) and os.path.lexists(folder / one.to)
+        for one in entries
+    )
 
 
 def _check(entry: SortEntry) -> None:

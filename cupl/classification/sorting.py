@@ -255,7 +255,7 @@ class _Sorter:
             self._journal.add(
                 SortEntry(
                     photo.path, to, how, digest, link, photo.label, photo.id, photo.score,
-                    photo.probability,
+                    photo.probability, None if digest is None else source.stat().st_size,
                 )
             )  # fmt: skip
 

@@ -306,6 +306,11 @@ def _report_unmatched(
         say(f"  {line}")
     if number > _SHOWN:
         say(f"  and {number - _SHOWN:,} more")
+    if not labelled.paths and labelled.sample is not None:
+        raise InputError(
+            "no label of the sample means a class of the bank; rename these labels, add them to "
+            "the bank as aliases, or take the bank that they are of"
+        )
     if not labelled.paths:
         raise InputError(
             "no label means a class of the bank; is it the right bank, and the folder that the "

@@ -8,7 +8,7 @@ import typer
 
 from cupl.cli import encoder_options, generate_options
 from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice
-from cupl.cli.output import count, quoted, say, say_next, say_unreadable
+from cupl.cli.output import MADE, count, quoted, say, say_next, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.outputs import check_target
@@ -86,8 +86,12 @@ def label_command(
         "from the top down"
     )
     judged = quoted(bank) if bank is not None else "BANK.yaml"
-    chosen = f" --encoder {quoted(encoder)}" if encoder is not None else ""
-    say_next(f"cupl evaluate {quoted(output)} --bank {judged}{chosen}", output)
+    if source.by_names:
+        say("BANK.yaml is a bank that is made for these names (cupl generate)")
+    made = classifier.vectors.provenance
+    made_by = encoder or (DEFAULT_ENCODER if made.made_elsewhere else made.encoder)
+    chosen = f" --encoder {quoted(made_by)}" if made_by != DEFAULT_ENCODER else ""
+    say_next(f"cupl evaluate {quoted(output)} --bank {judged}{chosen}", output, carry=MADE)
     if drawn.unreadable:
         rest = "  and {} more; they are in no figure"
         total = len(drawn.drawn) + len(drawn.unreadable)

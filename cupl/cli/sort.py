@@ -11,6 +11,7 @@ from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice
 from cupl.cli.output import count, progress, quoted, say, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.errors import InputError
 from cupl.io.outputs import check_folder_target, check_target
 from cupl.io.terminal import printable
 
@@ -95,7 +96,12 @@ def sort_command(
     source.check(explain=False)
     if not dry_run:
         check_folder_target(output, *images)
-    photos = Photos.of(images, all_files).outside(output)
+    try:
+        photos = Photos.of(images, all_files).outside(output)
+    except InputError:
+        if not move or not _all_moved(images, output):
+            raise
+        return
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     _check_list(output, [*inputs_of(source, choice), reject])
     classifier = load_classifier(source, choice, photos, reject)
@@ -111,6 +117,17 @@ def _how(copy: bool, link: bool, move: bool) -> "How":
     if copy + link + move > 1:
         raise typer.BadParameter("choose one of --copy, --link and --move")
     return "link" if link else "move" if move else "copy"
+
+
+def _all_moved(images: list[str], output: Path) -> bool:
+    """Whether a folder has no image since an earlier run moved them; that is said."""
+    from cupl.classification.sort_journal import moved_before
+
+    there = moved_before(output, images[0]) if len(images) == 1 else 0
+    if there:
+        say(f"{output}: 0 photos moved; there already: {there:,}; see sorted.csv")
+        say(f"to take it back: cupl sort --undo {quoted(output)}")
+    return bool(there)
 
 
 def _check_list(output: Path, inputs: Iterable[str | Path | None]) -> None:
@@ -151,6 +168,7 @@ def _rest(dry_run: bool) -> str:
 
 
 def _undo(folder: Path) -> None:
+    from cupl.classification.sort_folders import LIST_NAME
     from cupl.classification.sort_undo import undo_sort
 
     with progress("photos") as update:
@@ -161,8 +179,13 @@ def _undo(folder: Path) -> None:
     if len(report.left) > _SHOWN:
         say(f"  and {len(report.left) - _SHOWN:,} more are left")
     for path in report.lost[:_SHOWN]:
-        say(f"  not found: {path}, nor where it was put")
+        say(f"  not found: {path}, nor anywhere in {folder}")
     if len(report.lost) > _SHOWN:
         say(f"  and {len(report.lost) - _SHOWN:,} more are not found")
+    if report.lost:
+        say(
+            f"{folder / LIST_NAME} keeps where they came from: put them anywhere into {folder}, "
+            "and the same command puts them back"
+        )
     if report.left or report.lost:
         raise typer.Exit(3)

@@ -59,8 +59,9 @@ def intervals(
         by_name: the images in an order that does not depend on how they were listed, int64
             ``[images]``: the same images then have the same intervals in any order.
         sample: how the images were drawn from a collection, where the figures are to be of that;
-            resampled is then within the strata, and an interval of a share is never narrower than
-            :func:`~cupl.evaluation.weighted.share_interval`.
+            resampled is then within the strata, and an interval is never narrower than that of
+            :func:`~cupl.evaluation.weighted.share_interval`, or of a difference
+            :meth:`~cupl.evaluation.weighted.StratifiedSample.difference`.
 
     """
     if by_name is None:
@@ -109,15 +110,19 @@ def _beyond_resamples(one: Statistic, interval: Interval, targets: Integers) -> 
 def _of_sample(
     one: Statistic, interval: Interval, targets: Integers, sample: StratifiedSample
 ) -> Interval:
-    """The interval of a share of a collection, which is more than resamples show."""
-    if one.less is not None:
+    """The interval of a share of a collection, or a difference: more than resamples show."""
+    if one.per_class and one.less is not None:
         return interval
     if one.per_class:
         weights = sample.weights
         parts = weights / np.bincount(targets, weights)[targets] / len(set(targets.tolist()))
         return sample.widened(interval, parts)
-    share = sample.interval(one.rows.mean(axis=0))
-    if len(one.rows) == 1:
+    right = one.rows.mean(axis=0)
+    if one.less is None:
+        share = sample.interval(right)
+    else:
+        share = sample.difference(right - one.less.mean(axis=0))
+    if all(len(side) == 1 for side in one.sides):
         return share
     return Interval(
         value=share.value, low=min(share.low, interval.low), high=max(share.high, interval.high)

@@ -21,7 +21,7 @@ from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
 from cupl.evaluation.label_files import given_labels, read_label_file, sampled_pairs
 from cupl.evaluation.labelled import ImageMatcher, LabelledImages, images_in_words
-from cupl.evaluation.sampled import explain_sample
+from cupl.evaluation.sampled import explain_sample, without_class
 from cupl.io.file_kinds import FOLDER, check_own_kind
 from cupl.io.reasons import missing, reason
 
@@ -70,6 +70,8 @@ def read_labelled(
     else:
         images = _from_csv(path, index)
     if not images.paths and not images.unmatched:
+        if images.sample is not None and images.sample.looked_at:
+            raise InputError(f"{label_file or path}: {without_class(images.sample)}")
         raise InputError(f"{path}: no labelled image that can be read")
     images.notes.extend(explain_sample(images))
     return replace(
@@ -155,7 +157,7 @@ def _from_embeddings(
     given = None if label_file is None else given_labels(Path(label_file), index)
     label_of = _label_by_folder(paths, index) if given is None else given.of
     labels = [label_of(path) for path in paths]
-    if given is not None and paths and not any(labels):
+    if given is not None and paths and not any(labels) and not given.none_has_class:
         raise InputError(f"{label_file} names no image of {directory}, such as {paths[0]!r:.200}")
     matcher = ImageMatcher(index, None if given is None else given.numbers)
     rows = [

@@ -171,6 +171,11 @@ class GivenLabels:
     notes: list[str]
     sample: LabelledSample | None
 
+    @property
+    def none_has_class(self) -> bool:
+        """Whether all that was looked at in a sample is of no class."""
+        return self.sample is not None and not self.sample.strata
+
     def sample_of(self, paths: Iterable[str]) -> LabelledSample | None:
         """The sample, by paths of images that have a label."""
         if self.sample is None:

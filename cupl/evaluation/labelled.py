@@ -52,6 +52,11 @@ class LabelledSample:
     unsure: int = 0
     unlabelled: int = 0
 
+    @property
+    def looked_at(self) -> int:
+        """Photos that somebody looked at and that have no class."""
+        return sum(self.outside.values()) + self.unsure
+
     def of(self, paths: Sequence[str]) -> StratifiedSample:
         """The design of the images that are judged; others are missing, as if by chance."""
         return stratified([self.strata[path] for path in paths], self.sizes, self.outside)
@@ -139,7 +144,11 @@ def check_matched(images: LabelledImages, labels: Sequence[ClassLabel], skip: bo
     more = f"; and {number - _SHOWN:,} more" if number > _SHOWN else ""
     mean = "label means" if number == 1 else "labels mean"
     way_out = "rename these labels, add them to the bank as aliases, or leave their images out"
-    if not images.paths:
+    if not images.paths and images.sample is not None:
+        way_out = (
+            "rename these labels, add them to the bank as aliases, or take the bank they are of"
+        )
+    elif not images.paths:
         way_out = "is it the right bank, and the folder that the class folders are in?"
     raise InputError(
         f"{number:,} {mean} no class of the bank: {lines}{more}; {way_out}",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from cupl.evaluation.labelled import LabelledImages, images_in_words
+from cupl.evaluation.labelled import LabelledImages, LabelledSample, images_in_words
 from cupl.evaluation.numbers import percent
 from cupl.evaluation.ranking import Integers
-from cupl.evaluation.schema import SampledFrom
-from cupl.evaluation.weighted import share_interval
+from cupl.evaluation.schema import Interval, SampledFrom
+from cupl.evaluation.weighted import StratifiedSample, share_interval
 
 FEWEST_OF_A_CLASS = 10
 """Images, for a mean over classes in which each counts as much as any other."""
@@ -29,11 +29,31 @@ def sampled_from(data: LabelledImages) -> SampledFrom | None:
     sample, design = data.sample, data.design
     if sample is None or design is None:
         return None
-    none = None
-    if any(sample.outside.values()):
-        inside = np.bincount(design.strata, minlength=len(design.sizes))
-        none = share_interval(design.sizes, design.looked, design.looked, design.looked - inside)
+    none = _none_of_these(design) if any(sample.outside.values()) else None
     return SampledFrom(photos=sample.photos, labelled=len(data.paths), none_of_these=none)
+
+
+def _none_of_these(design: StratifiedSample) -> Interval:
+    """The share of the collection that is of none of the classes."""
+    inside = np.bincount(design.strata, minlength=len(design.sizes))
+    return share_interval(design.sizes, design.looked, design.looked, design.looked - inside)
+
+
+def without_class(sample: LabelledSample) -> str:
+    """What is known where no photo of a sample has a class."""
+    said, outside = list[str](), sum(sample.outside.values())
+    if outside:
+        none = _none_of_these(sample.of(()))
+        said.append(
+            f"{outside:,} are none of these, in all of the photos {percent(none.value)} % "
+            f"({percent(none.low)} to {percent(none.high)})"
+        )
+    if sample.unsure:
+        said.append(f"{sample.unsure:,} nobody could tell")
+    return (
+        f"no photo of the sample has a class: {', '.join(said)}; an accuracy needs photos of the "
+        "classes: label more, or take the bank of what the photos show"
+    )
 
 
 def sample_note(sample: SampledFrom) -> str:
@@ -53,6 +73,8 @@ def sample_note(sample: SampledFrom) -> str:
 def explain_sample(data: LabelledImages) -> list[str]:
     """A sentence on each thing to know of a sample, before anything is judged; else none."""
     sample = data.sample
+    if not data.paths:  # labels that mean no class are told elsewhere
+        return []
     found = sampled_from(data)
     if sample is None or found is None:
         return []

@@ -48,10 +48,13 @@ def evaluation_table(evaluation: Evaluation) -> PaperTable:
     if any(one.spread for one in some):
         columns.append(("mean ± SD of parts", lambda one: PaperCell(_spread(one))))
     rows = [[cell(one) for _, cell in columns] for one in some]
+    kind = "bootstrap intervals"
+    if evaluation.sample is not None:
+        kind = "intervals (Wilson's, by weight)"
     about = (
         f"{short(evaluation.encoder, _LONGEST)}, {evaluation.images:,} images of "
         f"{evaluation.classes_with_images:,} classes, {evaluation.classes:,} to choose from; in "
-        "brackets 95 % bootstrap intervals."
+        f"brackets 95 % {kind}."
     )
     if evaluation.sample is not None:
         about += f" {sample_note(evaluation.sample)}"

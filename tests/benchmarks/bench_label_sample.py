@@ -10,8 +10,12 @@ so ("calibrated"), too high ("too sure"), too low ("unsure"), or of no use ("use
 "other bank" judges another model than the one that the sample was drawn by. "50 of 100" has half of
 the rows labelled, from the top down. A file has real embeddings: ``images`` [images, dim],
 ``texts`` [templates, classes, dim] and ``classes`` [images].
+
+Then the same of differences to another bank that has a few photos otherwise, unsure ones more often
+("3 % differ, 90 % won"), whose truth is the difference on all photos.
 """
 
+import itertools
 import sys
 from dataclasses import dataclass
 
@@ -21,11 +25,12 @@ from scipy.special import expit
 
 from cupl.classification.scoring import scores_of
 from cupl.evaluation.label_sample import confidence_strata, drawing_order
-from cupl.evaluation.weighted import share_interval
+from cupl.evaluation.weighted import StratifiedSample, share_interval
 from tests.benchmarks.bench_few_labels import SCALE, read
 
 PHOTOS, LABELLED, WORLDS = 2000, 100, 40
 ACCURACIES, CLASSES = (0.5, 0.8, 0.95, 0.975, 0.99), (5, 19, 200)
+DIFFER, WON = (0.01, 0.03, 0.1, 0.3), (0.0, 0.5, 0.7, 0.9)
 SURE = {"calibrated": (1.0, 0.0), "too sure": (2.5, 2.0), "unsure": (0.3, -1.0), "useless": None}
 
 
@@ -80,6 +85,37 @@ def simple(world: World, rng: np.random.Generator, number: int) -> tuple[float, 
     return found.value, found.low, found.high
 
 
+def difference_row(differ: float, won: float, sure: str, draws: int, seed: int) -> float:
+    """Print coverage and width of the interval of a difference; return the coverage."""
+    rng = np.random.default_rng(seed)
+    covered, widths = 0, list[float]()
+    for _ in range(WORLDS):
+        world = simulated(rng, 0.8, 19, sure)
+        odds = 1.05 - world.confidence
+        gains = (rng.random(PHOTOS) < differ * odds / odds.mean()).astype(np.float64)
+        gains[rng.random(PHOTOS) >= won] *= -1
+        strata = confidence_strata(world.confidence)
+        sizes = np.bincount(strata).astype(np.float64)
+        for _ in range(draws // WORLDS):
+            drawn = drawing_order(strata, rng)[:LABELLED]
+            looked = np.bincount(strata[drawn], minlength=len(sizes))
+            sample = StratifiedSample(strata[drawn], sizes, looked)
+            found = sample.difference(gains[drawn])
+            covered += found.low <= gains.mean() <= found.high
+            widths.append(found.high - found.low)
+    coverage = 100 * covered / len(widths)
+    name = f"{differ:.0%} differ, {won:.0%} won, {sure}"
+    print(f"{name:34}{coverage:9.1f}{100 * np.mean(widths):7.1f}")
+    return coverage
+
+
+def differences(draws: int) -> None:
+    """Print a row for each kind of another bank."""
+    kinds = itertools.product(DIFFER, WON, SURE)
+    found = [difference_row(*kind, draws, number) for number, kind in enumerate(kinds)]
+    print(f"differences: covers {min(found):.1f} to {max(found):.1f} %, mean {np.mean(found):.1f}")
+
+
 def row(name: str, worlds: list[World], draws: int, number: int, seed: int) -> tuple[float, float]:
     """Print coverage, width and error of both ways; return the coverage and how much narrower."""
     rng = np.random.default_rng(seed)
@@ -122,4 +158,6 @@ def main(draws: int, files: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000, sys.argv[2:])
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    main(number, sys.argv[2:])
+    differences(number)

@@ -168,6 +168,44 @@ def test_undo_of_moves(tmp_path: Path, photos: dict[str, Path]) -> None:
     assert sorted(contents(out)) == ["cat/1.jpg"]
 
 
+def test_undo_finds_what_was_moved_by_hand(tmp_path: Path, photos: dict[str, Path]) -> None:
+    before, out = contents(tmp_path / "photos"), tmp_path / "out"
+    sort_images(all_of(photos), out, "move")
+    (out / "cat" / "3.jpg").rename(out / "dog" / "better name.jpg")
+    (out / "mine" / "deep").mkdir(parents=True)
+    (out / "dog" / "2.jpg").rename(out / "mine" / "deep" / "2.jpg")
+    (out / "mine" / "another.jpg").write_bytes(b"of no one")
+    first, second = out / "cat" / "1.jpg", out / "cat" / "1 (2).jpg"
+    first.rename(out / "x")  # each under the name of the other
+    second.rename(first)
+    (out / "x").rename(second)
+    report = undo_sort(out)
+    assert (report.left, report.lost, report.restored) == ([], [], 6)
+    assert contents(tmp_path / "photos") == before
+    assert contents(out) == {"mine/another.jpg": b"of no one"}
+    assert not (out / JOURNAL_NAME).exists()
+
+
+def test_undo_keeps_the_record_of_what_is_not_back(tmp_path: Path, photos: dict[str, Path]) -> None:
+    before, out = contents(tmp_path / "photos"), tmp_path / "out"
+    sort_images(all_of(photos), out, "move")
+    (out / "dog" / "2.jpg").rename(tmp_path / "2.jpg")
+    more = tmp_path / "photos" / "new.jpg"
+    more.write_bytes(b"new")
+    sort_images([predicted(more, "cat")], out, "move")  # forgets nothing either
+    more_before = {**before, "new.jpg": b"new"}
+    for _ in range(2):
+        report = undo_sort(out)
+        assert (report.left, report.lost) == ([], [str(photos["a/2.jpg"])])
+        assert str(photos["a/2.jpg"]) in (out / "sorted.csv").read_text()
+    assert len((out / "sorted.csv").read_text().splitlines()) == 2
+    (tmp_path / "2.jpg").rename(out / "found.jpg")
+    report = undo_sort(out)
+    assert (report.restored, report.left, report.lost) == (1, [], [])
+    assert contents(tmp_path / "photos") == more_before
+    assert not out.exists()
+
+
 def test_a_folder_of_results_among_the_photos(tmp_path: Path, photos: dict[str, Path]) -> None:
     out = tmp_path / "photos" / "sorted"
     sort_images(all_of(photos), out)

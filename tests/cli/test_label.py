@@ -67,6 +67,28 @@ def test_from_photos_to_an_accuracy_on_all(world: Path, cupl: Cupl) -> None:
     assert "60 photos" in " ".join(outcome.out.split())
     assert "ECE" not in outcome.out.split("\n\n")[1]
     assert "60 photos" in Path("report/report.html").read_text()
+    for file in ("report.html", "summary.md", "summary.tex"):
+        written = Path("report", file).read_text()
+        assert "bootstrap" not in written
+        assert "(Wilson" in written
+
+
+def test_the_way_on_says_what_made_the_labels(world: Path, cupl: Cupl) -> None:
+    made = cupl("encode", "bank.yaml", "-o", "v.safetensors", "--encoder", "model")
+    assert made.code == 0, made.err
+    how = ("--sample", "40", "--device", "cpu", "-o", "l.csv")
+    by_vectors = cupl("label", "photos", "--vectors", "v.safetensors", *how)
+    model = world / "model"  # as the vectors say
+    said = f"next: cupl evaluate l.csv --bank BANK.yaml --encoder {model} --device cpu\n"
+    assert said in by_vectors.err
+    by_bank = cupl(
+        "label", "photos", "--bank", "bank.yaml", "--encoder", "model", *how[:-1], "m.csv"
+    )
+    said = "next: cupl evaluate m.csv --bank bank.yaml --encoder model --device cpu\n"
+    assert said in by_bank.err
+    assert "made for these names" not in by_bank.err
+    by_names = cupl("label", "photos", *CLASSES, *how[:-1], "n.csv")
+    assert "BANK.yaml is a bank that is made for these names" in by_names.err
 
 
 def test_more_photos_to_label(world: Path, cupl: Cupl) -> None:
@@ -108,6 +130,8 @@ def test_photos_that_were_encoded_before(world: Path, cupl: Cupl) -> None:
     assert stored.code == 0, stored.err
     direct = cupl("evaluate", "l.csv", *JUDGED)
     assert stored.out == direct.out
+    hint = f"next: cupl evaluate l.csv --bank BANK.yaml --encoder {world / 'model'}"
+    assert hint in drawn.err.splitlines()
     assert "60 photos" in " ".join(direct.out.split())
 
 
@@ -128,3 +152,44 @@ def test_what_is_refused(
     assert outcome.code == code, outcome.err
     assert said in " ".join(outcome.err.replace("│", " ").split())
     assert not Path("labels.csv").exists()
+
+
+@pytest.mark.parametrize("more", [(), ("--skip-unmatched",)])
+@pytest.mark.parametrize("stored", [False, True])
+def test_labels_that_all_mean_no_class(
+    world: Path, cupl: Cupl, more: tuple[str, ...], stored: bool
+) -> None:
+    cupl("label", "photos", *CLASSES, "--sample", "20", "-o", "labels.csv")
+    label("labels.csv", "catt")
+    data: tuple[str, ...] = ("labels.csv",)
+    if stored:
+        assert cupl("embed", "photos", "-o", "vectors", "--encoder", "model").code == 0
+        data = ("vectors", "--labels", "labels.csv")
+    outcome = cupl("evaluate", *data, *JUDGED, *more)
+    said = " ".join(outcome.err.split())
+    assert outcome.code == 1
+    assert "1 label means no class of the bank: 'catt', nearly 'cat' (1 image)" in said
+    assert "rename these labels" in said
+
+
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["none of these"] * 20, "in all of the photos 100.0 % (88.0 to 100.0)"),
+        (["none of these", "?"] * 10, "10 nobody could tell"),
+        (["cannot tell"] * 20, "no photo of the sample has a class: 20 nobody could tell"),
+    ],
+)
+def test_a_sample_without_a_class(
+    world: Path, cupl: Cupl, labels: list[str], said: str, stored: bool
+) -> None:
+    cupl("label", "photos", *CLASSES, "--sample", "20", "-o", "labels.csv")
+    label("labels.csv", *labels)
+    data: tuple[str, ...] = ("labels.csv",)
+    if stored:
+        assert cupl("embed", "photos", "-o", "vectors", "--encoder", "model").code == 0
+        data = ("vectors", "--labels", "labels.csv")
+    outcome = cupl("evaluate", *data, *JUDGED)
+    assert outcome.code == 1
+    assert said in " ".join(outcome.err.split())

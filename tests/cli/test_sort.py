@@ -46,6 +46,26 @@ def test_sorted_and_taken_back(world: Path, cupl: Cupl) -> None:
     assert "cupl sort has not sorted into it" in outcome.err
 
 
+def test_moved_a_second_time(world: Path, cupl: Cupl) -> None:
+    words = ("sort", "photos", *CLASSES, "-o", "out")
+    assert cupl(*words, "--move").code == 0
+    again = cupl(*words, "--move")
+    assert again.code == 0, again.err
+    assert "out: 0 photos moved; there already: 5; see sorted.csv" in again.err
+    assert "to take it back: cupl sort --undo out" in again.err
+    copied = cupl(*words)
+    other = cupl(*words[:-1], "other", "--move")
+    assert (copied.code, other.code) == (1, 1)
+    assert "holds no image" in other.err
+    taken = Path("out").rename("away")
+    assert cupl(*words, "--move").code == 1
+    next(taken.rglob("*.png")).rename("kept.png")
+    undone = cupl("sort", "--undo", "away")
+    assert undone.code == 3
+    assert "nor anywhere in away" in undone.err
+    assert "away/sorted.csv keeps where they came from" in " ".join(undone.err.split())
+
+
 def test_what_is_left_is_said(world: Path, cupl: Cupl) -> None:
     Path("photos/a/0.xmp").touch()
     Path("photos/bad.png").write_bytes(b"no image")

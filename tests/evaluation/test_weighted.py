@@ -72,6 +72,34 @@ def test_a_collection_that_was_looked_at_whole_leaves_nothing_open() -> None:
     assert difference.low == pytest.approx(difference.high) == difference.value
 
 
+@pytest.mark.parametrize(("won", "lost"), [(0, 0), (0, 1), (2, 0), (0, 3), (1, 4)])
+def test_a_few_photos_that_differ_show_no_difference(won: int, lost: int) -> None:
+    sample = sample_of(*[(250, 12, 12)] * 8)
+    first, second = np.zeros((2, 1, 96))
+    first[0, np.arange(won) * 12] = 1
+    second[0, 50 + np.arange(lost) * 12 % 46] = 1
+    less, more = intervals(
+        [Statistic(first, second), Statistic(second, first)], np.arange(96) % 4, sample=sample
+    )
+    assert less.value == pytest.approx((won - lost) / 96)
+    assert less.low < 0 < less.high
+    assert less.low < less.value < less.high
+    assert (more.low, more.high) == pytest.approx((-less.high, -less.low))
+
+
+def test_a_difference_of_one_stratum_has_the_interval_of_newcombe() -> None:
+    """Won 20, lost 9 of 100: as square-and-add of Wilson's intervals has it, about."""
+    sample = sample_of((10**9, 100, 100))
+    first, second = np.zeros((2, 1, 100))
+    first[0, :20], second[0, 20:29] = 1, 1
+    (found,) = intervals([Statistic(first, second)], np.zeros(100, np.int64), sample=sample)
+    spread = 1.96 * ((0.29 - 0.11**2) / 100) ** 0.5
+    assert (found.low, found.high) == pytest.approx((0.11 - spread, 0.11 + spread), abs=0.012)
+    drawn = Statistic(np.repeat(first, 3, axis=0), second)
+    (several,) = intervals([drawn], np.zeros(100, np.int64), sample=sample)
+    assert several.low <= found.low < found.high <= several.high
+
+
 def test_resamples_vary_as_the_estimate_does() -> None:
     """The variance of a stratified mean: sum of (N_h / N)^2 (1 - m_h / N_h) s_h^2 / m_h."""
     sample = sample_of((60, 20, 20), (400, 20, 20))
