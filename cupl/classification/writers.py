@@ -183,9 +183,9 @@ def _listed(scores: Iterable[Score]) -> str:
 
 
 _ON_SCORES = (
-    "Before a prompt is its cosine, the class that it is of and the one that it speaks for. The score of a class is the cosine with the mean of its "
-    "prompts, in which what they say besides the class averages out: it may lie above each of "
-    "theirs."
+    "Before a prompt stand its cosine, the class that it is of and the one that it speaks for. The "
+    "score of a class is the cosine with the mean of its prompts, in which what they say besides "
+    "the class averages out: it may lie above each of theirs."
 )
 
 

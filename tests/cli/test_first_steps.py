@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import pytest
 
@@ -139,6 +139,19 @@ def test_options_that_do_not_go_together(
     assert outcome.code == 2
     assert said in outcome.err.replace("│ │", "")
     assert not server.requests
+
+
+def test_a_run_that_ends_before_its_first_answer_says_so(
+    cupl: Cupl, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(label: str) -> Never:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cupl.cli.generate.progress", press)
+    outcome = generate(cupl, server, "-o", tmp_path / "bank.yaml")
+    assert outcome.code == 130
+    assert "no new answer had come; the same command asks again" in outcome.err
+    assert "in the cache" not in outcome.err
 
 
 def test_an_interrupted_step_goes_on(
