@@ -36,6 +36,19 @@ def generate(cupl: Cupl, server: FakeServer, *arguments: object) -> Outcome:
     )  # fmt: skip
 
 
+def test_photos_that_gave_their_folders_for_classes_are_named_next(
+    cupl: Cupl, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("tree frog", "toad"):
+        Path("my photos", name).mkdir(parents=True)
+    asked = ("generate", "my photos", "-o", "b.yaml", "--base-url", server.url, "--model", "m")
+    assert "classify IMAGE... --bank b.yaml" in cupl(*asked).err  # folders alone
+    Path("my photos", "toad", "1.jpg").write_bytes(b"x")
+    Path("my photos", "tree frog", "2.jpg").write_bytes(b"x")
+    assert "classify 'my photos' --bank b.yaml" in cupl(*asked).err
+
+
 def test_a_contrast_bank(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
     path = tmp_path / "reject.yaml"
     outcome = generate(cupl, server, "--contrast", "-o", path)
