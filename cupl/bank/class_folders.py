@@ -39,7 +39,7 @@ def classes_of_folders(root: Path) -> tuple[list[ClassLabel], str | None]:
     folders = [name for name in there if not name.startswith(".") and name not in junk]
     if not folders:
         raise InputError(f"{root}: an ImageFolder has a folder for each class; this has none")
-    full = [name for name in folders if _may_hold_images(root / name)]
+    full = [name for name in folders if may_hold_images(root / name)]
     empty = [name for name in folders if name not in set(full)] if full else []
     labels, named = labels_of_folders(full or folders)
     told = [
@@ -53,7 +53,7 @@ def classes_of_folders(root: Path) -> tuple[list[ClassLabel], str | None]:
     return labels, "; ".join([*told, *([named] if named else [])]) or None
 
 
-def _may_hold_images(folder: Path) -> bool:
+def may_hold_images(folder: Path) -> bool:
     """Whether a file in it or below may be an image by its name; one that is closed to us may."""
     closed = list[OSError]()
     for place, folders, files in os.walk(folder, onerror=closed.append):

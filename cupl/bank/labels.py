@@ -26,10 +26,16 @@ class ClassLabel:
         """What tells this class from every other: the id where there is one, else the name."""
         return ("id", self.id) if self.id is not None else ("name", self.name)
 
+    @property
+    def telling_id(self) -> str | None:
+        """The id; None where it is only the name as a folder has it."""
+        if self.id is None or _SEPARATORS.sub(" ", self.id) == _SEPARATORS.sub(" ", self.name):
+            return None
+        return self.id
+
     def __str__(self) -> str:
         """The name, and the id where that is more than the name as a folder has it."""
-        same = self.id is None or _SEPARATORS.sub(" ", self.id) == _SEPARATORS.sub(" ", self.name)
-        return self.name if same else f"{self.name} ({self.id})"
+        return self.name if self.telling_id is None else f"{self.name} ({self.telling_id})"
 
 
 def check_label(label: ClassLabel) -> None:

@@ -1,13 +1,14 @@
-"""How many images got which label, in a line."""
+"""How many images got which label, in a line or a few."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from cupl.classification.prediction import Prediction
-from cupl.io.terminal import printable
+from cupl.io.terminal import folded, printable
 
 _LONGEST_NAME = 30
+_LINES = 3
 
 
 class LabelCounts:
@@ -38,13 +39,19 @@ class LabelCounts:
         """``cat 12, dog 9, 3 more classes 5, no label 2, unreadable 1``; the most frequent first.
 
         Args:
-            width: columns of the line; at least one label is named.
+            width: columns of a line; at least one label is named.
+
+        Returns:
+            All labels where they fit into ``_LINES`` lines, else what fits into one.
 
         """
         ends = {"no label": self.unlabelled, "unreadable": self.unreadable}
         end = [f"{what} {number:,}" for what, number in ends.items() if number]
         ranked = sorted(self._labels.items(), key=lambda item: (-item[1], item[0][0]))
         named = [f"{_short(name)} {number:,}" for (name, _), number in ranked]
+        whole = ", ".join([*named, *end])
+        if folded(whole, width).count("\n") < _LINES:
+            return whole
         best = ", ".join([*named[:1], *end])
         for shown in range(1, len(named) + 1):
             line = ", ".join(

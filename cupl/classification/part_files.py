@@ -201,8 +201,8 @@ def check_unfinished(partial: Path, images: int) -> None:
 def _check_none_kept(partial: Path, rows: int, images: int) -> None:
     if rows not in (0, images):
         raise InputError(
-            f"{partial} holds {rows:,} images that a stopped run has classified: go on with it, or "
-            "delete it to begin again",
+            f"{partial} holds {rows:,} images that a stopped run has classified: delete {partial} "
+            "to begin again, or go on with it",
             arguments={"resume": True},
         )
 

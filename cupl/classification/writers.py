@@ -184,9 +184,9 @@ def _listed(scores: Iterable[Score]) -> str:
 
 
 _ON_SCORES = (
-    "Before a prompt is its cosine. The score of a class is the cosine with the mean of its "
-    "prompts, in which what they say besides the class averages out: it may lie above each of "
-    "theirs."
+    "Before a prompt stand its cosine, the class that it is of and the one that it speaks for. The "
+    "score of a class is the cosine with the mean of its prompts, in which what they say besides "
+    "the class averages out: it may lie above each of theirs."
 )
 
 
@@ -202,7 +202,10 @@ def _told(prediction: Prediction) -> str:
             lines.append(f"  {side.label}: {side.probability:.1%}, score {side.score:.3f}")
             spoke = [(side.label, one) for one in side.supporting]
             spoke += [(other.label, one) for one in side.opposing if other is not None]
-            lines += [f"    {one.cosine:.3f} for {label}: {one.text}" for label, one in spoke]
+            lines += [
+                f"    {one.cosine:.3f} of {side.label}, for {label}: {one.text}"
+                for label, one in spoke
+            ]
     lines += [f"  {explanation.lead}"] if explanation.lead else []
     return "\n".join(map(printable, lines)) + "\n\n"
 

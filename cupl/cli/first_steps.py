@@ -138,14 +138,18 @@ class FirstSteps:
                 say(f"left out: {count(bare, 'name')} that kept no description")
         return bank if self.questions is None else with_questions(bank, self.questions)
 
-    def say_next(self, output: Path) -> None:
-        """What to do with the bank."""
+    def say_next(self, output: Path, classes: str | Path | None) -> None:
+        """What to do with the bank; its classes may come from a folder of photos."""
+        from cupl.bank.class_folders import may_hold_images
         from cupl.llm.mini import NAME as MINI
 
         bank = quoted(output)
         encoder = " --encoder mini" if self.plan.model == MINI else ""
-        use = f"cupl classify IMAGE... --bank {bank}{encoder}"
+        photos = "IMAGE..."
+        if classes is not None and Path(classes).is_dir() and may_hold_images(Path(classes)):
+            photos = quoted(Path(classes))
+        use = f"cupl classify {photos} --bank {bank}{encoder}"
         if self.contrast is not None:
-            use = f"cupl classify IMAGE... --bank BANK.yaml --reject {bank}{encoder}"
+            use = f"cupl classify {photos} --bank BANK.yaml --reject {bank}{encoder}"
         say_next(f"cupl bank check {bank}", output)
         say_next(use, output, other=True)

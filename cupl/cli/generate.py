@@ -183,7 +183,7 @@ def generate_command(
     bank = steps.bank(collected, name_as_text(output.stem))
     write_bank(output, bank.to_bytes())
     _say_result(output, bank, collected)
-    steps.say_next(output)
+    steps.say_next(output, classes)
     if min_prompts > 1 and collected.report.short:
         raise typer.Exit(3)
 

@@ -1,9 +1,15 @@
-"""The pages of ``--help``: whole sentences at any width, and no option broken at its hyphens."""
+"""The pages of ``--help``: whole sentences at any width, and no option broken at its hyphens.
+
+So are usage errors.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
+
+from cupl.io.terminal import folded, terminal_width
 
 _HYPHEN = "\N{NON-BREAKING HYPHEN}"
 
@@ -38,7 +44,21 @@ def _context_of(context: Any) -> Any:
     class Context(context):  # type: ignore[misc]
         formatter_class = Formatter
 
+        def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+            fold_usage_error(error)
+            super().__exit__(kind, error, trace)
+
     return Context
+
+
+def fold_usage_error(error: Any) -> None:
+    """Have what is wrong with the arguments said in lines no wider than the terminal."""
+    told = getattr(error, "format_message", None)
+    if told is None or "format_message" in vars(error):  # none of these; an outer context's turn
+        return
+    before = "Error: "  # what stands in front of it
+    text = folded(f"{before}{told()}", terminal_width(sys.stderr)).removeprefix(before)
+    error.format_message = lambda: text
 
 
 def _held(text: str) -> str:

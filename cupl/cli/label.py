@@ -55,7 +55,8 @@ def label_command(
     Write the name of a class into the column label, "none of these" or "cannot tell", from the top
     down; cupl evaluate then gives the accuracy on all photos, with its interval. Who stops early
     loses nothing but precision. The same command with a larger --sample adds photos and keeps the
-    labels.
+    labels. Paths count from the file's folder where the photos lie below it, else they are
+    absolute.
     """
     from cupl.evaluation.label_sample import sample_to_label, vectors_in_words
     from cupl.evaluation.sample_file import CANNOT_TELL, NONE_OF_THESE

@@ -34,7 +34,10 @@ def accounted(meter: "UsageMeter", prices: "Prices | None", began: float) -> Ite
     try:
         yield
     except KeyboardInterrupt:
-        say("every answer so far is in the cache; the same command continues")
+        if meter.answers:
+            say("every answer so far is in the cache; the same command continues")
+        else:
+            say("no new answer had come; the same command asks again")
         raise
     finally:
         if meter.requests:

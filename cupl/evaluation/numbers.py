@@ -22,6 +22,12 @@ def points(difference: float) -> str:
     return "0.0" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
+def cosine(value: float) -> str:
+    """A cosine, or a difference of two."""
+    text = f"{value:.3f}"
+    return "0.000" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+
+
 def chance(p: float) -> str:
     """A p value; what is smaller than a thousandth is only said to be so."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"

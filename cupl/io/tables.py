@@ -154,6 +154,11 @@ def _shared(
     while _total(widths) > width and (wide := [i for i in soft if widths[i] > _NARROWEST]):
         widths[max(wide, key=widths.__getitem__)] -= 1
     spare = width - _total(widths)
+    # A label that fits in whole comes before more of a list or of a path.
+    for i in sorted(soft, key=lambda i: widest[i] - widths[i]):
+        if columns[i].kind == "text" and 0 < widest[i] - widths[i] <= spare:
+            spare -= widest[i] - widths[i]
+            widths[i] = widest[i]
     wanting = sorted((i for i in range(len(widths)) if widest[i] > widths[i]),
                      key=lambda i: widest[i] - widths[i])  # fmt: skip
     for number, i in enumerate(wanting):

@@ -13,7 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from cupl.evaluation.numbers import chance, percent, points, short
+from cupl.bank.labels import ClassLabel
+from cupl.evaluation.numbers import chance, cosine, percent, points, short
 from cupl.evaluation.sampled import sample_note
 from cupl.evaluation.schema import CalibrationBin, ClassAccuracy, Evaluation
 from cupl.evaluation.verdict import explain_uncalibrated, pair_verdicts, verdicts
@@ -85,6 +86,11 @@ def report_page(
         fewest=FEWEST_IN_BIN,
         points=list(_points(evaluation)),
     )
+
+
+def _telling(id: str | None, name: str) -> bool:
+    """Whether an id says more than the name beside it."""
+    return ClassLabel(name, id).telling_id is not None
 
 
 def _points(evaluation: Evaluation) -> Iterator[tuple[str, str, CalibrationBin]]:
@@ -176,6 +182,8 @@ def _environment() -> Environment:
     filters = {
         "percent": percent,
         "points": points,
+        "cosine": cosine,
+        "telling": _telling,
         "chance": chance,
         "verdict": _verdict,
         "whole": _whole,

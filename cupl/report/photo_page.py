@@ -100,6 +100,7 @@ class PhotoPage:
             total=total,
             left_out=total - len(self),
             made_by=made_by,
+            explained=any(shown.sides for shown, _ in self._cards),
             key_facts=[(name, facts.get(name, "none")) for name in _KEY_FACTS] if facts else [],
         )
         file.write(head)

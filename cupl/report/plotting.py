@@ -22,7 +22,7 @@ from cupl.classification.prediction import Prediction, Score
 from cupl.embedding.image_errors import ImageError
 from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.images import open_image
-from cupl.evaluation.numbers import percent, short
+from cupl.evaluation.numbers import cosine, percent, short
 from cupl.report.cards import MOST_PROMPTS, labels_in_words, short_path
 from cupl.report.figures.drawing import DARK, LIGHT, Theme, themed
 
@@ -189,12 +189,12 @@ def _prompt_lines(explanation: Explanation | None) -> Iterator[_Line]:
     for side, other in zip(sides, reversed(sides), strict=True):
         if side is None:
             continue
-        yield _Line(f"{short(side.label, _NAME)}, {percent(side.probability)} %")
+        yield _Line(f"Prompts of {short(side.label, _NAME)}, {percent(side.probability)} %")
         for spoken_for, prompts in ((side, side.supporting), (other, side.opposing)):
             label = "" if spoken_for is None else short(spoken_for.label, _SPOKEN_FOR)
             for one in prompts[:MOST_PROMPTS]:
-                text, cosine = short(one.text, _PROMPT), f"{one.cosine:.3f}"
-                yield _Line(text, cosine, f"for {label}", spoken_for is side)
+                text = short(one.text, _PROMPT)
+                yield _Line(text, cosine(one.cosine), f"for {label}", spoken_for is side)
 
 
 def _draw_lines(axes: Axes, lines: Sequence[_Line], theme: Theme) -> None:

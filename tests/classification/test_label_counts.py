@@ -51,8 +51,16 @@ def test_what_does_not_fit_is_summed_up() -> None:
         "a class 00 30, a class 01 29, a class 02 28, 27 more classes 378, unreadable 1"
     )
     assert counted(of("one", 3) + of("the other")).in_words(18) == "one 3, the other 1"
-    long = of("one", 3) + of("the very last of them")
-    assert counted(long).in_words(25) == "one 3, 1 more class 1"
+    long = [one for n in range(8) for one in of(f"number {n} of all", 9 - n)]
+    assert counted(long).in_words(41) == "number 0 of all 9, 7 more classes 35"
+
+
+def test_a_few_classes_are_all_named_in_up_to_three_lines() -> None:
+    rooms = ["inside city", "living room", "tall building", "open country", "coast", "highway"]
+    predictions = [one for n, name in enumerate(rooms) for one in of(name, 90 - n)]
+    line = counted([*predictions, *of("forest"), UNREADABLE]).in_words(40)
+    assert "more class" not in line
+    assert line.endswith("highway 85, forest 1, unreadable 1")
 
 
 def test_classes_of_one_name_are_told_apart_by_their_ids() -> None:

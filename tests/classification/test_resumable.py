@@ -138,7 +138,7 @@ def test_without_resume_nothing_that_was_done_is_thrown_away(
     partial = stop_at(9, photos, target)
     before = partial.read_bytes()
     classifier = classifier_of()
-    with pytest.raises(InputError, match="holds 9 images that a stopped run has") as caught:
+    with pytest.raises(InputError, match="9 .*: delete .*out.part to begin") as caught:
         classify_to_file(classifier, photos, target, "csv", 2)
     assert caught.value.arguments == {"resume": True}
     assert partial.read_bytes() == before

@@ -312,7 +312,7 @@ def test_table_with_explanations_below() -> None:
     assert text.endswith(
         "a,b.jpg\n"
         "  tree frog: 75.0%, score 0.310\n"
-        "    0.345 for tree frog: [b]toe pads[/b]\\x1b\n"
+        "    0.345 of tree frog, for tree frog: [b]toe pads[/b]\\x1b\n"
         "  toad: 25.0%, score 0.200\n"
-        "    0.100 for tree frog: warts\n\n"
+        "    0.100 of toad, for tree frog: warts\n\n"
     )

@@ -203,7 +203,7 @@ def test_explanations_in_json_lines_and_below_the_table(cupl: Cupl, clip: Path, 
         # One prompt a class: its cosine is the score.
         assert [one["cosine"] for (one,) in said] == pytest.approx([s["score"] for s in sides])
     text = cupl(*command, "--explain").out
-    assert len(re.findall(r"^    \d\.\d{3} for ", text, re.MULTILINE)) == 4
+    assert len(re.findall(r"^    \d\.\d{3} of .+, for ", text, re.MULTILINE)) == 4
     assert "A small frog." in text or "A dog." in text
 
 

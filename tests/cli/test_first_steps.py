@@ -1,6 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import pytest
 
@@ -34,6 +34,19 @@ def generate(cupl: Cupl, server: FakeServer, *arguments: object) -> Outcome:
         "generate", "-c", "tree frog", "-c", "toad", "--base-url", server.url, "--model", "m",
         *arguments,
     )  # fmt: skip
+
+
+def test_photos_that_gave_their_folders_for_classes_are_named_next(
+    cupl: Cupl, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("tree frog", "toad"):
+        Path("my photos", name).mkdir(parents=True)
+    asked = ("generate", "my photos", "-o", "b.yaml", "--base-url", server.url, "--model", "m")
+    assert "classify IMAGE... --bank b.yaml" in cupl(*asked).err  # folders alone
+    Path("my photos", "toad", "1.jpg").write_bytes(b"x")
+    Path("my photos", "tree frog", "2.jpg").write_bytes(b"x")
+    assert "classify 'my photos' --bank b.yaml" in cupl(*asked).err
 
 
 def test_a_contrast_bank(cupl: Cupl, server: FakeServer, tmp_path: Path) -> None:
@@ -139,6 +152,19 @@ def test_options_that_do_not_go_together(
     assert outcome.code == 2
     assert said in outcome.err.replace("│ │", "")
     assert not server.requests
+
+
+def test_a_run_that_ends_before_its_first_answer_says_so(
+    cupl: Cupl, server: FakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(label: str) -> Never:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cupl.cli.generate.progress", press)
+    outcome = generate(cupl, server, "-o", tmp_path / "bank.yaml")
+    assert outcome.code == 130
+    assert "no new answer had come; the same command asks again" in outcome.err
+    assert "in the cache" not in outcome.err
 
 
 def test_an_interrupted_step_goes_on(

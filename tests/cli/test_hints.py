@@ -67,7 +67,7 @@ def test_from_a_folder_to_a_report(cupl: Cupl, work: Path) -> None:
         followed = play(cupl, "generate", "photos", "-o", "bank.yaml", *asked)
     assert followed == [
         "cupl bank check bank.yaml",
-        "cupl classify IMAGE... --bank bank.yaml",
+        "cupl classify photos --bank bank.yaml",
     ]
     made = play(cupl, "encode", "bank.yaml", "-o", "v.safetensors", "--encoder", "model",
                 "--precision", "float32")  # fmt: skip

@@ -52,6 +52,22 @@ def width(request: pytest.FixtureRequest, cupl: Cupl, monkeypatch: pytest.Monkey
     return int(request.param)
 
 
+def test_usage_errors_are_folded(cupl: Cupl, width: int) -> None:
+    for words in (
+        ["sort", "photos", "--vectors", "v.safetensors", "-o", "s", "--link", "--move", "--undo"],
+        ["classify", "photos", "--bank", "b.yaml", "-o", "predictions without a known ending.txt"],
+        ["classify", "photos", "--no-such-option-at-all-that-anybody-would-have-ever-written"],
+        ["generate", "-c", "a", "-o", "x.yaml", "--about", "photos", "--questions", "imagenet"],
+        ["no-such-command-at-all", "photos"],
+        ["generate", "-c", "a", "-o", "x.yaml", "--samples", "many"],
+    ):
+        outcome = cupl(*words)
+        assert outcome.code == 2
+        lines = outcome.err.splitlines()
+        assert max(map(cell_length, lines)) <= max(width, 72), outcome.err
+        assert sum(line.startswith("Error: ") for line in lines) == 1
+
+
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBatches]:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-x")

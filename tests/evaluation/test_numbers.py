@@ -1,4 +1,4 @@
-from cupl.evaluation.numbers import chance, percent, points, short
+from cupl.evaluation.numbers import chance, cosine, percent, points, short
 
 
 def test_numbers() -> None:
@@ -6,6 +6,7 @@ def test_numbers() -> None:
     assert points(0.0312) == "+3.1"
     assert points(-0.0312) == "−3.1"
     assert points(-0.0002) == points(0.0002) == "0.0"
+    assert (cosine(0.0634), cosine(-0.0634), cosine(-0.0001)) == ("0.063", "−0.063", "0.000")
     assert (chance(0.00099), chance(0.0312), chance(1.0)) == ("< 0.001", "0.031", "1.000")
 
 

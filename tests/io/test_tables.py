@@ -61,6 +61,22 @@ def test_what_matters_least_goes_first_and_is_named() -> None:
     assert "1" * 10 in draw_table(columns, rows, 5)
 
 
+def test_a_label_that_just_fits_is_not_folded_for_a_list() -> None:
+    columns = [Column("image", "path"), Column("label"), Column("probability", "number"),
+               Column("score", "number", rank=1), Column("then", "list", rank=2)]  # fmt: skip
+    rows = [
+        [f"{folder}/image_0001.jpg", label, "60.2%", "0.441", f"{other}, street 5.0%"]
+        for folder, label, other in [
+            ("Industrial", "tall building", "living_room 19.8%"),
+            ("InsideCity", "living_room", "tall building 22.9%"),
+        ]
+    ]
+    text = plain(draw_table(columns, rows, 80))
+    assert "tall building  " in text
+    assert len(text.splitlines()) == 4 + ("(paths" in text)
+    assert max(map(cell_length, text.splitlines())) <= 80
+
+
 def test_several_lines_of_a_cell_a_gap_and_marked_rows() -> None:
     columns = [Column("name"), Column("top-1", "number")]
     text = draw_table(columns, [["x", ("74.2", "71.2–77.2")], None, ["y", ""]])

@@ -54,8 +54,8 @@ def test_the_gallery(tmp_path: Path) -> None:
         "0.346", "0.336", "0.326", "0.346", "0.336",
     ]  # fmt: skip
     assert [one.text for one in winner.with_class("stance")] == [
-        "Prompts for alpha",
-        "Prompts for beta",
+        "Prompts of alpha that speak for alpha",
+        "Prompts of alpha that speak for beta",
     ]
     assert winner.with_class("more")[0].text == "and 2 more"
     [image] = wrong.all("img")
@@ -89,6 +89,12 @@ def test_classes_of_one_name_are_told_apart_by_id() -> None:
     assert "right" in right["class"].split()
     marked = [bool(bar.with_class("mark")) for bar in wrong.with_class("bars")[0].all("li")]
     assert marked == [False, True]
+
+
+def test_an_id_that_is_only_the_spelling_of_the_folder_is_not_shown() -> None:
+    scores = (Score("living room", "living_room", 0.3, 0.6), Score("crane", "n1", 0.2, 0.4))
+    card = photo_page([Prediction(scores)]).with_class("card")[0]
+    assert [one.text for one in card.with_class("label")] == ["living room", "crane n1"]
 
 
 def test_what_the_bars_do_not_say() -> None:

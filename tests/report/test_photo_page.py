@@ -41,6 +41,13 @@ def test_what_made_it_stands_at_its_head(tmp_path: Path) -> None:
     assert "How it was made" not in parse(written(PhotoPage())).text
 
 
+def test_of_prompts_it_speaks_only_where_it_shows_some(tmp_path: Path) -> None:
+    page = PhotoPage()
+    page.add(prediction(None, GREEK))
+    assert "before a prompt" not in parse(written(page)).text
+    assert "before a prompt" in parse(written(page_of_one(tmp_path / "x.png"))).text
+
+
 @pytest.mark.parametrize("size", [(4000, 3000), (300, 4000), (20, 10)])
 @pytest.mark.parametrize("most", [500, 2_000, 20_000])
 def test_a_thumbnail_keeps_to_its_bytes(tmp_path: Path, size: tuple[int, int], most: int) -> None:

@@ -114,7 +114,7 @@ def test_the_prompts_that_decided_stand_below() -> None:
     written = texts(plot(PHOTO, Prediction((FROG, TOAD), explanation=explanation)))
     assert written.count("It has toe pads.") == written.count("0.346") == 3
     assert written[-3:] == ["for tree frog", "0.100", "warts"]
-    assert "tree frog, 75.1 %" in written
+    assert "Prompts of tree frog, 75.1 %" in written
 
 
 @pytest.mark.parametrize("dark", [False, True])
