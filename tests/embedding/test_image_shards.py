@@ -174,7 +174,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "images-0000000.parquet").write_text("not a name of ours")
     with pytest.raises(InputError, match="holds no image vectors"):
         load_embeddings(tmp_path)
-    with pytest.raises(InputError, match="cannot list"):
+    with pytest.raises(InputError, match="is a file, not a folder of image vectors"):
         load_embeddings(tmp_path / "images-0000000.parquet")
 
 
