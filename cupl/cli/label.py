@@ -32,7 +32,7 @@ def label_command(
     bank: Annotated[Path | None, typer.Option(help="Prompt bank (.yaml).")] = None,
     vectors: Annotated[Path | None, typer.Option(help="Class vectors (.safetensors).")] = None,
     sample: Annotated[
-        int, typer.Option(min=1, max=1_000_000, help="Photos to label, those there included.")
+        int, typer.Option(min=16, max=1_000_000, help="Photos to label, those there included.")
     ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Another one draws other photos.")] = 0,
     encoder: Annotated[
@@ -81,6 +81,8 @@ def label_command(
         f"wrote {output}: {count(saved.photos, 'photo')} of {len(drawn.drawn):,} to label{kept}, "
         "spread over sure and unsure ones"
     )
+    if saved.photos > sample:
+        say(f"it held more than the {sample:,} of --sample: all are kept")
     say(
         f"write the name of a class into the column label, {NONE_OF_THESE!r} or {CANNOT_TELL!r}, "
         "from the top down"

@@ -147,8 +147,8 @@ def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
     numbers = shard_numbers(directory, "images")
     if not numbers and shard_numbers(directory, "vectors"):
         raise InputError(
-            f"{directory} holds what cupl embed had begun when it was stopped, before its first "
-            "shard was done: resume that run"
+            f"{images_file(directory, 0)} is missing beside its vectors: it was taken away, or "
+            "cupl embed was stopped before its first shard was done; resume that run to make it"
         )
     if not numbers:
         raise InputError(f"{directory} holds no image vectors: cupl embed makes them")

@@ -15,8 +15,7 @@ from cupl.bank.lookup import ClassIndex
 from cupl.classification.sort_journal import JOURNAL_NAME
 from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
-from cupl.embedding.image_shards import shard_numbers
-from cupl.embedding.image_vectors import load_embeddings
+from cupl.embedding.image_vectors import is_stored, load_embeddings
 from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
 from cupl.evaluation.label_files import given_labels, read_label_file, sampled_pairs
@@ -58,7 +57,7 @@ def read_labelled(
     if not os.path.exists(path):  # noqa: PTH110 (Path's raises for over-long names)
         raise missing(path, f"{path}: no such file or folder")
     folder = os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for over-long names)
-    embedded = folder and shard_numbers(path, "images")
+    embedded = folder and is_stored(path)
     if label_file is not None and not embedded:
         raise InputError(
             f"{path} holds no vectors that cupl embed wrote; a file of labels goes with those"
@@ -118,10 +117,6 @@ def _from_folder(root: Path, index: ClassIndex, all_files: bool) -> LabelledImag
 
 
 def _no_folders(root: Path, loose: int) -> InputError:
-    if shard_numbers(root, "vectors"):
-        return InputError(
-            f"{root}: cupl embed did not finish its first shard; let the same command go on"
-        )
     return InputError(
         f"{root}: an ImageFolder has a folder for each class; this has none"
         + (f", but {images_in_words(loose)}" if loose else "")

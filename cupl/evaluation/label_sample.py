@@ -26,7 +26,7 @@ import numpy.typing as npt
 from cupl.classification.prediction import Prediction, listed_predictions
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
-from cupl.evaluation.sample_file import SAMPLE_COLUMNS, design_of, is_sample
+from cupl.evaluation.sample_file import SAMPLE_COLUMNS, SampleRows, design_of, is_sample
 from cupl.io.arguments import check_whole
 from cupl.io.atomic import write_keeping_old
 from cupl.io.csv import csv_lines, is_blank, read_rows
@@ -127,7 +127,7 @@ class LabelSample:
             row = before.get(name, {})
             label = (row.get("label") or "").strip()
             yield [
-                name, label, one.stratum, one.stratum_photos, len(self.drawn), self.by,
+                name, label, one.stratum, one.stratum_photos, len(self.drawn), self.by, number,
                 *(row.get(key) for key in more),
             ]  # fmt: skip
 
@@ -155,12 +155,24 @@ class LabelSample:
             if one is not None:
                 same &= design_of(row) == [one.stratum, one.stratum_photos, len(self.drawn)]
             if not same:
+                _check_design(target, before)
                 raise InputError(
                     f"{target}: its sample was drawn from other photos or otherwise "
-                    f"({row.get('drawn') or 'unknown'!s:.200}; here {self.by}), such as "
-                    f"{name!r:.200}: it can be evaluated as it is, but not be made larger; write a "
-                    "new sample to another file"
+                    f"({self._difference(name, row, there=one is not None)}): it can be evaluated "
+                    "as it is, but not be made larger; write a new sample to another file"
                 )
+
+    def _difference(self, name: str, row: dict[str, str | None], *, there: bool) -> str:
+        """What a row says that this draw does not."""
+        (_, _, photos), now, by = design_of(row), len(self.drawn), row.get("drawn")
+        found = []
+        if by != self.by:
+            found.append(f"{by or 'unknown'!s:.200}; here {self.by}")
+        if photos != now:
+            found.append(f"{photos:,} photos then, {now:,} now")
+        if not there:
+            found.append(f"{name!r:.200} is not among those here")
+        return "; ".join(found) or f"the photos around {name!r:.200} have changed"
 
 
 def sample_to_label(
@@ -265,3 +277,11 @@ def _rows_of(file: Path) -> dict[str, dict[str, str | None]]:
         for _, row in read_rows(file, usable, needed)
         if not is_blank(row)
     }
+
+
+def _check_design(file: Path, rows: dict[str, dict[str, str | None]]) -> None:
+    """Accept rows that still say how they were drawn; others cannot be evaluated either."""
+    design = SampleRows()
+    for name, row in rows.items():
+        design.has_label(f"{file}, {name!r:.200}", row, (row.get("label") or "").strip())
+    design.check_strata(file)

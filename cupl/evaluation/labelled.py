@@ -42,6 +42,7 @@ class LabelledSample:
             classes.
         unsure: photos that nobody could tell.
         unlabelled: photos of the sample that have no label yet.
+        missing: photos that were drawn, and whose rows were taken out of the file.
 
     """
 
@@ -51,6 +52,7 @@ class LabelledSample:
     outside: Mapping[int, int]
     unsure: int = 0
     unlabelled: int = 0
+    missing: int = 0
 
     def of(self, paths: Sequence[str]) -> StratifiedSample:
         """The design of the images that are judged; others are missing, as if by chance."""

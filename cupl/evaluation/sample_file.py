@@ -15,10 +15,11 @@ from cupl.bank.lookup import ClassIndex
 from cupl.errors import InputError
 from cupl.evaluation.labelled import LabelledSample
 
-SAMPLE_COLUMNS = ("path", "label", "stratum", "stratum_photos", "photos", "drawn")
+SAMPLE_COLUMNS = ("path", "label", "stratum", "stratum_photos", "photos", "drawn", "sample")
 """``label`` is empty until a person writes it; ``stratum`` counts from 1, the least sure photos
 first; ``stratum_photos`` and ``photos`` are how many there are of it and in all; ``drawn`` says by
-what, so that the same sample can be made larger. What the classifier predicts is not there: who
+what, so that the same sample can be made larger; ``sample`` is how many photos it has, so that rows
+taken out are missed. What the classifier predicts is not there: who
 sees an answer tends to agree with it."""
 NONE_OF_THESE, CANNOT_TELL = "none of these", "cannot tell"
 _NONE = frozenset({NONE_OF_THESE, "none", "no class"})
@@ -36,6 +37,7 @@ class SampleRows:
         sizes: photos of each stratum.
         strata: of each row with a label, in their order.
         unlabelled: rows without one.
+        drawn: rows that the file was written with; 0 where it does not say.
 
     """
 
@@ -43,6 +45,7 @@ class SampleRows:
     sizes: dict[int, int] = field(default_factory=dict)
     strata: list[int] = field(default_factory=list)
     unlabelled: int = 0
+    drawn: int = 0
 
     def has_label(self, where: str, row: Mapping[str, str | None], label: str) -> bool:
         """Note a row; False where nobody has labelled it yet.
@@ -59,6 +62,7 @@ class SampleRows:
                 "columns as they were written"
             )
         self.photos = photos
+        self.drawn = max(self.drawn, _number(row.get("sample")) or 0)
         if label:
             self.strata.append(stratum)
         else:
@@ -76,10 +80,24 @@ class SampleRows:
         return stratum, size, photos
 
     def check(self, file: str | os.PathLike[str]) -> None:
+        """Accept a file that can be evaluated.
+
+        Raises:
+            InputError: as for :meth:`check_strata`, or no row has a label.
+
+        """
+        self.check_strata(file)
+        if not self.strata:
+            raise InputError(
+                f"{file}: no row has a label yet: write the name of a class, {NONE_OF_THESE!r} or "
+                f"{CANNOT_TELL!r} into the column label, from the top down"
+            )
+
+    def check_strata(self, file: str | os.PathLike[str]) -> None:
         """Accept a file whose strata are all of the collection.
 
         Raises:
-            InputError: rows are missing, or none has a label.
+            InputError: a stratum is missing, or there is one too many.
 
         """
         if sum(self.sizes.values()) != self.photos:
@@ -88,20 +106,16 @@ class SampleRows:
                 "rows were taken out, or of two samples; put back the rows as cupl label wrote "
                 "them, without a label where there is none"
             )
-        if not self.strata:
-            raise InputError(
-                f"{file}: no row has a label yet: write the name of a class, {NONE_OF_THESE!r} or "
-                f"{CANNOT_TELL!r} into the column label, from the top down"
-            )
 
 
 def design_of(row: Mapping[str, str | None]) -> list[int | None]:
     """Stratum, photos in it, and photos in all; None for what is no number."""
-    texts = [(row.get(name) or "").strip().removesuffix(".0") for name in _DESIGN]
-    return [
-        int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else None
-        for text in texts
-    ]
+    return [_number(row.get(name)) for name in _DESIGN]
+
+
+def _number(cell: str | None) -> int | None:
+    text = (cell or "").strip().removesuffix(".0")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < _DIGITS else None
 
 
 def is_sample(columns: Collection[str]) -> bool:
@@ -134,5 +148,9 @@ def drawn_sample(
             continue
         strata[path] = stratum
         kept.append((path, label))
-    sample = LabelledSample(rows.photos, rows.sizes, strata, dict(outside), unsure, rows.unlabelled)
+    there = len(strata) + outside.total() + unsure + rows.unlabelled
+    sample = LabelledSample(
+        rows.photos, rows.sizes, strata, dict(outside), unsure, rows.unlabelled,
+        missing=max(0, rows.drawn - there),
+    )  # fmt: skip
     return sample, kept

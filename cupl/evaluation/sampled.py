@@ -33,7 +33,9 @@ def sampled_from(data: LabelledImages) -> SampledFrom | None:
     if any(sample.outside.values()):
         inside = np.bincount(design.strata, minlength=len(design.sizes))
         none = share_interval(design.sizes, design.looked, design.looked, design.looked - inside)
-    return SampledFrom(photos=sample.photos, labelled=len(data.paths), none_of_these=none)
+    return SampledFrom(
+        photos=sample.photos, labelled=len(data.paths), none_of_these=none, missing=sample.missing
+    )
 
 
 def sample_note(sample: SampledFrom) -> str:
@@ -46,6 +48,11 @@ def sample_note(sample: SampledFrom) -> str:
         note += (
             f" Of none of the classes are {percent(none.value)} % "
             f"({percent(none.low)} to {percent(none.high)}), which are in no other share."
+        )
+    if sample.missing:
+        note += (
+            f" Missing from the file are {sample.missing:,} of the photos that were drawn; the "
+            "others are judged as if chance had left these out."
         )
     return note
 
@@ -61,6 +68,12 @@ def explain_sample(data: LabelledImages) -> list[str]:
         f"a sample of {found.photos:,} photos: every share is over these, from "
         f"{found.labelled:,} with the label of a class"
     ]
+    if sample.missing:
+        lines.append(
+            f"{sample.missing:,} of the {drawn + sample.missing:,} that were drawn are missing "
+            "from the file: judged as if chance had left them out; the same cupl label command "
+            "puts them back"
+        )
     if sample.unlabelled:
         lines.append(
             f"{sample.unlabelled:,} of the sample's {drawn:,} photos have no label yet: judged as "

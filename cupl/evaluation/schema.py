@@ -254,6 +254,8 @@ class SampledFrom(_Result):
     """Images that the figures are made of."""
     none_of_these: Interval | None = _added(None)
     """Share of the collection that is of none of the classes, and in no other figure."""
+    missing: int = _added(0)
+    """Photos that were drawn, and whose rows were taken out of the file."""
 
 
 class Evaluation(_Result):

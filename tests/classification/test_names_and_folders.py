@@ -110,5 +110,5 @@ def test_what_is_stored_is_told_from_images(
     with pytest.raises(InputError, match="name it alone"):
         stored_images([photos, vectors])
     (vectors / "images-00000.parquet").unlink()
-    with pytest.raises(InputError, match="before its first shard was done: resume"):
+    with pytest.raises(InputError, match="before its first shard was done; resume"):
         stored_images([vectors])

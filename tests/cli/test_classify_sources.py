@@ -152,7 +152,7 @@ def test_missing_images_of_stored_vectors_are_as_they_were(cupl: Cupl, work: Pat
     [
         (["stored", "photos", "--vectors", "v.safetensors"], "name it alone"),
         (["stored", "--vectors", "v.safetensors", "-o", "stored/p.csv"], "it lies in stored"),
-        (["begun", "--vectors", "v.safetensors"], "before its first shard was done: resume"),
+        (["begun", "--vectors", "v.safetensors"], "before its first shard was done; resume"),
         (["stored", "--vectors", "other.safetensors"], "encode both with the same"),
         (["stored", *NAMES, "--encoder", "other"], "use that encoder, or embed the images again"),
     ],

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cupl.evaluation.label_sample import FEWEST_TO_LABEL
 from tests.cli.conftest import Cupl
 from tests.models import draw, save_clip
 
@@ -15,6 +16,7 @@ classes:
 - {name: dog, prompts: [a dog]}
 """
 CLASSES = ("-c", "cat", "-c", "dog", "--encoder", "model")
+TOO_FEW = str(FEWEST_TO_LABEL - 1)
 JUDGED = ("--bank", "bank.yaml", "--encoder", "model", "--controls", "names")
 
 
@@ -77,6 +79,9 @@ def test_more_photos_to_label(world: Path, cupl: Cupl) -> None:
     assert "50 photos of 60 to label, 20 labels kept" in outcome.err
     assert Path("labels.csv").read_text().count(",cat,") == 20
     assert Path("labels.csv.old").exists()
+    fewer = cupl("label", "photos", *CLASSES, "--sample", "30", "-o", "labels.csv")
+    assert fewer.code == 0, fewer.err
+    assert "it held more than the 30 of --sample: all are kept" in fewer.err
     other = cupl("label", "photos", *CLASSES, "--seed", "1", "-o", "labels.csv")
     assert other.code == 1
     assert "but not be made larger" in other.err
@@ -117,7 +122,7 @@ def test_photos_that_were_encoded_before(world: Path, cupl: Cupl) -> None:
         (("photos", *CLASSES, "-o", "labels.txt"), 2, "is no .csv"),
         (("photos", *CLASSES, "-o", "no/labels.csv"), 1, "the folder no does not exist"),
         (("photos", "-o", "labels.csv"), 2, "name the classes in one way"),
-        (("photos", *CLASSES, "--sample", "3", "-o", "labels.csv"), 1, "(--sample 100)"),
+        (("photos", *CLASSES, "--sample", TOO_FEW, "-o", "labels.csv"), 2, "for '--sample'"),
         (("nowhere", *CLASSES, "-o", "labels.csv"), 1, "there is no file or folder nowhere"),
     ],
 )

@@ -144,7 +144,7 @@ def test_vectors_of_another_encoder_are_refused(tmp_path: Path) -> None:
 
 def test_a_run_that_did_not_finish_a_shard(tmp_path: Path) -> None:
     vectors_file(tmp_path, 0).touch()
-    with pytest.raises(InputError, match="cupl embed did not finish its first shard"):
+    with pytest.raises(InputError, match=r"images-00000\.parquet is missing beside its vectors"):
         read_labelled(tmp_path, ANIMALS)
 
 

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cupl.bank.labels import ClassLabel
 from cupl.classification.prediction import Prediction, Score
 from cupl.errors import InputError
+from cupl.evaluation.dataset import read_labelled
 from cupl.evaluation.label_files import read_label_file
 from cupl.evaluation.label_sample import (
     FEWEST_TO_LABEL,
@@ -17,6 +19,7 @@ from cupl.evaluation.label_sample import (
     drawing_order,
     sample_to_label,
 )
+from cupl.evaluation.sampled import sample_note, sampled_from
 from cupl.evaluation.weighted import share_interval
 
 
@@ -117,7 +120,7 @@ def test_a_larger_sample_keeps_a_persons_work(tmp_path: Path) -> None:
     rows = rows_of(file)
     for row in rows[:25]:
         row["label"] = "cat"
-    columns = ["drawn", "photos", "stratum", "label", "stratum_photos", "path", "note"]
+    columns = ["drawn", "photos", "stratum", "label", "stratum_photos", "path", "sample", "note"]
     with file.open("w", encoding="utf-8-sig", newline="") as lines:  # as Excel may save it
         writer = csv.DictWriter(lines, columns, delimiter=";", restval="?")
         writer.writeheader()
@@ -203,6 +206,37 @@ def test_rows_without_a_label_are_not_yet_done(tmp_path: Path) -> None:
 def test_a_design_that_was_changed(tmp_path: Path, change: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_label_file(labelled(tmp_path, change))
+
+
+def test_rows_that_were_taken_out_are_missed(tmp_path: Path) -> None:
+    file = labelled(tmp_path, lose=5)
+    found = read_labelled(file, [ClassLabel("cat")])
+    assert any("5 of the 40 that were drawn are missing from the file" in n for n in found.notes)
+    sample = sampled_from(found)
+    assert sample is not None
+    assert (sample.missing, sample.labelled) == (5, 25)
+    assert "Missing from the file are 5 of the photos" in sample_note(sample)
+    sample_to_label(predictions(tmp_path), 40).save(file)  # puts them back
+    whole = read_labelled(file, [ClassLabel("cat")])
+    assert not any("missing" in note for note in whole.notes)
+    text = file.read_text().replace(",sample\n", "\n").replace('",40\n', '"\n')
+    file.write_text(text)  # as written before there was this column
+    older = sampled_from(read_labelled(file, [ClassLabel("cat")]))
+    assert older is not None
+    assert older.missing == 0
+
+
+def test_what_is_another_sample_is_named(tmp_path: Path) -> None:
+    file, given = tmp_path / "labels.csv", predictions(tmp_path)
+    sample_to_label(given, 40).save(file)
+    with pytest.raises(InputError, match=r"\(200 photos then, 199 now.*evaluated as it is"):
+        drop = rows_of(file)[-1]["path"]
+        sample_to_label([one for one in given if not str(one.path).endswith(drop)], 40).save(file)
+    with pytest.raises(InputError, match=r"\(cupl, seed 0; here cupl, seed 3\)"):
+        sample_to_label(given, 40, seed=3).save(file)
+    labelled(tmp_path, {"photos": "7"})
+    with pytest.raises(InputError, match="is not what rows before say: leave these columns"):
+        sample_to_label(given, 40).save(file)
 
 
 def test_a_sample_that_is_not_whole(tmp_path: Path) -> None:
