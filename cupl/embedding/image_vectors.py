@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.image_shards import (
     ImageProvenance,
     Shard,
@@ -22,6 +25,7 @@ from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.file_kinds import EMBEDDINGS, kind_of_file, wrong_kind
 from cupl.io.reasons import missing
+from cupl.io.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,8 @@ def stored_images(sources: Sequence[str | os.PathLike[str]]) -> Embeddings | Non
 def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
     """Open what ``cupl embed`` wrote; of a run that is not done, the shards that are.
 
+    A warning says how many photos lie there too, of which there are no vectors.
+
     Raises:
         MissingFileError: there is no such directory.
         InputError: it holds no image vectors, a shard between others is missing, or the first is
@@ -156,4 +162,11 @@ def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
         gap = next(i for i, number in enumerate(numbers) if i != number)
         raise InputError(f"{images_file(directory, gap)} is missing; a run that resumes makes it")
     metadata, _ = read_shard(directory, 0)
+    with contextlib.suppress(OSError):  # what cannot be listed can still be read
+        if beside := len(ImageSearch().listing(directory)[1]):
+            warnings.warn(
+                f"left out: {beside:,} photo{'s' * (beside != 1)} beside the vectors in "
+                f"{printable(str(directory))}; cupl embed makes vectors of photos",
+                stacklevel=2,
+            )
     return Embeddings(directory, metadata.provenance, len(numbers))

@@ -12,6 +12,7 @@ from cupl.embedding.image_shards import images_file, vectors_file, write_shard
 from cupl.embedding.image_vectors import load_embeddings
 from cupl.errors import InputError
 from tests.embedding.test_image_shards import folder, metadata_of, shard_of
+from tests.models import draw
 
 __all__ = ["folder"]
 
@@ -82,3 +83,9 @@ def test_a_shard_that_is_gone_is_named(folder: Path) -> None:
     images_file(folder, 1).unlink()
     with pytest.raises(InputError, match="images-00001.parquet: it is missing"):
         len(embeddings)
+
+
+def test_photos_beside_the_vectors_are_told(folder: Path) -> None:
+    draw(8, 8).save(folder / "late.png")
+    with pytest.warns(UserWarning, match="left out: 1 photo beside the vectors"):
+        load_embeddings(folder)
