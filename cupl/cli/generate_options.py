@@ -223,12 +223,17 @@ def labels_of(source: str | None, names: list[str]) -> "list[ClassLabel]":
     """The classes that the options name; what was understood is said."""
     from cupl.bank.class_lists import classes_from_names, read_classes
     from cupl.bank.labels import check_labels
-    from cupl.cli.output import say
+    from cupl.cli.output import say, say_warning
 
     if source is None and not names:
         raise typer.BadParameter("name the classes: a file, a folder, or -c NAME")
     labels = read_classes(source, say) if source is not None else []
-    labels += classes_from_names(names, say) if names else []
+    labels += (named := classes_from_names(names, say) if names else [])
+    for label in named:
+        if "," in label.name:
+            say_warning(
+                f"{label.name!r:.200} is one class; repeat -c for each, or name a file of classes"
+            )
     check_labels(labels)
     return labels
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from cupl.bank.model import PromptBank
+from cupl.cli.generate_options import labels_of
 from tests.cli.conftest import Cupl, Outcome
 from tests.fakes import FakeServer, Reply, chat_reply, serve
 from tests.faults import sentences
@@ -93,3 +94,12 @@ def test_how_a_server_wants_to_be_asked_is_told_in_a_line(cupl: Cupl, tmp_path: 
         outcome = generate(cupl, single, "-c", "cat", "-o", tmp_path / "b.yaml", "--samples", 3)
     assert outcome.code == 0
     assert outcome.err.count("gives no more than 1 answer in a request") == 1
+
+
+def test_a_name_with_a_comma_among_others_is_warned_of(capsys: pytest.CaptureFixture[str]) -> None:
+    labels = labels_of(None, ["dog,horse", "cat"])
+    assert [label.name for label in labels] == ["dog,horse", "cat"]
+    said = " ".join(capsys.readouterr().err.split())
+    assert "warning: 'dog,horse' is one class; repeat -c for each" in said
+    labels_of(None, ["dog", "cat"])
+    assert "is one class" not in capsys.readouterr().err
