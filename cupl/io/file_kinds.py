@@ -42,6 +42,9 @@ ARRAYS = {
 }
 """Kinds in which other programs keep vectors."""
 
+BY_ENDING = {".csv": "a table (CSV)", ".tsv": "a table (TSV)", ".json": "JSON", ".jsonl": "JSON"}
+"""What a text is by its ending, where its content is not what was wanted."""
+
 _POINTER = "a git-lfs pointer, not the file itself: run 'git lfs pull' where it was cloned"
 _PAGE = "a web page, not the file that was to be downloaded"
 _BINARY = {

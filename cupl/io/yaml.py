@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from cupl.errors import InputError
 from cupl.io.complaints import own_words
+from cupl.io.file_kinds import BY_ENDING
 from cupl.io.text import read_text
 from cupl.io.yaml_source import check_source, hidden_hint
 
@@ -106,6 +107,9 @@ def read_yaml(path: Path, model: type[_Model], wanted: str | None = None) -> _Mo
             check_source(root, text)
             return model.model_validate(content)
         except ValidationError as error:
+            kind = BY_ENDING.get(path.suffix.lower())
+            if kind and wanted and not error.errors()[0]["loc"] and not isinstance(content, dict):
+                raise InputError(f"this is {kind}, not {wanted}") from error
             raise InputError(_explain(error, root)) from error
 
 

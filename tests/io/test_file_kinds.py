@@ -61,3 +61,16 @@ def test_it_is_named(name: str, write: Callable[[Path], None], said: str, tmp_pa
     write(tmp_path / name)
     with pytest.raises(InputError, match=f"{name} is {said}"):
         READERS[name](tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        ("lab.csv", "path,label\na.jpg,cat\n", r"a table \(CSV\)"),
+        ("c.json", '["dog", "horse"]', "JSON"),
+    ],
+)
+def test_a_text_that_is_no_bank_is_named(name: str, text: str, kind: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=f"{name}: this is {kind}, not a prompt bank"):
+        PromptBank.load(tmp_path / name)
