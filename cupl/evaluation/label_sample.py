@@ -155,7 +155,7 @@ class LabelSample:
             if one is not None:
                 same &= design_of(row) == [one.stratum, one.stratum_photos, len(self.drawn)]
             if not same:
-                _check_whole(target, before)
+                _check_design(target, before)
                 raise InputError(
                     f"{target}: its sample was drawn from other photos or otherwise "
                     f"({self._difference(name, row, there=one is not None)}): it can be evaluated "
@@ -279,7 +279,7 @@ def _rows_of(file: Path) -> dict[str, dict[str, str | None]]:
     }
 
 
-def _check_whole(file: Path, rows: dict[str, dict[str, str | None]]) -> None:
+def _check_design(file: Path, rows: dict[str, dict[str, str | None]]) -> None:
     """Accept rows that still say how they were drawn; others cannot be evaluated either."""
     design = SampleRows()
     for name, row in rows.items():
