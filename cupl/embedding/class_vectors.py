@@ -33,13 +33,7 @@ from cupl.encoders.loading import load_recorded_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.arguments import check_path
-from cupl.io.file_kinds import (
-    ARRAYS,
-    CLASS_VECTORS,
-    SAFETENSORS,
-    check_own_kind,
-    kind_of_file,
-)
+from cupl.io.file_kinds import ARRAYS, CLASS_VECTORS, SAFETENSORS, check_own_kind, kind_of_file
 from cupl.io.reasons import missing, reason
 from cupl.io.version import cupl_version
 

@@ -65,7 +65,7 @@ def test_answers_on_a_full_disk_are_counted_as_they_are(
         if server.received:
             with CacheReader("place/cache") as reader:
                 kept = sum(1 for _ in reader.entries())
-        assert (f"({kept:,} new answers are in the cache" in done.err) == bool(kept)
+        assert (f"{kept:,} new answers are in the cache" in done.err) == bool(kept)
         received = len(server.received)
         again = run(words, tmp_path / "scratch")
         assert again.code == 0, again.err

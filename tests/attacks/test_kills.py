@@ -60,7 +60,6 @@ def answers(folder: Path) -> bytes:
 def test_killed_and_run_again(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, name: str
 ) -> None:
-    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")  # reports have a date
     command = COMMANDS[name]
     words, scratch, folder = words_of(command, command.output), tmp_path / "scratch", tmp_path / "w"
     earlier = b"what a person had there\n"
