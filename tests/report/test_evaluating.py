@@ -258,6 +258,7 @@ def test_an_encoder_by_name_is_loaded_with_its_settings(
         return animals()
 
     monkeypatch.setattr("cupl.report.evaluating.load_encoder", load)
+    monkeypatch.setattr("cupl.encoders.loading.load_encoder", load)
     evaluate(photos, BANK, controls=["photo"])
     evaluate(
         photos, BANK, encoder="mini", controls=["photo"], revision="a1b2", device="cpu",

@@ -98,7 +98,11 @@ def test_ctrl_c_while_results_are_written(
         (["photos", "--bank", "bank.yaml", "--pooling", "max"], 2, "max"),
         (["photos", "--bank", "bank.yaml", "--templates", "no.yaml"], 1, "no such templates file"),
         (["photos", "--bank", "bank.yaml", "-o", "bank.yaml"], 1, "it is not a folder"),
-        (["photos", "--bank", "bank.yaml", "-o", "photos/cat/1.png"], 1, "it is not a folder"),
+        (
+            ["photos", "--bank", "bank.yaml", "-o", "photos/cat/1.png"],
+            1,
+            "it lies in photos, which is read",
+        ),
         (["photos", "--bank", "bank.yaml", "-o", "no/out"], 1, "the folder no does not exist"),
         (["photos", "--bank", "bank.yaml", "-o", "./photos"], 1, "also what is read"),
         (["photos", "--bank", "bank.yaml", "--calibrated", "bank.yaml"], 1, "also what is read"),
