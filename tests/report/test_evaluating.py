@@ -260,10 +260,8 @@ def test_an_encoder_by_name_is_loaded_with_its_settings(
     monkeypatch.setattr("cupl.report.evaluating.load_encoder", load)
     monkeypatch.setattr("cupl.encoders.loading.load_encoder", load)
     evaluate(photos, BANK, controls=["photo"])
-    evaluate(
-        photos, BANK, encoder="mini", controls=["photo"], revision="a1b2", device="cpu",
-        precision="float32", batch_size=3,
-    )  # fmt: skip
+    evaluate(photos, BANK, encoder="mini", controls=["photo"], revision="a1b2", device="cpu",
+             precision="float32", batch_size=3)  # fmt: skip
     assert asked == [
         (("openai/clip-vit-base-patch32", "auto", "auto", "auto"), None),
         (("mini", "cpu", "float32", 3), "a1b2"),
