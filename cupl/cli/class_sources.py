@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from cupl.embedding.image_vectors import Embeddings
     from cupl.encoders.protocol import Encoder
 
+BankOption = Annotated[Path | None, typer.Option(help="Prompt bank (.yaml).")]
+VectorsOption = Annotated[Path | None, typer.Option(help="Class vectors (.safetensors).")]
 ClassListOption = Annotated[
     str | None,
     typer.Option(

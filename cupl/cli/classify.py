@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encoder_options, fitting, generate_options
-from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice, reject_bank
+from cupl.cli.class_sources import (
+    BankOption,
+    ClassListOption,
+    ClassSource,
+    EncoderChoice,
+    VectorsOption,
+    reject_bank,
+)
 from cupl.cli.classify_checks import check_explained, check_targets, check_together
 from cupl.cli.classify_told import Told, new_page, watched, write_page
 from cupl.cli.fitting import Fitting
@@ -17,7 +24,6 @@ from cupl.cli.output import (
     say,
     say_warning,
 )
-from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
@@ -38,15 +44,9 @@ def classify_command(
     ],
     name: generate_options.NamesOption = None,
     classes: ClassListOption = None,
-    bank: Annotated[Path | None, typer.Option(help="Prompt bank (.yaml).")] = None,
-    vectors: Annotated[Path | None, typer.Option(help="Class vectors (.safetensors).")] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="Hub name or local directory of a CLIP or SigLIP model, or mini. [default: the "
-            f"one that made the vectors, or {DEFAULT_ENCODER}]"
-        ),
-    ] = None,
+    bank: BankOption = None,
+    vectors: VectorsOption = None,
+    encoder: encoder_options.UsualEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",

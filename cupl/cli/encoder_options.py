@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cupl.cli.output import count, progress, say, say_warning
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.reasons import missing
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ def embedding_cache(text: str) -> Any:
 EncoderOption = Annotated[
     str,
     typer.Option(help="Hub name or local directory of a CLIP or SigLIP model, or mini."),
+]
+UsualEncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Hub name or local directory of a CLIP or SigLIP model, or mini. [default: the one "
+        f"that made the vectors, or {DEFAULT_ENCODER}]"
+    ),
 ]
 RevisionOption = Annotated[
     str | None,

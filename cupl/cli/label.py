@@ -7,7 +7,13 @@ from typing import Annotated
 import typer
 
 from cupl.cli import encoder_options, generate_options
-from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice
+from cupl.cli.class_sources import (
+    BankOption,
+    ClassListOption,
+    ClassSource,
+    EncoderChoice,
+    VectorsOption,
+)
 from cupl.cli.output import MADE, count, quoted, say, say_next, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.encoders.loading import DEFAULT_ENCODER
@@ -29,19 +35,13 @@ def label_command(
     ],
     name: generate_options.NamesOption = None,
     classes: ClassListOption = None,
-    bank: Annotated[Path | None, typer.Option(help="Prompt bank (.yaml).")] = None,
-    vectors: Annotated[Path | None, typer.Option(help="Class vectors (.safetensors).")] = None,
+    bank: BankOption = None,
+    vectors: VectorsOption = None,
     sample: Annotated[
         int, typer.Option(min=16, max=1_000_000, help="Photos to label, those there included.")
     ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Another one draws other photos.")] = 0,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="Hub name or local directory of a CLIP or SigLIP model, or mini. [default: the "
-            f"one that made the vectors, or {DEFAULT_ENCODER}]"
-        ),
-    ] = None,
+    encoder: encoder_options.UsualEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",

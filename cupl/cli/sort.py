@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import encoder_options, generate_options
-from cupl.cli.class_sources import ClassListOption, ClassSource, EncoderChoice
+from cupl.cli.class_sources import (
+    BankOption,
+    ClassListOption,
+    ClassSource,
+    EncoderChoice,
+    VectorsOption,
+)
 from cupl.cli.output import count, progress, quoted, say, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
-from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import InputError
 from cupl.io.outputs import check_folder_target, check_target
 from cupl.io.terminal import printable
@@ -34,8 +39,8 @@ def sort_command(
     ] = None,
     name: generate_options.NamesOption = None,
     classes: ClassListOption = None,
-    bank: Annotated[Path | None, typer.Option(help="Prompt bank (.yaml).")] = None,
-    vectors: Annotated[Path | None, typer.Option(help="Class vectors (.safetensors).")] = None,
+    bank: BankOption = None,
+    vectors: VectorsOption = None,
     copy: Annotated[bool, typer.Option("--copy", help="Copy the photos. [default]")] = False,
     link: Annotated[
         bool, typer.Option("--link", help="Make symbolic links to the photos, which stay.")
@@ -59,13 +64,7 @@ def sort_command(
         Path | None,
         typer.Option(metavar="FOLDER", help="Take back what was sorted into this folder."),
     ] = None,
-    encoder: Annotated[
-        str | None,
-        typer.Option(
-            help="Hub name or local directory of a CLIP or SigLIP model, or mini. [default: the "
-            f"one that made the vectors, or {DEFAULT_ENCODER}]"
-        ),
-    ] = None,
+    encoder: encoder_options.UsualEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
