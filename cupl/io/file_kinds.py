@@ -136,7 +136,8 @@ def kind_of_folder(path: str | os.PathLike[str]) -> str:
 
 def wrong_kind(path: str | os.PathLike[str], kind: str, wanted: str | None) -> InputError:
     """The error of a file of one kind where another is wanted."""
-    return InputError(f"{path} is {kind}{f', not {wanted}' if wanted else ''}")
+    told = wanted is None or " not " in kind  # what it is not is said, and the way out
+    return InputError(f"{path} is {kind}" + ("" if told else f", not {wanted}"))
 
 
 def check_own_kind(path: str | os.PathLike[str], wanted: str, *also: str) -> None:
