@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Collection, Iterable
 from contextlib import suppress
@@ -77,8 +78,26 @@ def undo_sort(folder: str | os.PathLike[str], *, progress: Progress = ignore) ->
             undoing.undo(entry)
             progress(number, len(entries))
         folders |= undoing.find()
-        _tidy(place, folders, listed, report)
+        if not is_own_list(place, listed) and (unknown := _unknown(place, entries)):
+            report.left += unknown  # the list alone says where they came from: it stays as it is
+        else:
+            _tidy(place, folders, listed, report)
     return report
+
+
+def _unknown(folder: Path, known: Collection[str]) -> list[tuple[str, str]]:
+    """Photos in the folder that only the list names: a part of the journal is gone."""
+    found = list[tuple[str, str]]()
+    with (
+        suppress(csv.Error),  # somebody else's list
+        (folder / LIST_NAME).open(encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        for row in csv.DictReader(file):
+            came, to = row.get("path"), row.get("to")
+            moved = row.get("done") == "moved" and came and to and came not in known
+            if moved and os.path.lexists(folder / str(to)):
+                found.append((str(folder / str(to)), f"{JOURNAL_NAME} has lost it; it was {came}"))
+    return found
 
 
 class _AnotherPhotoError(Exception):

@@ -100,7 +100,13 @@ def bytes_in_words(size: float) -> str:
     return f"{size:,.3g} GB"
 
 
-def say_unreadable(number: int, total: int, examples: Iterable[tuple[str, str]], rest: str) -> None:
+def say_unreadable(
+    number: int,
+    total: int,
+    examples: Iterable[tuple[str, str]],
+    rest: str,
+    what: str = "could not be read",
+) -> None:
     """Which images could not be read, never a million lines of them.
 
     Args:
@@ -108,9 +114,10 @@ def say_unreadable(number: int, total: int, examples: Iterable[tuple[str, str]],
         total: images in all.
         examples: path and reason of the first few.
         rest: the line on those beyond, with ``{}`` for their number.
+        what: is said of them, where it is something else.
 
     """
-    say(f"{count(number, 'image')} of {total:,} could not be read:")
+    say(f"{count(number, 'image')} of {total:,} {what}:")
     for path, error in examples:
         say(f"  {path}: {error}")
         number -= 1

@@ -159,7 +159,8 @@ def _say_sorted(report: "SortReport", dry_run: bool) -> None:
         kinds = ", ".join(f"{n:,} {end or 'without ending'}" for end, n in report.beside.items())
         say(f"left beside the photos, files of the same name: {printable(kinds)}")
     if report.errors:
-        say_unreadable(len(report.errors), total, report.errors[:_SHOWN], _rest(dry_run))
+        left = "could not be sorted"  # some were read, and must not be moved
+        say_unreadable(len(report.errors), total, report.errors[:_SHOWN], _rest(dry_run), left)
 
 
 def _rest(dry_run: bool) -> str:

@@ -186,6 +186,24 @@ def test_undo_finds_what_was_moved_by_hand(tmp_path: Path, photos: dict[str, Pat
     assert not (out / JOURNAL_NAME).exists()
 
 
+def test_a_journal_that_was_cut_is_not_all_there_was(
+    tmp_path: Path, photos: dict[str, Path]
+) -> None:
+    out = tmp_path / "sorted"
+    sort_images(all_of(photos), out, "move")
+    journal = out / JOURNAL_NAME
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join(lines[:3]))  # two of the photos
+    listed = (out / "sorted.csv").read_bytes()
+    report = undo_sort(out)
+    assert report.restored == 2
+    assert len(report.left) == len(photos) - 2
+    for path, why in report.left:
+        assert Path(path).is_file()
+        assert "has lost it; it was " in why
+    assert (out / "sorted.csv").read_bytes() == listed  # it alone knows the others
+
+
 def test_undo_keeps_the_record_of_what_is_not_back(tmp_path: Path, photos: dict[str, Path]) -> None:
     before, out = contents(tmp_path / "photos"), tmp_path / "out"
     sort_images(all_of(photos), out, "move")

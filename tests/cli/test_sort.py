@@ -73,7 +73,7 @@ def test_what_is_left_is_said(world: Path, cupl: Cupl) -> None:
     assert outcome.code == 3
     assert outcome.out.split() == ["unsure", "5"]
     assert "files of the same name: 1 .xmp" in outcome.err
-    assert "1 image of 6 could not be read" in outcome.err
+    assert "1 image of 6 could not be sorted" in outcome.err
     assert Path("out/unsure/0.png").is_symlink()
     Path("out/unsure/1.png").unlink()
     Path("out/unsure/1.png").write_bytes(b"mine")
