@@ -127,11 +127,8 @@ class VectorCache:
                 return []
             self._readable = False  # unless all goes well
             with self._lenient(self.folder):
-                if self._read is None:
-                    self._read = sqlite3.connect(
-                        database_address(self.folder), _TIMEOUT, uri=True, check_same_thread=False
-                    )
-                found = list(select_many(self._read, keys))
+                self._read = self._read or _opened(self.folder)
+                found = list(select_many(self._read, keys)) if self._read else []
                 self._readable = True
                 return found
         return []
@@ -156,6 +153,21 @@ class VectorCache:
                 ),
                 stacklevel=2,
             )
+
+
+def _opened(folder: Path) -> sqlite3.Connection | None:
+    """The database to read, by any thread; None where another process has yet to make its table."""
+    database = sqlite3.connect(
+        database_address(folder), _TIMEOUT, uri=True, check_same_thread=False
+    )
+    made = False
+    try:
+        query = "SELECT 1 FROM sqlite_master WHERE name = 'Cache'"
+        made = database.execute(query).fetchone() is not None
+    finally:
+        if not made:
+            database.close()
+    return database if made else None
 
 
 def cache_size(folder: Path) -> CacheSize:

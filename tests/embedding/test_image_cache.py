@@ -1,9 +1,11 @@
+import contextlib
 import io
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -303,6 +305,20 @@ from tests.embedding.test_image_cache import encoder_of
 found = list(encode_sources(sys.argv[1:], encoder_of()))
 assert all(one.vector is not None for one in found)
 """
+
+
+def test_one_that_another_process_begins_to_make_is_empty(photos: list[str]) -> None:
+    """Between its file and its table nothing is there, and nothing is damaged."""
+    folder = cache_dir() / "embeddings" / "images"
+    folder.mkdir(parents=True)
+    with contextlib.closing(sqlite3.connect(folder / "cache.db")) as database:
+        database.execute("CREATE TABLE Settings (key TEXT NOT NULL UNIQUE, value)")
+    for encodes in (True, False):
+        encoder = encoder_of()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            list(encode_sources(photos, encoder))
+        assert bool(encoder.image_calls) == encodes
 
 
 def test_several_processes_share_it(photos: list[str]) -> None:
