@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from cupl.evaluation.numbers import percent, short
 from cupl.evaluation.records import Record, candidate_records, interval_record
@@ -51,6 +52,24 @@ class GridMean:
 
 
 @dataclass(frozen=True)
+class GridRow:
+    """A candidate with one encoder, as tables show it.
+
+    Attributes:
+        encoder: its name in tables.
+        name: of the bank or control.
+        found: on each data set; None where that has none of this name.
+        mean: over the data sets, where there is one.
+
+    """
+
+    encoder: str
+    name: str
+    found: list[CandidateResult | None]
+    mean: GridMean | None
+
+
+@dataclass(frozen=True)
 class EvaluationGrid:
     """A table encoder by data set by candidate.
 
@@ -90,6 +109,19 @@ class EvaluationGrid:
     def of(self, encoder: str) -> list[GridCell]:
         """The cells of one encoder."""
         return [cell for cell in self.cells if cell.encoder == encoder]
+
+    @property
+    def rows(self) -> list[GridRow]:
+        """A row an encoder and candidate, those of an encoder together."""
+        means = {(one.encoder, one.name): one for one in self.means}
+        rows = []
+        for encoder in self.encoders:
+            cells = {cell.data: cell for cell in self.of(encoder)}
+            for name in self.candidates:
+                there = map(cells.get, self.data_sets)
+                found = [cell.candidate(name) if cell else None for cell in there]
+                rows.append(GridRow(encoder, name, found, means.get((encoder, name))))
+        return rows
 
     @property
     def means(self) -> list[GridMean]:
@@ -150,7 +182,7 @@ def mean_interval(intervals: Sequence[Interval]) -> Interval:
 
 def _table(grid: EvaluationGrid) -> str:
     """Encoder by data set by candidate, with means over the data sets, for a terminal."""
-    data_sets, means = grid.data_sets, {(one.encoder, one.name): one for one in grid.means}
+    data_sets, means = grid.data_sets, grid.means
     columns = [
         Column("encoder"),
         Column(""),
@@ -161,17 +193,14 @@ def _table(grid: EvaluationGrid) -> str:
         *([Column("mean", "number")] if means else []),
     ]
     rows: list[list[TableCell] | None] = []
-    for encoder in grid.encoders:
-        cells = {cell.data: cell for cell in grid.of(encoder)}
+    for _, of_encoder in groupby(grid.rows, lambda row: row.encoder):
         rows += [None] if rows else []
-        for name in grid.candidates:
-            found = [cells[data].candidate(name) if data in cells else None for data in data_sets]
-            mean = means.get((encoder, name))
+        for row in of_encoder:
+            shown = [*row.found, *([row.mean] if means else [])]
             rows.append([
-                short(encoder, 60),
-                short(name, 60),
-                *(_shares(one.top1) if one else "" for one in found),
-                *([_shares(mean.top1) if mean else ""] if means else []),
+                short(row.encoder, 60),
+                short(row.name, 60),
+                *(_shares(one.top1) if one else "" for one in shown),
             ])  # fmt: skip
     width = terminal_width()
     head = "Top-1 accuracy in %, with 95 % intervals." + (

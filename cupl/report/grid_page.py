@@ -18,18 +18,6 @@ def grid_page(grid: EvaluationGrid, made_by: MadeBy | None = None) -> bytes:
         made_by: what made them, to be told at the end.
 
     """
-    means = {(one.encoder, one.name): one for one in grid.means}
-    rows = [
-        (
-            encoder,
-            name,
-            [cells[data].candidate(name) if data in cells else None for data in grid.data_sets],
-            means.get((encoder, name)),
-        )
-        for encoder in grid.encoders
-        for cells in [{cell.data: cell for cell in grid.of(encoder)}]
-        for name in grid.candidates
-    ]
     links = [
         (cell, f"{quote(cell.folder)}/report.html" if cell.folder is not None else None)
         for cell in grid.cells
@@ -38,5 +26,5 @@ def grid_page(grid: EvaluationGrid, made_by: MadeBy | None = None) -> bytes:
         (cell, [*verdicts(cell.evaluation), *explain_asked(cell.evaluation)]) for cell in grid.cells
     ]
     return page_template("grid.html.j2", "page.js").render(
-        grid=grid, rows=rows, links=links, said=said, with_means=bool(means), made_by=made_by
+        grid=grid, links=links, said=said, with_means=bool(grid.means), made_by=made_by
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 
-from cupl.evaluation.grid import EvaluationGrid
+from cupl.evaluation.grid import EvaluationGrid, GridRow
 from cupl.evaluation.numbers import chance, percent, points, short
 from cupl.evaluation.sampled import sample_note
 from cupl.evaluation.schema import CandidateResult, Comparison, Evaluation, Interval
@@ -65,25 +66,10 @@ def evaluation_table(evaluation: Evaluation) -> PaperTable:
 
 def grid_table(grid: EvaluationGrid) -> PaperTable:
     """A row an encoder and candidate, a column a data set, and their mean."""
-    means = {(one.encoder, one.name): one for one in grid.means}
-    groups = []
-    for encoder in grid.encoders:
-        cells = {cell.data: cell for cell in grid.of(encoder)}
-        best = {data: best_shown(cell.evaluation.candidates) for data, cell in cells.items()}
-        rows = []
-        for name in grid.candidates:
-            row = [PaperCell(short(encoder, _LONGEST)), PaperCell(short(name, _LONGEST))]
-            for data in grid.data_sets:
-                one = cells[data].candidate(name) if data in cells else None
-                row.append(
-                    PaperCell(with_interval(one.top1), best[data] == name, mark_of(one))
-                    if one
-                    else PaperCell("")
-                )
-            mean = means.get((encoder, name))
-            row += [PaperCell(with_interval(mean.top1) if mean else "")] if means else []
-            rows.append(row)
-        groups.append(rows)
+    means, groups = grid.means, []
+    for encoder, rows in groupby(grid.rows, lambda row: row.encoder):
+        best = {cell.data: best_shown(cell.evaluation.candidates) for cell in grid.of(encoder)}
+        groups.append([_grid_row(row, grid.data_sets, best, bool(means)) for row in rows])
     head = ["encoder", "", *(short(name, 40) for name in grid.data_sets)]
     references = dict.fromkeys(cell.evaluation.reference for cell in grid.cells)
     about = "Top-1 accuracy in percent, in brackets 95 % bootstrap intervals."
@@ -97,6 +83,21 @@ def grid_table(grid: EvaluationGrid) -> PaperTable:
         for one in explain_asked(cell.evaluation)
     ]
     return PaperTable(head, groups, [about, *dict.fromkeys(notes), *asked])
+
+
+def _grid_row(
+    row: GridRow, data_sets: Sequence[str], best: Mapping[str, str | None], with_mean: bool
+) -> list[PaperCell]:
+    cells = [PaperCell(short(row.encoder, _LONGEST)), PaperCell(short(row.name, _LONGEST))]
+    cells += [
+        PaperCell(with_interval(one.top1), best[data] == row.name, mark_of(one))
+        if one
+        else PaperCell("")
+        for data, one in zip(data_sets, row.found, strict=True)
+    ]
+    if with_mean:
+        cells.append(PaperCell(with_interval(row.mean.top1) if row.mean else ""))
+    return cells
 
 
 def notes_on_marks(reference: str | None) -> list[str]:
