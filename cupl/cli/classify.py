@@ -13,17 +13,16 @@ from cupl.cli.class_sources import (
     ClassSource,
     EncoderChoice,
     VectorsOption,
-    reject_bank,
 )
 from cupl.cli.classify_checks import check_explained, check_targets, check_together
 from cupl.cli.classify_told import Told, new_page, watched, write_page
 from cupl.cli.fitting import Fitting
 from cupl.cli.output import (
     count,
-    progress,
     say,
     say_warning,
 )
+from cupl.cli.predicting import load_classifier
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
@@ -134,13 +133,11 @@ def classify_command(
     code is 3. What is done is kept in OUTPUT.part until all of it is, also the images that
     may be read another time.
     """
-    from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.decision import DecisionRule, read_class_thresholds
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.label_counts import LabelCounts
     from cupl.classification.resumable import classify_to_file
     from cupl.classification.writers import FailedImages, check_format
-    from cupl.embedding.image_cache import beside_texts
     from cupl.embedding.image_vectors import stored_images
     from cupl.evaluation.made_by import made_of
     from cupl.progress import Progress, ignore
@@ -168,21 +165,11 @@ def classify_command(
     ]  # fmt: skip
     check_targets((output, report, fitted), inputs, paths, stored, resume=resume)
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
-    others = reject_bank(reject)
-    prompts, made, loaded = source.load(
-        choice,
-        stored,
-        explain or bool(reject or examples),
-        lambda labels: to_fit.read(labels, all_files=all_files),
-    )
-    _warn_of_one_class(made, reject or multi_label or threshold or keep)
-    if temperature is not None:
-        made = made.with_temperature(temperature)
-    with progress("words" if reject == "words" else "prompts") as update:
-        classifier = ZeroShotClassifier(
-            made, loaded, bank=prompts if loaded else None, reject=others, text_cache=text_cache,
-            image_cache=beside_texts(text_cache), progress=update,
-        )  # fmt: skip
+    classifier = load_classifier(
+        source, choice, stored, reject, encodes=explain or bool(examples), temperature=temperature,
+        ready=lambda labels: to_fit.read(labels, all_files=all_files),
+    )  # fmt: skip
+    _warn_of_one_class(classifier.vectors, reject or multi_label or threshold or keep)
     _say_rejecting(classifier)
     encoded = _adapted(classifier, stored, paths) if adapt else None
     to_fit.fit(classifier, threshold)

@@ -71,7 +71,7 @@ def label_command(
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     there = photos.paths if os.path.lexists(output) else ()
     check_target(output, *inputs_of(source, choice), *there)
-    classifier = load_classifier(source, choice, photos)
+    classifier = load_classifier(source, choice, photos.stored)
     by = vectors_in_words(classifier.vectors)
     drawn = sample_to_label(photos.predictions(classifier), sample, seed=seed, by=by)
     saved = drawn.save(output)

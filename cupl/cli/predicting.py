@@ -12,6 +12,7 @@ from cupl.cli import encoder_options
 from cupl.cli.output import progress
 
 if TYPE_CHECKING:
+    from cupl.bank.labels import ClassLabel
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.prediction import Prediction
     from cupl.cli.class_sources import ClassSource, EncoderChoice
@@ -77,15 +78,35 @@ def _found(images: Sequence[str], all_files: bool) -> tuple[list[str], None, boo
 
 
 def load_classifier(
-    source: ClassSource, choice: EncoderChoice, photos: Photos, reject: str | None = None
+    source: ClassSource,
+    choice: EncoderChoice,
+    stored: Embeddings | None,
+    reject: str | None = None,
+    *,
+    encodes: bool = False,
+    ready: Callable[[Sequence[ClassLabel]], None] = lambda _: None,
+    temperature: float | None = None,
 ) -> ZeroShotClassifier:
-    """The classifier that the options name."""
+    """The classifier that the options name.
+
+    Args:
+        source: the classes.
+        choice: of the encoder.
+        stored: image vectors to classify, where the images were encoded before.
+        reject: a bank's file or ``words``.
+        encodes: whether something else is to be encoded, too.
+        ready: called with the classes before the encoder is loaded.
+        temperature: in place of what the class vectors carry.
+
+    """
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.cli.class_sources import reject_bank
     from cupl.embedding.image_cache import beside_texts
 
     others = reject_bank(reject)
-    prompts, made, encoder = source.load(choice, photos.stored, reject is not None, lambda _: None)
+    prompts, made, encoder = source.load(choice, stored, encodes or reject is not None, ready)
+    if temperature is not None:
+        made = made.with_temperature(temperature)
     with progress("words" if reject == "words" else "prompts") as update:
         return ZeroShotClassifier(
             made, encoder, bank=prompts if encoder else None, reject=others,

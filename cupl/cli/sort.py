@@ -103,7 +103,7 @@ def sort_command(
         return
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     _check_list(output, [*inputs_of(source, choice), reject])
-    classifier = load_classifier(source, choice, photos, reject)
+    classifier = load_classifier(source, choice, photos.stored, reject)
     predictions = photos.predictions(classifier, threshold)
     with progress("photos") as update:
         report = sort_images(predictions, output, how, dry_run=dry_run, progress=update)
