@@ -51,11 +51,11 @@ class ClassSource:
     vectors: Path | None
     names: list[str] | None
     classes: str | None
-    pooling: encoder_options.PoolingOption
     templates: encoder_options.TemplatesOption
-    combine: encoder_options.CombineOption
-    strict: bool
     text_cache: encoder_options.TextCacheOption
+    pooling: encoder_options.PoolingOption = None
+    combine: encoder_options.CombineOption = None
+    strict: bool = False
 
     @property
     def by_names(self) -> bool:

@@ -143,7 +143,7 @@ def classify_command(
     from cupl.progress import Progress, ignore
 
     source = ClassSource(
-        bank, vectors, name, classes, pooling, templates, combine, strict, text_cache
+        bank, vectors, name, classes, templates, text_cache, pooling, combine, strict
     )
     source.check(explain)
     check_together(class_thresholds, multi_label, adapt, resume)

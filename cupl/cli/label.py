@@ -61,9 +61,7 @@ def label_command(
     from cupl.evaluation.label_sample import sample_to_label, vectors_in_words
     from cupl.evaluation.sample_file import CANNOT_TELL, NONE_OF_THESE
 
-    source = ClassSource(
-        bank, vectors, name, classes, None, templates, None, strict=False, text_cache=text_cache
-    )
+    source = ClassSource(bank, vectors, name, classes, templates, text_cache)
     source.check(explain=False)
     if is_stream(output) or output.suffix.lower() != ".csv":
         raise typer.BadParameter(f"{output} is no .csv: the labels are to be written into it")

@@ -89,9 +89,7 @@ def sort_command(
     if not images or output is None:
         raise typer.BadParameter("name the images and, with -o, the folder to sort them into")
     how = _how(copy, link, move)
-    source = ClassSource(
-        bank, vectors, name, classes, None, templates, None, strict=False, text_cache=text_cache
-    )
+    source = ClassSource(bank, vectors, name, classes, templates, text_cache)
     source.check(explain=False)
     if not dry_run:
         check_folder_target(output, *images)

@@ -26,6 +26,7 @@ from cupl.errors import InputError
 from cupl.io.file_kinds import EMBEDDINGS, kind_of_file, wrong_kind
 from cupl.io.reasons import missing
 from cupl.io.terminal import printable
+from cupl.io.words import number_of
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
     with contextlib.suppress(OSError):  # what cannot be listed can still be read
         if beside := len(ImageSearch().listing(directory)[1]):
             warnings.warn(
-                f"left out: {beside:,} photo{'s' * (beside != 1)} beside the vectors in "
+                f"left out: {number_of(beside, 'photo')} beside the vectors in "
                 f"{printable(str(directory))}; cupl embed makes vectors of photos",
                 stacklevel=2,
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -72,7 +73,7 @@ def embed_texts(
     unique = list(dict.fromkeys(texts))
     row_of = {text: row for row, text in enumerate(unique)}
     rows = [row_of[text] for text in texts]
-    with _opened(text_cache) as cache:
+    with closing(_opened(text_cache)) as cache:
         keys = [_key(text, encoder) for text in unique]
         tokens, vectors = _fetch(cache, keys, encoder.dim)
         # Neighbours in the alphabet share their beginnings, and are encoded together for that.

@@ -14,8 +14,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import diskcache
 
@@ -70,17 +69,6 @@ class VectorCache:
         self._read: sqlite3.Connection | None = None
         self._written: Any = None
         self._readable = self._writable = folder is not None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the files; from then on nothing is there."""

@@ -205,8 +205,7 @@ def align(banks: Sequence[PromptBank]) -> list[PromptBank]:
     first = banks[0]
     aligned = [first]
     for bank in banks[1:]:
-        index = ClassIndex([entry.label for entry in bank])
-        places = [index.find_label(entry.label) for entry in first]
+        places = _places(first, bank)
         missing = [entry.label for entry, place in zip(first, places, strict=True) if place is None]
         if missing:
             more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
@@ -220,6 +219,12 @@ def align(banks: Sequence[PromptBank]) -> list[PromptBank]:
     return aligned
 
 
+def _places(first: PromptBank, bank: PromptBank) -> list[int | None]:
+    """Where a bank has each class of the first; None where it has not."""
+    index = ClassIndex([entry.label for entry in bank])
+    return [index.find_label(entry.label) for entry in first]
+
+
 def explain_names(banks: Sequence[PromptBank]) -> list[str]:
     """A sentence on each bank that calls classes otherwise than the first, as controls do not.
 
@@ -229,9 +234,7 @@ def explain_names(banks: Sequence[PromptBank]) -> list[str]:
     """
     (first, *others), sentences = banks, list[str]()
     for bank in others:
-        index = ClassIndex([entry.label for entry in bank])
-        places = [index.find_label(entry.label) for entry in first]
-        names = [bank.classes[place].name for place in places if place is not None]
+        names = [bank.classes[place].name for place in _places(first, bank) if place is not None]
         pairs = zip((entry.name for entry in first), names, strict=True)
         if other := sum(one != name for one, name in pairs):
             sentences.append(

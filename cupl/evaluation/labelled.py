@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,8 @@ from cupl.embedding.image_stream import encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.evaluation.weighted import StratifiedSample, stratified
+from cupl.io.placing import file_digest
+from cupl.io.words import number_of
 from cupl.progress import Progress, ignore
 
 _SHOWN = 3
@@ -307,7 +310,7 @@ def file_identity() -> Callable[[str], tuple[str, str]]:
 
 def images_in_words(number: int, kind: str = "") -> str:
     """``1 image``, ``2 repeated images``."""
-    return f"{number:,} {kind}image{'s' * (number != 1)}"
+    return number_of(number, f"{kind}image")
 
 
 def digest_of_data(data: LabelledImages) -> str:
@@ -335,7 +338,6 @@ def _content(data: LabelledImages, row: int) -> str:
     if data.vectors is not None:
         return hashlib.sha256(data.vectors[row].numpy().astype("<f4").tobytes()).hexdigest()
     try:
-        with open(data.paths[row], "rb") as file:  # noqa: PTH123 (of bytes that are no text, too)
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(Path(data.paths[row]))
     except (OSError, ValueError):  # what becomes of it, the evaluation says
         return "cannot be read"

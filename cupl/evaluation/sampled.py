@@ -41,15 +41,17 @@ def _none_of_these(design: StratifiedSample) -> Interval:
     return share_interval(design.sizes, design.looked, design.looked, design.looked - inside)
 
 
+def _share(interval: Interval, of: str = "") -> str:
+    """``4.2 % (2.0 to 8.1)``, or ``4.2 % of the photos (2.0 to 8.1)``."""
+    return f"{percent(interval.value)} %{of} ({percent(interval.low)} to {percent(interval.high)})"
+
+
 def without_class(sample: LabelledSample) -> str:
     """What is known where no photo of a sample has a class."""
     said, outside = list[str](), sum(sample.outside.values())
     if outside:
         none = _none_of_these(sample.of(()))
-        said.append(
-            f"{outside:,} are none of these, in all of the photos {percent(none.value)} % "
-            f"({percent(none.low)} to {percent(none.high)})"
-        )
+        said.append(f"{outside:,} are none of these, in all of the photos {_share(none)}")
     if sample.unsure:
         said.append(f"{sample.unsure:,} nobody could tell")
     return (
@@ -65,10 +67,7 @@ def sample_note(sample: SampledFrom) -> str:
         f"{sample.labelled:,} labelled ones were drawn from; counts are of the labelled ones."
     )
     if none := sample.none_of_these:
-        note += (
-            f" Of none of the classes are {percent(none.value)} % "
-            f"({percent(none.low)} to {percent(none.high)}), which are in no other share."
-        )
+        note += f" Of none of the classes are {_share(none)}, which are in no other share."
     if sample.missing:
         note += (
             f" Missing from the file are {sample.missing:,} of the photos that were drawn; the "
@@ -108,8 +107,7 @@ def explain_sample(data: LabelledImages) -> list[str]:
         )
     if none := found.none_of_these:
         lines.append(
-            f"{percent(none.value)} % of the photos ({percent(none.low)} to {percent(none.high)}) "
-            "are of none of the classes, by these labels: accuracies are over the others, and "
-            "whatever label those get is wrong"
+            f"{_share(none, ' of the photos')} are of none of the classes, by these labels: "
+            "accuracies are over the others, and whatever label those get is wrong"
         )
     return lines

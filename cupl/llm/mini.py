@@ -7,13 +7,13 @@ makes every command run without a key; its descriptions are short and often wron
 from __future__ import annotations
 
 import functools
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupl.errors import InputError, MissingPackageError
 from cupl.io.atomic import make_folder, staging
 from cupl.io.paths import cache_dir
+from cupl.io.placing import file_digest
 from cupl.llm.access import ServerAccess
 from cupl.llm.address import ServerAddress
 from cupl.llm.dialect import Dialect
@@ -105,7 +105,7 @@ def _weights() -> Path:
     except ImportError as error:
         raise _not_installed() from error
     path = cache_dir() / "mini" / "gemma-3-270m-q4_k_m.gguf"
-    if path.is_file() and _sha256(path) == SHA256:
+    if path.is_file() and file_digest(path) == SHA256:
         return path
     make_folder(path.parent)
     with staging(path) as folder:
@@ -114,15 +114,10 @@ def _weights() -> Path:
             whole = Path(assemble(folder / path.name))
         except ValueError as error:
             raise InputError(f"cannot prepare the mini model in {path.parent}: {error}") from error
-        if _sha256(whole) != SHA256:
+        if file_digest(whole) != SHA256:
             raise InputError(f"the weights in {chunk_paths()[0].parent} are not the expected ones")
         whole.replace(path)
     return path
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _not_installed() -> MissingPackageError:

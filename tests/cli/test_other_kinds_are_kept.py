@@ -7,25 +7,12 @@ import pytest
 
 from tests.cli.conftest import Cupl
 from tests.models import draw
-from tests.writing_commands import COMMANDS, make_work, words_of
+from tests.writing_commands import COMMANDS, words_of
 
 REPLACING = ("encode", "adapt", "classify csv", "classify jsonl", "classify parquet",
              "classify report", "prune list")  # fmt: skip
 MODEL = ("--encoder", "model", "--embedding-cache", "none")
 LABELS = b"path,label\nphotos/cat/0.png,cat\n"
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_work(tmp_path_factory.mktemp("made"))
-
-
-@pytest.fixture
-def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "work"
-    shutil.copytree(made, folder)
-    monkeypatch.chdir(folder)
-    return folder
 
 
 def another(kind: str, path: Path) -> bytes:

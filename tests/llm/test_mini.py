@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from cupl.errors import InputError, MissingPackageError
+from cupl.io.placing import file_digest
 from cupl.llm import mini
 from cupl.llm.protocol import Request, Sampling
 
@@ -38,7 +39,7 @@ def test_damaged_weights_are_put_together_again(
     killed.mkdir()
     (killed / path.name).write_bytes(b"what a killed run has left")
     assert mini._weights() == path
-    assert mini._sha256(path) == mini.SHA256
+    assert file_digest(path) == mini.SHA256
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
 
 
