@@ -18,10 +18,12 @@ ROOMS = (
     "generation",
     "encoders",
     "embedding",
+    "description",
     "adaptation",
     "classification",
     "evaluation",
     "report",
+    "index",
     "cli",
 )
 """In the order of the data: a room imports only those before it."""

@@ -1,0 +1,1 @@
+"""Photos to texts: what a language model that sees says of them."""
