@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from cupl.generation.pipeline import generate as generate
     from cupl.generation.subclasses import agenerate_subclasses as agenerate_subclasses
     from cupl.generation.subclasses import generate_subclasses as generate_subclasses
+    from cupl.index.photo_index import PhotoIndex as PhotoIndex
     from cupl.llm.protocol import LLM as LLM
     from cupl.llm.protocol import Request as Request
     from cupl.llm.protocol import Response as Response
@@ -62,6 +63,7 @@ _HOME = {
     "Encoder": "encoders.protocol",
     "Explanation": "classification.explanation",
     "LLM": "llm.protocol",
+    "PhotoIndex": "index.photo_index",
     "Prediction": "classification.prediction",
     "PromptBank": "bank.model",
     "QuestionSet": "bank.templates",
@@ -103,6 +105,7 @@ __all__ = [
     "CuplError",
     "Encoder",
     "Explanation",
+    "PhotoIndex",
     "Prediction",
     "PromptBank",
     "QuestionSet",

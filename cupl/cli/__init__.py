@@ -27,7 +27,9 @@ from cupl.cli import (
     encode,
     evaluate,
     generate,
+    index,
     label,
+    search,
     sort,
 )
 from cupl.cli.flags import way_out
@@ -55,6 +57,7 @@ app.command("embed")(embed.embed_command)
 app.command("adapt")(adapt.adapt_command)
 app.command("classify")(classify.classify_command)
 app.command("sort")(sort.sort_command)
+app.command("search")(search.search_command)
 app.command("label")(label.label_command)
 app.command("evaluate")(evaluate.evaluate_command)
 bank.bank_app.command("contrast")(bank_contrast.contrast_command)
@@ -63,6 +66,7 @@ app.add_typer(bank.bank_app)
 app.add_typer(batch.batch_app)
 cache.cache_app.command("embeddings")(cache_embeddings.embeddings_command)
 app.add_typer(cache.cache_app)
+app.add_typer(index.index_app)
 
 
 def _show_version(wanted: bool) -> None:

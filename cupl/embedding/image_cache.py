@@ -98,11 +98,16 @@ class CachedVectors:
         self._flush()
         self._cache.close()
 
-    def key(self, image: ReadImage) -> str | None:
-        """What names the vector of an image; None for one that is no file, or without a cache."""
-        if self._cache.folder is None or not isinstance(image.content, bytes):
+    def key(self, image: ReadImage, content: str | None) -> str | None:
+        """What names the vector of an image; None for one that is no file, or without a cache.
+
+        Args:
+            image: the file.
+            content: its digest.
+
+        """
+        if self._cache.folder is None or content is None:
             return None
-        content = hashlib.sha256(image.content).hexdigest()
         said = f"{self._made_by} {'tga' if image.is_tga else ''} {content}"
         return hashlib.sha256(said.encode()).hexdigest()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import torch
@@ -22,6 +23,7 @@ from cupl.errors import InputError, is_out_of_memory
 
 MAX_WORKERS = 8
 _MOST_THREADS = 1000
+Inspect = Callable[[bytes], object]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +35,10 @@ class Encoded:
     vector: torch.Tensor | None
     """float32 ``[dim]``, not normalised, neither zero nor infinite."""
     error: str | None = None
+    digest: str | None = None
+    """SHA-256 of the file's content, where it could be read."""
+    facts: object = None
+    """What ``inspect`` has made of the file's content."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +50,8 @@ class _Prepared:
     """Of its vector in the cache."""
     known: torch.Tensor | None = None
     """That vector; then there are no pixels."""
+    digest: str | None = None
+    facts: object = None
 
 
 def encode_sources(
@@ -53,6 +61,7 @@ def encode_sources(
     image_cache: ImageCache = None,
     *,
     lookup: bool = True,
+    inspect: Inspect | None = None,
 ) -> Generator[Encoded, None, None]:
     """Encode any number of images, reading them as the results are asked for.
 
@@ -71,6 +80,7 @@ def encode_sources(
         image_cache: where the vectors of files are looked up and kept, see
             :data:`~cupl.embedding.image_cache.ImageCache`.
         lookup: whether they are looked up, not only kept.
+        inspect: is given the content of each file, in the thread that read it.
 
     Yields:
         One result an image, in order; an image that cannot be read or encoded has an ``error``
@@ -86,11 +96,12 @@ def encode_sources(
     waiting: deque[Future[_Prepared]] = deque()
     batch: list[_Prepared] = []
     cache = CachedVectors(image_cache, encoder, lookup=lookup)
+    prepare = partial(_prepare, encoder=encoder, cache=cache, inspect=inspect)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="cupl-images")
     try:
         while True:
             for source in islice(remaining, window - len(waiting) - len(batch)):
-                waiting.append(_submitted(source, encoder, cache, pool))
+                waiting.append(_submitted(source, prepare, pool))
             yield from _encode(batch, encoder, cache)
             if not waiting:
                 return
@@ -101,10 +112,10 @@ def encode_sources(
 
 
 def _submitted(
-    source: ImageSource, encoder: Encoder, cache: CachedVectors, pool: ThreadPoolExecutor
+    source: ImageSource, prepare: Callable[[OwnImage], _Prepared], pool: ThreadPoolExecutor
 ) -> Future[_Prepared]:
     try:
-        return pool.submit(_prepare, take_image(source), encoder, cache)
+        return pool.submit(prepare, take_image(source))
     except ImageError as error:
         refused: Future[_Prepared] = Future()
         refused.set_result(_Prepared(None, None, str(error)))
@@ -121,15 +132,18 @@ def _next_batch(waiting: deque[Future[_Prepared]], size: int) -> list[_Prepared]
     return batch
 
 
-def _prepare(own: OwnImage, encoder: Encoder, cache: CachedVectors) -> _Prepared:
+def _prepare(
+    own: OwnImage, encoder: Encoder, cache: CachedVectors, inspect: Inspect | None
+) -> _Prepared:
     path = own if isinstance(own, str) else None
     try:
         read = read_image(own)
-        key = cache.key(read)
-        if (known := cache.get(key)) is not None:
-            return _Prepared(path, None, known=known)
-        pixels = _pixels(read, encoder)
-        return _Prepared(path, pixels, key=key)
+        digest = read.digest()
+        key = cache.key(read, digest)
+        known = cache.get(key)
+        pixels = _pixels(read, encoder) if known is None else None
+        facts = inspect(read.content) if inspect and isinstance(read.content, bytes) else None
+        return _Prepared(path, pixels, None, key, known, digest, facts)
     except ImageError as error:
         return _Prepared(path, None, str(error))
 
@@ -165,8 +179,8 @@ def _encode(batch: list[_Prepared], encoder: Encoder, cache: CachedVectors) -> I
     cache.keep([(key, vector) for key, vector, good in rows if good and key is not None])
     encoded = iter(rows)
     for image in batch:
-        if image.pixels is None:
-            yield Encoded(image.path, image.known, image.error)
-            continue
-        _, vector, good = next(encoded)
-        yield Encoded(image.path, vector) if good else Encoded(image.path, None, NO_DIRECTION)
+        vector, error = image.known, image.error
+        if image.pixels is not None:
+            _, vector, good = next(encoded)
+            vector, error = (vector, None) if good else (None, NO_DIRECTION)
+        yield Encoded(image.path, vector, error, image.digest, image.facts)

@@ -12,6 +12,7 @@ decoded, and whatever goes wrong is an :class:`ImageError` with one short senten
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import stat
@@ -114,6 +115,10 @@ class ReadImage:
     """Of a file its bytes."""
     is_tga: bool
     """TGA is known by its name, or by the end of the file: it has no signature."""
+
+    def digest(self) -> str | None:
+        """SHA-256 of the file's content in hexadecimal; None of what is no file."""
+        return hashlib.sha256(self.content).hexdigest() if isinstance(self.content, bytes) else None
 
 
 def read_image(own: OwnImage) -> ReadImage:

@@ -104,7 +104,7 @@ def cost_of_keeping(photos: list[str], encoder: str) -> float:
     cache = CachedVectors(None, loaded)
     start = time.process_time()
     for image in read:
-        key = cache.key(image)
+        key = cache.key(image, image.digest())
         assert key is not None
         assert cache.get(key) is None
         cache.keep([(key, vector)])

@@ -1,0 +1,161 @@
+"""A photo in the library: what is kept of it beside its vector, and how a table holds it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from cupl.errors import InputError
+
+Numbers: TypeAlias = Literal["float16", "float32"]
+"""Types of number that vectors are kept as."""
+ID, VECTOR, SCORE = "id", "vector", "score"
+_COLUMNS = {
+    ID: pa.string(),
+    "path": pa.string(),
+    "raw_path": pa.string(),
+    "sha256": pa.string(),
+    "size": pa.int64(),
+    "mtime_ns": pa.int64(),
+    "width": pa.int32(),
+    "height": pa.int32(),
+    "date": pa.string(),
+    "latitude": pa.float64(),
+    "longitude": pa.float64(),
+    "label": pa.string(),
+    "probability": pa.float32(),
+    "tags": pa.list_(pa.string()),
+}
+COLUMNS = tuple(_COLUMNS)
+"""All but the vector."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRow:
+    """What the library knows of a photo.
+
+    Attributes:
+        path: of the file, absolute; as Python names files, whatever its bytes are.
+        sha256: of the file's content, in hexadecimal.
+        size: of the file, in bytes.
+        mtime_ns: when the file was changed last, in nanoseconds.
+        width: in pixels, upright.
+        height: likewise.
+        date: when it was taken, as the photo says: ``2024-05-31 14:03:59``.
+        latitude: where, in degrees north.
+        longitude: in degrees east.
+        label: its class, where it was tagged.
+        probability: of that class.
+        tags: all classes that it was tagged with.
+
+    """
+
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    width: int
+    height: int
+    date: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+    label: str | None = None
+    probability: float | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The key of its row: of its path."""
+        return path_id(self.path)
+
+
+def path_id(path: str) -> str:
+    """The key of a photo's row: 32 hexadecimal digits that a path decides."""
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
+
+
+def table_schema(dim: int, numbers: Numbers) -> Any:
+    """The columns of a table of photos with vectors of a width."""
+    number = pa.float16() if numbers == "float16" else pa.float32()
+    return pa.schema([*_COLUMNS.items(), (VECTOR, pa.list_(number, dim))])
+
+
+def rows_table(
+    rows: Sequence[PhotoRow], vectors: npt.NDArray[np.floating[Any]], numbers: Numbers
+) -> Any:
+    """Photos and their vectors as a table.
+
+    Args:
+        rows: the photos.
+        vectors: ``[photos, dim]``; they are made unit vectors, none may be zero.
+        numbers: as which they are kept.
+
+    """
+    unit = np.asarray(vectors, np.float32)
+    unit = (unit / np.linalg.norm(unit, axis=1, keepdims=True)).astype(numbers)
+    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
+    for row in rows:
+        stored = asdict(row) | {ID: row.id} | _stored_path(row.path)
+        for name, values in columns.items():
+            values.append(stored[name])
+    schema = table_schema(unit.shape[1], numbers)
+    flat = pa.array(unit.ravel(), schema.field(VECTOR).type.value_type)
+    arrays = [pa.array(columns[name], _COLUMNS[name]) for name in COLUMNS]
+    return pa.table([*arrays, pa.FixedSizeListArray.from_arrays(flat, unit.shape[1])], schema)
+
+
+def rows_of(table: Any) -> Iterator[PhotoRow]:
+    """The photos of a table that has all columns but perhaps the vector.
+
+    Raises:
+        InputError: a path in it cannot be one.
+
+    """
+    for record in table.select(COLUMNS).to_pylist():
+        record["path"] = _real_path(record["path"], record.pop("raw_path"))
+        record["tags"] = tuple(record["tags"] or ())
+        record.pop(ID)
+        yield PhotoRow(**record)
+
+
+def paths_of(table: Any) -> list[str]:
+    """The paths of a table's photos, as Python names files."""
+    columns = (table.column(name).to_pylist() for name in ("path", "raw_path"))
+    return [_real_path(path, raw) for path, raw in zip(*columns, strict=True)]
+
+
+def vector_matrix(table: Any) -> npt.NDArray[np.float32]:
+    """The vectors of a table: ``[photos, dim]``."""
+    column = table.column(VECTOR).combine_chunks()
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    matrix: npt.NDArray[np.float32] = flat.reshape(len(column), -1).astype(np.float32)
+    return matrix
+
+
+def _stored_path(path: str) -> dict[str, str | None]:
+    """The path as text, and its bytes in base64 where these are no text."""
+    raw = os.fsencode(path)
+    try:
+        return {"path": raw.decode(), "raw_path": None}
+    except UnicodeDecodeError:
+        shown = raw.decode(errors="backslashreplace")
+        return {"path": shown, "raw_path": base64.b64encode(raw).decode()}
+
+
+def _real_path(path: str | None, raw: str | None) -> str:
+    try:
+        found = os.fsdecode(base64.b64decode(raw, validate=True)) if raw else path
+    except binascii.Error:
+        found = None
+    if not found or "\0" in found:
+        raise InputError(f"the index holds a photo without a path that can be used: {path!r:.100}")
+    return found
