@@ -146,20 +146,41 @@ def decoded_image(
         yield _decoded_read(read, max_pixels, side, memory)
 
 
+def image_header(read: ReadImage) -> Image.Image:
+    """Open what :func:`read_image` read of a file, and decode nothing.
+
+    Raises:
+        ImageError: it is no image, or the package that reads it is missing.
+
+    """
+    with one_sentence(DAMAGED):
+        return _png_without_texts_where_needed(
+            read.content, lambda content: _undecoded(content, MAX_PIXELS, read.is_tga)
+        )
+
+
 def _decoded_read(
     read: ReadImage, max_pixels: int, side: int | None, memory: ExitStack
 ) -> Image.Image:
-    source = read.content
+    def decode(content: OwnImage) -> Image.Image:
+        memory.close()
+        return _decoded(content, max_pixels, side, memory, read.is_tga)
+
     with one_sentence(DAMAGED):
-        try:
-            return _decoded(source, max_pixels, side, memory, read.is_tga)
-        except MemoryError:
+        return _png_without_texts_where_needed(read.content, decode)
+
+
+def _png_without_texts_where_needed(
+    content: OwnImage, work: Callable[[OwnImage], Image.Image]
+) -> Image.Image:
+    try:
+        return work(content)
+    except MemoryError:
+        raise
+    except Exception:
+        if not isinstance(content, bytes) or kind_of(content[:HEAD_BYTES]) != "PNG":
             raise
-        except Exception:
-            if not isinstance(source, bytes) or kind_of(source[:HEAD_BYTES]) != "PNG":
-                raise
-            memory.close()
-            return _decoded(only_pixels(source), max_pixels, side, memory)
+        return work(only_pixels(content))
 
 
 def _decoded(

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from contextlib import closing
 from itertools import islice
 
 import torch
-from PIL import Image
 
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_stream import Encoded, encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.index.changes import IndexChanges
+from cupl.index.photo_facts import PhotoFacts, photo_facts
 from cupl.index.rows import PhotoRow, rows_table
 from cupl.index.store import PhotoStore
 from cupl.progress import Progress, ignore
@@ -46,7 +45,7 @@ def add_photos(
     changes = IndexChanges()
     done = 0
     whole = [os.path.abspath(path) for path in paths]  # noqa: PTH100
-    stream = encode_sources(whole, encoder, workers, image_cache, inspect=_size)
+    stream = encode_sources(whole, encoder, workers, image_cache, inspect=photo_facts)
     with closing(stream):
         while part := list(islice(stream, _AT_ONCE)):
             rows: list[PhotoRow] = []
@@ -65,13 +64,11 @@ def add_photos(
     return changes
 
 
-def _size(content: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(content)) as image:
-        return image.size
-
-
 def _row(one: Encoded) -> PhotoRow:
     path = str(one.path)
     status = os.stat(path)  # noqa: PTH116
-    size = one.facts if isinstance(one.facts, tuple) else (0, 0)
-    return PhotoRow(path, one.digest or "", status.st_size, status.st_mtime_ns, *size)
+    facts = one.facts if isinstance(one.facts, PhotoFacts) else PhotoFacts()
+    return PhotoRow(
+        path, one.digest or "", status.st_size, status.st_mtime_ns,
+        facts.width, facts.height, facts.taken, facts.latitude, facts.longitude,
+    )  # fmt: skip

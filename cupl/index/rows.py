@@ -63,8 +63,8 @@ class PhotoRow:
     sha256: str
     size: int
     mtime_ns: int
-    width: int
-    height: int
+    width: int | None
+    height: int | None
     date: str | None = None
     latitude: float | None = None
     longitude: float | None = None
