@@ -52,7 +52,7 @@ def _own_home(
     home = tmp_path_factory.mktemp("home")
     for variable in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(variable, str(home))
-    for variable in ("XDG_CACHE_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+    for variable in ("XDG_CACHE_HOME", "OPENAI_API_KEY", "OPENAI_BASE_URL", "MILVUS_TOKEN"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("CUPL_CACHE", str(home / "cache"))
     # Most tests count what is encoded, or encode the same with encoders of one fingerprint.

@@ -2,11 +2,248 @@
 
 from __future__ import annotations
 
-from cupl.errors import InputError
-from cupl.index.metadata import IndexMetadata
-from cupl.index.store import PhotoStore
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import grpc
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pymilvus import DataType, MilvusClient, MilvusException
+
+from cupl.errors import CuplError, InputError, MissingFileError, ServerError
+from cupl.index.brute import brute_search
+from cupl.index.cluster import TOKEN_VARIABLE, ClusterAddress, parse_cluster
+from cupl.index.metadata import METADATA_KEY, IndexMetadata, parse_metadata
+from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_column, vector_matrix
+from cupl.index.store import APPROXIMATE_FROM, StoreInfo
+from cupl.index.where import Where
+from cupl.llm.redaction import redact
+
+_CONNECT_SECONDS, _ANSWER_SECONDS, _BUILD_SECONDS = 5, 60, 3600
+_LONG = ("CreateIndex", "Flush", "LoadCollection", "ManualCompaction")
+"""Calls that build what is large before they answer."""
+_TRIES: dict[str, Any] = {"retry_times": 4}
+"""pymilvus would go on for minutes where the cluster has gone."""
+_MOST_FOUND = 16_384
+_MESSAGE_BYTES = 16 << 20
+"""Of a message with rows: a quarter of what servers take."""
+_EXACT = ("FLAT", "BRUTE_FORCE")
+_TEXT = {"datatype": DataType.VARCHAR, "max_length": 65_535}
+_TYPES: dict[Any, dict[str, Any]] = {
+    pa.string(): _TEXT,
+    pa.int32(): {"datatype": DataType.INT32},
+    pa.int64(): {"datatype": DataType.INT64},
+    pa.float32(): {"datatype": DataType.FLOAT},
+    pa.float64(): {"datatype": DataType.DOUBLE},
+    pa.list_(pa.string()): _TEXT | {
+        "datatype": DataType.ARRAY, "element_type": DataType.VARCHAR, "max_capacity": 4096,
+    },
+}  # fmt: skip
+_NULLABLE = {"raw_path", "date", "latitude", "longitude", "label", "probability"}
 
 
-def open_milvus(place: str, make: IndexMetadata | None = None) -> PhotoStore:
+class MilvusStore:
+    """A collection of a cluster. What is written is seen by every read that begins after it."""
+
+    def __init__(self, address: ClusterAddress, client: Any, metadata: IndexMetadata) -> None:
+        self.place, self.metadata = address.place, metadata
+        self._address, self._client, self._name = address, client, address.collection
+        self._schema = table_schema(metadata.dim, metadata.numbers)
+
+    def add(self, rows: Any) -> None:
+        """See :class:`~cupl.index.store.PhotoStore`.
+
+        A cluster takes messages of some size only: of rows that are more than one, those of the
+        first messages stay if a later one fails. Adding them again ends in the same.
+        """
+        size = max(1, rows.nbytes // max(1, len(rows)) + 4 * self.metadata.dim)
+        at_once = max(1, _MESSAGE_BYTES // size)
+        with _explained(self._address):
+            for start in range(0, len(rows), at_once):
+                part = rows.slice(start, at_once)
+                records = part.drop_columns(VECTOR).to_pylist()
+                for record, vector in zip(records, vector_matrix(part), strict=True):
+                    record[VECTOR] = vector
+                self._client.upsert(self._name, records, **_TRIES)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """See :class:`~cupl.index.store.PhotoStore`."""
+        with _explained(self._address):
+            for start in range(0, len(ids), 1000):
+                self._client.delete(self._name, ids=list(ids[start : start + 1000]), **_TRIES)
+
+    def search(
+        self,
+        queries: npt.NDArray[np.float32],
+        k: int,
+        where: Where | None = None,
+        *,
+        exact: bool = False,
+        vectors: bool = False,
+    ) -> list[Any]:
+        """See :class:`~cupl.index.store.PhotoStore`; a cluster finds at most 16,384 at once."""
+        if k > _MOST_FOUND:
+            raise InputError(f"a cluster finds {_MOST_FOUND:,} photos at most, not {k:,}",
+                             arguments={"k": _MOST_FOUND})  # fmt: skip
+        if exact and self.info().ann:
+            return brute_search(self, queries, k, where, vectors=vectors)
+        columns = [*COLUMNS, *([VECTOR] if vectors else [])]
+        tables, at_once = [], max(1, min(1000, _MOST_FOUND // k))
+        with _explained(self._address):
+            for start in range(0, len(queries), at_once):
+                found = self._client.search(
+                    self._name, list(np.asarray(queries[start : start + at_once], np.float32)),
+                    filter=where.milvus if where else "", limit=k, output_fields=columns,
+                    search_params={"params": {"ef": max(128, 2 * k)}}, **_TRIES,
+                )  # fmt: skip
+                for hits in found:
+                    scores = pa.array([hit["distance"] for hit in hits], pa.float32())
+                    table = self._table([hit["entity"] for hit in hits], columns)
+                    tables.append(table.append_column(SCORE, scores))
+        return tables
+
+    def scan(self, columns: Sequence[str], where: Where | None = None) -> Iterator[Any]:
+        """See :class:`~cupl.index.store.PhotoStore`."""
+        with _explained(self._address):
+            rows = self._client.query_iterator(
+                self._name, batch_size=1000 if VECTOR in columns else 10_000,
+                filter=where.milvus if where else "", output_fields=list(columns), **_TRIES,
+            )  # fmt: skip
+            while records := rows.next():
+                yield self._table(records, columns)
+            rows.close()
+
+    def count(self, where: Where | None = None) -> int:
+        """See :class:`~cupl.index.store.PhotoStore`."""
+        with _explained(self._address):
+            (counted,) = self._client.query(
+                self._name, filter=where.milvus if where else "", output_fields=["count(*)"],
+                **_TRIES,
+            )  # fmt: skip
+            return int(counted["count(*)"])
+
+    def info(self) -> StoreInfo:
+        """See :class:`~cupl.index.store.PhotoStore`."""
+        with _explained(self._address):
+            index = self._client.describe_index(self._name, VECTOR, **_TRIES) or {}
+            kind = index.get("index_type")
+            ann = None if kind in _EXACT else kind
+            unindexed = int(index.get("pending_index_rows", 0)) if ann else 0
+            return StoreInfo(self.count(), None, ann, unindexed)
+
+    def compact(self) -> None:
+        """See :class:`~cupl.index.store.PhotoStore`; while it is indexed, searches fail."""
+        info = self.info()
+        with _explained(self._address):
+            self._client.flush(self._name)
+            self._client.compact(self._name)
+            if info.rows >= APPROXIMATE_FROM and info.ann is None:
+                self._client.release_collection(self._name)
+                self._client.drop_index(self._name, VECTOR)
+                _build(self._client, self._name, "HNSW", {"M": 16, "efConstruction": 200})
+            self._client.load_collection(self._name)
+
+    def _table(self, records: list[Any], columns: Sequence[str]) -> Any:
+        arrays = []
+        for name in columns:
+            values = [record[name] for record in records]
+            if name == VECTOR:
+                matrix = np.array(values, np.float32).reshape(len(values), self.metadata.dim)
+                arrays.append(vector_column(matrix, self.metadata.numbers))
+            else:
+                arrays.append(pa.array(values, self._schema.field(name).type))
+        return pa.table(arrays, pa.schema([self._schema.field(name) for name in columns]))
+
+
+def open_milvus(place: str, make: IndexMetadata | None = None) -> MilvusStore:
     """Open an index, or make it; see :func:`~cupl.index.opening.open_store`."""
-    raise InputError(f"{place}: not yet")
+    address = parse_cluster(place)
+    logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # its errors are told here
+    with _explained(address):
+        client = MilvusClient(
+            address.server, token=address.token, db_name=address.database, dedicated=True,
+            timeout=_CONNECT_SECONDS, grpc_options={"grpc.service_config": _deadlines()},
+        )  # fmt: skip
+        name = address.collection
+        if not client.has_collection(name, **_TRIES):
+            if make is None:
+                raise MissingFileError(f"{address.place}: there is no index of photos")
+            with suppress(MilvusException):  # another may have made it just now
+                _make(client, name, make)
+        described = client.describe_collection(name, **_TRIES)
+        said = dict(described.get("properties") or {}).get(METADATA_KEY)
+        metadata = parse_metadata(address.place, said)
+        if {field["name"] for field in described["fields"]} != {*COLUMNS, VECTOR}:
+            raise InputError(f"{address.place} has other columns than an index of photos")
+        if not client.list_indexes(name, **_TRIES):
+            _build(client, name, "FLAT", {})
+        client.load_collection(name, **_TRIES)
+        return MilvusStore(address, client, metadata)
+
+
+def _make(client: Any, name: str, make: IndexMetadata) -> None:
+    schema = MilvusClient.create_schema(enable_dynamic_field=False)
+    for column in table_schema(make.dim, make.numbers):
+        if column.name == VECTOR:
+            schema.add_field(VECTOR, DataType.FLOAT_VECTOR, dim=make.dim)
+        else:
+            nullable = column.name in _NULLABLE
+            schema.add_field(column.name, is_primary=column.name == ID, nullable=nullable,
+                             **_TYPES[column.type])  # fmt: skip
+    said = {METADATA_KEY: make.model_dump_json()}
+    client.create_collection(name, schema=schema, properties=said, consistency_level="Strong",
+                             **_TRIES)  # fmt: skip
+
+
+def _build(client: Any, name: str, kind: str, params: dict[str, int]) -> None:
+    index = MilvusClient.prepare_index_params()
+    index.add_index(VECTOR, index_type=kind, metric_type="COSINE", params=params)
+    client.create_index(name, index)
+
+
+def _deadlines() -> str:
+    """How long each call may take, as gRPC reads it; pymilvus would wait for ever."""
+    service = "milvus.proto.milvus.MilvusService"
+    long = [{"service": service, "method": method} for method in _LONG]
+    return json.dumps({"methodConfig": [
+        {"name": [{}], "timeout": f"{_ANSWER_SECONDS}s"},
+        {"name": long, "timeout": f"{_BUILD_SECONDS}s"},
+    ]})  # fmt: skip
+
+
+@contextmanager
+def _explained(address: ClusterAddress) -> Iterator[None]:
+    """What pymilvus raises, in a sentence without the token."""
+    try:
+        yield
+    except CuplError:
+        raise
+    except (MilvusException, grpc.RpcError) as error:
+        raise _told(address, error) from error
+
+
+def _told(address: ClusterAddress, error: BaseException) -> CuplError:
+    place, code, said = address.place, getattr(error, "code", None), str(error)
+    if isinstance(error, MilvusException):
+        said = str(error.message)
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, grpc.RpcError) and callable(getattr(cause, "code", None)):
+            code, said = cause.code(), str(cause.details())
+            break
+        cause = cause.__cause__ or cause.__context__
+    status = grpc.StatusCode
+    if code in (status.UNAUTHENTICATED, status.PERMISSION_DENIED):
+        what = "refuses the token" if address.token else "asks for a token"
+        return ServerError(f"{place} {what}: put the right one into ${TOKEN_VARIABLE}")
+    if code == status.DEADLINE_EXCEEDED:
+        return ServerError(f"{place} did not answer in time: try again when it is less busy")
+    if code == status.UNAVAILABLE:
+        return ServerError(f"{place} cannot be reached: check the address, and that it is running")
+    if code in (4, 100):  # Milvus' own codes for a collection that is not there
+        return MissingFileError(f"{place}: there is no index of photos any more")
+    return ServerError(f"{place} failed: {redact(said, *address.secrets)}")

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from cupl.errors import MissingPackageError
+from cupl.index.cluster import is_cluster
 from cupl.index.metadata import IndexMetadata
 from cupl.index.store import PhotoStore
-
-_CLUSTERS = ("http://", "https://", "milvus://")
-
-
-def is_cluster(place: str) -> bool:
-    """Whether it is the address of a Milvus or Zilliz cluster."""
-    return place.lower().startswith(_CLUSTERS)
 
 
 def open_store(place: str, make: IndexMetadata | None = None) -> PhotoStore:

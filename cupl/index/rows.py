@@ -107,10 +107,14 @@ def rows_table(
         stored = asdict(row) | {ID: row.id} | _stored_path(row.path)
         for name, values in columns.items():
             values.append(stored[name])
-    schema = table_schema(unit.shape[1], numbers)
-    flat = pa.array(unit.ravel(), schema.field(VECTOR).type.value_type)
     arrays = [pa.array(columns[name], _COLUMNS[name]) for name in COLUMNS]
-    return pa.table([*arrays, pa.FixedSizeListArray.from_arrays(flat, unit.shape[1])], schema)
+    return pa.table([*arrays, vector_column(unit, numbers)], table_schema(unit.shape[1], numbers))
+
+
+def vector_column(matrix: npt.NDArray[np.floating[Any]], numbers: Numbers) -> Any:
+    """Vectors, ``[photos, dim]``, as a column of a table."""
+    flat = pa.array(np.ascontiguousarray(matrix, numbers).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
 
 
 def rows_of(table: Any) -> Iterator[PhotoRow]:

@@ -12,6 +12,9 @@ import numpy.typing as npt
 from cupl.index.metadata import IndexMetadata
 from cupl.index.where import Where
 
+APPROXIMATE_FROM = 50_000
+"""Photos from which a store is searched by an approximate index, once it was compacted."""
+
 
 @dataclass(frozen=True)
 class StoreInfo:

@@ -1,7 +1,8 @@
 """Indexes with the tiny encoder, or with vectors that a test makes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from cupl.index.metadata import IndexMetadata
 from cupl.index.opening import open_store
 from cupl.index.rows import PhotoRow, rows_table
 from cupl.index.store import PhotoStore
+from tests.milvus_server import milvus_server
 
 DIM = 16
 
@@ -40,7 +42,34 @@ def fill(store: PhotoStore, rows: list[PhotoRow], seed: int = 0) -> None:
     store.add(rows_table(rows, random_vectors(len(rows), seed), store.metadata.numbers))
 
 
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of Milvus Lite's server: one a session and worker."""
+    with milvus_server(tmp_path_factory.mktemp("milvus")) as address:
+        yield address
+
+
 @pytest.fixture
-def new_store(tmp_path: Path) -> Callable[[], PhotoStore]:
-    """An index in a folder; asked for again it is opened again."""
-    return lambda: open_store(str(tmp_path / "photos.lance"), metadata())
+def cluster_place(milvus: str) -> Iterator[str]:
+    """The address of an index that is not there yet, and is dropped after the test."""
+    from pymilvus import MilvusClient
+
+    name = f"photos_{uuid4().hex}"
+    yield f"{milvus}#{name}"
+    client = MilvusClient(milvus)
+    client.drop_collection(name)
+    client.close()
+
+
+@pytest.fixture(params=["lance", "milvus"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an index can be made, of each kind of store."""
+    if request.param == "lance":
+        return str(tmp_path / "photos.lance")
+    return str(request.getfixturevalue("cluster_place"))
+
+
+@pytest.fixture
+def new_store(place: str) -> Callable[[], PhotoStore]:
+    """An index in each kind of store; asked for again it is opened again."""
+    return lambda: open_store(place, metadata())
