@@ -1,11 +1,12 @@
-"""Queries of several terms in one text: ``2:retriever + ./pool.jpg - fruit``.
+r"""Queries of several terms in one text: ``2:retriever + ./pool.jpg - fruit``.
 
-Terms are joined by `` + `` and `` - ``, with a space on either side; the first may have a sign of its
-own. ``2:`` before a term makes it count twice; a number and a colon that a digit follows (``12:30
-train``) are part of the text. A term is a photo where it is the name of an image file that is there,
-or begins with ``./``, ``../``, ``~/`` or ``/``; every other is a text. A text in double quotes is
-taken as it is, whatever it holds (``"salt + pepper"``), and so is the name of a photo behind its
-beginning (``./"IMG - copy.jpg"``); in quotes a quote is written ``\\"`` and a backslash ``\\\\``.
+Terms are joined by `` + `` and `` - ``, with a space on either side; the first may have a sign of
+its own. ``2:`` before a term makes it count twice; a number and a colon that a digit follows
+(``12:30 train``) are part of the text. A term is a photo where it is the name of an image file that
+is there, or begins with ``./``, ``../``, ``~/`` or ``/``; every other is a text. A text in double
+quotes is taken as it is, whatever it holds (``"salt + pepper"``), and so is the name of a photo
+behind its beginning (``./"IMG - copy.jpg"``); in quotes a quote is written ``\"`` and a backslash
+``\\``.
 """
 
 from __future__ import annotations
