@@ -22,9 +22,9 @@ from cupl.index.examples import unit_vector
 from cupl.index.found import FoundPhotos
 from cupl.index.metadata import IndexMetadata
 from cupl.index.opening import open_store
-from cupl.index.query import QueryTerm, parse_query
+from cupl.index.query import QueryTerm, parse_query, text_terms
 from cupl.index.rows import Numbers
-from cupl.index.searching import checked_where, closest, query_vector, text_terms
+from cupl.index.searching import checked_where, closest, query_vector
 from cupl.index.store import PhotoStore
 from cupl.io.arguments import several
 from cupl.progress import Progress, ignore
@@ -147,7 +147,7 @@ class PhotoIndex:
         *,
         image: ImageSource | Iterable[ImageSource] | None = None,
         vector: npt.ArrayLike | None = None,
-        query: str | None = None,
+        query: str | Sequence[QueryTerm] | None = None,
         k: int = 20,
         where: str | None = None,
         min_score: float | None = None,
@@ -178,7 +178,7 @@ class PhotoIndex:
         """
         terms = text_terms([] if text is None else several(text))
         terms += [] if image is None else [QueryTerm(image=one) for one in one_or_many(image)[1]]
-        terms += [] if query is None else parse_query(query)
+        terms += parse_query(query) if isinstance(query, str) else query or []
         if vector is not None and terms:
             raise InputError("a vector is searched for alone, without texts and images")
         if vector is None and not terms:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
@@ -113,3 +114,18 @@ def _is_photo(value: str) -> bool:
         return True
     ending = os.path.splitext(value)[1].lower()  # noqa: PTH122 (a text of any length)
     return ending in IMAGE_ENDINGS and os.path.isfile(value)  # noqa: PTH113
+
+
+def text_terms(texts: Sequence[str], weight: float = 1.0) -> list[QueryTerm]:
+    """Texts as they are, as terms.
+
+    Raises:
+        InputError: one is empty, or none.
+
+    """
+    for text in texts:
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(
+                f"what is searched for is a text that says something, not {text!r:.80}"
+            )
+    return [QueryTerm(text, weight=weight) for text in texts]

@@ -31,25 +31,10 @@ from cupl.index.store import PhotoStore
 from cupl.index.where import Where, parse_where
 from cupl.io.arguments import check_numbers, check_whole
 
-AWAY = 0.5
+AWAY = 0.25
 """How much examples count that a search is to lead away from; chosen in bench_search.py."""
 _NOTHING = 1e-4
 """Length of a sum, of that of its parts, below which only rounding is left of it."""
-
-
-def text_terms(texts: Sequence[str], weight: float = 1.0) -> list[QueryTerm]:
-    """Texts as they are, as terms.
-
-    Raises:
-        InputError: one is empty, or none.
-
-    """
-    for text in texts:
-        if not isinstance(text, str) or not text.strip():
-            raise InputError(
-                f"what is searched for is a text that says something, not {text!r:.80}"
-            )
-    return [QueryTerm(text, weight=weight) for text in texts]
 
 
 def query_vector(
