@@ -81,12 +81,16 @@ def _cells(
         if prediction.rejected is not None:
             cells[:2] = "", ""
         row = [prediction.path or "", *cells[:4], prediction.error or "", *cells[4:]]
-        texts = {REJECTED: prediction.rejected or "", LABELS: _joined(prediction)}
+        texts = {
+            REJECTED: prediction.rejected or "",
+            LABELS: joined_names(one.label for one in prediction.labels),
+        }
         yield row + [texts[name] for name in last]
 
 
-def _joined(prediction: Prediction) -> str:
-    return "|".join(re.sub(r"([|\\])", r"\\\1", score.label) for score in prediction.labels)
+def joined_names(names: Iterable[str]) -> str:
+    """Names in one cell, between ``|``; a backslash stands before one that is part of a name."""
+    return "|".join(re.sub(r"([|\\])", r"\\\1", name) for name in names)
 
 
 def json_lines(

@@ -123,6 +123,18 @@ class ClassSource:
         )
         return prompts, made, encoder
 
+    def made_with(self, encoder: Callable[[], Encoder]) -> ClassVectors:
+        """The class vectors; the encoder is loaded where they are not made yet."""
+        from cupl.embedding.class_vectors import ClassVectors
+
+        prompts = self._prompts()
+        if self.vectors is not None or prompts is None:
+            return ClassVectors.load(self.vectors or "")
+        texts = () if self.by_names else encoder_options.templates_of(self.templates, self.combine)
+        return encoder_options.encode_with(
+            prompts, encoder(), self.pooling, texts, self.combine, self.strict, self.text_cache
+        )
+
     def _prompts(self) -> PromptBank | None:
         from cupl.bank.model import PromptBank
         from cupl.bank.template_banks import PHOTO, template_bank

@@ -1,26 +1,145 @@
-"""``cupl search``: photos of an index by words."""
+"""``cupl search``: photos of an index by words, by photos and by classes."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cupl.cli import encoder_options, found_output, generate_options
+from cupl.cli.class_sources import (
+    BankOption,
+    ClassListOption,
+    ClassSource,
+    EncoderChoice,
+    VectorsOption,
+)
+from cupl.cli.found_output import FoundOutput, opened_index
 from cupl.cli.index import IndexOption
-from cupl.io.tables import Column, draw_table
-from cupl.io.terminal import terminal_width
+from cupl.cli.output import say
+
+if TYPE_CHECKING:
+    from cupl.index.found_files import FoundList
+    from cupl.index.photo_index import PhotoIndex
+    from cupl.index.query import QueryTerm
+
+WhereOption = Annotated[
+    str | None,
+    typer.Option(help="Only photos for which it holds: \"date > '2024'\", \"has(tags, 'cat')\"."),
+]
+MinScoreOption = Annotated[
+    float | None, typer.Option(help="Only photos with at least this cosine.")
+]
+ExactOption = Annotated[
+    bool,
+    typer.Option("--exact", help="Look at all vectors, also where there is an approximate index."),
+]
+TopOption = Annotated[int, typer.Option("-k", "--top-k", min=1, help="Photos to show.")]
 
 
 def search_command(
-    text: Annotated[str, typer.Argument(help="What is to be seen.")],
     index: IndexOption,
-    top_k: Annotated[int, typer.Option("-k", "--top-k", min=1, help="Photos to show.")] = 20,
-    where: Annotated[
-        str | None, typer.Option(help="Only photos for which it holds, as in \"date > '2024'\".")
+    query: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help='What is to be seen, also as terms: "2:retriever + ./pool.jpg - fruit". Of '
+            "several the mean."
+        ),
     ] = None,
+    image: Annotated[
+        list[str] | None, typer.Option("--image", help="More like this photo; repeat for more.")
+    ] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--not", metavar="TEXT", help="What is not to be seen; repeat for more."),
+    ] = None,
+    name: generate_options.NamesOption = None,
+    classes: ClassListOption = None,
+    bank: BankOption = None,
+    vectors: VectorsOption = None,
+    top_k: TopOption = 20,
+    where: WhereOption = None,
+    min_score: MinScoreOption = None,
+    exact: ExactOption = False,
+    format: found_output.FormatOption = None,
+    output: found_output.OutputOption = None,
+    sheet: found_output.SheetOption = None,
+    open_sheet: found_output.OpenOption = False,
+    paths: found_output.PathsOption = False,
+    null: found_output.NullOption = False,
+    pooling: encoder_options.PoolingOption = None,
+    templates: encoder_options.TemplatesOption = None,
+    encoder: encoder_options.UsualEncoderOption = None,
+    revision: encoder_options.RevisionOption = None,
+    device: encoder_options.DeviceOption = "auto",
+    precision: encoder_options.PrecisionOption = "auto",
+    batch_size: encoder_options.BatchSizeOption = "auto",
+    text_cache: encoder_options.TextCacheOption = None,
 ) -> None:
-    """Find photos in an index."""
-    from cupl.index.photo_index import PhotoIndex
+    """Find photos in an index: by words, by photos, or the best ones of every class.
 
-    found = PhotoIndex.open(index).search(text, k=top_k, where=where)
-    columns = [Column("score", "number"), Column("photo", "path")]
-    rows = [(f"{one.score:.3f}", one.path) for one in found]
-    typer.echo(draw_table(columns, rows, terminal_width()), nl=False)
+    Terms are joined by " + " and " - " and may have a weight, as in "2:retriever". A term that
+    begins with ./ or / or is an image file is a photo, any other a text; a text in double quotes
+    is taken as it is. What begins with a minus comes behind --, or after --not.
+    """
+    source = ClassSource(bank, vectors, name, classes, templates, text_cache, pooling)
+    by_class = source.by_names or bank is not None or vectors is not None
+    terms = _terms(query or [], image or [], without or [])
+    if by_class:
+        source.check(explain=False)
+    if by_class == bool(terms):
+        raise typer.BadParameter(
+            "say what to look for: a text, --image FILE, or classes (--bank, --vectors, -c NAME)"
+            + (", not both" if terms else "")
+        )
+    shown = FoundOutput(format, output, sheet, open_sheet, paths, null)
+    photos = [str(term.image) for term in terms if term.image is not None]
+    shown.check(index, *source.files, *encoder_options.files_of(encoder), *photos)
+    opened = opened_index(index, EncoderChoice(encoder, revision, device, precision, batch_size))
+    if by_class:
+        found = _of_classes(opened, source, top_k, where, min_score, exact)
+        facts = [("Best photos of", str(bank or vectors or classes or ", ".join(name or [])))]
+    else:
+        found = _of_terms(opened, terms, top_k, where, min_score, exact)
+        said = [*(query or []), *(image or []), *(f"- {text}" for text in without or [])]
+        facts = [("Query", " + ".join(said).replace("+ - ", "- "))]
+    facts += [("Where", where)] if where else []
+    shown.show(found, [*facts, ("Index", index)])
+    if not found.rows:
+        say("no photo was found")
+
+
+def _terms(query: list[str], image: list[str], without: list[str]) -> "list[QueryTerm]":
+    from cupl.index.query import QueryTerm, parse_query, text_terms
+
+    terms = [term for text in query for term in parse_query(text)]
+    terms += [QueryTerm(image=one) for one in image]
+    return [*terms, *text_terms(without, weight=-1)]
+
+
+def _of_terms(
+    opened: "PhotoIndex",
+    terms: "list[QueryTerm]",
+    k: int,
+    where: str | None,
+    min_score: float | None,
+    exact: bool,
+) -> "FoundList":
+    from cupl.index.found_files import FoundList
+
+    found = opened.search(query=terms, k=k, where=where, min_score=min_score, exact=exact)
+    return FoundList([((), photo) for photo in found])
+
+
+def _of_classes(
+    opened: "PhotoIndex",
+    source: ClassSource,
+    k: int,
+    where: str | None,
+    min_score: float | None,
+    exact: bool,
+) -> "FoundList":
+    from cupl.index.found_files import FoundList
+
+    made = source.made_with(lambda: opened.encoder)
+    found = opened.search_classes(made, k, where=where, min_score=min_score, exact=exact)
+    rows = [((of.label.name, of.label.id), photo) for of in found for photo in of.photos]
+    return FoundList(rows, ("class", "id"))

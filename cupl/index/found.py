@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from cupl.index.rows import SCORE, PhotoRow, rows_of
+from cupl.index.rows import COLUMNS, ID, SCORE, PhotoRow, rows_of
+
+_INNER = (ID, "raw_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,21 @@ class FoundPhotos(Sequence[FoundPhoto]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} photos)"
 
+    @property
+    def paths(self) -> list[str]:
+        """Of the files, the best first."""
+        return [one.path for one in self._found]
+
     def to_arrow(self) -> Any:
-        """As a table of pyarrow: score, path and all else that is known of each."""
-        return self._table
+        r"""As a table of pyarrow: the score, and all else that is known of each photo.
+
+        Its texts are UTF-8: a path that is not has its odd bytes spelled out, as ``\xff``.
+        """
+        names = [SCORE, *(name for name in COLUMNS if name not in _INNER)]
+        return self._table.select(names)
+
+    def to_pandas(self) -> Any:
+        """The same as a table of pandas, with the paths as Python names files."""
+        table = self.to_arrow().to_pandas()
+        table["path"] = self.paths
+        return table

@@ -3,27 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-import numpy as np
 import numpy.typing as npt
 
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_files import find_images
 from cupl.embedding.image_shards import ImageProvenance
+from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.encoders.loading import load_recorded_encoder, named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.index.adding import add_photos
 from cupl.index.changes import IndexChanges
+from cupl.index.examples import unit_vector
 from cupl.index.found import FoundPhotos
 from cupl.index.metadata import IndexMetadata
 from cupl.index.opening import open_store
+from cupl.index.query import QueryTerm, parse_query, text_terms
 from cupl.index.rows import Numbers
+from cupl.index.searching import checked_where, closest, query_vector
 from cupl.index.store import PhotoStore
-from cupl.index.where import parse_where
+from cupl.io.arguments import several
 from cupl.progress import Progress, ignore
+
+if TYPE_CHECKING:
+    from cupl.bank.model import PromptBank
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.index.class_search import ClassPhotos
 
 
 class PhotoIndex:
@@ -134,17 +143,81 @@ class PhotoIndex:
 
     def search(
         self,
-        text: str | None = None,
+        text: str | Sequence[str] | None = None,
         *,
+        image: ImageSource | Iterable[ImageSource] | None = None,
         vector: npt.ArrayLike | None = None,
+        query: str | Sequence[QueryTerm] | None = None,
         k: int = 20,
         where: str | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
     ) -> FoundPhotos:
-        """The photos that are closest to a text or a vector."""
-        if (text is None) == (vector is None):
-            raise InputError("a search is for a text, or for a vector")
-        query = np.asarray(
-            self.encoder.encode_text([text])[0] if text is not None else vector, np.float32
-        )
-        condition = None if where is None else parse_where(where)
-        return FoundPhotos(self.store.search(query[None], k, condition)[0])
+        """The photos that are closest to a text, a photo or a vector, or to several together.
+
+        ``search("a red bicycle")``, ``search(image="bicycle.jpg")``,
+        ``search(query="2:retriever + ./pool.jpg - fruit")``.
+
+        Args:
+            text: what is to be seen, as it is; the mean of several.
+            image: more like this one, or the mean of several, see
+                :data:`~cupl.embedding.image_sources.ImageSource`; a file that is in the index is
+                not read, and left out of what is found.
+            vector: ``[dim]`` of any length, of the encoder of the index.
+            query: terms with weights and signs, see :mod:`cupl.index.query`; it may name files,
+                which are read, so let only those write it who may read them.
+            k: how many photos, at most.
+            where: only photos for which it holds, as in ``date > '2024'``; see
+                :mod:`cupl.index.where`.
+            min_score: only photos with at least this cosine.
+            exact: look at all vectors, also where there is an approximate index.
+
+        Raises:
+            InputError: there is nothing to search for, or it cannot be read or used.
+
+        """
+        terms = text_terms([] if text is None else several(text))
+        terms += [] if image is None else [QueryTerm(image=one) for one in one_or_many(image)[1]]
+        terms += parse_query(query) if isinstance(query, str) else query or []
+        if vector is not None and terms:
+            raise InputError("a vector is searched for alone, without texts and images")
+        if vector is None and not terms:
+            raise InputError("a search is for a text, an image, a query or a vector: give one")
+        condition, without = checked_where(where), set[str]()
+        if vector is not None:
+            wanted = unit_vector(vector)
+        else:
+            wanted, without = query_vector(self.store, lambda: self.encoder, terms)
+        return closest(
+            self.store, wanted, k,
+            where=condition, min_score=min_score, exact=exact, without=without,
+        )  # fmt: skip
+
+    def search_classes(
+        self,
+        classes: PromptBank | ClassVectors | str | os.PathLike[str],
+        k: int = 20,
+        *,
+        where: str | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+    ) -> list[ClassPhotos]:
+        """The best photos of each class of a bank or of class vectors, or of a file of either.
+
+        Args:
+            classes: a bank is encoded with the encoder of the index.
+            k: how many photos of each, at most.
+            where: as for :meth:`search`.
+            min_score: likewise.
+            exact: likewise.
+
+        Raises:
+            InputError: another encoder made the class vectors, or something cannot be used.
+
+        """
+        from cupl.index.class_search import class_vectors_of, closest_to_classes
+
+        return closest_to_classes(
+            self.store, class_vectors_of(classes, lambda: self.encoder), k,
+            where=checked_where(where), min_score=min_score, exact=exact,
+        )  # fmt: skip

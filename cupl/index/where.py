@@ -126,6 +126,11 @@ _MILVUS = _Dialect(
 )
 
 
+def _in_quotes(node: Any) -> bool:
+    """Whether a value is a text in double quotes, which SQL would take for a column's name."""
+    return bool(type(node).__name__ == "Column" and not node.table and node.this.quoted)
+
+
 class _Writer:
     """Writes a condition in the words of a store; what it does not know is refused."""
 
@@ -176,7 +181,7 @@ class _Writer:
         if str(node.this).lower() != _HAS or len(node.expressions) != 2:
             raise _UnknownError(f"not understood: {node.sql()[:80]}")
         column, value = node.expressions
-        if not value.is_string:
+        if not self._is_text(value):
             raise _UnknownError("a tag is a text, in single quotes")
         return f"{self._dialect.has}({self._column(column, _LISTS)}, {self._value(value)})"
 
@@ -201,11 +206,13 @@ class _Writer:
 
     @staticmethod
     def _is_text(node: Any) -> bool:
-        return bool(type(node).__name__ == "Literal" and node.is_string)
+        return bool(type(node).__name__ == "Literal" and node.is_string) or _in_quotes(node)
 
     def _value(self, node: Any) -> str:
         if type(node).__name__ == "Neg":
             return f"-{self._value(node.this)}"
+        if _in_quotes(node):
+            return self._dialect.text(str(node.name))
         if type(node).__name__ != "Literal":
             raise _UnknownError(f"{node.sql()[:80]} is no text and no number")
         if node.is_string:

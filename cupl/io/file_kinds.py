@@ -22,6 +22,8 @@ FIGURE_TABLE = "a table of figures that cupl evaluate wrote"
 REPORT_PAGE = "the report.html that cupl evaluate wrote"
 PREDICTION_TABLE = "a table that cupl classify wrote to be read"
 PREDICTIONS_PAGE = "the page of predictions that cupl classify wrote"
+FOUND = "a list of photos that cupl search, similar or duplicates wrote"
+FOUND_PAGE = "a page of photos that cupl search, similar or duplicates wrote"
 REQUESTS = "a batch file of requests"
 RESULTS = "a batch file of answers"
 PARQUET = "a Parquet file"
@@ -62,6 +64,7 @@ _BINARY = {
     rb"\x1f\x8b": GZIP,
     rb"<!doctype html>.{0,1500}<title>Evaluation of ": REPORT_PAGE,
     rb"<!doctype html>.{0,1500}<title>Predictions</title>": PREDICTIONS_PAGE,
+    rb"<!doctype html>.{0,1500}<title>(Photos found|Duplicates)</title>": FOUND_PAGE,
     rb"\s*<(?i:!doctype|html)(?!\s+svg)": _PAGE,
     rb"\xff\xd8\xff": "a photo (JPEG)",
     rb"\x89PNG\r\n\x1a\n": "an image (PNG)",
@@ -89,6 +92,8 @@ _OWN = {
     rb"true class,": FIGURE_TABLE,
     rb"encoder,data,name,kind\b": FIGURE_TABLE,
     rb"encoder,name,kind,data_sets\b": FIGURE_TABLE,
+    rb"(class,id,|group,keep,exact,)?score,path,date,label,probability\b": FOUND,
+    rb'\{("(class|group)": .*)?"score": .*"path": .*"date": ': FOUND,
     rb'\{"custom_id": ?"[^"]*", ?"method"': REQUESTS,
     rb'\{"key": ?"[0-9a-f]{64}", ?"answer"': ANSWERS,
     rb'\{"format": "cupl-part/': UNFINISHED,

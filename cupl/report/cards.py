@@ -16,6 +16,8 @@ from cupl.report.photos import thumbnail
 
 _MOST_BARS = 50
 """Classes shown of an image; all of 20,000 would be 10 MB of a page."""
+NO_PHOTO_YET = Markup("data:,")
+"""Stands for a photo until it is read."""
 MOST_PROMPTS = 3
 """Prompts shown of a class that speak for it, and as many that speak for the other."""
 
@@ -88,7 +90,7 @@ def card(
     photo, path, problem = None, prediction.path, prediction.error
     if path is not None and problem is None:
         try:
-            photo = thumbnail(path) if read else Markup("data:,")
+            photo = thumbnail(path) if read else NO_PHOTO_YET
         except ImageError as error:
             problem = f"The photo cannot be shown: {error}."
     bars = tuple(Bar(score, _label(score) == truth) for score in prediction.top[:_MOST_BARS])

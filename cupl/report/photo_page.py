@@ -1,4 +1,4 @@
-"""A page with each photo beside its probability bars: thousands of them, to sort and to filter.
+"""A page with each photo beside what is said of it: thousands of them, to sort and to filter.
 
 Cards are text until they are scrolled to, so that a browser opens and scrolls the page at once. All
 photos together fit into a few dozen megabytes: the more there are, the smaller they are.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +23,7 @@ from cupl.evaluation.numbers import short
 from cupl.io.file_kinds import PREDICTIONS_PAGE
 from cupl.io.replacing import of_kind, open_replacing
 from cupl.progress import Progress, ignore
-from cupl.report.cards import Card, card
+from cupl.report.cards import NO_PHOTO_YET, Card, card
 from cupl.report.page import page_template
 from cupl.report.photos import small_thumbnail
 
@@ -36,30 +36,68 @@ _MOST_BARS = 50, 25_000
 _LARGEST, _SMALLEST = 24_000, 800
 """Bytes of a photo."""
 _THREADS = 4
-_HERE = Markup("data:,")
-"""Stands for a photo until it is read."""
 _KEY_FACTS = "Bank", "Encoder", "Threshold", "Date"
 
 
-class PhotoPage:
-    """Predictions, kept as the page will show them; photos are read when it is written."""
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A photo as the page will show it."""
 
-    def __init__(self) -> None:
-        self._cards: list[tuple[Card, Prediction]] = []
+    card: Card
+    path: str | None
+    labels: Sequence[str]
+    sure: float | None
+    """What it is sorted by; None where there is nothing but an error."""
+
+
+class PhotoPage:
+    """Photos and what is said of them, kept as the page will show them; read when it is written.
+
+    Args:
+        template: of the page; its file.
+        kind: of its file, by which an older one is known, of :mod:`cupl.io.file_kinds`.
+        facts: names and values that stand at the beginning.
+
+    """
+
+    def __init__(
+        self,
+        template: str = "predictions.html.j2",
+        kind: str = PREDICTIONS_PAGE,
+        facts: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        self._cards: list[_Kept] = []
         self._given = 0
+        self._template, self._kind, self._facts = template, kind, facts
 
     def __len__(self) -> int:
         return len(self._cards)
 
     def add(self, prediction: Prediction) -> None:
         """One more, in the order of the page; what is beyond ``MOST_IMAGES`` is left out."""
+        if len(self) < MOST_IMAGES:
+            # Not the arrays of a whole batch, which a ranking holds on to.
+            best = prediction.top[0].probability if prediction.top else None
+            shown = card(len(self) + 1, prediction, read=False)
+            self.add_card(shown, prediction.path, _labels(prediction), best)
+        else:
+            self._given += 1
+
+    def add_card(
+        self, shown: Card, path: str | None, labels: Sequence[str], sure: float | None
+    ) -> None:
+        """One more, whose card has something in place of the photo at a path.
+
+        Args:
+            shown: what is said of it.
+            path: of the photo, read when the page is written.
+            labels: by which it can be chosen.
+            sure: by which it can be sorted.
+
+        """
         self._given += 1
         if len(self) < MOST_IMAGES:
-            number = len(self) + 1
-            shown = card(number, prediction, read=False)
-            # Not the arrays of a whole batch, which a ranking holds on to.
-            self._cards.append((shown, replace(prediction, top=tuple(prediction.top[:1]),
-                                               explanation=None)))  # fmt: skip
+            self._cards.append(_Kept(shown, path, labels, sure))
 
     def save(
         self,
@@ -81,7 +119,7 @@ class PhotoPage:
             MissingFileError: its folder does not exist.
 
         """
-        with open_replacing(path, of_kind(PREDICTIONS_PAGE)) as file:
+        with open_replacing(path, of_kind(self._kind)) as file:
             self.write(file, total, made_by, progress)
 
     def write(
@@ -94,14 +132,16 @@ class PhotoPage:
         """As :meth:`save`, to an open file."""
         total = self._given if total is None else total
         facts = dict(made_by.rows()) if made_by else {}
-        page = page_template("predictions.html.j2", "photos.js")
+        page = page_template(self._template, "photos.js")
         head, tail = page.parts(
             shown=len(self),
             total=total,
             left_out=total - len(self),
             made_by=made_by,
-            explained=any(shown.sides for shown, _ in self._cards),
-            key_facts=[(name, facts.get(name, "none")) for name in _KEY_FACTS] if facts else [],
+            explained=any(one.card.sides for one in self._cards),
+            labelled=any(one.labels for one in self._cards),
+            key_facts=self._facts
+            or ([(name, facts.get(name, "none")) for name in _KEY_FACTS] if facts else []),
         )
         file.write(head)
         for number, stored in enumerate(self._stored(page.macros), 1):
@@ -113,14 +153,14 @@ class PhotoPage:
         """The cards as the page keeps them, with photos as large as there is place for."""
         most, of_all = _MOST_BARS
         bars = min(most, max(10, of_all // max(1, len(self))))
-        cards = [_cut(shown, bars) for shown, _ in self._cards]
+        cards = [_cut(one.card, bars) for one in self._cards]
         texts = [self._text(macros, place, one) for place, one in enumerate(cards)]
         place_for_all = _BYTES - sum(map(len, texts))
         most_bytes = min(_LARGEST, place_for_all * 3 // 4 // max(1, len(self)))
         pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
 
         def read(place: int) -> Markup | str | None:
-            path = self._cards[place][1].path
+            path = self._cards[place].path
             if path is None or cards[place].photo is None:
                 return None
             try:
@@ -131,7 +171,7 @@ class PhotoPage:
         try:
             for place, photo in enumerate(pool.map(read, range(len(self)))):
                 if isinstance(photo, Markup):
-                    yield texts[place].replace(_HERE, photo, 1)
+                    yield texts[place].replace(NO_PHOTO_YET, photo, 1)
                 elif photo is None:
                     yield texts[place]
                 else:
@@ -141,9 +181,8 @@ class PhotoPage:
             pool.shutdown(cancel_futures=True)
 
     def _text(self, macros: Any, place: int, shown: Card) -> str:
-        prediction = self._cards[place][1]
-        best = prediction.top[0].probability if prediction.top else None
-        return str(macros.stored(shown, json.dumps(_labels(prediction)), best))
+        kept = self._cards[place]
+        return str(macros.stored(shown, json.dumps(list(kept.labels)), kept.sure))
 
 
 def _labels(prediction: Prediction) -> list[str]:

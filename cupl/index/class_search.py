@@ -1,0 +1,141 @@
+"""The photos that are closest to each of some classes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from cupl.bank.labels import ClassLabel
+from cupl.bank.model import PromptBank
+from cupl.embedding.bank_encoding import encode_bank
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.normalize import directions
+from cupl.encoders.protocol import Encoder
+from cupl.index.found import FoundPhotos
+from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_matrix
+from cupl.index.searching import check_min_score, checked_k, kept_of
+from cupl.index.store import PhotoStore
+from cupl.index.where import Where, where_in
+from cupl.io.file_kinds import CLASS_VECTORS, kind_of_file
+
+_AT_ONCE = 500
+"""Photos that are looked up together."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassPhotos:
+    """The best photos of a class.
+
+    Attributes:
+        label: the class.
+        photos: the best first.
+
+    """
+
+    label: ClassLabel
+    photos: FoundPhotos
+
+
+def class_vectors_of(
+    classes: PromptBank | ClassVectors | str | os.PathLike[str], encoder: Callable[[], Encoder]
+) -> ClassVectors:
+    """Class vectors, read or made where they are a file or a bank."""
+    if isinstance(classes, ClassVectors):
+        return classes
+    if not isinstance(classes, PromptBank):
+        if kind_of_file(classes) == CLASS_VECTORS:
+            return ClassVectors.load(classes)
+        classes = PromptBank.load(classes)
+    return encode_bank(classes, encoder())
+
+
+def closest_to_classes(
+    store: PhotoStore,
+    vectors: ClassVectors,
+    k: int,
+    *,
+    where: Where | None = None,
+    min_score: float | None = None,
+    exact: bool = False,
+) -> list[ClassPhotos]:
+    """The photos with the highest score of each class; one may be among those of several.
+
+    A class of one vector is searched for as any vector. The score of one that has several
+    (:mod:`cupl.embedding.parts`), or to which photos have added something
+    (:mod:`cupl.embedding.adapter`), is of no single vector: then all photos are looked at, a part
+    of them at a time, and ``exact`` changes nothing.
+
+    Raises:
+        InputError: another encoder made the class vectors, or ``k`` or ``min_score`` is none.
+
+    """
+    vectors.check_embeddings(store.metadata.provenance)
+    asked = checked_k(k, store)
+    check_min_score(min_score)
+    if vectors.parts is None and vectors.adapter is None:
+        queries = directions(vectors.matrix).numpy()
+        tables = store.search(queries, asked, where, exact=exact)
+    else:
+        tables = _looked_at(store, vectors, asked, where)
+    return [
+        ClassPhotos(label, FoundPhotos(kept_of(table, k, min_score)))
+        for label, table in zip(vectors.labels, tables, strict=True)
+    ]
+
+
+def _looked_at(
+    store: PhotoStore, vectors: ClassVectors, k: int, where: Where | None
+) -> list[pa.Table]:
+    """A table a class, of the scores of all photos."""
+    number = len(vectors.labels)
+    best, places = np.empty((number, 0), np.float32), np.empty((number, 0), np.int64)
+    ids: list[str] = []
+    for table in store.scan([ID, VECTOR], where):
+        scores = _scores(vectors, vector_matrix(table))
+        new = np.arange(len(ids), len(ids) + scores.shape[1])
+        ids += table.column(ID).to_pylist()
+        best = np.hstack([best, scores])
+        places = np.hstack([places, np.broadcast_to(new, scores.shape)])
+        order = np.argsort(-best, axis=1, kind="stable")[:, :k]
+        best = np.take_along_axis(best, order, axis=1)
+        places = np.take_along_axis(places, order, axis=1)
+    rows = _rows(store, [ids[place] for place in np.unique(places)])
+    return [
+        _table(rows, [ids[place] for place in some], scores)
+        for some, scores in zip(places, best, strict=True)
+    ]
+
+
+def _scores(vectors: ClassVectors, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """``[classes, photos]``."""
+    images = directions(torch.from_numpy(matrix))
+    scores = vectors.cosines(images)
+    if vectors.adapter is not None:
+        scores = vectors.adapter.adapted(scores, images)
+    found: npt.NDArray[np.float32] = scores.T.numpy()
+    return found
+
+
+def _rows(store: PhotoStore, ids: Sequence[str]) -> Mapping[str, pa.Table]:
+    """What the index knows of some photos, by their keys."""
+    parts = [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
+    tables = (table for some in parts for table in store.scan(COLUMNS, where_in(ID, some)))
+    return {id: table.slice(place, 1) for table in tables
+            for place, id in enumerate(table.column(ID).to_pylist())}  # fmt: skip
+
+
+def _table(
+    rows: Mapping[str, pa.Table], ids: Sequence[str], scores: npt.NDArray[np.float32]
+) -> pa.Table:
+    there = [place for place, id in enumerate(ids) if id in rows]  # not removed meanwhile
+    if not there:
+        empty = table_schema(1, "float16").empty_table().select(COLUMNS)
+        return empty.append_column(SCORE, pa.array([], pa.float32()))
+    table = pa.concat_tables([rows[ids[place]] for place in there])
+    return table.append_column(SCORE, pa.array(scores[there], pa.float32()))

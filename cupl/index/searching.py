@@ -1,0 +1,181 @@
+"""What is searched for as one vector, and the photos that are closest to it.
+
+The vector is the sum of the terms' vectors, each at length 1 and times its weight (below 0 for what
+is not to be seen), again at length 1, as rclip does it. Of examples it is
+
+    mean of the examples - AWAY * mean of those that it is to lead away from
+
+each at length 1 (Rocchio's relevance feedback, in which the others count less, too).
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+import warnings
+from collections.abc import Callable, Collection, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from cupl.embedding.image_cache import ImageCache
+from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError
+from cupl.index.examples import Example, Vector, photo_examples, unit_vector
+from cupl.index.found import FoundPhotos
+from cupl.index.query import QueryTerm
+from cupl.index.rows import ID, SCORE
+from cupl.index.store import PhotoStore
+from cupl.index.where import Where, parse_where
+from cupl.io.arguments import check_numbers, check_whole
+
+AWAY = 0.25
+"""How much examples count that a search is to lead away from; chosen in bench_search.py."""
+_NOTHING = 1e-4
+"""Length of a sum, of that of its parts, below which only rounding is left of it."""
+
+
+def query_vector(
+    store: PhotoStore,
+    encoder: Callable[[], Encoder],
+    terms: Sequence[QueryTerm],
+    image_cache: ImageCache = None,
+) -> tuple[Vector, set[str]]:
+    """The vector of all terms, ``[dim]`` at length 1, and the keys of the photos among them.
+
+    Warns of a text that the encoder reads only the beginning of.
+
+    Raises:
+        InputError: a photo cannot be read, or the terms leave nothing of one another.
+
+    """
+    images = [term.image for term in terms if term.image is not None]
+    photos = photo_examples(store, encoder, images, image_cache) if images else []
+    for source, example in zip(images, photos, strict=True):
+        if example.vector is None:
+            name = os.fsdecode(source) if isinstance(source, str | os.PathLike) else "the image"
+            raise InputError(f"{name:.300}: {example.error}")
+    texts = [term.text for term in terms if term.text is not None]
+    of_texts = iter(_text_vectors(encoder(), texts) if texts else ())
+    of_images = (one.vector for one in photos)
+    vectors = [next(of_texts if term.image is None else of_images) for term in terms]
+    weights = np.array([term.weight for term in terms])
+    summed = weights @ np.stack([vector for vector in vectors if vector is not None])
+    if np.linalg.norm(summed) < _NOTHING * np.abs(weights).sum():
+        raise InputError("the terms of the query leave nothing of one another: change the weights")
+    return unit_vector(summed), {one.id for one in photos if one.id is not None}
+
+
+def _text_vectors(encoder: Encoder, texts: Sequence[str]) -> list[Vector]:
+    for text, tokens in zip(texts, encoder.count_tokens(texts), strict=True):
+        if tokens > encoder.max_tokens:
+            warnings.warn(
+                f"only the beginning of {text[:40]!r}... is searched for: {encoder.id} reads "
+                f"{encoder.max_tokens} tokens, and it has {tokens:,}",
+                stacklevel=5,
+            )
+    return [unit_vector(row) for row in encoder.encode_text(texts).numpy()]
+
+
+def example_vector(
+    to: Sequence[Example], away_from: Sequence[Example], away: float = AWAY
+) -> Vector:
+    """The vector of examples, ``[dim]`` at length 1; those that cannot be read are left out.
+
+    Raises:
+        InputError: none can be read of ``to``, or nothing is left of them.
+
+    """
+    liked, others = (
+        [one.vector for one in examples if one.vector is not None] for examples in (to, away_from)
+    )
+    if not liked:
+        why = next((f": {one.error}" for one in to if one.error), "")
+        raise InputError(f"there is no example that can be read{why}", arguments={"to": ...})
+    summed = np.mean(liked, axis=0, dtype=np.float64)
+    if others:
+        summed -= away * np.mean(others, axis=0, dtype=np.float64)
+    if np.linalg.norm(summed) < _NOTHING:
+        raise InputError("the examples to lead away from leave nothing of the others")
+    return unit_vector(summed)
+
+
+def checked_k(k: int, store: PhotoStore, more: int = 0) -> int:
+    """How many photos to ask a store for.
+
+    Raises:
+        InputError: it is no whole number from 1 on.
+
+    """
+    check_whole(k=k)
+    if operator.index(k) < 1:
+        raise InputError(f"a search finds 1 photo or more, not {k}", arguments={"top_k": ...})
+    return min(operator.index(k) + more, max(1, store.count()))
+
+
+def checked_where(where: str | None) -> Where | None:
+    """A condition as a person writes it, taken apart."""
+    return None if where is None else parse_where(where)
+
+
+def closest(
+    store: PhotoStore,
+    vector: Vector,
+    k: int,
+    *,
+    where: Where | None = None,
+    min_score: float | None = None,
+    exact: bool = False,
+    without: Collection[str] = (),
+) -> FoundPhotos:
+    """The photos that are closest to a vector.
+
+    Args:
+        store: of the index.
+        vector: ``[dim]`` at length 1.
+        k: how many, at most.
+        where: only of those for which it holds.
+        min_score: only with at least this cosine.
+        exact: look at all vectors, also where there is an approximate index.
+        without: keys of photos that are left out.
+
+    Raises:
+        InputError: ``k`` or ``min_score`` is none, or the vector is not as wide as the index's.
+
+    """
+    asked = checked_k(k, store, len(without))
+    check_min_score(min_score)
+    dim = store.metadata.dim
+    if vector.shape != (dim,):
+        raise InputError(f"the vector has the shape {list(vector.shape)}, and the index's [{dim}]")
+    return FoundPhotos(
+        kept_of(store.search(vector[None], asked, where, exact=exact)[0], k, min_score, without)
+    )
+
+
+def check_min_score(min_score: float | None) -> None:
+    """Accept a cosine.
+
+    Raises:
+        InputError: it is none.
+
+    """
+    check_numbers(min_score=min_score)
+    if min_score is not None and not math.isfinite(min_score):
+        raise InputError(
+            f"the lowest score is a cosine from -1 to 1, not {min_score}",
+            arguments={"min_score": ...},
+        )
+
+
+def kept_of(
+    table: pa.Table, k: int, min_score: float | None = None, without: Collection[str] = ()
+) -> pa.Table:
+    """The first rows of a search's table, without those that are not wanted."""
+    if without:
+        table = table.filter(pc.invert(pc.is_in(table.column(ID), pa.array(sorted(without)))))
+    if min_score is not None:
+        table = table.filter(pc.greater_equal(table.column(SCORE), min_score))
+    return table.slice(0, k)
