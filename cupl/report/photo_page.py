@@ -10,7 +10,7 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,14 +38,34 @@ _LARGEST, _SMALLEST = 24_000, 800
 _THREADS = 4
 _HERE = Markup("data:,")
 """Stands for a photo until it is read."""
-_KEY_FACTS = "Bank", "Encoder", "Threshold", "Date"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A card, and what its photo is sorted and filtered by."""
+
+    card: Card
+    path: str | None
+    labels: list[str]
+    sure: float | None
 
 
 class PhotoPage:
-    """Predictions, kept as the page will show them; photos are read when it is written."""
+    """Predictions, kept as the page will show them; photos are read when it is written.
+
+    Attributes:
+        template: of the page.
+        kind: of the file that it is; see :mod:`cupl.io.file_kinds`.
+        key_facts: of what made it, those at its head.
+
+    """
+
+    template = "predictions.html.j2"
+    kind = PREDICTIONS_PAGE
+    key_facts: tuple[str, ...] = ("Bank", "Encoder", "Threshold", "Date")
 
     def __init__(self) -> None:
-        self._cards: list[tuple[Card, Prediction]] = []
+        self._cards: list[_Shown] = []
         self._given = 0
 
     def __len__(self) -> int:
@@ -55,11 +75,25 @@ class PhotoPage:
         """One more, in the order of the page; what is beyond ``MOST_IMAGES`` is left out."""
         self._given += 1
         if len(self) < MOST_IMAGES:
-            number = len(self) + 1
-            shown = card(number, prediction, read=False)
-            # Not the arrays of a whole batch, which a ranking holds on to.
-            self._cards.append((shown, replace(prediction, top=tuple(prediction.top[:1]),
-                                               explanation=None)))  # fmt: skip
+            # Not the prediction itself: it holds on to the arrays of a whole batch.
+            self.add_card(
+                card(len(self) + 1, prediction, read=False), prediction.path, _labels(prediction),
+                prediction.top[0].probability if prediction.top else None,
+            )  # fmt: skip
+
+    def add_card(
+        self, shown: Card, path: str | None, labels: list[str], sure: float | None
+    ) -> None:
+        """One more photo.
+
+        Args:
+            shown: its card; the photo in it is read when the page is written.
+            path: of the photo.
+            labels: that it can be filtered by.
+            sure: what it is sorted by, the least sure first; None where it could not be read.
+
+        """
+        self._cards.append(_Shown(shown, path, labels, sure))
 
     def save(
         self,
@@ -81,7 +115,7 @@ class PhotoPage:
             MissingFileError: its folder does not exist.
 
         """
-        with open_replacing(path, of_kind(PREDICTIONS_PAGE)) as file:
+        with open_replacing(path, of_kind(self.kind)) as file:
             self.write(file, total, made_by, progress)
 
     def write(
@@ -94,14 +128,14 @@ class PhotoPage:
         """As :meth:`save`, to an open file."""
         total = self._given if total is None else total
         facts = dict(made_by.rows()) if made_by else {}
-        page = page_template("predictions.html.j2", "photos.js")
+        page = page_template(self.template, "photos.js")
         head, tail = page.parts(
             shown=len(self),
             total=total,
             left_out=total - len(self),
             made_by=made_by,
-            explained=any(shown.sides for shown, _ in self._cards),
-            key_facts=[(name, facts.get(name, "none")) for name in _KEY_FACTS] if facts else [],
+            explained=any(one.card.sides for one in self._cards),
+            key_facts=[(name, facts.get(name, "none")) for name in self.key_facts] if facts else [],
         )
         file.write(head)
         for number, stored in enumerate(self._stored(page.macros), 1):
@@ -113,14 +147,14 @@ class PhotoPage:
         """The cards as the page keeps them, with photos as large as there is place for."""
         most, of_all = _MOST_BARS
         bars = min(most, max(10, of_all // max(1, len(self))))
-        cards = [_cut(shown, bars) for shown, _ in self._cards]
+        cards = [_cut(one.card, bars) for one in self._cards]
         texts = [self._text(macros, place, one) for place, one in enumerate(cards)]
         place_for_all = _BYTES - sum(map(len, texts))
         most_bytes = min(_LARGEST, place_for_all * 3 // 4 // max(1, len(self)))
         pool = ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1))
 
         def read(place: int) -> Markup | str | None:
-            path = self._cards[place][1].path
+            path = self._cards[place].path
             if path is None or cards[place].photo is None:
                 return None
             try:
@@ -141,9 +175,8 @@ class PhotoPage:
             pool.shutdown(cancel_futures=True)
 
     def _text(self, macros: Any, place: int, shown: Card) -> str:
-        prediction = self._cards[place][1]
-        best = prediction.top[0].probability if prediction.top else None
-        return str(macros.stored(shown, json.dumps(_labels(prediction)), best))
+        one = self._cards[place]
+        return str(macros.stored(shown, json.dumps(one.labels), one.sure))
 
 
 def _labels(prediction: Prediction) -> list[str]:
