@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cupl.bank.templates import QuestionSet as QuestionSet
     from cupl.bank.templates import TemplateSet as TemplateSet
     from cupl.classification.classifier import ZeroShotClassifier as ZeroShotClassifier
+    from cupl.classification.content_filter import ContentFilter as ContentFilter
     from cupl.classification.explanation import Explanation as Explanation
     from cupl.classification.prediction import Prediction as Prediction
     from cupl.classification.sort_undo import undo_sort as undo_sort
@@ -59,6 +60,7 @@ _HOME = {
     "ClassLabel": "bank.labels",
     "ClassPrompts": "bank.model",
     "ClassVectors": "embedding.class_vectors",
+    "ContentFilter": "classification.content_filter",
     "CuplError": "errors",
     "Encoder": "encoders.protocol",
     "Explanation": "classification.explanation",
@@ -102,6 +104,7 @@ __all__ = [
     "ClassLabel",
     "ClassPrompts",
     "ClassVectors",
+    "ContentFilter",
     "CuplError",
     "Encoder",
     "Explanation",

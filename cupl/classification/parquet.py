@@ -57,11 +57,16 @@ def write_parquet(
 
 def is_predictions(path: Path) -> bool:
     """Whether a Parquet file is one of these."""
+    return begins_with(path, _COLUMNS)
+
+
+def begins_with(path: Path, columns: list[str]) -> bool:
+    """Whether the first columns of a Parquet file are these."""
     try:
         names: list[str] = read_schema(path).names
     except (OSError, pa.ArrowException):
         return False
-    return names[: len(_COLUMNS)] == _COLUMNS
+    return names[: len(columns)] == columns
 
 
 def _groups(predictions: Iterable[Prediction]) -> Iterator[list[Prediction]]:

@@ -11,10 +11,11 @@ from functools import partial
 from itertools import islice
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cupl.classification.ranked import RankedClasses, ranked
 from cupl.embedding.image_errors import may_pass
+from cupl.embedding.image_retries import ImageOutcome
 from cupl.errors import InputError
 from cupl.io.csv import csv_lines
 from cupl.io.file_kinds import PARQUET, PREDICTION_TABLE, PREDICTIONS, kind_of_file
@@ -32,6 +33,8 @@ TABLE_CLASSES = 100
 TABLE_CELLS = 10_000
 """Classes in one table at most, unless one image alone has more."""
 _EXAMPLES = 3
+
+_Outcome = TypeVar("_Outcome", bound=ImageOutcome)
 
 REJECTED, LABELS, EXPLANATION = "rejected", "labels", "explanation"
 """Columns that are there only when they are asked for, in this order after all others.
@@ -225,17 +228,17 @@ class FailedImages:
     count: int = 0
     may_pass: int = 0
     """Those of them that are no fault of the image: they may be read another time."""
-    first: list[Prediction] = field(default_factory=list)
+    first: list[ImageOutcome] = field(default_factory=list)
     """At most ``_EXAMPLES`` of them."""
 
-    def watch(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-        """The predictions as they are, the errors among them noted."""
-        for prediction in predictions:
-            if prediction.error is not None:
+    def watch(self, images: Iterable[_Outcome]) -> Iterator[_Outcome]:
+        """What became of images as it is, the errors among them noted."""
+        for image in images:
+            if image.error is not None:
                 self.count += 1
-                self.may_pass += may_pass(prediction.error)
-                self.first += [prediction][: _EXAMPLES - len(self.first)]
-            yield prediction
+                self.may_pass += may_pass(image.error)
+                self.first += [image][: _EXAMPLES - len(self.first)]
+            yield image
 
 
 def check_format(format: str, path: Path | None) -> None:

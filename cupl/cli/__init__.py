@@ -26,6 +26,7 @@ from cupl.cli import (
     embed,
     encode,
     evaluate,
+    filter,
     generate,
     index,
     label,
@@ -58,6 +59,7 @@ app.command("adapt")(adapt.adapt_command)
 app.command("classify")(classify.classify_command)
 app.command("sort")(sort.sort_command)
 app.command("search")(search.search_command)
+app.command("filter")(filter.filter_command)
 app.command("label")(label.label_command)
 app.command("evaluate")(evaluate.evaluate_command)
 bank.bank_app.command("contrast")(bank_contrast.contrast_command)

@@ -113,11 +113,11 @@ class ClassSource:
             made = ClassVectors.load(self.vectors)
             encoder_options.say_twins(made)
             ready(made.labels)
-            return prompts, made, _of_vectors(made, choice, stored, needs_encoder)
+            return prompts, made, encoder_of_vectors(made, choice, stored, needs_encoder)
         assert prompts is not None  # noqa: S101 (one way is given)
         texts = () if self.by_names else encoder_options.templates_of(self.templates, self.combine)
         ready([entry.label for entry in prompts])
-        encoder = _of_images(choice, stored)
+        encoder = encoder_of_images(choice, stored)
         made = encoder_options.encode_with(
             prompts, encoder, self.pooling, texts, self.combine, self.strict, self.text_cache
         )
@@ -151,7 +151,7 @@ def reject_bank(reject: str | None) -> PromptBank | str | None:
     return reject if reject in (None, "words") else PromptBank.load(str(reject))
 
 
-def _of_vectors(
+def encoder_of_vectors(
     made: ClassVectors, choice: EncoderChoice, stored: Embeddings | None, needs_encoder: bool
 ) -> Encoder | None:
     """The encoder that made the class vectors, where it is needed."""
@@ -168,7 +168,7 @@ def _of_vectors(
     return load_encoder(name, *how, revision=choice.revision, download=download)
 
 
-def _of_images(choice: EncoderChoice, stored: Embeddings | None) -> Encoder:
+def encoder_of_images(choice: EncoderChoice, stored: Embeddings | None) -> Encoder:
     """The encoder that is named, else that of stored image vectors, else the usual one."""
     from cupl.encoders.loading import load_encoder, load_recorded_encoder
 

@@ -21,6 +21,7 @@ from cupl.cli.output import (
     count,
     say,
     say_warning,
+    written_format,
 )
 from cupl.cli.predicting import load_classifier
 from cupl.io.targets import is_stream
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_stream import Encoded
     from cupl.embedding.image_vectors import Embeddings
-
-_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 
 
 def classify_command(
@@ -229,11 +228,6 @@ def _adapted(
 
 
 def _format(format: str | None, output: Path | None, resume: bool) -> str:
-    ending = output.suffix.lower() if output else ""
     if output is None and resume:
         raise typer.BadParameter("--resume goes with -o: what was printed is not kept")
-    if output is not None and format is None and ending not in _FORMATS:
-        raise typer.BadParameter(
-            f"{output} does not say what to write: add --format table, csv, jsonl or parquet"
-        )
-    return format or _FORMATS.get(ending, "table")
+    return written_format(format, output)

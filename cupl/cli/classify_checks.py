@@ -58,15 +58,38 @@ def check_targets(
     """
     from cupl.classification.part_files import check_unfinished
 
+    check_written(targets, inputs, images, stored)
+    output, page, _ = targets
+    check_page("--report", page)
+    if output is not None and not resume and not is_stream(output):
+        number = len(images) if stored is None else len(stored)
+        check_unfinished(name_beside(output, ".part"), number)
+
+
+def check_written(
+    targets: Sequence[Path | None],
+    inputs: Sequence[str | Path | None],
+    images: Sequence[str],
+    stored: Embeddings | None,
+) -> None:
+    """Refuse results that cannot be written, or that would take the place of something read.
+
+    Args:
+        targets: no two of them may be the same.
+        inputs: what is read beside the images.
+        images: the files.
+        stored: or the vectors of them.
+
+    """
     written = [target for target in targets if target is not None]
     for number, target in enumerate(written):
         if stored is not None:
             check_outside(target, stored.directory)
         there = images if os.path.lexists(target) else ()  # else it can be none of them
         check_target(target, *inputs, *there, *written[:number])
-    output, page, _ = targets
+
+
+def check_page(option: str, page: Path | None) -> None:
+    """Accept the name of a page."""
     if page is not None and page.suffix.lower() not in (".html", ".htm") and not is_stream(page):
-        raise typer.BadParameter(f"--report writes a page: name it .html, not {page}")
-    if output is not None and not resume and not is_stream(output):
-        number = len(images) if stored is None else len(stored)
-        check_unfinished(name_beside(output, ".part"), number)
+        raise typer.BadParameter(f"{option} writes a page: name it .html, not {page}")

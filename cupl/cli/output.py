@@ -20,6 +20,7 @@ from cupl.io.words import number_of
 
 count = number_of
 _TO_COPY = ("next: ", "  or: ")
+_FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 HOW = ("--device", "--precision")
 """Options of how an encoder computes, for the next command."""
 MADE = (*HOW, "--revision", "--embedding-cache")
@@ -132,6 +133,16 @@ def say_passing(number: int) -> None:
         f"{count(number, 'image')} may be read another time: the same command with --resume tries "
         f"{them} again"
     )
+
+
+def written_format(format: str | None, output: Path | None) -> str:
+    """In which format a table of images is written: the one named, else by the name of the file."""
+    ending = output.suffix.lower() if output else ""
+    if output is not None and format is None and ending not in _FORMATS:
+        raise typer.BadParameter(
+            f"{output} does not say what to write: add --format table, csv, jsonl or parquet"
+        )
+    return format or _FORMATS.get(ending, "table")
 
 
 def none_or(kind: Callable[[str], Any]) -> Callable[[str], Any]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cupl.cli import encoder_options
 from cupl.cli.output import progress
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.prediction import Prediction
     from cupl.cli.class_sources import ClassSource, EncoderChoice
+    from cupl.embedding.image_retries import ImageOutcome
     from cupl.embedding.image_vectors import Embeddings
+
+_Outcome = TypeVar("_Outcome", bound="ImageOutcome")
 
 
 @dataclass(frozen=True)
@@ -54,22 +57,23 @@ class Photos:
     def predictions(
         self, classifier: ZeroShotClassifier, threshold: float | None = None
     ) -> Iterator[Prediction]:
-        """One for each, with a bar; a drive that is lost is an error."""
+        """One for each; see :meth:`watched`."""
         from cupl.classification.decision import DecisionRule
-        from cupl.embedding.image_retries import until_lost
 
         rule = DecisionRule(threshold)
-        with progress("images") as update:
-            if self.stored is not None:
-                found = classifier.predict_stored(self.stored, 1, rule=rule)
-            else:
-                found = classifier.predict(self.paths, 1, threshold=threshold)
-            with closing(found):
-                kept: Callable[[], str] = lambda: "nothing was changed"  # noqa: E731
-                predictions = until_lost(found, self.paths, kept, {})
-                for number, prediction in enumerate(predictions, start=1):
-                    yield prediction
-                    update(number, len(self.paths))
+        if self.stored is not None:
+            return self.watched(classifier.predict_stored(self.stored, 1, rule=rule))
+        return self.watched(classifier.predict(self.paths, 1, threshold=threshold))
+
+    def watched(self, found: Generator[_Outcome, None, None]) -> Iterator[_Outcome]:
+        """What becomes of each, with a bar; a drive that is lost is an error."""
+        from cupl.embedding.image_retries import until_lost
+
+        with progress("images") as update, closing(found):
+            kept: Callable[[], str] = lambda: "nothing was changed"  # noqa: E731
+            for number, one in enumerate(until_lost(found, self.paths, kept, {}), start=1):
+                yield one
+                update(number, len(self.paths))
 
 
 def _found(images: Sequence[str], all_files: bool) -> tuple[list[str], None, bool]:

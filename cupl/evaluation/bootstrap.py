@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cupl.classification.share_intervals import wilson
 from cupl.evaluation.ranking import Floats, Integers
 from cupl.evaluation.schema import Interval
-from cupl.evaluation.weighted import StratifiedSample, weights_of, wilson
+from cupl.evaluation.weighted import StratifiedSample, weights_of
 
 RESAMPLES = 1000
 _AT_ONCE = 2**22

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from cupl.classification.share_intervals import wilson
 from cupl.evaluation.schema import Interval
 
-_Z = 1.959963984540054
 _MOST = 2.0
 """Times as many images as there are, that strata can be worth at most."""
 _Floats = npt.NDArray[np.float64]
@@ -175,21 +175,6 @@ def share_interval(
         worth = min(worth, 1 / float((part**2 / m * np.maximum(1 - m / size, 0)).sum()))
     low, high = wilson(share, min(worth, _MOST * images / (1 - m.sum() / size.sum())))
     return Interval(value=share, low=low, high=high)
-
-
-def wilson(share: float, images: float) -> tuple[float, float]:
-    """The ends of Wilson's 95 % interval of a share (JASA 22, 1927).
-
-    Args:
-        share: that was found.
-        images: among so many, which may be fewer than there are where some count more than others.
-
-    """
-    square = _Z * _Z / images
-    middle = share + square / 2
-    half = (square * share * (1 - share) + square**2 / 4) ** 0.5
-    low, high = (middle - half) / (1 + square), (middle + half) / (1 + square)
-    return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
 def stratified(

@@ -24,6 +24,9 @@ PREDICTION_TABLE = "a table that cupl classify wrote to be read"
 PREDICTIONS_PAGE = "the page of predictions that cupl classify wrote"
 FOUND = "a list of photos that cupl search, similar or duplicates wrote"
 FOUND_PAGE = "a page of photos that cupl search, similar or duplicates wrote"
+DECISIONS = "a file of decisions that cupl filter wrote"
+DECISION_TABLE = "a table that cupl filter wrote to be read"
+DECISIONS_PAGE = "the page of decisions that cupl filter wrote"
 REQUESTS = "a batch file of requests"
 RESULTS = "a batch file of answers"
 PARQUET = "a Parquet file"
@@ -65,6 +68,7 @@ _BINARY = {
     rb"<!doctype html>.{0,1500}<title>Evaluation of ": REPORT_PAGE,
     rb"<!doctype html>.{0,1500}<title>Predictions</title>": PREDICTIONS_PAGE,
     rb"<!doctype html>.{0,1500}<title>(Photos found|Duplicates)</title>": FOUND_PAGE,
+    rb"<!doctype html>.{0,1500}<title>Decisions</title>": DECISIONS_PAGE,
     rb"\s*<(?i:!doctype|html)(?!\s+svg)": _PAGE,
     rb"\xff\xd8\xff": "a photo (JPEG)",
     rb"\x89PNG\r\n\x1a\n": "an image (PNG)",
@@ -84,6 +88,9 @@ _OWN = {
     rb"path,label,id,score,probability,error\b": PREDICTIONS,
     rb'\{"path": .*"score": .*"probability": ': PREDICTIONS,
     rb" *image +(labels +best score|label +probability)\b": PREDICTION_TABLE,
+    rb"path,decision,margin\b": DECISIONS,
+    rb'\{"path": .*"decision": ".*"margin": ': DECISIONS,
+    rb" *image +decision\b": DECISION_TABLE,
     rb"path,label,contender,draw,predicted\b": JUDGED,
     rb'\{\s*"format": "cupl-evaluation/': EVALUATION,
     rb"name,kind,seeds,prompts,top1\b": FIGURE_TABLE,

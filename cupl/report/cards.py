@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from cupl.bank.labels import ClassLabel
 from cupl.classification.explanation import ClassExplanation, Explanation, PromptScore
+from cupl.classification.filter_decision import NearestClass
 from cupl.classification.prediction import Prediction, Score
 from cupl.embedding.image_errors import ImageError
 from cupl.report.photos import thumbnail
@@ -67,6 +68,10 @@ class Card:
     sides: tuple[SideCard, ...]
     lead: str | None = None
     """What put the best class before the second, where that is not its prompts alone."""
+    nearest: tuple[tuple[str, NearestClass], ...] = ()
+    """Of a filter's decision, what is closest on each side, and what side that is."""
+    covered: bool = False
+    """Whether the photo is blurred until somebody asks to see it."""
 
 
 def card(

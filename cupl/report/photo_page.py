@@ -36,7 +36,6 @@ _MOST_BARS = 50, 25_000
 _LARGEST, _SMALLEST = 24_000, 800
 """Bytes of a photo."""
 _THREADS = 4
-_KEY_FACTS = "Bank", "Encoder", "Threshold", "Date"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,7 @@ class PhotoPage:
         template: of the page; its file.
         kind: of its file, by which an older one is known, of :mod:`cupl.io.file_kinds`.
         facts: names and values that stand at the beginning.
+        key_facts: in their place, names of those of what made the page.
 
     """
 
@@ -65,10 +65,12 @@ class PhotoPage:
         template: str = "predictions.html.j2",
         kind: str = PREDICTIONS_PAGE,
         facts: Sequence[tuple[str, str]] = (),
+        key_facts: Sequence[str] = ("Bank", "Encoder", "Threshold", "Date"),
     ) -> None:
         self._cards: list[_Kept] = []
         self._given = 0
-        self._template, self._kind, self._facts = template, kind, facts
+        self._template, self._kind = template, kind
+        self._facts, self._key_facts = facts, key_facts
 
     def __len__(self) -> int:
         return len(self._cards)
@@ -141,7 +143,7 @@ class PhotoPage:
             explained=any(one.card.sides for one in self._cards),
             labelled=any(one.labels for one in self._cards),
             key_facts=self._facts
-            or ([(name, facts.get(name, "none")) for name in _KEY_FACTS] if facts else []),
+            or ([(name, facts.get(name, "none")) for name in self._key_facts] if facts else []),
         )
         file.write(head)
         for number, stored in enumerate(self._stored(page.macros), 1):

@@ -98,6 +98,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         colour = colorsys.hsv_to_rgb(number / PHOTOS, 1, 1 - number % 5 / 8)
         image = Image.new("RGB", (64, 48), tuple(round(255 * part) for part in colour))
         image.save(folder / "photos" / f"{number:02}.jpg")
+    for number in range(40):
+        kind = folder / "examples" / ("block" if number % 2 else "allow")
+        kind.mkdir(parents=True, exist_ok=True)
+        draw(20, 20, seed=number).save(kind / f"{number}.png")
     model = save_clip(folder / "openai" / "clip-vit-base-patch32", seed=4)
     label_photos(folder, ZeroShotClassifier.from_bank(bank_of(PROMPTS), model))
     return folder

@@ -91,6 +91,16 @@ choice("none", "no label", photos.filter(tests.none).length);
 choice("unread", "not readable", photos.filter(tests.unread).length);
 for (const label of [...counts.keys()].sort(order.compare)) choice("=" + label, label, counts.get(label));
 
+const { first } = form.elements.label.dataset;
+if (first && counts.has(first.slice(1))) form.elements.label.value = first;
+
+list.addEventListener("click", ({ target }) => {
+  const covered = target.closest(".covered");
+  if (!covered) return;
+  const shown = covered.classList.toggle("shown");
+  covered.querySelector(".uncover").textContent = shown ? "Blur photo" : "Show photo";
+});
+
 let waiting;
 form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("change", show);
