@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +15,9 @@ from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.image_stream import encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.index.lookup import rows_by_id
 from cupl.index.rows import ID, VECTOR, path_id, vector_matrix
 from cupl.index.store import PhotoStore
-from cupl.index.where import where_in
-
-_AT_ONCE = 500
-"""Photos that are looked up together."""
 
 Vector = npt.NDArray[np.float32]
 
@@ -80,20 +76,12 @@ def _kept(store: PhotoStore, paths: dict[str, str]) -> dict[str, Vector]:
     """The vectors that an index has of files, by their keys."""
     vectors: dict[str, Vector] = {}
     columns = [ID, "size", "mtime_ns", VECTOR]
-    for some in _parts(list(paths)):
-        for table in store.scan(columns, where_in(ID, some)):
-            matrix = vector_matrix(table)
-            facts = (table.column(name).to_pylist() for name in columns[:3])
-            for id, size, changed, row in zip(*facts, matrix, strict=True):
-                if _is_as_it_was(paths[id], size, changed):
-                    vectors[id] = unit_vector(row)
+    for table in rows_by_id(store, columns, list(paths)):
+        facts = (table.column(name).to_pylist() for name in columns[:3])
+        for id, size, changed, row in zip(*facts, vector_matrix(table), strict=True):
+            if _is_as_it_was(paths[id], size, changed):
+                vectors[id] = unit_vector(row)
     return vectors
-
-
-def _parts(ids: list[str]) -> Iterator[list[str]]:
-    remaining = iter(ids)
-    while some := list(islice(remaining, _AT_ONCE)):
-        yield some
 
 
 def _is_as_it_was(path: str, size: int, changed: int) -> bool:
