@@ -61,8 +61,8 @@ def duplicates_command(
     shown.show(FoundList(rows, columns), [*facts, ("Index", index)], piped=others)
     same = sum(bool(row[0][2]) for row in others.rows)
     say(
-        f"{count(len(found.groups), 'group')} of duplicates: {count(len(others.rows), 'photo')} beside those to "
-        f"keep, {same:,} of them the same file; nothing was deleted"
+        f"{count(len(found.groups), 'group')} of duplicates: {count(len(others.rows), 'photo')} "
+        f"beside those to keep, {same:,} of them the same file; nothing was deleted"
     )
     if found.unread:
         rest = "  ... and {} more; only copies of the same file are known of them"

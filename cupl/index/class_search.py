@@ -20,7 +20,7 @@ from cupl.encoders.protocol import Encoder
 from cupl.index.found import FoundPhotos
 from cupl.index.lookup import rows_by_id
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_matrix
-from cupl.index.searching import check_min_score, checked_k, kept_of
+from cupl.index.searching import check_min_score, checked_k, kept_of, searched
 from cupl.index.store import PhotoStore
 from cupl.index.where import Where
 from cupl.io.file_kinds import CLASS_VECTORS, kind_of_file
@@ -78,7 +78,7 @@ def closest_to_classes(
     check_min_score(min_score)
     if vectors.parts is None and vectors.adapter is None:
         queries = directions(vectors.matrix).numpy()
-        tables = store.search(queries, asked, where, exact=exact)
+        tables = searched(store, queries, asked, where, exact=exact)
     else:
         tables = _looked_at(store, vectors, asked, where)
     return [

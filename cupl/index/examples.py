@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cupl.embedding.image_cache import ImageCache
-from cupl.embedding.image_sources import ImageSource
+from cupl.embedding.image_sources import ImageSource, url_scheme
 from cupl.embedding.image_stream import encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
@@ -58,18 +58,26 @@ def photo_examples(
         One a photo, in order.
 
     """
-    paths = [os.path.abspath(one) if isinstance(one, str | os.PathLike) else None for one in images]  # noqa: PTH100
+    paths = [_whole(one) for one in images]
     ids = [None if path is None else path_id(path) for path in paths]
     kept = _kept(store, {id: path for id, path in zip(ids, paths, strict=True) if id and path})
     found = [Example(id, kept.get(id) if id else None) for id in ids]
     others = [place for place, one in enumerate(found) if one.vector is None]
     if others:
-        sources = [paths[place] or images[place] for place in others]
+        sources = [images[place] for place in others]
         with closing(encode_sources(sources, encoder(), image_cache=image_cache)) as encoded:
             for place, one in zip(others, encoded, strict=True):
                 vector = None if one.vector is None else unit_vector(one.vector.numpy())
                 found[place] = Example(ids[place], vector, one.error or "")
     return found
+
+
+def _whole(image: ImageSource) -> str | None:
+    """The path of a file as the index has it."""
+    if not isinstance(image, str | os.PathLike):
+        return None
+    name = os.fspath(image)
+    return None if url_scheme(name) else os.path.abspath(name)  # noqa: PTH100
 
 
 def _kept(store: PhotoStore, paths: dict[str, str]) -> dict[str, Vector]:

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,11 +23,13 @@ from cupl.errors import InputError
 from cupl.index.examples import Vector, photo_examples, unit_vector
 from cupl.index.found import FoundPhotos
 from cupl.index.query import QueryTerm
-from cupl.index.rows import ID, SCORE
+from cupl.index.rows import ID, SCORE, VECTOR, vector_matrix
 from cupl.index.store import PhotoStore
 from cupl.index.where import Where, parse_where
 from cupl.io.arguments import check_numbers, check_whole
 
+_SPARE = 10
+"""Photos that a store is asked for beyond those that are wanted."""
 NOTHING = 1e-4
 """Length of a sum, of that of its parts, below which only rounding is left of it."""
 
@@ -121,9 +124,32 @@ def closest(
     dim = store.metadata.dim
     if vector.shape != (dim,):
         raise InputError(f"the vector has the shape {list(vector.shape)}, and the index's [{dim}]")
-    return FoundPhotos(
-        kept_of(store.search(vector[None], asked, where, exact=exact)[0], k, min_score, without)
-    )
+    (table,) = searched(store, vector[None], asked, where, exact=exact)
+    return FoundPhotos(kept_of(table, k, min_score, without))
+
+
+def searched(
+    store: PhotoStore,
+    queries: npt.NDArray[np.float32],
+    k: int,
+    where: Where | None = None,
+    *,
+    exact: bool = False,
+) -> list[pa.Table]:
+    """As :meth:`PhotoStore.search`, with the cosines as float32 has them, and in their order.
+
+    A store may compare in half precision, or with vectors that it has made smaller.
+    """
+    tables = store.search(queries, k + _SPARE, where, exact=exact, vectors=True)
+    return [_scored(table, query) for table, query in zip(tables, queries, strict=True)]
+
+
+def _scored(table: pa.Table, query: Vector) -> pa.Table:
+    matrix = vector_matrix(table)
+    scores = matrix @ query / np.linalg.norm(matrix, axis=1)
+    order = np.argsort(-scores, kind="stable")
+    rest = table.drop_columns([VECTOR, SCORE]).take(pa.array(order))
+    return rest.append_column(SCORE, pa.array(scores[order], pa.float32()))
 
 
 def check_min_score(min_score: float | None) -> None:
