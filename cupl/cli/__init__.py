@@ -23,6 +23,7 @@ from cupl.cli import (
     cache_embeddings,
     classify,
     demo,
+    duplicates,
     embed,
     encode,
     evaluate,
@@ -31,6 +32,7 @@ from cupl.cli import (
     index,
     label,
     search,
+    similar,
     sort,
 )
 from cupl.cli.flags import way_out
@@ -60,6 +62,8 @@ app.command("classify")(classify.classify_command)
 app.command("sort")(sort.sort_command)
 app.command("search")(search.search_command)
 app.command("filter")(filter.filter_command)
+app.command("similar")(similar.similar_command)
+app.command("duplicates")(duplicates.duplicates_command)
 app.command("label")(label.label_command)
 app.command("evaluate")(evaluate.evaluate_command)
 bank.bank_app.command("contrast")(bank_contrast.contrast_command)

@@ -18,14 +18,12 @@ from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import directions
 from cupl.encoders.protocol import Encoder
 from cupl.index.found import FoundPhotos
+from cupl.index.lookup import rows_by_id
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_matrix
-from cupl.index.searching import check_min_score, checked_k, kept_of
+from cupl.index.searching import check_min_score, checked_k, kept_of, searched
 from cupl.index.store import PhotoStore
-from cupl.index.where import Where, where_in
+from cupl.index.where import Where
 from cupl.io.file_kinds import CLASS_VECTORS, kind_of_file
-
-_AT_ONCE = 500
-"""Photos that are looked up together."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +78,7 @@ def closest_to_classes(
     check_min_score(min_score)
     if vectors.parts is None and vectors.adapter is None:
         queries = directions(vectors.matrix).numpy()
-        tables = store.search(queries, asked, where, exact=exact)
+        tables = searched(store, queries, asked, where, exact=exact)
     else:
         tables = _looked_at(store, vectors, asked, where)
     return [
@@ -124,10 +122,11 @@ def _scores(vectors: ClassVectors, matrix: npt.NDArray[np.float32]) -> npt.NDArr
 
 def _rows(store: PhotoStore, ids: Sequence[str]) -> Mapping[str, pa.Table]:
     """What the index knows of some photos, by their keys."""
-    parts = [ids[start : start + _AT_ONCE] for start in range(0, len(ids), _AT_ONCE)]
-    tables = (table for some in parts for table in store.scan(COLUMNS, where_in(ID, some)))
-    return {id: table.slice(place, 1) for table in tables
-            for place, id in enumerate(table.column(ID).to_pylist())}  # fmt: skip
+    return {
+        id: table.slice(place, 1)
+        for table in rows_by_id(store, COLUMNS, ids)
+        for place, id in enumerate(table.column(ID).to_pylist())
+    }
 
 
 def _table(

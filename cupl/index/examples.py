@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from cupl.embedding.image_cache import ImageCache
-from cupl.embedding.image_sources import ImageSource
+from cupl.embedding.image_sources import ImageSource, url_scheme
 from cupl.embedding.image_stream import encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
+from cupl.index.lookup import rows_by_id
 from cupl.index.rows import ID, VECTOR, path_id, vector_matrix
 from cupl.index.store import PhotoStore
-from cupl.index.where import where_in
-
-_AT_ONCE = 500
-"""Photos that are looked up together."""
 
 Vector = npt.NDArray[np.float32]
 
@@ -62,13 +58,13 @@ def photo_examples(
         One a photo, in order.
 
     """
-    paths = [os.path.abspath(one) if isinstance(one, str | os.PathLike) else None for one in images]  # noqa: PTH100
+    paths = [_whole(one) for one in images]
     ids = [None if path is None else path_id(path) for path in paths]
     kept = _kept(store, {id: path for id, path in zip(ids, paths, strict=True) if id and path})
     found = [Example(id, kept.get(id) if id else None) for id in ids]
     others = [place for place, one in enumerate(found) if one.vector is None]
     if others:
-        sources = [paths[place] or images[place] for place in others]
+        sources = [images[place] for place in others]
         with closing(encode_sources(sources, encoder(), image_cache=image_cache)) as encoded:
             for place, one in zip(others, encoded, strict=True):
                 vector = None if one.vector is None else unit_vector(one.vector.numpy())
@@ -76,24 +72,24 @@ def photo_examples(
     return found
 
 
+def _whole(image: ImageSource) -> str | None:
+    """The path of a file as the index has it."""
+    if not isinstance(image, str | os.PathLike):
+        return None
+    name = os.fspath(image)
+    return None if url_scheme(name) else os.path.abspath(name)  # noqa: PTH100
+
+
 def _kept(store: PhotoStore, paths: dict[str, str]) -> dict[str, Vector]:
     """The vectors that an index has of files, by their keys."""
     vectors: dict[str, Vector] = {}
     columns = [ID, "size", "mtime_ns", VECTOR]
-    for some in _parts(list(paths)):
-        for table in store.scan(columns, where_in(ID, some)):
-            matrix = vector_matrix(table)
-            facts = (table.column(name).to_pylist() for name in columns[:3])
-            for id, size, changed, row in zip(*facts, matrix, strict=True):
-                if _is_as_it_was(paths[id], size, changed):
-                    vectors[id] = unit_vector(row)
+    for table in rows_by_id(store, columns, list(paths)):
+        facts = (table.column(name).to_pylist() for name in columns[:3])
+        for id, size, changed, row in zip(*facts, vector_matrix(table), strict=True):
+            if _is_as_it_was(paths[id], size, changed):
+                vectors[id] = unit_vector(row)
     return vectors
-
-
-def _parts(ids: list[str]) -> Iterator[list[str]]:
-    remaining = iter(ids)
-    while some := list(islice(remaining, _AT_ONCE)):
-        yield some
 
 
 def _is_as_it_was(path: str, size: int, changed: int) -> bool:

@@ -18,11 +18,13 @@ from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.index.adding import add_photos
 from cupl.index.changes import IndexChanges
+from cupl.index.duplicates import MAX_DISTANCE, MIN_COSINE, Duplicates, find_duplicates
 from cupl.index.examples import unit_vector
 from cupl.index.found import FoundPhotos
 from cupl.index.metadata import IndexMetadata
 from cupl.index.opening import open_store
 from cupl.index.query import QueryTerm, parse_query, text_terms
+from cupl.index.recommending import AWAY, example_vector, examples_of
 from cupl.index.rows import Numbers
 from cupl.index.searching import checked_where, closest, query_vector
 from cupl.index.store import PhotoStore
@@ -220,4 +222,71 @@ class PhotoIndex:
         return closest_to_classes(
             self.store, class_vectors_of(classes, lambda: self.encoder), k,
             where=checked_where(where), min_score=min_score, exact=exact,
+        )  # fmt: skip
+
+    def similar(
+        self,
+        to: ImageSource | Iterable[ImageSource],
+        away_from: ImageSource | Iterable[ImageSource] = (),
+        *,
+        k: int = 20,
+        away: float = AWAY,
+        where: str | None = None,
+        min_score: float | None = None,
+        exact: bool = False,
+        image_cache: ImageCache = None,
+    ) -> FoundPhotos:
+        """Photos like some examples, and unlike others; see :mod:`cupl.index.recommending`.
+
+        Args:
+            to: images, folders or patterns; a file that is in the index is not read, and may be
+                gone from the disk.
+            away_from: likewise, of what is not wanted.
+            k: how many photos, at most; the examples are left out.
+            away: how much the mean of ``away_from`` counts, 0 to 1.
+            where: as for :meth:`search`.
+            min_score: likewise.
+            exact: likewise.
+            image_cache: as for :meth:`add`.
+
+        Raises:
+            InputError: no example can be read, or a setting cannot be used.
+
+        """
+        condition = checked_where(where)
+        liked, others = (
+            examples_of(self.store, lambda: self.encoder, list(one_or_many(given)[1]), image_cache)
+            for given in (to, away_from)
+        )
+        return closest(
+            self.store, example_vector(liked, others, away), k,
+            where=condition, min_score=min_score, exact=exact,
+            without={one.id for one in [*liked, *others] if one.id is not None},
+        )  # fmt: skip
+
+    def duplicates(
+        self,
+        *,
+        min_cosine: float = MIN_COSINE,
+        max_distance: int = MAX_DISTANCE,
+        where: str | None = None,
+        progress: Progress = ignore,
+    ) -> Duplicates:
+        """Photos that are there more than once; see :func:`~cupl.index.duplicates.find_duplicates`.
+
+        Args:
+            min_cosine: of two photos that are nearly the same, at least.
+            max_distance: bits of 64 in which their perceptual hashes differ, at most; with 64 no
+                photo is opened, and the cosine alone decides.
+            where: as for :meth:`search`.
+            progress: told how many photos are compared with all, and of how many.
+
+        Raises:
+            InputError: a setting cannot be used.
+            MissingPackageError: imagehash is not installed.
+
+        """
+        return find_duplicates(
+            self.store, min_cosine=min_cosine, max_distance=max_distance,
+            where=checked_where(where), progress=progress,
         )  # fmt: skip

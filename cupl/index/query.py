@@ -125,7 +125,5 @@ def text_terms(texts: Sequence[str], weight: float = 1.0) -> list[QueryTerm]:
     """
     for text in texts:
         if not isinstance(text, str) or not text.strip():
-            raise InputError(
-                f"what is searched for is a text that says something, not {text!r:.80}"
-            )
+            raise InputError(f"what is searched for is a text, not {text!r:.80}")
     return [QueryTerm(text, weight=weight) for text in texts]

@@ -141,7 +141,9 @@ def vector_matrix(table: Any) -> npt.NDArray[np.float32]:
     """The vectors of a table: ``[photos, dim]``."""
     column = table.column(VECTOR).combine_chunks()
     flat = column.flatten().to_numpy(zero_copy_only=False)
-    matrix: npt.NDArray[np.float32] = flat.reshape(len(column), -1).astype(np.float32)
+    matrix: npt.NDArray[np.float32] = flat.reshape(len(column), column.type.list_size).astype(
+        np.float32
+    )
     return matrix
 
 

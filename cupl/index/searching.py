@@ -1,11 +1,7 @@
 """What is searched for as one vector, and the photos that are closest to it.
 
 The vector is the sum of the terms' vectors, each at length 1 and times its weight (below 0 for what
-is not to be seen), again at length 1, as rclip does it. Of examples it is
-
-    mean of the examples - AWAY * mean of those that it is to lead away from
-
-each at length 1 (Rocchio's relevance feedback, in which the others count less, too).
+is not to be seen), again at length 1, as rclip does it.
 """
 
 from __future__ import annotations
@@ -17,23 +13,24 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from cupl.embedding.image_cache import ImageCache
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.index.examples import Example, Vector, photo_examples, unit_vector
+from cupl.index.examples import Vector, photo_examples, unit_vector
 from cupl.index.found import FoundPhotos
 from cupl.index.query import QueryTerm
-from cupl.index.rows import ID, SCORE
+from cupl.index.rows import ID, SCORE, VECTOR, vector_matrix
 from cupl.index.store import PhotoStore
 from cupl.index.where import Where, parse_where
 from cupl.io.arguments import check_numbers, check_whole
 
-AWAY = 0.25
-"""How much examples count that a search is to lead away from; chosen in bench_search.py."""
-_NOTHING = 1e-4
+_SPARE = 10
+"""Photos that a store is asked for beyond those that are wanted."""
+NOTHING = 1e-4
 """Length of a sum, of that of its parts, below which only rounding is left of it."""
 
 
@@ -63,7 +60,7 @@ def query_vector(
     vectors = [next(of_texts if term.image is None else of_images) for term in terms]
     weights = np.array([term.weight for term in terms])
     summed = weights @ np.stack([vector for vector in vectors if vector is not None])
-    if np.linalg.norm(summed) < _NOTHING * np.abs(weights).sum():
+    if np.linalg.norm(summed) < NOTHING * np.abs(weights).sum():
         raise InputError("the terms of the query leave nothing of one another: change the weights")
     return unit_vector(summed), {one.id for one in photos if one.id is not None}
 
@@ -77,29 +74,6 @@ def _text_vectors(encoder: Encoder, texts: Sequence[str]) -> list[Vector]:
                 stacklevel=5,
             )
     return [unit_vector(row) for row in encoder.encode_text(texts).numpy()]
-
-
-def example_vector(
-    to: Sequence[Example], away_from: Sequence[Example], away: float = AWAY
-) -> Vector:
-    """The vector of examples, ``[dim]`` at length 1; those that cannot be read are left out.
-
-    Raises:
-        InputError: none can be read of ``to``, or nothing is left of them.
-
-    """
-    liked, others = (
-        [one.vector for one in examples if one.vector is not None] for examples in (to, away_from)
-    )
-    if not liked:
-        why = next((f": {one.error}" for one in to if one.error), "")
-        raise InputError(f"there is no example that can be read{why}", arguments={"to": ...})
-    summed = np.mean(liked, axis=0, dtype=np.float64)
-    if others:
-        summed -= away * np.mean(others, axis=0, dtype=np.float64)
-    if np.linalg.norm(summed) < _NOTHING:
-        raise InputError("the examples to lead away from leave nothing of the others")
-    return unit_vector(summed)
 
 
 def checked_k(k: int, store: PhotoStore, more: int = 0) -> int:
@@ -150,9 +124,32 @@ def closest(
     dim = store.metadata.dim
     if vector.shape != (dim,):
         raise InputError(f"the vector has the shape {list(vector.shape)}, and the index's [{dim}]")
-    return FoundPhotos(
-        kept_of(store.search(vector[None], asked, where, exact=exact)[0], k, min_score, without)
-    )
+    (table,) = searched(store, vector[None], asked, where, exact=exact)
+    return FoundPhotos(kept_of(table, k, min_score, without))
+
+
+def searched(
+    store: PhotoStore,
+    queries: npt.NDArray[np.float32],
+    k: int,
+    where: Where | None = None,
+    *,
+    exact: bool = False,
+) -> list[pa.Table]:
+    """As :meth:`PhotoStore.search`, with the cosines as float32 has them, and in their order.
+
+    A store may compare in half precision, or with vectors that it has made smaller.
+    """
+    tables = store.search(queries, k + _SPARE, where, exact=exact, vectors=True)
+    return [_scored(table, query) for table, query in zip(tables, queries, strict=True)]
+
+
+def _scored(table: pa.Table, query: Vector) -> pa.Table:
+    matrix = vector_matrix(table)
+    scores = matrix @ query / np.linalg.norm(matrix, axis=1)
+    order = np.argsort(-scores, kind="stable")
+    rest = table.drop_columns([VECTOR, SCORE]).take(pa.array(order))
+    return rest.append_column(SCORE, pa.array(scores[order], pa.float32()))
 
 
 def check_min_score(min_score: float | None) -> None:

@@ -1,0 +1,202 @@
+"""Photos that are in an index more than once: the same file, or nearly the same picture.
+
+Files with the same content are known by their hash. Two pictures are nearly the same where the
+cosine of their vectors is high and their perceptual hashes differ in few bits: vectors alone take
+two photos of one thing for one, hashes alone two skies. Only photos near by cosine are opened.
+What is the same as a third is the same (connected components).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cupl.errors import InputError
+from cupl.index.found import FoundPhoto
+from cupl.index.lookup import rows_by_id
+from cupl.index.near_pairs import Pairs, near_pairs
+from cupl.index.photo_hashes import BITS, PhotoHashes
+from cupl.index.rows import COLUMNS, ID, VECTOR, PhotoRow, paths_of, rows_of, vector_matrix
+from cupl.index.store import PhotoStore
+from cupl.index.where import Where
+from cupl.io.arguments import check_numbers, check_whole
+from cupl.progress import Progress, ignore
+
+MIN_COSINE = 0.9
+MAX_DISTANCE = 10
+"""Chosen in tests/benchmarks/bench_duplicates.py."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DuplicateGroup:
+    """Photos of one picture.
+
+    Attributes:
+        photos: the first is the best: that with the most pixels, then the largest, then the oldest
+            file. Scores are cosines with it.
+        exact: of each whether it has the same content as the first.
+
+    """
+
+    photos: Sequence[FoundPhoto]
+    exact: Sequence[bool]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Duplicates:
+    """What was found.
+
+    Attributes:
+        groups: those with the most photos first.
+        unread: path and reason of photos that were near another by cosine and could not be opened;
+            only copies with the same content are known of them.
+
+    """
+
+    groups: Sequence[DuplicateGroup]
+    unread: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Photos:
+    """All photos, those with the same content once."""
+
+    members: list[list[str]]
+    """Keys of those with each content."""
+    paths: list[str]
+    vectors: npt.NDArray[np.floating[Any]]
+
+
+def find_duplicates(
+    store: PhotoStore,
+    *,
+    min_cosine: float = MIN_COSINE,
+    max_distance: int = MAX_DISTANCE,
+    where: Where | None = None,
+    progress: Progress = ignore,
+) -> Duplicates:
+    """Groups of photos that show one picture; nothing is changed.
+
+    Args:
+        store: of the index.
+        min_cosine: of two photos that are nearly the same, at least.
+        max_distance: bits of 64 in which their perceptual hashes differ, at most; with 64 no photo
+            is opened, and the cosine alone decides.
+        where: only of photos for which it holds.
+        progress: told how many photos are compared with all, and of how many.
+
+    Raises:
+        InputError: a limit is none.
+        MissingPackageError: imagehash is not installed.
+
+    """
+    _check(min_cosine, max_distance)
+    photos = _scanned(store, where)
+    hashes = None if max_distance == BITS else PhotoHashes(photos.paths)
+    group_of = np.arange(len(photos.members))
+    for pairs in near_pairs(photos.vectors, min_cosine, progress):
+        apart = _those(pairs, group_of[pairs[0]] != group_of[pairs[1]])
+        if hashes is not None and len(apart[0]):
+            apart = _those(apart, hashes.distances(*apart) <= max_distance)
+        if len(apart[0]):
+            group_of = _joined(group_of, *apart)
+    errors = {} if hashes is None else hashes.errors
+    unread = [(photos.paths[number], why) for number, why in sorted(errors.items())]
+    return Duplicates(_groups(store, photos, group_of), unread)
+
+
+def _check(min_cosine: float, max_distance: int) -> None:
+    check_numbers(min_cosine=min_cosine)
+    check_whole(max_distance=max_distance)
+    if not 0 < min_cosine <= 1:
+        raise InputError(
+            f"the lowest cosine of duplicates is above 0 and at most 1, not {min_cosine}",
+            arguments={"min_cosine": ...},
+        )
+    if not 0 <= max_distance <= BITS:
+        raise InputError(
+            f"perceptual hashes differ in 0 to {BITS} bits, not {max_distance}",
+            arguments={"max_distance": ...},
+        )
+
+
+def _scanned(store: PhotoStore, where: Where | None) -> _Photos:
+    places: dict[str, int] = {}
+    members: list[list[str]] = []
+    paths: list[str] = []
+    numbers = store.metadata.numbers
+    parts = [np.empty((0, store.metadata.dim), numbers)]
+    for table in store.scan([ID, "path", "raw_path", "sha256", VECTOR], where):
+        new = []
+        named = zip(table.column(ID).to_pylist(), table.column("sha256").to_pylist(),
+                    paths_of(table), strict=True)  # fmt: skip
+        for row, (id, content, path) in enumerate(named):
+            place = places.setdefault(content or id, len(members))
+            if place == len(members):
+                members.append([])
+                paths.append(path)
+                new.append(row)
+            members[place].append(id)
+        parts.append(vector_matrix(table)[new].astype(numbers))
+    return _Photos(members, paths, np.concatenate(parts))
+
+
+def _those(pairs: Pairs, which: npt.NDArray[np.bool_]) -> Pairs:
+    return pairs[0][which], pairs[1][which]
+
+
+def _joined(
+    group_of: npt.NDArray[np.int64],
+    first: npt.NDArray[np.integer[Any]],
+    second: npt.NDArray[np.integer[Any]],
+) -> npt.NDArray[np.int64]:
+    """The groups, those of each pair made one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    number = len(group_of)
+    ends = (np.concatenate([group_of[first], group_of]),
+            np.concatenate([group_of[second], np.arange(number)]))  # fmt: skip
+    graph = coo_array((np.ones(len(ends[0]), bool), ends), shape=(number, number))
+    _, labels = connected_components(graph, directed=False)
+    joined: npt.NDArray[np.int64] = np.asarray(labels, np.int64)
+    return joined
+
+
+def _groups(
+    store: PhotoStore, photos: _Photos, group_of: npt.NDArray[np.int64]
+) -> list[DuplicateGroup]:
+    contents: dict[int, list[int]] = defaultdict(list)
+    for place, group in enumerate(group_of.tolist()):
+        contents[group].append(place)
+    several = [
+        places
+        for places in contents.values()
+        if len(places) > 1 or len(photos.members[places[0]]) > 1
+    ]
+    ids = [id for places in several for place in places for id in photos.members[place]]
+    rows = {row.id: row for table in rows_by_id(store, COLUMNS, ids) for row in rows_of(table)}
+    groups = [_group(photos, places, rows) for places in several]
+    found = [group for group in groups if len(group.photos) > 1]  # none removed meanwhile
+    return sorted(found, key=lambda group: (-len(group.photos), group.photos[0].path))
+
+
+def _group(photos: _Photos, places: list[int], rows: dict[str, PhotoRow]) -> DuplicateGroup:
+    there = [(rows[id], place) for place in places for id in photos.members[place] if id in rows]
+    there.sort(key=lambda one: _worse(one[0]))
+    vectors = photos.vectors[[place for _, place in there]].astype(np.float32)
+    cosines = vectors @ vectors[0] if there else vectors[:, 0]
+    scored = [
+        FoundPhoto(min(1.0, float(cosine)), row)
+        for cosine, (row, _) in zip(cosines, there, strict=True)
+    ]
+    return DuplicateGroup(scored, [place == there[0][1] for _, place in there])
+
+
+def _worse(row: PhotoRow) -> tuple[int, int, int, str]:
+    return -row.width * row.height, -row.size, row.mtime_ns, row.path
