@@ -31,6 +31,7 @@ from cupl.cli import (
     label,
     search,
     sort,
+    tag,
 )
 from cupl.cli.flags import way_out
 from cupl.cli.help import with_whole_help
@@ -58,6 +59,7 @@ app.command("adapt")(adapt.adapt_command)
 app.command("classify")(classify.classify_command)
 app.command("sort")(sort.sort_command)
 app.command("search")(search.search_command)
+app.command("tag")(tag.tag_command)
 app.command("label")(label.label_command)
 app.command("evaluate")(evaluate.evaluate_command)
 bank.bank_app.command("contrast")(bank_contrast.contrast_command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +14,9 @@ from cupl.cli.output import progress
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
     from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.classification.decision import DecisionRule
     from cupl.classification.prediction import Prediction
-    from cupl.cli.class_sources import ClassSource, EncoderChoice
+    from cupl.cli.class_sources import ClassSource, EncoderChoice, HasProvenance
     from cupl.embedding.image_vectors import Embeddings
 
 
@@ -52,18 +53,18 @@ class Photos:
         return replace(self, paths=outside(self.paths, folder))
 
     def predictions(
-        self, classifier: ZeroShotClassifier, threshold: float | None = None
+        self, classifier: ZeroShotClassifier, rule: DecisionRule | None = None, top_k: int = 1
     ) -> Iterator[Prediction]:
         """One for each, with a bar; a drive that is lost is an error."""
-        from cupl.classification.decision import DecisionRule
+        from cupl.classification.decision import NEAREST_CLASS
         from cupl.embedding.image_retries import until_lost
 
-        rule = DecisionRule(threshold)
+        rule = rule or NEAREST_CLASS
         with progress("images") as update:
             if self.stored is not None:
-                found = classifier.predict_stored(self.stored, 1, rule=rule)
+                found = classifier.predict_stored(self.stored, top_k, rule=rule)
             else:
-                found = classifier.predict(self.paths, 1, threshold=threshold)
+                found = classifier.predict(self.paths, top_k, **asdict(rule))
             with closing(found):
                 kept: Callable[[], str] = lambda: "nothing was changed"  # noqa: E731
                 predictions = until_lost(found, self.paths, kept, {})
@@ -80,7 +81,7 @@ def _found(images: Sequence[str], all_files: bool) -> tuple[list[str], None, boo
 def load_classifier(
     source: ClassSource,
     choice: EncoderChoice,
-    stored: Embeddings | None,
+    stored: HasProvenance | None,
     reject: str | None = None,
     *,
     encodes: bool = False,
