@@ -299,7 +299,9 @@ def save_class_thresholds(thresholds: Mapping[str, float], path: str | os.PathLi
         InputError: the file cannot be written.
 
     """
-    lines = csv_lines([_HEADER, *((name, f"{cosine:.6f}") for name, cosine in thresholds.items())])
+    lines = csv_lines(
+        [_HEADER, *((name, repr(float(cosine))) for name, cosine in thresholds.items())]
+    )
     write_with_warning(Path(path), "".join(lines).encode("utf-8", "surrogateescape"))
 
 
