@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from cupl.generation.pipeline import generate as generate
     from cupl.generation.subclasses import agenerate_subclasses as agenerate_subclasses
     from cupl.generation.subclasses import generate_subclasses as generate_subclasses
+    from cupl.index.keywords import read_keywords as read_keywords
+    from cupl.index.keywords import remove_keywords as remove_keywords
+    from cupl.index.keywords import write_keywords as write_keywords
     from cupl.index.photo_index import PhotoIndex as PhotoIndex
     from cupl.llm.protocol import LLM as LLM
     from cupl.llm.protocol import Request as Request
@@ -93,9 +96,12 @@ _HOME = {
     "load_encoder": "encoders.loading",
     "plot": "report.plotting",
     "read_classes": "bank.class_lists",
+    "read_keywords": "index.keywords",
+    "remove_keywords": "index.keywords",
     "sample_to_label": "evaluation.label_sample",
     "sort_images": "classification.sorting",
     "undo_sort": "classification.sort_undo",
+    "write_keywords": "index.keywords",
 }
 
 __all__ = [
@@ -136,9 +142,12 @@ __all__ = [
     "load_encoder",
     "plot",
     "read_classes",
+    "read_keywords",
+    "remove_keywords",
     "sample_to_label",
     "sort_images",
     "undo_sort",
+    "write_keywords",
 ]
 
 

@@ -39,10 +39,12 @@ from cupl.classification.top_k import best_first
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.errors import InputError
 from cupl.io.arguments import check_numbers
-from cupl.io.csv import is_blank, read_rows
+from cupl.io.csv import csv_lines, is_blank, read_rows
+from cupl.io.replacing import write_with_warning
 from cupl.io.words import number_of
 
 HALF = 0.5
+_HEADER = ("class", "cosine")
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,8 +275,8 @@ def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
     """
     rows = read_rows(
         Path(path),
-        lambda columns: {"class", "cosine"} <= set(columns),
-        "must name the columns: class,cosine",
+        lambda columns: set(_HEADER) <= set(columns),
+        f"must name the columns: {','.join(_HEADER)}",
         "a table of thresholds",
     )
     found: dict[str, float] = {}
@@ -287,6 +289,20 @@ def read_class_thresholds(path: str | os.PathLike[str]) -> dict[str, float]:
             raise InputError(f"{where}: the class {name!r:.100} {why}")
         found[name] = cosine
     return found
+
+
+def save_class_thresholds(thresholds: Mapping[str, float], path: str | os.PathLike[str]) -> None:
+    """Write what :func:`read_class_thresholds` reads.
+
+    Raises:
+        MissingFileError: the folder does not exist.
+        InputError: the file cannot be written.
+
+    """
+    lines = csv_lines(
+        [_HEADER, *((name, repr(float(cosine))) for name, cosine in thresholds.items())]
+    )
+    write_with_warning(Path(path), "".join(lines).encode("utf-8", "surrogateescape"))
 
 
 def _number(text: str | None) -> float | None:

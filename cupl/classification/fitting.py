@@ -16,12 +16,13 @@ from cupl.adaptation.photos_report import PhotosReport
 from cupl.classification.conformal import fit_conformal
 from cupl.classification.rejection import rejection_score
 from cupl.classification.scoring import scores_of
-from cupl.classification.thresholds import check_rate, fit_thresholds
+from cupl.classification.thresholds import check_rate, fit_class_thresholds, fit_thresholds
 from cupl.classification.vector_classifier import Scorable, VectorClassifier
 from cupl.embedding.fitted import FittedCoverage, FittedThreshold
 from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
 from cupl.errors import InputError
+from cupl.io.words import number_of
 from cupl.progress import Progress, ignore
 
 
@@ -118,6 +119,47 @@ class FittingClassifier(VectorClassifier):
         self._keep(threshold=fitted)
         return fitted
 
+    def fit_class_thresholds(
+        self,
+        images: Scorable,
+        labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any],
+        keep: float = 0.9,
+    ) -> dict[str, float]:
+        """Fit from where on each class alone is a label, to a few labelled images of each.
+
+        Give the result to ``predict`` as ``class_thresholds``, with ``multi_label``. Nothing is
+        kept here. How often an image gets labels that are not its own is not bounded by it.
+
+        Args:
+            images: at least two of each class; as for :meth:`predict_proba`.
+            labels: the class of each, by index, name or id.
+            keep: the share of images of a class that are to get its label.
+
+        Returns:
+            The cosine of each class, by its id or, where it has none, its name.
+
+        Raises:
+            InputError: ``keep`` is no share, there are too few images for it, a class has fewer
+                than two, one has no direction, or a label is no class.
+
+        """
+        rows, targets = self._labelled_rows(images, labels, ("keep", keep))
+        found = fit_class_thresholds(scores_of(rows, self.vectors), targets, keep)
+        fitted = {
+            label.id or label.name: cosine
+            for label, cosine in zip(self.labels, found, strict=True)
+            if cosine is not None
+        }
+        if missing := [str(label) for label, cosine in zip(self.labels, found, strict=True)
+                       if cosine is None]:  # fmt: skip
+            have = number_of(len(missing), "class has", "classes have")
+            raise InputError(
+                f"{have} fewer than two examples, the first {missing[0]!r:.100}: add some, or "
+                "leave the class out",
+                arguments={"examples": ...},
+            )
+        return fitted
+
     def fit_coverage(
         self,
         images: Scorable,
@@ -144,16 +186,26 @@ class FittingClassifier(VectorClassifier):
                 direction, or a label is no class.
 
         """
-        rows = self._all_rows(images, ignore, ("coverage", coverage))
+        rows, targets = self._labelled_rows(images, labels, ("coverage", coverage))
+        made_by = self.vectors.provenance
+        fitted = fit_conformal(scores_of(rows, self.vectors), targets, made_by, coverage)
+        self._keep(coverage=fitted)
+        return fitted
+
+    def _labelled_rows(
+        self,
+        images: Scorable,
+        labels: Sequence[str | int] | torch.Tensor | npt.NDArray[Any],
+        rate: tuple[str, float],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Image vectors and the class of each; too few for a rate are refused."""
+        rows = self._all_rows(images, ignore, rate)
         if wrong := (~has_direction(rows)).nonzero().flatten().tolist():
             raise InputError(f"image vector {wrong[0]}: {NO_DIRECTION}; leave it out")
         targets = self._targets(labels)
         if len(targets) != len(rows):
             raise InputError(f"{len(rows)} images have {len(targets)} labels")
-        made_by = self.vectors.provenance
-        fitted = fit_conformal(scores_of(rows, self.vectors), targets, made_by, coverage)
-        self._keep(coverage=fitted)
-        return fitted
+        return rows, targets
 
     def _all_rows(
         self, images: Scorable, progress: Progress, rate: tuple[str, float]

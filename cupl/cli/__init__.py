@@ -34,6 +34,7 @@ from cupl.cli import (
     search,
     similar,
     sort,
+    tag,
 )
 from cupl.cli.flags import way_out
 from cupl.cli.help import with_whole_help
@@ -64,6 +65,7 @@ app.command("search")(search.search_command)
 app.command("filter")(filter.filter_command)
 app.command("similar")(similar.similar_command)
 app.command("duplicates")(duplicates.duplicates_command)
+app.command("tag")(tag.tag_command)
 app.command("label")(label.label_command)
 app.command("evaluate")(evaluate.evaluate_command)
 bank.bank_app.command("contrast")(bank_contrast.contrast_command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
     from cupl.bank.model import PromptBank
     from cupl.embedding.class_vectors import ClassVectors
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.image_shards import ImageProvenance
     from cupl.encoders.protocol import Encoder
 
 BankOption = Annotated[Path | None, typer.Option(help="Prompt bank (.yaml).")]
@@ -30,6 +30,14 @@ ClassListOption = Annotated[
         "ImageFolder, or 'imagenet'.",
     ),
 ]
+
+
+class HasProvenance(Protocol):
+    """Vectors of images that were made before: those of ``cupl embed``, or of an index."""
+
+    @property
+    def provenance(self) -> ImageProvenance:
+        """Their encoder."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +99,7 @@ class ClassSource:
     def load(
         self,
         choice: EncoderChoice,
-        stored: Embeddings | None,
+        stored: HasProvenance | None,
         needs_encoder: bool,
         ready: Callable[[Sequence[ClassLabel]], None],
     ) -> tuple[PromptBank | None, ClassVectors, Encoder | None]:
@@ -152,7 +160,7 @@ def reject_bank(reject: str | None) -> PromptBank | str | None:
 
 
 def encoder_of_vectors(
-    made: ClassVectors, choice: EncoderChoice, stored: Embeddings | None, needs_encoder: bool
+    made: ClassVectors, choice: EncoderChoice, stored: HasProvenance | None, needs_encoder: bool
 ) -> Encoder | None:
     """The encoder that made the class vectors, where it is needed."""
     from cupl.encoders.loading import load_encoder
@@ -168,7 +176,7 @@ def encoder_of_vectors(
     return load_encoder(name, *how, revision=choice.revision, download=download)
 
 
-def encoder_of_images(choice: EncoderChoice, stored: Embeddings | None) -> Encoder:
+def encoder_of_images(choice: EncoderChoice, stored: HasProvenance | None) -> Encoder:
     """The encoder that is named, else that of stored image vectors, else the usual one."""
     from cupl.encoders.loading import load_encoder, load_recorded_encoder
 
@@ -181,5 +189,5 @@ def encoder_of_images(choice: EncoderChoice, stored: Embeddings | None) -> Encod
     else:
         name, download = choice.name or made_by.encoder, choice.name is not None
         encoder = load_encoder(name, *how, revision=choice.revision, download=download)
-    stored.check_encoder(encoder)
+    made_by.check_encoder(encoder)
     return encoder

@@ -100,7 +100,7 @@ class Fitting:
             self.images = _photos(self.examples, self.keep, all_files)
         else:
             rates = {"keep": self.keep, "coverage": self.coverage}
-            self.images = _labelled(labels, self.examples, self.labels, rates, all_files)
+            self.images = labelled_examples(labels, self.examples, self.labels, rates, all_files)
 
     def fit(self, classifier: "ZeroShotClassifier", threshold: float | None) -> None:
         """Fit, say what is to be expected, and keep it with the class vectors."""
@@ -113,7 +113,7 @@ class Fitting:
             assert self.keep is not None  # noqa: S101 (for coverage there are labels)
             _say_threshold(classifier.fit_threshold(self.images, self.keep))
         else:
-            vectors, targets = _encoded(classifier, self.images)
+            vectors, targets = encoded_examples(classifier, self.images)
             if self.keep is not None:
                 _say_threshold(classifier.fit_threshold(vectors, self.keep))
             if self.coverage is not None:
@@ -136,7 +136,7 @@ def _photos(examples: str, keep: float, all_files: bool) -> "Embeddings | Labell
     return LabelledImages(paths, [0] * len(paths))
 
 
-def _labelled(
+def labelled_examples(
     classes: "Sequence[ClassLabel]",
     examples: str,
     labels: Path | None,
@@ -158,7 +158,7 @@ def _labelled(
     return named
 
 
-def _encoded(
+def encoded_examples(
     classifier: "ZeroShotClassifier", images: "LabelledImages"
 ) -> "tuple[torch.Tensor, list[int]]":
     """Vectors and targets of those that can be read; the others are told."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,8 +14,9 @@ from cupl.cli.output import progress
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
     from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.classification.decision import DecisionRule
     from cupl.classification.prediction import Prediction
-    from cupl.cli.class_sources import ClassSource, EncoderChoice
+    from cupl.cli.class_sources import ClassSource, EncoderChoice, HasProvenance
     from cupl.embedding.image_retries import ImageOutcome
     from cupl.embedding.image_vectors import Embeddings
 
@@ -55,15 +56,15 @@ class Photos:
         return replace(self, paths=outside(self.paths, folder))
 
     def predictions(
-        self, classifier: ZeroShotClassifier, threshold: float | None = None
+        self, classifier: ZeroShotClassifier, rule: DecisionRule | None = None, top_k: int = 1
     ) -> Iterator[Prediction]:
         """One for each; see :meth:`watched`."""
-        from cupl.classification.decision import DecisionRule
+        from cupl.classification.decision import NEAREST_CLASS
 
-        rule = DecisionRule(threshold)
+        rule = rule or NEAREST_CLASS
         if self.stored is not None:
-            return self.watched(classifier.predict_stored(self.stored, 1, rule=rule))
-        return self.watched(classifier.predict(self.paths, 1, threshold=threshold))
+            return self.watched(classifier.predict_stored(self.stored, top_k, rule=rule))
+        return self.watched(classifier.predict(self.paths, top_k, **asdict(rule)))
 
     def watched(self, found: Generator[_Outcome, None, None]) -> Iterator[_Outcome]:
         """What becomes of each, with a bar; a drive that is lost is an error."""
@@ -84,7 +85,7 @@ def _found(images: Sequence[str], all_files: bool) -> tuple[list[str], None, boo
 def load_classifier(
     source: ClassSource,
     choice: EncoderChoice,
-    stored: Embeddings | None,
+    stored: HasProvenance | None,
     reject: str | None = None,
     *,
     encodes: bool = False,

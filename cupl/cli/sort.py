@@ -79,6 +79,7 @@ def sort_command(
     where it is, and the exit code is 3. The same command again goes on where it was stopped, and
     leaves alone what is there.
     """
+    from cupl.classification.decision import DecisionRule
     from cupl.classification.sorting import sort_images
 
     if undo is not None:
@@ -102,7 +103,7 @@ def sort_command(
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     _check_list(output, [*inputs_of(source, choice), reject])
     classifier = load_classifier(source, choice, photos.stored, reject)
-    predictions = photos.predictions(classifier, threshold)
+    predictions = photos.predictions(classifier, DecisionRule(threshold))
     with progress("photos") as update:
         report = sort_images(predictions, output, how, dry_run=dry_run, progress=update)
     _say_sorted(report, dry_run)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from cupl.io.folders import KEPT_ORIGINAL
 from cupl.io.terminal import printable
 
 _SHOWN = 5
@@ -45,7 +46,8 @@ class LeftOut:
 
     def add_junk(self, name: str) -> None:
         """Count a file or folder that :func:`~cupl.io.folders.is_junk` knows."""
-        self.junk["._*" if name.startswith("._") else name[: _ENDING * 2]] += 1
+        one = "._*" if name.startswith("._") else name[: _ENDING * 2]
+        self.junk[f"*{KEPT_ORIGINAL}" if name.lower().endswith(KEPT_ORIGINAL) else one] += 1
 
     def notes(self) -> list[str]:
         """A line on each kind of thing that was passed over; none where nothing was."""

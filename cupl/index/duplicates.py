@@ -199,4 +199,4 @@ def _group(photos: _Photos, places: list[int], rows: dict[str, PhotoRow]) -> Dup
 
 
 def _worse(row: PhotoRow) -> tuple[int, int, int, str]:
-    return -row.width * row.height, -row.size, row.mtime_ns, row.path
+    return -(row.width or 0) * (row.height or 0), -row.size, row.mtime_ns, row.path

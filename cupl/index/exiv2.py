@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import importlib.util
 import threading
 from collections.abc import Iterator
 from functools import cache
@@ -46,6 +47,11 @@ def opened(photo: bytes) -> Iterator[Any]:
             _forget_errors(exiv2)
             why = printable(" ".join(str(error).split()))[:200].rstrip(".")
             raise InputError(f"its metadata cannot be read or changed ({why})") from error
+
+
+def has_exiv2() -> bool:
+    """Whether the package is installed: without it nobody has written keywords here."""
+    return importlib.util.find_spec("pyexiv2") is not None
 
 
 @cache

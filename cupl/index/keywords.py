@@ -96,6 +96,7 @@ def write_keywords(
 def remove_keywords(
     paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
     *,
+    dry_run: bool = False,
     progress: Progress = ignore,
 ) -> KeywordReport:
     """Take away what cupl added to photos and their sidecars, and nothing else.
@@ -105,6 +106,7 @@ def remove_keywords(
 
     Args:
         paths: of the photos.
+        dry_run: only tell from which photos something would be taken.
         progress: told how many photos are done, and of how many.
 
     Raises:
@@ -114,7 +116,7 @@ def remove_keywords(
     need_exiv2()
     report, given = KeywordReport(), several(paths)
     for path in counted(given, progress, len(given)):
-        _tell(report, path, _take)
+        _tell(report, path, _look if dry_run else _take)
     return report
 
 
@@ -204,6 +206,10 @@ def _to_sidecar(photo: Path, words: Sequence[str]) -> Undone:
         os.fsync(file.fileno())
         rename_new(Path(file.name), sidecar)
     return "changed"
+
+
+def _look(photo: Path) -> Undone:
+    return "changed" if read_keywords(photo).ours else "same"
 
 
 def _take(photo: Path) -> Undone:

@@ -43,7 +43,7 @@ _TYPES: dict[Any, dict[str, Any]] = {
         "datatype": DataType.ARRAY, "element_type": DataType.VARCHAR, "max_capacity": 4096,
     },
 }  # fmt: skip
-_NULLABLE = {"raw_path", "date", "latitude", "longitude", "label", "probability"}
+_NULLABLE = {"raw_path", "width", "height", "date", "latitude", "longitude", "label", "probability"}
 
 
 class MilvusStore:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -28,11 +28,14 @@ from cupl.index.recommending import AWAY, example_vector, examples_of
 from cupl.index.rows import Numbers
 from cupl.index.searching import checked_where, closest, query_vector
 from cupl.index.store import PhotoStore
+from cupl.index.tagging import clear_tags, tag_rows, tag_rule
 from cupl.io.arguments import several
 from cupl.progress import Progress, ignore
 
 if TYPE_CHECKING:
     from cupl.bank.model import PromptBank
+    from cupl.classification.prediction import Prediction
+    from cupl.classification.vector_classifier import VectorClassifier
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.index.class_search import ClassPhotos
 
@@ -290,3 +293,35 @@ class PhotoIndex:
             self.store, min_cosine=min_cosine, max_distance=max_distance,
             where=checked_where(where), progress=progress,
         )  # fmt: skip
+
+    def tag(
+        self,
+        classifier: VectorClassifier,
+        *,
+        threshold: float | None = None,
+        class_thresholds: Mapping[str, float] | None = None,
+        top: int | None = None,
+        progress: Progress = ignore,
+    ) -> list[Prediction]:
+        """Write the classes of each photo into its row: ``label``, ``probability`` and ``tags``.
+
+        Args:
+            classifier: with class vectors by the encoder of the index.
+            threshold: see :func:`~cupl.index.tagging.tag_rule`.
+            class_thresholds: as of :meth:`ZeroShotClassifier.fit_class_thresholds`.
+            top: tags that a photo has at most; without thresholds the best so many.
+            progress: told how many photos are done, and of how many.
+
+        Returns:
+            A prediction for each photo, its tags as ``labels``.
+
+        Raises:
+            InputError: the class vectors are of another encoder, or nothing says what is a tag.
+
+        """
+        rule = tag_rule(classifier, threshold=threshold, class_thresholds=class_thresholds, top=top)
+        return list(tag_rows(self.store, classifier, rule, progress=progress))
+
+    def untag(self, *, progress: Progress = ignore) -> int:
+        """Take the tags from all photos of the index; how many had any."""
+        return clear_tags(self.store, progress=progress)

@@ -20,10 +20,10 @@ from cupl.embedding.image_ownership import check_bytes
 from cupl.embedding.images import open_without_blocking
 from cupl.errors import InputError
 from cupl.io.atomic import own_file
+from cupl.io.folders import KEPT_ORIGINAL
 from cupl.io.locks import held
 from cupl.io.placing import copy_new
 
-_KEPT = "_original"
 Edit = Callable[[bytes], bytes]
 """The content of a file to its new content; the same object where nothing is to be changed."""
 Check = Callable[[bytes, bytes], None]
@@ -42,7 +42,7 @@ def real_file(path: str | os.PathLike[str]) -> Path:
 
 def original_of(path: Path) -> Path:
     """Where the original of a changed file is kept."""
-    return path.with_name(path.name + _KEPT)
+    return path.with_name(path.name + KEPT_ORIGINAL)
 
 
 def read_whole(path: Path) -> bytes:

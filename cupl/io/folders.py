@@ -7,6 +7,7 @@ folders and files in it that are no part of what the folder is about.
 from __future__ import annotations
 
 import os
+import re
 
 # In lower case. Names that begin with a dot are hidden anyway; here they are counted and told.
 JUNK = frozenset(
@@ -30,6 +31,10 @@ _JUNK_STARTS = ("._", ".trash-", ".fuse_hidden", ".nfs0")
 _ZONE = ":zone.identifier"
 """What Windows keeps of a download, and becomes a file of its own when it is copied elsewhere."""
 
+KEPT_ORIGINAL = "_original"
+"""Behind the name of a file whose metadata was changed: what it was before. exiftool's name."""
+_KEPT = re.compile(rf"\.[a-z0-9]{{2,5}}{KEPT_ORIGINAL}$")
+
 _OTHER = """
 .txt .md .rst .csv .tsv .json .jsonl .ndjson .geojson .xml .xmp .aae .thm .yaml .yml .toml
 .ini .cfg .conf .log .html .htm .css .rtf .pdf .doc .docx .xls .xlsx .ods .odt .ppt .pptx
@@ -48,7 +53,12 @@ NO_IMAGE_ENDINGS = frozenset(_OTHER.split())
 def is_junk(name: str) -> bool:
     """Whether a system or a tool left a file or folder of this name, which is nobody's data."""
     name = name.lower()
-    return name in JUNK or name.startswith(_JUNK_STARTS) or name.endswith(_ZONE)
+    return (
+        name in JUNK
+        or name.startswith(_JUNK_STARTS)
+        or name.endswith(_ZONE)
+        or bool(_KEPT.search(name))
+    )
 
 
 def may_be_image(name: str) -> bool:

@@ -1,0 +1,169 @@
+"""Tags: every class of a bank that a photo is of, each judged alone, or the best few of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from cupl.classification.decision import DecisionRule
+from cupl.classification.prediction import Prediction
+from cupl.classification.vector_classifier import VectorClassifier
+from cupl.errors import InputError
+from cupl.index.rows import COLUMNS, VECTOR, paths_of, rows_of, vector_matrix
+from cupl.index.store import PhotoStore
+from cupl.progress import Progress, ignore
+
+_TAG_COLUMNS = ("label", "probability", "tags")
+
+
+@dataclass(frozen=True)
+class TagRule:
+    """Which classes become tags.
+
+    Attributes:
+        decision: how scores become labels.
+        top: of these the best so many; without several labels an image, the best so many classes
+            of each image that is not rejected.
+
+    """
+
+    decision: DecisionRule
+    top: int | None = None
+
+    @property
+    def top_k(self) -> int:
+        """Classes that a prediction has to name."""
+        return 1 if self.decision.multi_label else self.top or 1
+
+    def tagged(self, prediction: Prediction) -> Prediction:
+        """The prediction with its tags as ``labels``."""
+        if self.decision.multi_label:
+            return replace(prediction, labels=tuple(prediction.labels[: self.top]))
+        labels = () if prediction.label is None else tuple(prediction.top)
+        return replace(prediction, top=prediction.top[:1], labels=labels)
+
+
+def tag_rule(
+    classifier: VectorClassifier,
+    *,
+    threshold: float | None = None,
+    class_thresholds: Mapping[str, float] | None = None,
+    top: int | None = None,
+) -> TagRule:
+    """Each class alone where something says from where on it is one, else the best ``top``.
+
+    Args:
+        classifier: the classes.
+        threshold: probability from which on a class is a tag; by default one half. With the best
+            ``top`` alone, of the best class.
+        class_thresholds: cosine from which on each class is one.
+        top: tags that a photo has at most.
+
+    Raises:
+        InputError: a threshold cannot be used, ``top`` is below 1, or nothing says what is a tag.
+
+    """
+    if top is not None and top < 1:
+        raise InputError(f"top is {top}: a photo has one tag at least")
+    alone = (
+        class_thresholds is not None
+        or classifier.reject is not None
+        or classifier.vectors.provenance.logit_bias is not None
+    )
+    if not alone and top is None:
+        raise InputError(
+            f"the scores of {classifier.vectors.provenance.encoder!r:.100} do not say by "
+            "themselves which classes a photo is of: give labelled examples, a threshold for each "
+            "class, a reject bank, or how many of the best are tags",
+            arguments={"examples": ..., "class_thresholds": ..., "reject": ..., "top": 1},
+        )
+    return TagRule(DecisionRule(threshold, alone, class_thresholds), top)
+
+
+def tag_rows(
+    store: PhotoStore,
+    classifier: VectorClassifier,
+    rule: TagRule,
+    *,
+    dry_run: bool = False,
+    progress: Progress = ignore,
+) -> Iterator[Prediction]:
+    """Tag the photos of an index by their vectors, a prediction each, as they are written down.
+
+    A photo that another run changes at the same time gets the facts back that it had: the next
+    update of the index reads it again.
+
+    Args:
+        store: of the index.
+        classifier: of class vectors by the same encoder.
+        rule: which classes become tags.
+        dry_run: write nothing down.
+        progress: told how many photos are done, and of how many.
+
+    Raises:
+        InputError: the class vectors are of another encoder, or the index cannot be written.
+
+    """
+    classifier.vectors.check_embeddings(store.metadata.provenance)
+    total, done = store.count(), 0
+    for table in store.scan([*COLUMNS, VECTOR]):
+        found = classifier.predict_vectors(
+            vector_matrix(table), rule.top_k,
+            threshold=rule.decision.threshold, multi_label=rule.decision.multi_label,
+            class_thresholds=rule.decision.class_thresholds,
+        )  # fmt: skip
+        paths = paths_of(table)
+        predictions = [
+            replace(rule.tagged(one), path=path) for one, path in zip(found, paths, strict=True)
+        ]
+        _write(store, table, predictions, dry_run)
+        for prediction in predictions:
+            done += 1
+            yield prediction
+            progress(done, max(total, done))
+
+
+def tagged_paths(store: PhotoStore) -> list[str]:
+    """The paths of the photos of an index that have tags."""
+    return [row.path for table in store.scan(COLUMNS) for row in rows_of(table) if row.tags]
+
+
+def clear_tags(store: PhotoStore, *, dry_run: bool = False, progress: Progress = ignore) -> int:
+    """Take the tags from the photos of an index.
+
+    Returns:
+        How many had any.
+
+    """
+    total, done, cleared = store.count(), 0, 0
+    for table in store.scan([*COLUMNS, VECTOR]):
+        cleared += _write(store, table, [Prediction()] * len(table), dry_run)
+        done += len(table)
+        progress(done, max(total, done))
+    return cleared
+
+
+def _write(store: PhotoStore, table: Any, predictions: list[Prediction], dry_run: bool) -> int:
+    """Put tags into the rows of a table; how many rows had others."""
+    new: dict[str, list[Any]] = {
+        "label": [one.labels[0].label if one.labels else None for one in predictions],
+        "probability": [one.labels[0].probability if one.labels else None for one in predictions],
+        "tags": [[score.label for score in one.labels] for one in predictions],
+    }
+    changed = table
+    for name in _TAG_COLUMNS:
+        place = changed.schema.get_field_index(name)
+        field = changed.schema.field(place)
+        changed = changed.set_column(place, field, pa.array(new[name], field.type))
+    before, after = (part.select(_TAG_COLUMNS).to_pylist() for part in (table, changed))
+    differs = [_told(old) != _told(new) for old, new in zip(before, after, strict=True)]
+    if any(differs) and not dry_run:
+        store.add(changed.filter(pa.array(differs)))
+    return sum(differs)
+
+
+def _told(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["label"], row["probability"], tuple(row["tags"] or ())

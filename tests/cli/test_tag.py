@@ -1,0 +1,141 @@
+"""``cupl tag`` with a CLIP of random weights: what it says, what it writes, what it refuses."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from cupl.index.keywords import read_keywords
+from tests.cli.conftest import Cupl
+from tests.models import draw, save_clip
+
+CLASSES = ("-c", "cat", "-c", "dog", "--encoder", "model", "--embedding-cache", "none")
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    save_clip(tmp_path / "model")
+    for number in range(10):
+        for folder in ("photos", f"examples/{'cat' if number % 2 else 'dog'}"):
+            path = tmp_path / folder / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if folder != "photos" or number < 4:
+                draw(40, 30, seed=number).save(path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def files(folder: str = "photos") -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def test_tables(world: Path, cupl: Cupl) -> None:
+    shown = cupl("tag", "photos", *CLASSES, "--top", 1)
+    assert shown.code == 0
+    assert shown.out.count("photos/") == 4
+    written = cupl("tag", "photos", *CLASSES, "--top", 2, "-o", "tags.csv")
+    assert "wrote tags.csv: 4 photos" in written.err
+    assert written.out == ""
+    with Path("tags.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [f"photos/{number}.png" for number in range(4)]
+    assert all(sorted(row["labels"].split("|")) == ["cat", "dog"] for row in rows)
+    assert cupl("tag", "photos", *CLASSES, "--top", 2, "-o", "tags.jsonl").code == 0
+    lines = [json.loads(line) for line in Path("tags.jsonl").read_text("utf-8").splitlines()]
+    assert all(len(line["labels"]) == 2 and line["labels"][0]["score"] for line in lines)
+    assert cupl("tag", "photos", *CLASSES, "--top", 2, "-o", "tags.parquet").code == 0
+
+
+def test_thresholds_of_examples_and_of_their_file_are_the_same(world: Path, cupl: Cupl) -> None:
+    words = ("--examples", "examples", "--keep", 0.8, "--fitted", "t.csv", "-o", "one.csv")
+    fitted = cupl("tag", "photos", *CLASSES, *words)
+    assert fitted.code == 0, fitted.err
+    assert "thresholds of 2 classes fitted on 10 examples: about 0.8" in fitted.err
+    assert cupl("tag", "photos", *CLASSES, "--class-thresholds", "t.csv", "-o", "two.csv").code == 0
+    assert Path("one.csv").read_bytes() == Path("two.csv").read_bytes()
+
+
+@pytest.mark.parametrize("place", ["xmp", "exif"])
+def test_keywords_come_and_go(world: Path, cupl: Cupl, place: str) -> None:
+    before = files()
+    words = ("tag", "photos", *CLASSES, "--top", 1, "--write", place)
+    dry = cupl(*words, "--dry-run")
+    assert dry.code == 0
+    assert "nothing was written" in dry.err
+    assert files() == before
+    written = cupl(*words)
+    assert written.code == 0, written.err
+    assert "keywords written into" in written.err
+    assert "next: cupl tag photos --untag" in written.err
+    tags = {path: read_keywords(path).ours for path in Path("photos").glob("*.png")}
+    assert all(one in {("cat",), ("dog",)} for one in tags.values())
+    there = files()
+    assert len(there) == 8
+    again = cupl(*words)
+    assert "0 photos; as they were: 4" in again.err
+    assert files() == there
+    assert "would be taken from 4 photos of 4" in cupl("tag", "photos", "--untag", "--dry-run").err
+    taken = cupl("tag", "photos", "--untag")
+    assert taken.code == 0
+    assert "were taken from 4 photos of 4" in taken.err
+    assert files() == before
+
+
+def test_what_cannot_be_written_is_told_and_the_rest_is_done(world: Path, cupl: Cupl) -> None:
+    draw(40, 30).save("photos/a.gif")
+    Path("photos/b.png").write_bytes(b"no photo")
+    outcome = cupl("tag", "photos", *CLASSES, "--top", 1, "--write", "exif")
+    assert outcome.code == 3
+    assert "1 image of 6 could not be read" in outcome.err
+    assert "photos/a.gif: keywords are not written into GIF" in outcome.err
+    assert "keywords written into the files of 4 photos" in outcome.err
+    Path("photos/b.png").write_bytes(b"\x89PNG\r\n\x1a\ncut off")
+    taken = cupl("tag", "photos", "--untag")
+    assert taken.code == 3
+    assert "keywords were taken from 4 photos of 6, 4 of them as before" in taken.err
+    assert "photos/b.png: its metadata cannot be read" in taken.err
+
+
+def test_an_index(world: Path, cupl: Cupl) -> None:
+    before = files()
+    assert cupl("index", "add", "photos", "--index", "l.lance", "--encoder", "model").code == 0
+    words = ("tag", "--index", "l.lance", *CLASSES, "--top", 1)
+    assert cupl(*words, "--dry-run").out.count(".png") == 4
+    tagged = cupl(*words, "--write", "xmp", "-o", "tags.csv")
+    assert tagged.code == 0, tagged.err
+    assert "wrote the tags into l.lance" in tagged.err
+    assert len(files()) == 8
+    taken = cupl("tag", "--index", "l.lance", "--untag")
+    assert taken.code == 0, taken.err
+    assert "l.lance: tags were taken from 4 photos" in taken.err
+    assert files() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("photos", *CLASSES), "--examples, --class-thresholds, --reject, --top 1"),
+        ((*CLASSES,), "name the images"),
+        (("photos", "--index", "x", *CLASSES), "name the images to tag, or"),
+        (("photos",), "name the classes in one way"),
+        (("photos", *CLASSES, "--keep", "0.5"), "are for thresholds that are fitted"),
+        (("photos", *CLASSES, "--examples", "e", "--class-thresholds", "t"), "leave out"),
+        (("photos", *CLASSES, "--examples", "e", "--fitted", "t.txt"), "name it .csv"),
+        (("photos", *CLASSES, "-o", "x.txt"), "does not say what to write"),
+        (("photos", *CLASSES, "--untag"), "--untag takes images or --index, and nothing else"),
+        (("--untag",), "--untag takes images"),
+        (("photos", *CLASSES, "--top", "1", "-o", "photos/0.png"), "does not say"),
+        (("--index", "none.lance", *CLASSES, "--top", "1"), "there is no such index"),
+        (("photos", *CLASSES, "--class-thresholds", "none.csv"), "none.csv"),
+    ],
+)
+def test_refused_before_anything_is_done(
+    world: Path, cupl: Cupl, words: tuple[str, ...], message: str
+) -> None:
+    before = files()
+    outcome = cupl("tag", *words)
+    assert outcome.code in (1, 2)
+    assert message in " ".join(outcome.err.split())
+    assert files() == before
+    assert not Path("none.lance").exists()
