@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from cupl.classification.prediction import Prediction as Prediction
     from cupl.classification.sort_undo import undo_sort as undo_sort
     from cupl.classification.sorting import sort_images as sort_images
+    from cupl.description.captions import acaption_images as acaption_images
+    from cupl.description.captions import caption_images as caption_images
+    from cupl.description.describing import adescribe_images as adescribe_images
+    from cupl.description.describing import describe_images as describe_images
     from cupl.embedding.bank_encoding import encode_bank as encode_bank
     from cupl.embedding.class_vectors import ClassVectors as ClassVectors
     from cupl.embedding.image_files import find_images as find_images
@@ -77,12 +81,16 @@ _HOME = {
     "Sampling": "llm.protocol",
     "TemplateSet": "bank.templates",
     "ZeroShotClassifier": "classification.classifier",
+    "acaption_images": "description.captions",
     "acontrast_pairs": "generation.pair_contrast",
+    "adescribe_images": "description.describing",
     "agenerate": "generation.pipeline",
     "agenerate_about": "generation.about",
     "agenerate_contrast": "generation.contrast",
     "agenerate_subclasses": "generation.subclasses",
+    "caption_images": "description.captions",
     "contrast_pairs": "generation.pair_contrast",
+    "describe_images": "description.describing",
     "embed_images": "embedding.image_runs",
     "encode_bank": "embedding.bank_encoding",
     "evaluate": "report.evaluating",
@@ -123,12 +131,16 @@ __all__ = [
     "Sampling",
     "TemplateSet",
     "ZeroShotClassifier",
+    "acaption_images",
     "acontrast_pairs",
+    "adescribe_images",
     "agenerate",
     "agenerate_about",
     "agenerate_contrast",
     "agenerate_subclasses",
+    "caption_images",
     "contrast_pairs",
+    "describe_images",
     "embed_images",
     "encode_bank",
     "evaluate",

@@ -4,12 +4,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cupl.classification.classifier import ZeroShotClassifier
+from cupl.description.captions import caption_images
+from cupl.description.describing import describe_images
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.encoders.loading import load_encoder
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.cache.transfer import import_entries
+from cupl.llm.protocol import Request, Response
 from tests.batch_server import openai_line
 from tests.generation.batch.test_results import request
 from tests.models import bank_of, draw, save_clip
@@ -44,6 +48,7 @@ _CLASSIFY = ("classify", "photos", "--vectors", "v.safetensors", "--encoder", "m
 _PRUNE = ("bank", "prune", "bank.yaml", "--by", "redundancy", "--threshold", "0.5", "--keep", "1",
           *_MODEL)  # fmt: skip
 _ASK = ("-c", "cat", "-c", "dog", "--model", "m", "--samples", "20", "--cache", "cache")
+_SEEN = ("--model", "m", "--cache", "seen", "--offline")
 COMMANDS = {
     "embed": WritingCommand(
         ("embed", "photos", "--encoder", "model", "--shard-size", "2", "--batch-size", "2"),
@@ -77,6 +82,13 @@ COMMANDS = {
         ("bank", "merge", "bank.yaml", "bank.yaml"), "out.yaml", works=False
     ),
     "batch export": WritingCommand(("batch", "export", *_ASK), "out.jsonl", works=False),
+    "describe": WritingCommand(("describe", "photos", *_SEEN), "out.yaml"),
+    "describe captions": WritingCommand(
+        ("describe", "photos", *_SEEN), "out.csv", option=("--captions",)
+    ),
+    "describe export": WritingCommand(
+        ("describe", "photos", "--model", "m"), "out.jsonl", option=("--export-requests",),
+    ),
     "cache export": WritingCommand(
         ("cache", "export", "--cache", "cache"), "out.jsonl.gz", old=False, option=(), works=False
     ),
@@ -92,6 +104,14 @@ COMMANDS = {
 def words_of(command: WritingCommand, output: str, *more: str) -> list[str]:
     """The command line."""
     return [*command.words, *command.option, output, *more]
+
+
+class _Seeing:
+    """Says of every image the same in other words."""
+
+    async def complete(self, request: Request, n: int) -> list[Response]:
+        mark = request.digest[:20]
+        return [Response(f"A picture of {mark} and {number} dots.") for number in range(n)]
 
 
 def make_work(folder: Path) -> Path:
@@ -111,6 +131,9 @@ def make_work(folder: Path) -> Path:
     (folder / "answers.jsonl").write_bytes((OLD / "answers.jsonl").read_bytes())
     with ResponseCache(folder / "cache") as cache:
         import_entries(folder / "answers.jsonl", cache)
+    seen: Any = {"model": "m", "cache": folder / "seen", "llm": _Seeing()}
+    describe_images(folder / "photos", **seen)
+    caption_images(folder / "photos", **seen)
     lines = [json.dumps(openai_line(request((number,)))) + "\n" for number in range(50)]
     (folder / "results.jsonl").write_text("".join(lines))
     return folder

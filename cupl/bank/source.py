@@ -103,6 +103,30 @@ class SubclassFacts(BaseModel):
     dropped: _Count
 
 
+class PictureFacts(BaseModel):
+    """What a language model was shown of each class.
+
+    Attributes:
+        photos: how many in all.
+        per_class: how many of a class at most.
+        side: pixels of the longer side, at most, as they were sent.
+        detail: how closely the server was to look, where that was said.
+        groups: how many groups the photos were put into, which are the classes; the model named
+            them. None where folders are.
+        encoder: by whose embeddings they were grouped.
+
+    """
+
+    model_config = _FACTS
+
+    photos: _Count
+    per_class: _Count
+    side: _Count
+    detail: Literal["low", "high", "auto"] | None = None
+    groups: _Count | None = None
+    encoder: StrictStr | None = None
+
+
 class MergedFacts(BaseModel):
     """One of the banks that a bank was merged of.
 
@@ -127,6 +151,7 @@ class Source(BaseModel):
         about: how the questions were found, where a language model wrote them.
         contrast: how the classes were found, where they are none of a list.
         subclasses: how the sub-classes were found.
+        pictures: what was shown with the questions.
         pairs: what was asked since to tell classes apart, the first time first.
         pruned: what was dropped since, the first time first.
         merged: the banks that it was merged of, where these came about in different ways.
@@ -158,6 +183,7 @@ class Source(BaseModel):
     about: AboutFacts | None = None
     contrast: ContrastFacts | None = None
     subclasses: SubclassFacts | None = None
+    pictures: PictureFacts | None = None
     pairs: list[PairFacts] | None = None
     pruned: list[PruningFacts] | None = None
     merged: list[MergedFacts] | None = None

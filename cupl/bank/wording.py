@@ -19,7 +19,12 @@ _REFUSAL = re.compile(
     r"|unable to (?:assist|help|provide)"
     r"|i(?:'m| am) (?:sorry|unable|not (?:able|familiar|aware|allowed))"
     r"|i (?:can't|can ?not|couldn't|could not|won't|don't have|do not have)(?! help but)"
-    r"|i was (?:unable|not able))\b|^sorry\b(?!!? is )"
+    r"|i was (?:unable|not able)"
+    r"|i (?:don't|do not) see (?:an?|any|the) (?:image|photo|picture)s?"
+    r"|no (?:image|photo|picture)s? (?:(?:is|are|was|were|has been|have been) )?"
+    r"(?:attached|provided|uploaded)"
+    r"|(?:please|could you) (?:upload|attach|provide|share|resend|send)(?: me)? (?:an?|the|your)"
+    r" (?:image|photo|picture))\b|^sorry\b(?!!? is )"
 )
 _DENIAL = re.compile(
     r"\b(?=[acdlnorstw])(?:(?P<no>not?|(?<=n')t)"

@@ -23,6 +23,7 @@ from cupl.cli import (
     cache_embeddings,
     classify,
     demo,
+    describe,
     duplicates,
     embed,
     encode,
@@ -56,6 +57,7 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo_command)
 app.command("generate")(generate.generate_command)
+app.command("describe")(describe.describe_command)
 app.command("encode")(encode.encode_command)
 app.command("embed")(embed.embed_command)
 app.command("adapt")(adapt.adapt_command)

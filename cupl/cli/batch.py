@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cupl.generation.batch.api import Batch, BatchServer
     from cupl.generation.batch.requests import Export
     from cupl.generation.batch.results import ImportReport
+    from cupl.generation.plan import Plan
 
 batch_app = typer.Typer(
     name="batch",
@@ -106,10 +107,11 @@ def export_requests_command(
             tries=RetryPolicy().missing_below(retry_failed=retry_failed), per_file=per_file,
             notice=say,
         )  # fmt: skip
-    _say_export(written, output, plan.model, plan.endpoint, plan.api)
+    say_export(written, output, plan, _as_generate(output))
 
 
-def _say_export(written: "Export", output: Path, model: str, endpoint: str, api: str) -> None:
+def say_export(written: "Export", output: Path, plan: "Plan", then: str) -> None:
+    """What was written, and what to do with it; where nothing is missing, the command ``then``."""
     from cupl.llm.address import DEFAULT_URL
 
     _say_kept(written.kept)
@@ -121,14 +123,15 @@ def _say_export(written: "Export", output: Path, model: str, endpoint: str, api:
     if not written.files:
         left = f"; {output} is from an earlier export" if output.is_file() else ""
         say(f"nothing is missing, so nothing was written{left}")
-        say_next(_as_generate(output))
+        say_next(then)
         return
     if is_stream(output):
         return
     files = quoted(*(file.path for file in written.files))
     say_next(f"cupl batch submit {files}", carry=("--base-url",))
-    if api == "chat" and endpoint != DEFAULT_URL:  # run-batch knows no completions
-        say(f"  or: vllm run-batch -i {quoted(output)} -o results.jsonl --model {quoted(model)}")
+    if plan.api == "chat" and plan.endpoint != DEFAULT_URL:  # run-batch knows no completions
+        model = quoted(plan.model)
+        say(f"  or: vllm run-batch -i {quoted(output)} -o results.jsonl --model {model}")
         say("      and then cupl batch import results.jsonl")
 
 
@@ -180,7 +183,7 @@ def _say_import(report: "ImportReport") -> None:
             say(f"  {number:,}: {reason}")
     say(
         "with the options of the export, cupl generate --offline makes the bank, and cupl batch "
-        "export writes what is still missing"
+        "export writes what is still missing; of photos cupl describe does both"
     )
 
 

@@ -182,7 +182,7 @@ def generate_command(
     assert output is not None  # noqa: S101 (checked above)
     bank = steps.bank(collected, name_as_text(output.stem))
     write_bank(output, bank.to_bytes())
-    _say_result(output, bank, collected)
+    say_result(output, bank, collected)
     steps.say_next(output, classes)
     if min_prompts > 1 and collected.report.short:
         raise typer.Exit(3)
@@ -193,7 +193,8 @@ def _check_one_bank(contrast: bool, subclasses: int | None) -> None:
         raise typer.BadParameter("--contrast and --subclasses make two banks: give one of them")
 
 
-def _say_result(output: Path, bank: "PromptBank", collected: "CollectedPrompts") -> None:
+def say_result(output: Path, bank: "PromptBank", collected: "CollectedPrompts") -> None:
+    """What was written, and what became of the answers."""
     report, kinds = collected.report, sum(len(entry.subclasses) for entry in bank)
     classes = count(len(bank), "class", "classes") + (
         f" with {count(kinds, 'sub-class', 'sub-classes')}" if kinds else ""

@@ -188,7 +188,7 @@ def plan_of(
         api=api,
         samples=samples,
         sampling=sampling_of(model, temperature, top_p, max_tokens, stop, seed, extra),
-        preamble=_preamble(preamble),
+        preamble=preamble_of(preamble),
     )
 
 
@@ -267,7 +267,7 @@ def sampling_of(
     return replace(usual_sampling(model), **changes)
 
 
-def _preamble(option: str | None) -> str | None:
+def preamble_of(option: str | None) -> str | None:
     """The file's text; "" where the usual one is meant, None for none."""
     from cupl.io.text import read_text
 

@@ -62,8 +62,10 @@ def say_plan(
 
     """
     plural = "classes" if noun == "class" else f"{noun}s"
+    shown = sum(len(images) for some in plan.pictures.values() for images in some)
+    photos = f"{count(shown, 'photo')}, " if shown and noun != "photo" else ""
     say(
-        f"{step}{count(len(plan.labels), noun, plural)}, "
+        f"{step}{count(len(plan.labels), noun, plural)}, {photos}"
         f"{count(len(plan.questions.questions), 'question')}, "
         f"{count(plan.samples, 'sample')} each: {found.cached:,} of "
         f"{count(found.cached + found.answers, 'answer')} cached, {found.answers:,} to come in "
@@ -77,7 +79,10 @@ def say_plan(
     if prices is not None:
         spent = prices.of(found.prompt_tokens, most or 0)
         money = f": {'at least' if most is None else 'at most about'} {_money(spent)}"
-    say(f"estimate: about {found.prompt_tokens:,} tokens in, {bound}{money}")
+    seen = ""
+    if found.images:
+        seen = f" ({found.image_tokens:,} of them for {count(found.images, 'image')})"
+    say(f"estimate: about {found.prompt_tokens:,} tokens in{seen}, {bound}{money}")
 
 
 def say_first(plan: "Plan") -> None:
@@ -85,7 +90,7 @@ def say_first(plan: "Plan") -> None:
     names = [label.name for label in plan.labels[:_SHOWN]]
     more = f", and {len(plan.labels) - _SHOWN:,} more" if len(plan.labels) > _SHOWN else ""
     say(f"  about {', '.join(f'{name:.60}' for name in names)}{more}")
-    questions = [request.question for request in plan.requests(plan.labels[0])]
+    questions = list(dict.fromkeys(one.question for one in plan.requests(plan.labels[0])))
     for question in questions[:_SHOWN]:
         say(f"  asks: {question[:_LONGEST]}{'...' * (len(question) > _LONGEST)}")
     if (left := len(questions) - _SHOWN) > 0:

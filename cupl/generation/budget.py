@@ -17,14 +17,20 @@ _MOST_OVERHEAD = 256
 
 
 def estimate_prompt_tokens(request: Request) -> int:
-    """About how many tokens the server will count for the question: a token is about 4 bytes."""
-    return _OVERHEAD + -(-_bytes(request) // 4)
+    """About how many tokens the server will count for the question: a token is about 4 bytes.
+
+    What its images count as depends on the model: see
+    :attr:`~cupl.llm.request_image.RequestImage.tokens`.
+    """
+    shown = sum(image.tokens for image in request.images)
+    return _OVERHEAD + -(-_bytes(request) // 4) + shown
 
 
 def most_tokens(request: Request, n: int) -> int:
     """More tokens than this no answer to the request can cost, with ``n`` answers of full length.
 
-    A token of any of today's vocabularies stands for at least a byte of text.
+    A token of any of today's vocabularies stands for at least a byte of text. Of an image it is the
+    most that a model is known to count.
 
     Raises:
         InputError: nothing limits the length of an answer.
@@ -37,7 +43,8 @@ def most_tokens(request: Request, n: int) -> int:
             "thinks before it answers to some thousands",
             arguments={"max_tokens": ...},
         )
-    return _bytes(request) + _MOST_OVERHEAD + n * length
+    shown = sum(image.most_tokens for image in request.images)
+    return _bytes(request) + shown + _MOST_OVERHEAD + n * length
 
 
 def _bytes(request: Request) -> int:

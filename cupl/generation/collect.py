@@ -67,7 +67,7 @@ class FilterOptions:
             InputError: it cannot.
 
         """
-        asked = plan.samples * len(plan.questions.questions)
+        asked = plan.samples * min(map(plan.asked_about, plan.labels))
         if self.min_prompts > asked:
             raise InputError(
                 f"min_prompts is {self.min_prompts}, and {asked} answers are asked for about a "
@@ -113,9 +113,7 @@ class CollectedPrompts:
     @property
     def answers(self) -> int:
         """How many there were, of use or not."""
-        questions = len(self.plan.questions.questions)
-        labels = {label.name: label for label in self.plan.labels}.values()  # one name, one answer
-        return sum(map(self.plan.samples_of, labels)) * questions
+        return self.plan.answers
 
     def wanted(self) -> dict[str, int]:
         """How many samples more than planned each class should have, by its name.
@@ -123,11 +121,12 @@ class CollectedPrompts:
         It depends on nothing but what was gathered, and grows until the class has enough or the
         bound is reached.
         """
-        questions = len(self.plan.questions.questions)
         more = dict(self.plan.more)
+        requests = {label.name: self.plan.asked_about(label) for label in self.plan.labels}
         for name, kept in self.report.short.items():
             asked = more.get(name, 0)
-            grown = asked + max(asked, -(-(self.filtering.min_prompts - kept) // questions))
+            lacking = self.filtering.min_prompts - kept
+            grown = asked + max(asked, -(-lacking // requests[name]))
             more[name] = min(grown, MOST_MORE * self.plan.samples)
         return more
 
@@ -296,7 +295,11 @@ def _without_prompts(bare: list[str], collected: CollectedPrompts) -> InputError
     dropped = collected.report.dropped.most_common(3)
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in dropped)
     limited = collected.plan.sampling.max_tokens is not None
-    way_out, arguments = way_out_of(dropped[0][0] if dropped else "", limited=limited)
+    first = dropped[0][0] if dropped else ""
+    way_out, arguments = way_out_of(first, limited=limited)
+    if collected.plan.pictures and first == "refusal":
+        way_out = "is it a model that can see, and does its server pass images on?"
+        arguments = {"model": ...}
     samples = collected.plan.samples * 2
     return InputError(
         f"no usable answer for {shown} (dropped in all: {reasons}); {way_out}{'; ' * bool(way_out)}"

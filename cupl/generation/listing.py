@@ -109,7 +109,7 @@ async def ask_for_names(plan: Plan, most: int, asking: Asking) -> list[AnsweredL
 
 def lists_in(plan: Plan, most: int, cache: ResponseCache) -> Iterator[AnsweredList]:
     """The lists that a cache holds of a plan; what it does not hold is passed over."""
-    for label in {label.name: label for label in plan.labels}.values():
+    for label in plan.asked_labels:
         for request in plan.requests(label):
             for sample in range(plan.samples_of(label)):
                 found = _list_of(request, sample, most, cache)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from cupl.bank.labels import ClassLabel, labels_from_names
@@ -19,12 +19,14 @@ from cupl.llm.mini import ENDPOINT as MINI_ENDPOINT
 from cupl.llm.mini import NAME as MINI
 from cupl.llm.mini import PREAMBLE, SAMPLING, WEIGHTS
 from cupl.llm.protocol import SEED_RANGE, Api, Failure, Request, Response, Sampling, cache_key
+from cupl.llm.request_image import RequestImage
 from cupl.progress import Progress, ignore
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 CHAT_PREAMBLE = (
     "Answer in one plain sentence about what can be seen, naming the thing. No lists, no markup."
 )
+_NONE_SHOWN: tuple[tuple[RequestImage, ...], ...] = ((),)
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,42 @@ class Plan:
     samples: int
     more: Mapping[str, int] = field(default_factory=dict)
     """Samples beyond ``samples``, for classes (by their names) that kept too few prompts."""
+    pictures: Mapping[ClassLabel, Sequence[tuple[RequestImage, ...]]] = field(default_factory=dict)
+    """What is shown with the questions about a class: for each of these a request."""
 
     def requests(self, label: ClassLabel) -> Iterator[Request]:
-        """The requests about one class, a question each."""
+        """The requests about one class: a question each, and each picture by itself."""
         for template in self.questions.questions:
             question = fill(template, label.name)
-            yield Request(
-                self.endpoint, self.model, self.api, question, self.preamble, self.sampling
-            )
+            for images in self.pictures.get(label, _NONE_SHOWN):
+                yield Request(
+                    self.endpoint, self.model, self.api, question, self.preamble, self.sampling,
+                    images,
+                )  # fmt: skip
+
+    def asked_about(self, label: ClassLabel) -> int:
+        """How many requests there are about a class, each for so many samples."""
+        shown = self.pictures.get(label, _NONE_SHOWN)
+        return len(self.questions.questions) * len(shown)
 
     def samples_of(self, label: ClassLabel) -> int:
         """How many answers to each question about a class there are to be."""
         return self.samples + self.more.get(label.name, 0)
+
+    @property
+    def asked_labels(self) -> Collection[ClassLabel]:
+        """The classes, of those with one name the last: they share their answers.
+
+        Unless the answers are about what is shown of each.
+        """
+        if self.pictures:
+            return self.labels
+        return {label.name: label for label in self.labels}.values()
+
+    @property
+    def answers(self) -> int:
+        """How many there are to be in all."""
+        return sum(self.samples_of(one) * self.asked_about(one) for one in self.asked_labels)
 
     def source(self, filters: Iterable[str], min_prompts: int) -> Source:
         """What the bank says of where it came from."""
@@ -195,7 +221,7 @@ def missing_answers(
 
     """
     size = n or 1
-    labels = {label.name: label for label in plan.labels}.values()
+    labels = plan.asked_labels
     for done, label in enumerate(labels, 1):
         first, total = beyond.samples_of(label) if beyond else 0, plan.samples_of(label)
         for request in plan.requests(label):
@@ -234,6 +260,10 @@ class PlanSurvey:
     requests: int = 0
     prompt_tokens: int = 0
     """An estimate."""
+    images: int = 0
+    """How many are sent, each as often as it is."""
+    image_tokens: int = 0
+    """The part of the estimate that is theirs."""
     completion_tokens: int | None = 0
     """The most that the answers can have; None where nothing limits them."""
     examples: list[str] = field(default_factory=list)
@@ -256,10 +286,10 @@ def survey(
         found.requests += 1
         found.answers += len(unit.samples)
         found.prompt_tokens += estimate_prompt_tokens(unit.request)
+        found.images += len(unit.request.images)
+        found.image_tokens += sum(image.tokens for image in unit.request.images)
         if len(found.examples) < 4 and unit.request.question not in found.examples:
             found.examples.append(unit.request.question)
-    names = {label.name: label for label in plan.labels}.values()
-    wanted = sum(map(plan.samples_of, names)) * len(plan.questions.questions)
-    found.cached = wanted - found.answers
+    found.cached = plan.answers - found.answers
     found.completion_tokens = None if length is None else found.answers * length
     return found

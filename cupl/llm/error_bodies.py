@@ -79,6 +79,16 @@ _NO_KEY = re.compile(
 _TOO_BIG = re.compile(
     r"requires more system memory|(failed|unable) to load (the )?model", re.IGNORECASE
 )
+_NO_IMAGES = re.compile(
+    r"(?:image|vision|multi-?modal)[^.]{0,60}(?:\bnot\b|n't|unsupported|only supported by)"
+    r"|(?:\bnot?\b|n't|unsupported|unknown)[^.]{0,60}(?:image|vision|multi-?modal)"
+    r"|at most 0 image|\bcontent\b[^.]{0,60}\b(?:must be|should be|expected) (?:a )?(?:valid )?str"
+    r"|missing data required for image|expected:? (?:a )?string",
+    re.IGNORECASE,
+)
+_FEW_IMAGES = re.compile(
+    r"(?:at most|up to|max(?:imum)?(?: of)?|more than|only) (\d{1,4}) image", re.IGNORECASE
+)
 
 
 def message_of(body: object, depth: int = 5) -> str | None:
@@ -211,6 +221,17 @@ def lacks_key(said: str) -> bool:
 def lacks_room(said: str) -> bool:
     """The question and the answer that is asked for do not fit into the model's context."""
     return bool(_TOO_LONG.search(said))
+
+
+def lacks_sight(said: str) -> bool:
+    """It is the images of a request that the model, or the server, cannot take at all."""
+    return images_allowed(said) is None and bool(_NO_IMAGES.search(said))
+
+
+def images_allowed(said: str) -> int | None:
+    """The most images that a request may have, where a refusal names it; None where it does not."""
+    found = _FEW_IMAGES.search(said)
+    return int(found[1]) or None if found else None
 
 
 def lacks_memory(said: str) -> bool:

@@ -13,6 +13,7 @@ from cupl.errors import ServerError
 from cupl.llm.access import ServerAccess
 from cupl.llm.error_bodies import (
     delay_of,
+    images_allowed,
     is_about_content,
     kinds_of,
     lacks_key,
@@ -20,6 +21,7 @@ from cupl.llm.error_bodies import (
     lacks_model,
     lacks_quota,
     lacks_room,
+    lacks_sight,
     message_of,
     status_of,
     title_of,
@@ -28,6 +30,7 @@ from cupl.llm.protocol import RetryableError
 from cupl.llm.proxies import proxy_of
 from cupl.llm.redaction import redact
 from cupl.llm.rejections import advice_on
+from cupl.llm.request_image import images_in
 from cupl.llm.unanswered import not_an_answer, unheard
 from cupl.llm.wrong_address import WrongAddressError
 
@@ -45,6 +48,9 @@ _SAYS_NOTHING = re.compile(
     r"\W*(?:(?:an? )?(?:internal|unknown|unexpected)?\W*(?:server)?\W*error(?: occurred)?"
     r"|no reason given)?\W*",
     re.IGNORECASE,
+)
+_TOO_LARGE = re.compile(
+    r"(?:image|payload|body|request)[^.]{0,40}(?:too (?:large|big)|exceed)", re.IGNORECASE
 )
 _YEAR = 366 * 86_400.0
 
@@ -84,6 +90,8 @@ def to_server_error(
         or "no reason given",
         *secrets,
     )
+    if refused := _images_refused(error, asked, access.address.endpoint, said, sent):
+        return refused
     misled = not_an_answer(error, asked, access.address, proxy, said, secrets)
     return misled or _refusal(error, asked, access, said, sent)
 
@@ -130,6 +138,30 @@ def _refusal(
         return UnknownRefusalError(f"{where} answered {status}: {said}")
     why = f"answered {status}: {said.rstrip('.') + hint if hint else said}"
     return ServerError(f"{where} {why}", arguments=arguments)
+
+
+def _images_refused(
+    error: openai.APIStatusError,
+    asked: str,
+    where: str,
+    said: str,
+    sent: Mapping[str, object] | None,
+) -> ServerError | None:
+    """What to do where it is the images of a request that are turned down."""
+    number, status = images_in(sent or {}), status_of(error)
+    if not number or status in (401, 402, 403, 408, 409, 425, 429) or lacks_room(said):
+        return None
+    most = images_allowed(said)
+    if most is not None and most < number:
+        why = f"takes fewer images in a request ({said}); per_class={most} sends no more"
+        return ServerError(f"{where} {why}", arguments={"per_class": most})
+    if status == 413 or _TOO_LARGE.search(said):
+        why = f"finds the image too large ({said}); send a smaller one"
+        return ServerError(f"{where} {why}", arguments={"image_side": ...})
+    if lacks_sight(said):
+        why = f"takes no images for {asked} ({said}); name a model that can see"
+        return ServerError(f"{where} {why}", arguments={"model": ...})
+    return None
 
 
 def _not_let_in(access: ServerAccess, status: int, asked: str, said: str) -> ServerError:

@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 
 from cupl.errors import InputError, ServerError
 from cupl.llm.extra import checked_extra
+from cupl.llm.request_image import RequestImage, without_content
 
 Api = Literal["chat", "completions"]
 
@@ -79,7 +80,8 @@ class Request:
     """One question to one model, with everything that can change the answer.
 
     ``preamble`` goes before the question: the system message of a chat, or the beginning of the
-    text that a completion continues, where ``{}`` is the place of the question.
+    text that a completion continues, where ``{}`` is the place of the question. ``images`` go with
+    the question to a chat model that can see.
     """
 
     endpoint: str
@@ -88,6 +90,11 @@ class Request:
     question: str
     preamble: str | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    images: tuple[RequestImage, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.images and self.api != "chat":
+            raise InputError("images go to a chat model alone: leave api out, or set it to chat")
 
     @property
     def path(self) -> str:
@@ -96,10 +103,18 @@ class Request:
 
     def body(self, n: int = 1) -> dict[str, Any]:
         """The JSON body that asks for ``n`` answers."""
+        return self._body(n, whole=True)
+
+    def _body(self, n: int, *, whole: bool) -> dict[str, Any]:
+        """With the content of its images, or digests."""
         body: dict[str, Any] = {"model": self.model}
         if self.api == "chat":
             system = [{"role": "system", "content": self.preamble}] if self.preamble else []
-            body["messages"] = [*system, {"role": "user", "content": self.question}]
+            said: str | list[dict[str, Any]] = self.question
+            if self.images:  # a text alone is asked, and filed, as it always was
+                shown = [image.part(whole=whole) for image in self.images]
+                said = [*shown, {"type": "text", "text": self.question}]
+            body["messages"] = [*system, {"role": "user", "content": said}]
         else:
             before, _, after = (self.preamble or "").partition("{}")
             body["prompt"] = before + self.question + after
@@ -116,12 +131,12 @@ class Request:
     @property
     def digest(self) -> str:
         """sha256 over all that decides the answers."""
-        return digest_of(self.endpoint, self.path, self.body())
+        return digest_of(self.endpoint, self.path, self._body(1, whole=False))
 
 
 def digest_of(endpoint: str, path: str, body: dict[str, Any]) -> str:
     """The digest of the request with this body, which asks for one answer."""
-    body = _with_usual_limit(endpoint, path, body)
+    body = _with_usual_limit(endpoint, path, without_content(body))
     content = {"endpoint": endpoint, "path": path, "body": body}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
