@@ -54,11 +54,12 @@ class MilvusStore:
         self._address, self._client, self._name = address, client, address.collection
         self._schema = table_schema(metadata.dim, metadata.numbers)
 
-    def add(self, rows: Any) -> None:
+    def add(self, rows: Any, gone: Sequence[str] = ()) -> None:
         """See :class:`~cupl.index.store.PhotoStore`.
 
         A cluster takes messages of some size only: of rows that are more than one, those of the
-        first messages stay if a later one fails. Adding them again ends in the same.
+        first messages stay if a later one fails. Adding them again ends in the same. What is gone
+        is removed after that.
         """
         size = max(1, rows.nbytes // max(1, len(rows)) + 4 * self.metadata.dim)
         at_once = max(1, _MESSAGE_BYTES // size)
@@ -69,6 +70,7 @@ class MilvusStore:
                 for record, vector in zip(records, vector_matrix(part), strict=True):
                     record[VECTOR] = vector
                 self._client.upsert(self._name, records, **_TRIES)
+        self.delete(gone)
 
     def delete(self, ids: Sequence[str]) -> None:
         """See :class:`~cupl.index.store.PhotoStore`."""

@@ -26,6 +26,7 @@ _COLUMNS = {
     "sha256": pa.string(),
     "size": pa.int64(),
     "mtime_ns": pa.int64(),
+    "root": pa.int32(),
     "width": pa.int32(),
     "height": pa.int32(),
     "date": pa.string(),
@@ -50,6 +51,8 @@ class PhotoRow:
         mtime_ns: when the file was changed last, in nanoseconds.
         width: in pixels, upright.
         height: likewise.
+        root: how many characters of the path are the folder that was named when it was added,
+            which an update goes over; 0 of a file that was named itself.
         date: when it was taken, as the photo says: ``2024-05-31 14:03:59``.
         latitude: where, in degrees north.
         longitude: in degrees east.
@@ -65,6 +68,7 @@ class PhotoRow:
     mtime_ns: int
     width: int | None
     height: int | None
+    root: int = 0
     date: str | None = None
     latitude: float | None = None
     longitude: float | None = None
@@ -86,7 +90,9 @@ def path_id(path: str) -> str:
 def table_schema(dim: int, numbers: Numbers) -> Any:
     """The columns of a table of photos with vectors of a width."""
     number = pa.float16() if numbers == "float16" else pa.float32()
-    return pa.schema([*_COLUMNS.items(), (VECTOR, pa.list_(number, dim))])
+    key = pa.field(ID, _COLUMNS[ID], nullable=False)
+    others = [(name, kind) for name, kind in _COLUMNS.items() if name != ID]
+    return pa.schema([key, *others, (VECTOR, pa.list_(number, dim))])
 
 
 def rows_table(
@@ -115,6 +121,25 @@ def vector_column(matrix: npt.NDArray[np.floating[Any]], numbers: Numbers) -> An
     """Vectors, ``[photos, dim]``, as a column of a table."""
     flat = pa.array(np.ascontiguousarray(matrix, numbers).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
+
+
+def rows_elsewhere(
+    table: Any, paths: Sequence[str], roots: Sequence[int], mtimes_ns: Sequence[int]
+) -> Any:
+    """The rows of a table, of all columns, as those of other files with the same content."""
+    stored = [_stored_path(path) for path in paths]
+    columns = {
+        ID: list(map(path_id, paths)),
+        "path": [one["path"] for one in stored],
+        "raw_path": [one["raw_path"] for one in stored],
+        "root": list(roots),
+        "mtime_ns": list(mtimes_ns),
+    }
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        field = table.schema.field(place)
+        table = table.set_column(place, field, pa.array(values, field.type))
+    return table
 
 
 def rows_of(table: Any) -> Iterator[PhotoRow]:
