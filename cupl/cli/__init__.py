@@ -31,6 +31,7 @@ from cupl.cli import (
     filter,
     generate,
     index,
+    index_upkeep,
     label,
     search,
     similar,
@@ -76,6 +77,9 @@ app.add_typer(bank.bank_app)
 app.add_typer(batch.batch_app)
 cache.cache_app.command("embeddings")(cache_embeddings.embeddings_command)
 app.add_typer(cache.cache_app)
+index.index_app.command("remove")(index_upkeep.index_remove_command)
+index.index_app.command("compact")(index_upkeep.index_compact_command)
+index.index_app.command("info")(index_upkeep.index_info_command)
 app.add_typer(index.index_app)
 
 

@@ -147,21 +147,33 @@ def images_of(images: Sequence[str], all_files: bool) -> tuple[list[str], bool]:
         MissingFileError: one that is named is not there, nor a drive that it lies on.
 
     """
-    from cupl.embedding.image_files import find_images, is_pattern
+    from cupl.embedding.image_files import find_images
+    from cupl.embedding.left_out import LeftOut
+
+    check_there(images)
+    left = LeftOut()
+    paths = find_images(images, all_files=all_files, left_out=left)
+    for note in left.notes():
+        say(note)
+    return paths, not left.closed
+
+
+def check_there(images: Sequence[str]) -> None:
+    """Refuse names of images where neither an image nor a drive that it may lie on is meant.
+
+    Raises:
+        MissingFileError: one that is named is not there.
+
+    """
+    from cupl.embedding.image_files import is_pattern
     from cupl.embedding.image_kinds import IMAGE_ENDINGS
     from cupl.embedding.image_sources import url_scheme
-    from cupl.embedding.left_out import LeftOut
 
     for name in images:
         # A file that is gone is an image that cannot be read; a folder may be a drive's.
         file = url_scheme(name) or Path(name).suffix.lower() in IMAGE_ENDINGS
         if not (file or is_pattern(name) or os.path.lexists(name)):
             raise missing(name, f"there is no file or folder {name}")
-    left = LeftOut()
-    paths = find_images(images, all_files=all_files, left_out=left)
-    for note in left.notes():
-        say(note)
-    return paths, not left.closed
 
 
 def say_twins(vectors: ClassVectors) -> None:

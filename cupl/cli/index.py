@@ -1,13 +1,24 @@
-"""``cupl index``: the library of photos."""
+"""``cupl index``: the library of photos, and how photos get into it."""
 
-from pathlib import Path
-from typing import Annotated
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.output import count, progress, say, say_unreadable, show_line
+from cupl.cli.output import HOW, count, progress, quoted, say, say_next, say_unreadable, say_warning
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.errors import MissingFileError
+from cupl.io.terminal import printable
+
+if TYPE_CHECKING:
+    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.left_out import LeftOut
+    from cupl.index.changes import IndexChanges
+    from cupl.index.photo_index import PhotoIndex
 
 index_app = typer.Typer(
     name="index", help="A library of photos that can be searched.", no_args_is_help=True
@@ -19,15 +30,27 @@ IndexOption = Annotated[
         help="Folder (photos.lance), URL of an object store, or address of a Milvus cluster.",
     ),
 ]
+_MANY_PARTS = 50 * 1024
+"""Photos that leave so many small files that searches feel it."""
 
 
 @index_app.command("add")
 def index_add_command(
     images: Annotated[
-        list[str], typer.Argument(help="Image files, folders (recursive) or glob patterns.")
+        list[str],
+        typer.Argument(
+            help="Image files, folders (recursive) or glob patterns; or a folder that cupl embed "
+            "wrote, whose vectors are taken."
+        ),
     ],
     index: IndexOption,
-    encoder: encoder_options.UsualEncoderOption = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            help="Hub name or local directory of a CLIP or SigLIP model, or mini. [default: the "
+            f"index's, for a new one {DEFAULT_ENCODER}]"
+        ),
+    ] = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -35,28 +58,132 @@ def index_add_command(
     embedding_cache: encoder_options.TextCacheOption = None,
     all_files: encoder_options.AllFilesOption = False,
 ) -> None:
-    """Put photos into an index, which is made where there is none."""
+    """Put photos into an index, which is made where there is none.
+
+    What it has already is skipped, what was moved keeps its vector and tags, and what has changed
+    is encoded anew. An image that cannot be read is named; the others go on and the exit code is 3.
+    """
     from cupl.embedding.image_cache import beside_texts
-    from cupl.encoders.loading import load_encoder
+    from cupl.embedding.image_vectors import stored_images
+    from cupl.embedding.left_out import LeftOut
+
+    encoder_options.check_there(images)
+    stored, left = stored_images(images), LeftOut()
+    how = {"device": device, "precision": precision, "batch_size": batch_size}
+    opened = _opened(index, encoder, revision, stored, how)
+    with _told_where_stopped(index, opened), progress("images") as update:
+        opened.add(
+            images if stored is None else stored, all_files=all_files, left_out=left,
+            image_cache=beside_texts(embedding_cache), progress=update,
+        )  # fmt: skip
+    changes = opened.changes
+    said = _in_words(changes) or "nothing new"
+    say(f"{index}: {said}; {count(len(opened), 'photo')} in all")
+    if changes.written > _MANY_PARTS:
+        say_next(f"cupl index compact --index {quoted(index)}")
+        say_next(f'cupl search "WHAT IS TO BE SEEN" --index {quoted(index)}', carry=HOW, other=True)
+    else:
+        say_next(f'cupl search "WHAT IS TO BE SEEN" --index {quoted(index)}', carry=HOW)
+    _end(changes, left)
+
+
+@index_app.command("update")
+def index_update_command(
+    index: IndexOption,
+    folders: Annotated[
+        list[str] | None, typer.Argument(help="Only what is in these. [default: all]")
+    ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Take out photos whose files are gone.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")
+    ] = False,
+    device: encoder_options.DeviceOption = "auto",
+    precision: encoder_options.PrecisionOption = "auto",
+    batch_size: encoder_options.BatchSizeOption = "auto",
+    embedding_cache: encoder_options.TextCacheOption = None,
+    all_files: encoder_options.AllFilesOption = False,
+) -> None:
+    """Bring an index to what is in its folders now.
+
+    They are those that were named to cupl index add; photos that were named themselves are looked
+    at where they are. Files are only read.
+    """
+    from cupl.embedding.image_cache import beside_texts
+    from cupl.embedding.left_out import LeftOut
     from cupl.index.photo_index import PhotoIndex
 
-    paths, complete = encoder_options.images_of(images, all_files)
-    loaded = load_encoder(encoder or DEFAULT_ENCODER, device, precision, batch_size,
-                          revision=revision)  # fmt: skip
-    opened = PhotoIndex.open(index, loaded)
-    with progress("images") as update:
-        opened.add(paths, image_cache=beside_texts(embedding_cache), progress=update)
-    changes = opened.changes
-    say(f"{index}: {count(changes.added, 'photo')} added, {len(opened):,} in all")
+    left = LeftOut()
+    opened = PhotoIndex.open(index, device=device, precision=precision, batch_size=batch_size)
+    with _told_where_stopped(index, opened), progress("images") as update:
+        changes = opened.update(
+            folders or None, prune=prune, dry_run=dry_run, all_files=all_files, left_out=left,
+            image_cache=beside_texts(embedding_cache), progress=update,
+        )  # fmt: skip
+    said = _in_words(changes) or "nothing has changed"
+    say(f"{index}: {said}" + (" (nothing was done)" if dry_run and _in_words(changes) else ""))
+    for folder in changes.absent:
+        say_warning(
+            f"no photo is left in {folder}, as if its drive was not there: what the index has of "
+            "it was left as it is"
+        )
+    if changes.gone:
+        where = f" {quoted(*folders)}" if folders else ""
+        say(f"{count(changes.gone, 'photo')} of the index are gone from their folders")
+        say_next(f"cupl index update{where} --prune --index {quoted(index)}", carry=HOW)
+    _end(changes, left)
+
+
+def _opened(
+    index: str, encoder: str | None, revision: str | None, stored: Embeddings | None, how: Any
+) -> PhotoIndex:
+    """The index, made where there is none."""
+    from cupl.index.photo_index import PhotoIndex
+
+    if encoder is None:
+        try:
+            opened = PhotoIndex.open(index, stored, **how)
+        except MissingFileError as error:
+            if "encoder" not in error.arguments:
+                raise
+        else:
+            if revision is not None:
+                raise typer.BadParameter("--revision goes with --encoder: this index has its own")
+            return opened
+    return PhotoIndex.open(index, encoder or DEFAULT_ENCODER, revision=revision, **how)
+
+
+@contextmanager
+def _told_where_stopped(index: str, opened: PhotoIndex) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        done = _in_words(opened.changes) or "nothing was changed"
+        say(f"{index}: {done}, and is kept; the same command goes on")
+        raise
+
+
+def _in_words(changes: IndexChanges) -> str:
+    """``3 photos added, 1 moved``: what there is of it; unchanged ones where there is any."""
+    kinds = ("added", "changed", "moved", "removed", "unchanged")
+    numbers = [(getattr(changes, kind), kind) for kind in kinds if getattr(changes, kind)]
+    if not numbers or numbers[0][1] == "unchanged":
+        return ""
+    (first, kind), *rest = numbers
+    return ", ".join([f"{count(first, 'photo')} {kind}", *(f"{n:,} {kind}" for n, kind in rest)])
+
+
+def _end(changes: IndexChanges, left: LeftOut) -> None:
+    for note in left.notes():
+        say(note)
     if changes.failed:
-        say_unreadable(changes.failed, len(paths), changes.examples, "  ... and {} more")
-    if changes.failed or not complete:
+        _say_failed(changes.failed, changes.written + changes.unchanged, changes.examples)
+    if changes.failed or left.closed or changes.absent:
         raise typer.Exit(3)
 
 
-@index_app.command("info")
-def index_info_command(index: Annotated[Path, typer.Argument(help="The index.")]) -> None:
-    """What an index holds."""
-    from cupl.index.photo_index import PhotoIndex
-
-    show_line(f"{count(len(PhotoIndex.open(index)), 'photo')}")
+def _say_failed(failed: int, others: int, examples: Sequence[tuple[str, str]]) -> None:
+    shown = [(printable(path), why) for path, why in examples]
+    say_unreadable(failed, failed + others, shown, "  ... and {} more")
+    say("what the index had of them is kept; the same command tries them again")

@@ -23,6 +23,7 @@ from cupl.embedding.image_sources import url_scheme
 from cupl.embedding.images import open_without_blocking
 from cupl.embedding.left_out import LeftOut
 from cupl.errors import InputError, MissingFileError
+from cupl.io.file_kinds import is_index
 from cupl.io.folders import NO_IMAGE_ENDINGS, is_junk
 from cupl.io.reasons import reason
 
@@ -151,7 +152,7 @@ class ImageSearch:
             if is_junk(entry.name):
                 self.left_out.add_junk(entry.name)
             elif _is_folder(entry):
-                if not entry.name.startswith("."):
+                if not entry.name.startswith(".") and not is_index(entry.path):
                     folders.append(entry)
             elif self._is_image(entry.path, entry.name):
                 images.append(entry.path)

@@ -68,8 +68,14 @@ class ImageProvenance(BaseModel):
             cupl=cupl_version(),
         )
 
-    def check_encoder(self, encoder: Encoder) -> None:
+    def check_encoder(
+        self, encoder: Encoder, again: str = "embed the images again into another directory"
+    ) -> None:
         """Accept only the encoder that made the vectors; equal width proves nothing.
+
+        Args:
+            encoder: the one that is to be used with them.
+            again: how to make them anew.
 
         Raises:
             InputError: the fingerprints differ, or the width in a file made by hand.
@@ -77,7 +83,6 @@ class ImageProvenance(BaseModel):
         """
         if (encoder.fingerprint, encoder.dim) == (self.fingerprint, self.dim):
             return
-        again = "embed the images again into another directory"
         raise another_revision(
             "image vectors", self.encoder, self.revision, encoder, again
         ) or InputError(

@@ -24,6 +24,7 @@ from cupl.errors import InputError, is_out_of_memory
 MAX_WORKERS = 8
 _MOST_THREADS = 1000
 Inspect = Callable[[bytes], object]
+Skip = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,7 @@ class Encoded:
     path: str | None
     """As it was given; None for an image that is not a file."""
     vector: torch.Tensor | None
-    """float32 ``[dim]``, not normalised, neither zero nor infinite."""
+    """float32 ``[dim]``, not normalised, neither zero nor infinite; None where ``skip`` said so."""
     error: str | None = None
     digest: str | None = None
     """SHA-256 of the file's content, where it could be read."""
@@ -62,6 +63,7 @@ def encode_sources(
     *,
     lookup: bool = True,
     inspect: Inspect | None = None,
+    skip: Skip | None = None,
 ) -> Generator[Encoded, None, None]:
     """Encode any number of images, reading them as the results are asked for.
 
@@ -81,6 +83,8 @@ def encode_sources(
             :data:`~cupl.embedding.image_cache.ImageCache`.
         lookup: whether they are looked up, not only kept.
         inspect: is given the content of each file, in the thread that read it.
+        skip: is given the SHA-256 of each file's content, in that thread too; of those for which it
+            holds, no vector is made.
 
     Yields:
         One result an image, in order; an image that cannot be read or encoded has an ``error``
@@ -96,7 +100,7 @@ def encode_sources(
     waiting: deque[Future[_Prepared]] = deque()
     batch: list[_Prepared] = []
     cache = CachedVectors(image_cache, encoder, lookup=lookup)
-    prepare = partial(_prepare, encoder=encoder, cache=cache, inspect=inspect)
+    prepare = partial(_prepare, encoder=encoder, cache=cache, inspect=inspect, skip=skip)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="cupl-images")
     try:
         while True:
@@ -128,21 +132,27 @@ def _next_batch(waiting: deque[Future[_Prepared]], size: int) -> list[_Prepared]
     new = 0
     while waiting and new < size and len(batch) < 2 * size:
         batch.append(waiting.popleft().result())
-        new += batch[-1].known is None
+        new += batch[-1].pixels is not None
     return batch
 
 
 def _prepare(
-    own: OwnImage, encoder: Encoder, cache: CachedVectors, inspect: Inspect | None
+    own: OwnImage,
+    encoder: Encoder,
+    cache: CachedVectors,
+    inspect: Inspect | None,
+    skip: Skip | None,
 ) -> _Prepared:
     path = own if isinstance(own, str) else None
     try:
         read = read_image(own)
         digest = read.digest()
+        facts = inspect(read.content) if inspect and isinstance(read.content, bytes) else None
+        if skip is not None and digest is not None and skip(digest):
+            return _Prepared(path, None, digest=digest, facts=facts)
         key = cache.key(read, digest)
         known = cache.get(key)
         pixels = _pixels(read, encoder) if known is None else None
-        facts = inspect(read.content) if inspect and isinstance(read.content, bytes) else None
         return _Prepared(path, pixels, None, key, known, digest, facts)
     except ImageError as error:
         return _Prepared(path, None, str(error))

@@ -1,74 +1,179 @@
-"""Photos into an index: what is new or changed is encoded, and the rest skipped."""
+"""Photos into an index: what is new or changed is read and encoded, and the rest skipped."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import closing
-from itertools import islice
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
 
+import numpy as np
 import torch
 
-from cupl.embedding.image_cache import ImageCache
-from cupl.embedding.image_stream import Encoded, encode_sources
-from cupl.encoders.protocol import Encoder
+from cupl.embedding.image_retries import until_lost
+from cupl.embedding.image_shards import Shard, images_file
+from cupl.embedding.image_sources import url_scheme
+from cupl.embedding.image_vectors import Embeddings
 from cupl.index.changes import IndexChanges
-from cupl.index.photo_facts import PhotoFacts, photo_facts
-from cupl.index.rows import PhotoRow, rows_table
-from cupl.index.store import PhotoStore
+from cupl.index.known import KnownPhotos, states_of
+from cupl.index.reading import WRITTEN_AT_ONCE, PhotoReader, ReadPhoto, read_facts
+from cupl.index.writing import PhotoWriter
 from cupl.progress import Progress, ignore
 
-_AT_ONCE = 1024
-"""Photos that are written together: what a kill can cost."""
 
+@dataclass(frozen=True)
+class Listing:
+    """Files that may be photos, each once.
 
-def add_photos(
-    store: PhotoStore,
-    paths: Sequence[str],
-    encoder: Encoder,
-    *,
-    workers: int | None = None,
-    image_cache: ImageCache = None,
-    progress: Progress = ignore,
-) -> IndexChanges:
-    """Put photos into an index.
-
-    Args:
-        store: of the index.
-        paths: of the photos.
-        encoder: that of the index.
-        workers: threads that read them; see :func:`~cupl.embedding.image_stream.encode_sources`.
-        image_cache: see :data:`~cupl.embedding.image_cache.ImageCache`.
-        progress: told how many are done, and of how many.
+    Attributes:
+        paths: absolute.
+        roots: of each; see :class:`~cupl.index.rows.PhotoRow`.
 
     """
-    changes = IndexChanges()
+
+    paths: list[str]
+    roots: list[int]
+
+    @classmethod
+    def of(cls, paths: Iterable[str], folders: Iterable[str] = ()) -> Listing:
+        """Files, of which some were found in folders that were named."""
+        whole = list(dict.fromkeys(map(absolute, paths)))
+        named = sorted({os.path.join(absolute(one), "") for one in folders}, key=len)  # noqa: PTH118
+        ends = [(folder, len(folder.rstrip(os.sep) or os.sep)) for folder in named]
+
+        def root(path: str) -> int:
+            return next((end for folder, end in ends if path.startswith(folder)), 0)
+
+        return cls(whole, list(map(root, whole)))
+
+
+def absolute(path: str) -> str:
+    """A path from the root on, without following links; a URL as it is."""
+    return path if url_scheme(path) else os.path.abspath(path)  # noqa: PTH100
+
+
+def add_listed(
+    listing: Listing,
+    writer: PhotoWriter,
+    reader: PhotoReader,
+    changes: IndexChanges,
+    progress: Progress = ignore,
+) -> None:
+    """Put files into an index, those left out that it knows by size and time.
+
+    Args:
+        listing: the files.
+        writer: into the index.
+        reader: knows what it has.
+        changes: where all is counted.
+        progress: told how many have been read, and of how many.
+
+    Raises:
+        InputError: so many in a row cannot be read that their drive must be gone.
+
+    """
+    todo = unknown(listing, reader.known, changes)
+
+    def kept() -> str:
+        return f"{changes.written:,} photos are kept in the index; the same again goes on"
+
+    def parts() -> Iterator[Iterator[ReadPhoto]]:
+        for i in range(0, len(todo.paths), WRITTEN_AT_ONCE):
+            yield reader.read(
+                todo.paths[i : i + WRITTEN_AT_ONCE], todo.roots[i : i + WRITTEN_AT_ONCE]
+            )
+
+    photos = until_lost(chain.from_iterable(parts()), todo.paths, kept, {})
+    for part in _counted(photos, len(todo.paths), progress):
+        writer.write(part, reader)
+
+
+def add_vectors(
+    embeddings: Embeddings,
+    writer: PhotoWriter,
+    known: KnownPhotos,
+    changes: IndexChanges,
+    workers: int | None = None,
+    progress: Progress = ignore,
+) -> None:
+    """Put in what ``cupl embed`` wrote; of the photos only what they say of themselves is read.
+
+    Args:
+        embeddings: by the encoder of the index.
+        writer: into the index.
+        known: what it has.
+        changes: where all is counted.
+        workers: threads that read.
+        progress: told how many photos are done, and of how many.
+
+    Raises:
+        InputError: as for iterating over ``embeddings``.
+
+    """
+    done, total = 0, len(embeddings)
+    for number in range(embeddings.shards):
+        shard = embeddings.shard(number)
+        for path, error in zip(shard.paths, shard.errors, strict=True):
+            if error is not None:
+                changes.fail(path, error)
+        made_ns = images_file(embeddings.directory, number).stat().st_mtime_ns
+        photos = _with_vectors(shard, made_ns, known, changes, workers)
+        while part := list(islice(photos, WRITTEN_AT_ONCE)):
+            writer.write(part)
+        done += len(shard.paths)
+        progress(done, total)
+
+
+_LATER = "it has changed since its vector was made: add the photo itself"
+
+
+def _with_vectors(
+    shard: Shard,
+    made_ns: int,
+    known: KnownPhotos,
+    changes: IndexChanges,
+    workers: int | None,
+) -> Iterator[ReadPhoto]:
+    listing = Listing.of(shard.readable)
+    vectors = dict(zip(map(absolute, shard.readable), shard.vectors, strict=True))
+    todo = unknown(listing, known, changes)
+    for photo in read_facts(todo.paths, todo.roots, workers):
+        vector: torch.Tensor = vectors[photo.path]
+        if photo.error is None and photo.state[1] > made_ns:
+            yield replace(photo, error=_LATER)
+        else:
+            yield replace(photo, vector=vector)
+
+
+def unknown(listing: Listing, known: KnownPhotos, changes: IndexChanges) -> Listing:
+    """Those of some files that are not known with their size and time; the others are counted."""
+    same = known.are_unchanged(listing.paths, states_of(listing.paths))
+    changes.unchanged += int(same.sum())
+    kept = np.flatnonzero(~same).tolist()
+    return Listing([listing.paths[i] for i in kept], [listing.roots[i] for i in kept])
+
+
+def would_change(
+    listing: Listing, known: KnownPhotos, writer: PhotoWriter, changes: IndexChanges
+) -> None:
+    """Count what adding files would do; each that is not known is read, and none encoded."""
+    todo = unknown(listing, known, changes)
+    photos = read_facts(todo.paths, todo.roots)
+    while part := list(islice(photos, WRITTEN_AT_ONCE)):
+        writer.count(part)
+
+
+def _counted(
+    photos: Iterator[ReadPhoto], total: int, progress: Progress
+) -> Iterator[Sequence[ReadPhoto]]:
+    """The photos, so many together as are written at once."""
     done = 0
-    whole = [os.path.abspath(path) for path in paths]  # noqa: PTH100
-    stream = encode_sources(whole, encoder, workers, image_cache, inspect=photo_facts)
-    with closing(stream):
-        while part := list(islice(stream, _AT_ONCE)):
-            rows: list[PhotoRow] = []
-            vectors: list[torch.Tensor] = []
-            for one in part:
-                done += 1
-                progress(done, len(paths))
-                if one.vector is None or one.path is None:
-                    changes.fail(one.path or "", one.error or "")
-                    continue
-                rows.append(_row(one))
-                vectors.append(one.vector)
-            if rows:
-                store.add(rows_table(rows, torch.stack(vectors).numpy(), store.metadata.numbers))
-                changes.added += len(rows)
-    return changes
-
-
-def _row(one: Encoded) -> PhotoRow:
-    path = str(one.path)
-    status = os.stat(path)  # noqa: PTH116
-    facts = one.facts if isinstance(one.facts, PhotoFacts) else PhotoFacts()
-    return PhotoRow(
-        path, one.digest or "", status.st_size, status.st_mtime_ns,
-        facts.width, facts.height, facts.taken, facts.latitude, facts.longitude,
-    )  # fmt: skip
+    while True:
+        part = list[ReadPhoto]()
+        for photo in islice(photos, WRITTEN_AT_ONCE):
+            done += 1
+            part.append(photo)
+            progress(done, total)
+        if not part:
+            return
+        yield part

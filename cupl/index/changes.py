@@ -9,16 +9,19 @@ _EXAMPLES = 5
 
 @dataclass(eq=False)
 class IndexChanges:
-    """What a run did to an index.
+    """What a run did to an index, or would do.
 
     Attributes:
         added: photos that were not in it.
         changed: photos whose content was another one.
         moved: photos that are at another path now, by their content.
         unchanged: photos that it knew already.
-        removed: photos that are gone.
+        removed: photos that were taken out.
+        gone: photos whose files are gone, and that it still has.
         failed: photos that could not be read; what it knew of them before is kept.
         examples: path and reason of the first few of these.
+        absent: folders that are not there, or hold no photo any more, as where a drive is not
+            there; their photos were left as they are.
 
     """
 
@@ -27,8 +30,15 @@ class IndexChanges:
     moved: int = 0
     unchanged: int = 0
     removed: int = 0
+    gone: int = 0
     failed: int = 0
     examples: list[tuple[str, str]] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+
+    @property
+    def written(self) -> int:
+        """How many photos were added, changed or moved."""
+        return self.added + self.changed + self.moved
 
     def fail(self, path: str, why: str) -> None:
         """Count a photo that could not be read."""

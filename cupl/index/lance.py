@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +14,35 @@ import lancedb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from lancedb.index import BTree, IvfSq
 
 from cupl.embedding.image_sources import url_scheme
 from cupl.errors import InputError, MissingFileError
+from cupl.index.brute import brute_search
+from cupl.index.lance_errors import is_conflict, lance_explained
 from cupl.index.metadata import METADATA_KEY, IndexMetadata, parse_metadata
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema
-from cupl.index.store import StoreInfo
+from cupl.index.store import APPROXIMATE_FROM, StoreInfo
 from cupl.index.where import Where, where_in
-from cupl.io.reasons import reason
+from cupl.io.locks import taking_turns
 
 _TABLE = "photos"
 _AT_ONCE = 1000
 """Keys in one condition."""
+_KEY = {"lance-schema:unenforced-primary-key": "true"}
+"""Of a column by whose values Lance notices that two programs add the same row at once."""
+_TRIES = 6
+_AT_EACH_READ = timedelta(0)
+"""When it is looked whether others have written."""
+_SCANNED = 8192
+"""Rows of a scan that are read at once."""
+_FEW = 4
+"""Queries that LanceDB answers one by one as quickly as all in one pass."""
+_PROBES, _PROBES_WHERE = 20, 60
+"""Partitions of the approximate index that are looked at, of some hundreds; more where only some
+of the photos in them count."""
+_KEPT = timedelta(hours=1)
+"""What is replaced stays so long for those who read it."""
 
 
 class LanceStore:
@@ -32,17 +51,23 @@ class LanceStore:
     def __init__(self, place: str, table: Any, metadata: IndexMetadata) -> None:
         self.place, self.metadata, self._table = place, metadata, table
 
-    def add(self, rows: Any) -> None:
+    def add(self, rows: Any, gone: Sequence[str] = ()) -> None:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self.place):
+
+        def merge() -> None:
             merge = self._table.merge_insert(ID)
-            merge.when_matched_update_all().when_not_matched_insert_all().execute(rows)
+            merge = merge.when_matched_update_all().when_not_matched_insert_all()
+            if gone:
+                merge = merge.when_not_matched_by_source_delete(where_in(ID, gone).lance)
+            merge.execute(rows)
+
+        self._write(merge)
 
     def delete(self, ids: Sequence[str]) -> None:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self.place):
-            for start in range(0, len(ids), _AT_ONCE):
-                self._table.delete(where_in(ID, ids[start : start + _AT_ONCE]).lance)
+        for start in range(0, len(ids), _AT_ONCE):
+            gone = where_in(ID, ids[start : start + _AT_ONCE]).lance
+            self._write(lambda gone=gone: self._table.delete(gone))  # type: ignore[misc]
 
     def search(
         self,
@@ -54,7 +79,9 @@ class LanceStore:
         vectors: bool = False,
     ) -> list[Any]:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self.place):
+        with lance_explained(self.place):
+            if len(queries) > _FEW and (exact or self._ann() is None):
+                return brute_search(self, queries, k, where, vectors=vectors)
             return [self._nearest(query, k, where, exact, vectors) for query in queries]
 
     def _nearest(
@@ -71,42 +98,74 @@ class LanceStore:
             search = search.where(where.lance)
         if exact:
             search = search.bypass_vector_index()
+        else:  # of no effect where there is no approximate index
+            probes = _PROBES if where is None else _PROBES_WHERE
+            search = search.minimum_nprobes(probes).maximum_nprobes(0).refine_factor(2)
         found = search.to_arrow()
         scores = pa.array(1 - found.column("_distance").to_numpy(), pa.float32())
         return found.drop_columns("_distance").append_column(SCORE, scores)
 
     def scan(self, columns: Sequence[str], where: Where | None = None) -> Iterator[Any]:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self.place):
+        with lance_explained(self.place):
             search = self._table.search().select(list(columns))
             if where is not None:
                 search = search.where(where.lance)
-            for batch in search.to_batches():
+            for batch in search.to_batches(_SCANNED):
                 yield pa.Table.from_batches([batch])
 
     def count(self, where: Where | None = None) -> int:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self.place):
+        with lance_explained(self.place):
             return int(self._table.count_rows(None if where is None else where.lance))
 
     def info(self) -> StoreInfo:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self.place):
+        with lance_explained(self.place):
             size = None if url_scheme(self.place) else _bytes_in(Path(self.place))
-            return StoreInfo(self.count(), size)
+            ann = self._ann()
+            if ann is None:
+                return StoreInfo(self.count(), size)
+            return StoreInfo(self.count(), size, ann.index_type, ann.num_unindexed_rows)
 
     def compact(self) -> None:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self.place):
-            self._table.optimize()
+        self._write(self._compact)
+
+    def _compact(self) -> None:
+        if self._table.count_rows() >= APPROXIMATE_FROM:
+            indexed = {name for index in self._table.list_indices() for name in index.columns}
+            if ID not in indexed:
+                self._table.create_index(ID, config=BTree())
+            if VECTOR not in indexed:
+                self._table.create_index(VECTOR, config=IvfSq(distance_type="cosine"))
+        self._table.optimize(cleanup_older_than=_KEPT)
+
+    def _ann(self) -> Any:
+        """The statistics of the approximate index; None where there is none."""
+        for index in self._table.list_indices():
+            if index.columns == [VECTOR]:
+                return self._table.index_stats(index.name)
+        return None
+
+    def _write(self, change: Callable[[], object]) -> None:
+        """Change the table, after all others that are about to; again where one came between."""
+        with lance_explained(self.place), _turn(self.place):
+            for again in range(_TRIES):
+                try:
+                    self._table.checkout_latest()
+                    change()
+                    return
+                except (OSError, RuntimeError, ValueError) as error:
+                    if again == _TRIES - 1 or not is_conflict(error):
+                        raise
+                    time.sleep(random.random() * 2**again / 10)  # noqa: S311
 
 
 def open_lance(place: str, make: IndexMetadata | None = None) -> LanceStore:
     """Open an index, or make it; see :func:`~cupl.index.opening.open_store`."""
-    with _explained(place):
-        if not url_scheme(place):
-            _check_folder(Path(place), make is not None)
-        database = lancedb.connect(place)
+    with lance_explained(place):
+        database = lancedb.connect(place, read_consistency_interval=_AT_EACH_READ)
         if _TABLE in database.list_tables().tables:
             table = database.open_table(_TABLE)
         elif make is None:
@@ -114,6 +173,7 @@ def open_lance(place: str, make: IndexMetadata | None = None) -> LanceStore:
         else:
             text = make.model_dump_json()
             schema = table_schema(make.dim, make.numbers).with_metadata({METADATA_KEY: text})
+            schema = schema.set(0, schema.field(ID).with_metadata(_KEY))
             table = database.create_table(_TABLE, schema=schema, exist_ok=True)
         said = (table.schema.metadata or {}).get(METADATA_KEY.encode())
         metadata = parse_metadata(place, said)
@@ -122,31 +182,8 @@ def open_lance(place: str, make: IndexMetadata | None = None) -> LanceStore:
         return LanceStore(place, table, metadata)
 
 
-def _check_folder(folder: Path, make: bool) -> None:
-    """LanceDB would make what it is asked to read, and write beside anything."""
-    if not os.path.lexists(folder):
-        if not make:
-            raise MissingFileError(f"{folder}: there is no such index")
-    elif not folder.is_dir():
-        raise InputError(f"{folder} is a file, and an index is a folder")
-    elif not (folder / f"{_TABLE}.lance").is_dir() and any(folder.iterdir()):
-        raise InputError(f"{folder} holds something else than an index of photos: name another")
-
-
-@contextmanager
-def _explained(place: str) -> Iterator[None]:
-    """What LanceDB raises, in a sentence."""
-    try:
-        yield
-    except OSError as error:
-        if isinstance(error, MissingFileError):
-            raise
-        raise InputError(f"{place}: {reason(error)}") from error
-    except InputError:
-        raise
-    except (ValueError, RuntimeError) as error:
-        first = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"the index {place} cannot be used: {first[:300]}") from error
+def _turn(place: str) -> AbstractContextManager[None]:
+    return nullcontext() if url_scheme(place) else taking_turns(Path(place))
 
 
 def _bytes_in(folder: Path) -> int:

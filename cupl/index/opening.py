@@ -2,10 +2,60 @@
 
 from __future__ import annotations
 
-from cupl.errors import MissingPackageError
+import os
+from pathlib import Path
+
+from cupl.embedding.image_sources import url_scheme
+from cupl.errors import InputError, MissingPackageError
 from cupl.index.cluster import is_cluster
 from cupl.index.metadata import IndexMetadata
 from cupl.index.store import PhotoStore
+from cupl.io.atomic import check_folder
+from cupl.io.file_kinds import (
+    INDEX,
+    TABLE_FOLDER,
+    is_index,
+    kind_of_file,
+    kind_of_folder,
+    wrong_kind,
+)
+from cupl.io.reasons import missing, reason
+from cupl.io.terminal import printable
+
+
+def check_place(place: str, *, make: bool) -> None:
+    """Find out before the work that a folder cannot be an index; clusters say it themselves.
+
+    Args:
+        place: a folder, or an address.
+        make: whether it may be made.
+
+    Raises:
+        MissingFileError: it is not there, or where it is to be made the folder that it belongs in.
+        InputError: it is something else than an index of photos.
+
+    """
+    if url_scheme(place):
+        return
+    folder = Path(place)
+    if not os.path.lexists(folder):
+        if not make:
+            raise missing(folder, f"there is no index {printable(place)}")
+        check_folder(folder)
+    elif not os.path.isdir(folder):  # noqa: PTH112
+        what = kind_of_file(folder) or "a file"
+        raise wrong_kind(folder, what, f"{INDEX}, which is a folder")
+    elif not is_index(folder) and _holds_anything(folder):
+        raise wrong_kind(folder, kind_of_folder(folder), INDEX)
+
+
+def _holds_anything(folder: Path) -> bool:
+    """Whether there is more in it than a run leaves that is stopped while it makes an index."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208
+    except OSError as error:
+        raise InputError(f"cannot read {folder}: {reason(error, folder)}") from error
+    return any(name != TABLE_FOLDER for name in names)
 
 
 def open_store(place: str, make: IndexMetadata | None = None) -> PhotoStore:
@@ -27,6 +77,7 @@ def open_store(place: str, make: IndexMetadata | None = None) -> PhotoStore:
             from cupl.index.milvus import open_milvus
 
             return open_milvus(place, make)
+        check_place(place, make=make is not None)
         from cupl.index.lance import open_lance
 
         return open_lance(place, make)

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy.typing as npt
 
 from cupl.embedding.image_cache import ImageCache
-from cupl.embedding.image_files import find_images
-from cupl.embedding.image_shards import ImageProvenance
 from cupl.embedding.image_sources import ImageSource, one_or_many
-from cupl.encoders.loading import load_recorded_encoder, named_encoder
-from cupl.encoders.protocol import Encoder
-from cupl.errors import InputError, MissingFileError
-from cupl.index.adding import add_photos
-from cupl.index.changes import IndexChanges
+from cupl.errors import InputError
 from cupl.index.duplicates import MAX_DISTANCE, MIN_COSINE, Duplicates, find_duplicates
 from cupl.index.examples import unit_vector
 from cupl.index.found import FoundPhotos
-from cupl.index.metadata import IndexMetadata
-from cupl.index.opening import open_store
+from cupl.index.kept_photos import KeptPhotos
 from cupl.index.query import QueryTerm, parse_query, text_terms
 from cupl.index.recommending import AWAY, example_vector, examples_of
-from cupl.index.rows import Numbers
 from cupl.index.searching import checked_where, closest, query_vector
-from cupl.index.store import PhotoStore
 from cupl.index.tagging import clear_tags, tag_rows, tag_rule
 from cupl.io.arguments import several
 from cupl.progress import Progress, ignore
@@ -40,7 +30,7 @@ if TYPE_CHECKING:
     from cupl.index.class_search import ClassPhotos
 
 
-class PhotoIndex:
+class PhotoIndex(KeptPhotos):
     """Photos that can be searched.
 
     ::
@@ -52,99 +42,9 @@ class PhotoIndex:
 
     Attributes:
         store: keeps the rows.
-        changes: what the last :meth:`add` has changed.
+        changes: what the last :meth:`add` or :meth:`update` has changed, also while it runs.
 
     """
-
-    def __init__(self, store: PhotoStore, encoder: Encoder | None = None) -> None:
-        self.store, self.changes = store, IndexChanges()
-        if encoder is not None:
-            store.metadata.provenance.check_encoder(encoder)
-            self.__dict__["encoder"] = encoder
-
-    @classmethod
-    def open(
-        cls,
-        place: str | os.PathLike[str],
-        encoder: Encoder | str | os.PathLike[str] | None = None,
-        *,
-        numbers: Numbers = "float16",
-    ) -> PhotoIndex:
-        """Open an index; with an encoder it is made where there is none.
-
-        Args:
-            place: a folder such as ``photos.lance``, the URL of an object store (``s3://...``), or
-                the address of a Milvus or Zilliz cluster (``https://...``, ``milvus://...``).
-            encoder: that of its vectors; by default the one that made them, loaded when it is
-                needed.
-            numbers: type of number that a new index keeps vectors as.
-
-        Raises:
-            MissingFileError: there is none, and no encoder to make one with.
-            InputError: it is no index, damaged, or of another encoder.
-            ServerError: a cluster does not answer, or refuses.
-            MissingPackageError: the package for it is not installed.
-
-        """
-        place = os.fspath(place)
-        if encoder is None:
-            try:
-                return cls(open_store(place))
-            except MissingFileError as error:
-                raise MissingFileError(
-                    f"{error}: name an encoder to make one", arguments={"encoder": ...}
-                ) from error
-        loaded = named_encoder(encoder)
-        make = IndexMetadata(provenance=ImageProvenance.of(loaded), numbers=numbers)
-        return cls(open_store(place, make), loaded)
-
-    @cached_property
-    def encoder(self) -> Encoder:
-        """The encoder of its vectors."""
-        made_by = self.store.metadata.provenance
-        encoder = load_recorded_encoder(made_by.encoder, made_by.revision)
-        made_by.check_encoder(encoder)
-        return encoder
-
-    def __len__(self) -> int:
-        """How many photos there are."""
-        return self.store.count()
-
-    def __repr__(self) -> str:
-        made_by = self.store.metadata.provenance
-        return f"{type(self).__name__}({self.store.place!r:.200}, {made_by.encoder!r:.100})"
-
-    def add(
-        self,
-        images: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
-        *,
-        all_files: bool = False,
-        workers: int | None = None,
-        image_cache: ImageCache = None,
-        progress: Progress = ignore,
-    ) -> PhotoIndex:
-        """Put photos in; what became of them is in :attr:`changes`.
-
-        Args:
-            images: files, folders or patterns, see
-                :func:`~cupl.embedding.image_files.find_images`.
-            all_files: open every file of a folder to see whether it is an image.
-            workers: threads that read images.
-            image_cache: where vectors are looked up and kept, or False for nowhere.
-            progress: told how many photos are done, and of how many.
-
-        Returns:
-            The index itself.
-
-        """
-        paths = find_images(
-            images if isinstance(images, str | os.PathLike) else list(images), all_files=all_files
-        )
-        self.changes = add_photos(
-            self.store, paths, self.encoder,
-            workers=workers, image_cache=image_cache, progress=progress,
-        )  # fmt: skip
-        return self
 
     def search(
         self,

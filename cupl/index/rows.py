@@ -7,7 +7,8 @@ import binascii
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -26,6 +27,7 @@ _COLUMNS = {
     "sha256": pa.string(),
     "size": pa.int64(),
     "mtime_ns": pa.int64(),
+    "root": pa.int32(),
     "width": pa.int32(),
     "height": pa.int32(),
     "date": pa.string(),
@@ -50,6 +52,8 @@ class PhotoRow:
         mtime_ns: when the file was changed last, in nanoseconds.
         width: in pixels, upright.
         height: likewise.
+        root: how many characters of the path are the folder that was named when it was added,
+            which an update goes over; 0 of a file that was named itself.
         date: when it was taken, as the photo says: ``2024-05-31 14:03:59``.
         latitude: where, in degrees north.
         longitude: in degrees east.
@@ -65,6 +69,7 @@ class PhotoRow:
     mtime_ns: int
     width: int | None
     height: int | None
+    root: int = 0
     date: str | None = None
     latitude: float | None = None
     longitude: float | None = None
@@ -86,7 +91,9 @@ def path_id(path: str) -> str:
 def table_schema(dim: int, numbers: Numbers) -> Any:
     """The columns of a table of photos with vectors of a width."""
     number = pa.float16() if numbers == "float16" else pa.float32()
-    return pa.schema([*_COLUMNS.items(), (VECTOR, pa.list_(number, dim))])
+    key = pa.field(ID, _COLUMNS[ID], nullable=False)
+    others = [(name, kind) for name, kind in _COLUMNS.items() if name != ID]
+    return pa.schema([key, *others, (VECTOR, pa.list_(number, dim))])
 
 
 def rows_table(
@@ -100,13 +107,16 @@ def rows_table(
         numbers: as which they are kept.
 
     """
-    unit = np.asarray(vectors, np.float32)
-    unit = (unit / np.linalg.norm(unit, axis=1, keepdims=True)).astype(numbers)
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for row in rows:
-        stored = asdict(row) | {ID: row.id} | _stored_path(row.path)
-        for name, values in columns.items():
-            values.append(stored[name])
+    unit = np.array(vectors, np.float32)
+    unit /= np.sqrt(np.einsum("ij,ij->i", unit, unit))[:, None]
+    stored = [_stored_path(row.path) for row in rows]
+    columns: dict[str, list[Any]] = {
+        ID: [row.id for row in rows],
+        "path": [path for path, _ in stored],
+        "raw_path": [raw for _, raw in stored],
+    }
+    for name in COLUMNS[len(columns) :]:
+        columns[name] = list(map(attrgetter(name), rows))
     arrays = [pa.array(columns[name], _COLUMNS[name]) for name in COLUMNS]
     return pa.table([*arrays, vector_column(unit, numbers)], table_schema(unit.shape[1], numbers))
 
@@ -115,6 +125,25 @@ def vector_column(matrix: npt.NDArray[np.floating[Any]], numbers: Numbers) -> An
     """Vectors, ``[photos, dim]``, as a column of a table."""
     flat = pa.array(np.ascontiguousarray(matrix, numbers).ravel())
     return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
+
+
+def rows_elsewhere(
+    table: Any, paths: Sequence[str], roots: Sequence[int], mtimes_ns: Sequence[int]
+) -> Any:
+    """The rows of a table, of all columns, as those of other files with the same content."""
+    stored = [_stored_path(path) for path in paths]
+    columns = {
+        ID: list(map(path_id, paths)),
+        "path": [text for text, _ in stored],
+        "raw_path": [raw for _, raw in stored],
+        "root": list(roots),
+        "mtime_ns": list(mtimes_ns),
+    }
+    for name, values in columns.items():
+        place = table.schema.get_field_index(name)
+        field = table.schema.field(place)
+        table = table.set_column(place, field, pa.array(values, field.type))
+    return table
 
 
 def rows_of(table: Any) -> Iterator[PhotoRow]:
@@ -147,14 +176,13 @@ def vector_matrix(table: Any) -> npt.NDArray[np.float32]:
     return matrix
 
 
-def _stored_path(path: str) -> dict[str, str | None]:
+def _stored_path(path: str) -> tuple[str, str | None]:
     """The path as text, and its bytes in base64 where these are no text."""
     raw = os.fsencode(path)
     try:
-        return {"path": raw.decode(), "raw_path": None}
+        return raw.decode(), None
     except UnicodeDecodeError:
-        shown = raw.decode(errors="backslashreplace")
-        return {"path": shown, "raw_path": base64.b64encode(raw).decode()}
+        return raw.decode(errors="backslashreplace"), base64.b64encode(raw).decode()
 
 
 def _real_path(path: str | None, raw: str | None) -> str:

@@ -49,8 +49,14 @@ class PhotoStore(Protocol):
     def metadata(self) -> IndexMetadata:
         """What its vectors have in common."""
 
-    def add(self, rows: Any) -> None:
-        """Put the rows of a table in, in place of those with the same keys; all or none."""
+    def add(self, rows: Any, gone: Sequence[str] = ()) -> None:
+        """Put the rows of a table in, in place of those with the same keys; all or none.
+
+        Args:
+            rows: of different keys.
+            gone: keys of rows that are removed with it, of photos that have moved.
+
+        """
 
     def delete(self, ids: Sequence[str]) -> None:
         """Remove the rows of some keys, of those that are there."""

@@ -37,8 +37,11 @@ CLASS_VECTORS = "a file of class vectors"
 IMAGE_VECTORS = "a shard of image vectors, from a folder that cupl embed wrote"
 SAFETENSORS = "a safetensors file, as the weights of a model"
 EMBEDDINGS = "a folder of image vectors that cupl embed wrote"
+INDEX = "an index of photos, as cupl index add makes"
 REPORT = "a folder with a report of cupl evaluate"
 FOLDER = "a folder"
+TABLE_FOLDER = "photos.lance"
+"""In the folder of an index."""
 ARRAYS = {
     "npy": "an array of numpy (.npy)",
     "zip": "a zip archive, as Excel's workbooks, .npz files and files of torch.save are",
@@ -141,9 +144,16 @@ def kind_of_folder(path: str | os.PathLike[str]) -> str:
     folder = Path(path)
     if (folder / "images-00000.parquet").exists():
         return EMBEDDINGS
+    if is_index(folder):
+        return INDEX
     if (folder / "evaluation.json").exists():
         return REPORT
     return FOLDER
+
+
+def is_index(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is an index of photos, which is left out where photos are looked for."""
+    return os.path.isdir(os.path.join(folder, TABLE_FOLDER, "_versions"))  # noqa: PTH112, PTH118
 
 
 def wrong_kind(path: str | os.PathLike[str], kind: str, wanted: str | None) -> InputError:

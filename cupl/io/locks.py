@@ -61,6 +61,28 @@ def sole_writer(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def taking_turns(folder: Path) -> Iterator[None]:
+    """Wait until no other run has its turn at a folder that is there, and keep them waiting.
+
+    Where locks do not work everybody has a turn at once.
+
+    Raises:
+        OSError: it cannot be opened.
+
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def held(path: Path) -> Iterator[bool]:
     """Keep :func:`remove_dead` off what was just made; False where it came before."""
     if fcntl is None:
