@@ -18,7 +18,7 @@ def duplicates_command(
     index: IndexOption,
     min_cosine: Annotated[
         float, typer.Option(min=0.01, max=1, help="Cosine of near-duplicates, at least.")
-    ] = 0.9,
+    ] = 0.85,
     max_distance: Annotated[
         int,
         typer.Option(

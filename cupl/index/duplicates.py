@@ -27,7 +27,7 @@ from cupl.index.where import Where
 from cupl.io.arguments import check_numbers, check_whole
 from cupl.progress import Progress, ignore
 
-MIN_COSINE = 0.9
+MIN_COSINE = 0.85
 MAX_DISTANCE = 10
 """Chosen in tests/benchmarks/bench_duplicates.py."""
 

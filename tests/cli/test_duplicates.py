@@ -1,0 +1,81 @@
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import ImageFilter
+
+from tests.cli.conftest import Cupl
+from tests.models import draw, save_clip
+
+INDEX = ("--index", "photos.lance", "--min-cosine", "0.3")
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cupl: Cupl) -> Path:
+    monkeypatch.chdir(tmp_path)
+    save_clip(tmp_path / "model")
+    (tmp_path / "photos").mkdir()
+    for number in range(5):
+        image = draw(120, 90, seed=number).filter(ImageFilter.GaussianBlur(8))
+        image.save(f"photos/{number}.png")
+        if number == 0:
+            image.resize((60, 45)).save("photos/0 small.png")
+    shutil.copy("photos/1.png", "photos/1 copy.png")
+    added = cupl("index", "add", "photos", *INDEX[:2], "--encoder", "model",
+                 "--embedding-cache", "none")  # fmt: skip
+    assert added.code == 0, added.err
+    return tmp_path
+
+
+def test_groups_with_one_to_keep_and_nothing_is_deleted(work: Path, cupl: Cupl) -> None:
+    before = sorted(Path("photos").iterdir())
+    outcome = cupl("duplicates", *INDEX)
+    assert outcome.code == 0, outcome.err
+    assert (
+        "2 groups of duplicates: 2 photos beside those to keep, 1 of them the same" in outcome.err
+    )
+    assert outcome.out.count("group ") == 2
+    assert outcome.out.count("  keep  ") == 2
+    assert "120 × 90" in outcome.out
+    assert sorted(Path("photos").iterdir()) == before
+
+
+def test_the_others_can_be_piped(work: Path, cupl: Cupl) -> None:
+    names = {Path(path).name for path in cupl("duplicates", *INDEX, "-0").out.split("\0") if path}
+    assert len(names) == 2
+    assert "0 small.png" in names
+
+
+def test_files_and_a_sheet(work: Path, cupl: Cupl) -> None:
+    outcome = cupl("duplicates", *INDEX, "-o", "d.csv", "--sheet", "d.html")
+    assert outcome.code == 0, outcome.err
+    with Path("d.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["keep"] for row in rows] == ["yes", "no"] * 2
+    assert {row["group"] for row in rows} == {"1", "2"}
+    assert "yes" in [row["exact"] for row in rows if row["keep"] == "no"]
+    page = Path("d.html").read_text()
+    assert "<title>Duplicates</title>" in page
+    assert "the same file" in page
+    assert "nearly the same" in page
+    for name in ("d.jsonl", "d.parquet", "d.csv", "d.html"):
+        option = "--sheet" if name == "d.html" else "-o"
+        assert cupl("duplicates", *INDEX, option, name).code == 0
+        assert cupl("duplicates", *INDEX, option, name).code == 0
+        assert not Path(f"{name}.old").exists()
+
+
+def test_photos_that_are_gone_are_told(work: Path, cupl: Cupl) -> None:
+    for path in Path("photos").glob("0*"):
+        path.unlink()
+    outcome = cupl("duplicates", *INDEX)
+    assert outcome.code == 3
+    assert "could not be read" in outcome.err
+    assert "photos/0.png" in outcome.err
+
+
+def test_none_is_no_error(work: Path, cupl: Cupl) -> None:
+    outcome = cupl("duplicates", *INDEX, "--where", "path like '%/4.png'")
+    assert (outcome.code, outcome.out) == (0, "")
+    assert "0 groups of duplicates" in outcome.err
