@@ -140,8 +140,8 @@ def report(title: str, data: Labelled) -> None:
     print(f"\n{title}: {data.unwanted} of {len(data.classes.labels)} classes unwanted")
     columns = "promised missed worst likely review alarms review unseen unnamed"
     print(f"{'rate':>6}" + "".join(f"{one:>9}" for one in columns.split()))
-    for name, rows in found.items():
-        table = np.array(rows)
+    for name, drawn in found.items():
+        table = np.array(drawn)
         mean = table.mean(axis=0)
         worst = np.quantile(table[:, 1], 0.95)
         line = [mean[0], mean[1], worst, *mean[2:]]
