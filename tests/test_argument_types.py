@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import cupl
+from cupl.classification.filter_thresholds import FilterThresholds
 from cupl.errors import InputError
 from cupl.evaluation.grid import EvaluationGrid
 from cupl.evaluation.schema import Evaluation
@@ -19,6 +20,7 @@ ENCODER = HandMadeEncoder(
 )
 PAIR: Any = (np.eye(2), ["cat", "dog"])
 CLASSIFIER = cupl.ZeroShotClassifier(cupl.ClassVectors.from_arrays(["cat", "dog"], np.eye(2)))
+FILTER = cupl.ContentFilter(CLASSIFIER.vectors, thresholds=FilterThresholds(0, 1))
 DICT: Any = {"dog": ["A dog."]}
 
 
@@ -85,6 +87,15 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a data set": (lambda: grid(5), "data sets are folders"),
     "a pair": (lambda: grid(PAIR), "a dict that names each"),
+    "what is unwanted": (lambda: cupl.ContentFilter(DICT, ["x"], ENCODER), "from_dict"),
+    "a number unwanted": (
+        lambda: cupl.ContentFilter(5, encoder=ENCODER),  # type: ignore[arg-type]
+        "list of names, not int",
+    ),
+    "a miss rate": (
+        lambda: FILTER.fit(np.eye(2), np.eye(2), "0.1"),  # type: ignore[arg-type]
+        "miss_rate must be a number",
+    ),
     "a path to sort": (
         lambda: cupl.sort_images(["a.jpg"], "sorted"),  # type: ignore[list-item]
         "what predict gives of images, not 'a.jpg'",

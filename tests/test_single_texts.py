@@ -60,6 +60,7 @@ ONE: dict[str, Callable[[], Any]] = {
     "contrast_pairs": lambda: cupl.contrast_pairs(BANK, "cat", offline=True),  # type: ignore[arg-type]
     "from_arrays": lambda: cupl.ClassVectors.from_arrays("cat", np.ones((3, 2))),
     "from_names": lambda: cupl.ZeroShotClassifier.from_names("cat"),
+    "what is unwanted": lambda: cupl.ContentFilter("cat", ["dog"], HandMadeEncoder({})),
     "select": lambda: BANK.select("cat"),
     "from_dict": lambda: cupl.PromptBank.from_dict({"cat": "A cat."}),
     "aliases": lambda: cupl.generate([ClassLabel("cup", None, "mug")], offline=True),  # type: ignore[arg-type]

@@ -47,6 +47,8 @@ _CLASSIFY = ("classify", "photos", "--vectors", "v.safetensors", "--encoder", "m
              "--batch-size", "2")  # fmt: skip
 _PRUNE = ("bank", "prune", "bank.yaml", "--by", "redundancy", "--threshold", "0.5", "--keep", "1",
           *_MODEL)  # fmt: skip
+_FILTER = ("filter", "photos", "--block-name", "cat", "--allow-name", "dog", *_MODEL,
+           "--batch-size", "2")  # fmt: skip
 _ASK = ("-c", "cat", "-c", "dog", "--model", "m", "--samples", "20", "--cache", "cache")
 _SEEN = ("--model", "m", "--cache", "seen", "--offline")
 COMMANDS = {
@@ -66,6 +68,8 @@ COMMANDS = {
         ("label", "photos", "--vectors", "v.safetensors", *_MODEL, "--sample", "16"), "out.csv",
         old=False,
     ),
+    "filter": WritingCommand(_FILTER, "out.csv"),
+    "filter review": WritingCommand(_FILTER, "out.html", option=("--review",)),
     "sort": WritingCommand(
         ("sort", "photos", "--vectors", "v.safetensors", *_MODEL), "out", old=False
     ),

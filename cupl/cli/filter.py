@@ -32,10 +32,7 @@ if TYPE_CHECKING:
     from cupl.evaluation.made_by import MadeBy
     from cupl.report.review_page import ReviewPage
 
-_CLOSING = (
-    "nothing was moved; this is no safety system: it misses what its words and its encoder do not "
-    "see, so look at some of what is allowed"
-)
+_CLOSING = "nothing was moved; this is no safety system, so look at some of what is allowed"
 
 
 def filter_command(

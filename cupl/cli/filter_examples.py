@@ -190,8 +190,8 @@ def _say_fitted(fitted: FilterThresholds) -> None:
 
 def _promised(fit: RateFit, what: str) -> str:
     return (
-        f"at most {percent(fit.expected)} % are {what} on average ({percent(fit.likely_most)} % in "
-        "95 of 100 such sets of examples)"
+        f"at most {percent(fit.expected)} % are {what} on average (with 95 of 100 such sets of "
+        f"examples at most {percent(fit.likely_most)} %)"
     )
 
 
