@@ -221,7 +221,8 @@ def _look(photo: Path) -> Undone:
 
 
 def _take(photo: Path) -> Undone:
-    done = [_PHOTO.remove(photo)]
-    if os.path.lexists(sidecar := real_file(sidecar_of(photo))):
-        done.append(_SIDECAR.remove(sidecar))
+    # The sidecar first: a photo that cannot be read must not keep it.
+    sidecar = real_file(sidecar_of(photo))
+    done = [_SIDECAR.remove(sidecar)] if os.path.lexists(sidecar) else []
+    done.append(_PHOTO.remove(photo))
     return max(done, key=get_args(Undone).index)
