@@ -73,6 +73,9 @@ COMMANDS = {
     "sort": WritingCommand(
         ("sort", "photos", "--vectors", "v.safetensors", *_MODEL), "out", old=False
     ),
+    "tag": WritingCommand(
+        ("tag", "photos", "--vectors", "v.safetensors", *_MODEL, "--top", "1"), "out.csv"
+    ),
     "evaluate": WritingCommand(
         ("evaluate", "photos", "--bank", "bank.yaml", "--controls", "names", *_MODEL), "out"
     ),

@@ -148,7 +148,10 @@ def tag_command(
     else:
         assert photos is not None  # noqa: S101 (one of the two is given)
         found = photos.predictions(classifier, rule.decision, rule.top_k)
-        tagged.tell(map(rule.tagged, found), again=[*(images or ())])
+        tagged.tell(
+            map(rule.tagged, found),
+            again=[*(images or ()), *(["--all-files"] if all_files else [])],
+        )
     if tagged.failed or (photos is not None and not photos.complete):
         raise typer.Exit(3)
 

@@ -16,7 +16,7 @@ from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence
 from cupl.embedding.image_kinds import HEAD_BYTES, kind_of
 from cupl.embedding.images import ReadImage, decoded_image, image_header
 from cupl.errors import InputError
-from cupl.index.exiv2 import opened
+from cupl.index.exiv2 import NAMESPACE, opened
 from cupl.index.xmp_packets import (
     NOTHING,
     Keywords,
@@ -94,7 +94,7 @@ def take_keywords(photo: bytes) -> bytes:
         MissingPackageError: pyexiv2 is not installed.
 
     """
-    if not _can_be_written(photo):
+    if not _can_be_written(photo) or not _may_hold_ours(photo):
         return photo
     packet, iptc = _read(photo)
     new = without_ours(packet)
@@ -117,11 +117,21 @@ def check_unharmed(before: bytes, after: bytes) -> None:
     old, new = _told(before), _told(after)
     for what, told in old.items():
         if new[what] != told:
-            raise InputError(f"{what} would not be as before, so that it was left")
+            raise InputError(
+                f"{what} would not be as before, so that it was left: XMP sidecars do no harm"
+            )
 
 
 def _can_be_written(photo: bytes) -> bool:
     return kind_of(photo[:HEAD_BYTES]) in WRITTEN_KINDS
+
+
+def _may_hold_ours(photo: bytes) -> bool:
+    """Whether it names our XMP, which only PNG can hold compressed.
+
+    So that a photo that exiv2 cannot read, and nothing was written into, is none to complain of.
+    """
+    return NAMESPACE.encode() in photo or kind_of(photo[:HEAD_BYTES]) == "PNG"
 
 
 def _holds_iptc(photo: bytes) -> bool:

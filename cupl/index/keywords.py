@@ -27,7 +27,7 @@ from cupl.index.sidecars import (
 )
 from cupl.index.xmp_packets import Keywords, keyword_of
 from cupl.io.arguments import several
-from cupl.io.atomic import own_file
+from cupl.io.atomic import own_file, remove_unfinished
 from cupl.io.placing import rename_new
 from cupl.io.reasons import reason
 from cupl.progress import Progress, counted, ignore
@@ -86,6 +86,7 @@ def write_keywords(
     if place not in get_args(KeywordPlace):
         raise InputError(f"keywords are written to xmp or exif, not to {place!r:.100}")
     need_exiv2()
+    _tidy(keywords)
     report, add = KeywordReport(), {"xmp": _to_sidecar, "exif": _PHOTO.write}[place]
     for path, given in counted(keywords.items(), progress, len(keywords)):
         words = list(filter(None, map(keyword_of, several(given))))
@@ -115,6 +116,7 @@ def remove_keywords(
     """
     need_exiv2()
     report, given = KeywordReport(), several(paths)
+    _tidy([] if dry_run else given)
     for path in counted(given, progress, len(given)):
         _tell(report, path, _look if dry_run else _take)
     return report
@@ -178,6 +180,12 @@ _PHOTO = _Holder(keywords_in, add_keywords, take_keywords, check_unharmed)
 _SIDECAR = _Holder(keywords_of_sidecar, add_to_sidecar, take_from_sidecar, check_sidecar)
 
 
+def _tidy(paths: Iterable[str | os.PathLike[str]]) -> None:
+    """Remove what killed runs have left half written beside photos."""
+    for folder in {real_file(path).parent for path in paths}:
+        remove_unfinished(folder)
+
+
 def _tell(report: KeywordReport, path: str | os.PathLike[str], change: Change) -> None:
     try:
         done = change(real_file(path))
@@ -213,7 +221,8 @@ def _look(photo: Path) -> Undone:
 
 
 def _take(photo: Path) -> Undone:
-    done = [_PHOTO.remove(photo)]
-    if os.path.lexists(sidecar := real_file(sidecar_of(photo))):
-        done.append(_SIDECAR.remove(sidecar))
+    # The sidecar first: a photo that cannot be read must not keep it.
+    sidecar = real_file(sidecar_of(photo))
+    done = [_SIDECAR.remove(sidecar)] if os.path.lexists(sidecar) else []
+    done.append(_PHOTO.remove(photo))
     return max(done, key=get_args(Undone).index)

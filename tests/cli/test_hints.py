@@ -144,3 +144,11 @@ def test_options_are_carried_as_they_were_given() -> None:
     with running("", ["--device=cpu", "--revision", "a b", "--revision", "c", "--resume"]):
         assert carried("--revision", "--device") == " --device cpu --revision 'a b' --revision c"
         assert carried("--precision") == ""
+
+
+def test_keywords_are_taken_away_by_the_command_that_is_printed(cupl: Cupl, work: Path) -> None:
+    before = {path: path.read_bytes() for path in Path("photos").rglob("*.png")}
+    tagged = play(cupl, "tag", "photos", "-c", "frog", "--encoder", "model", "--top", 1,
+                  "--write", "exif")  # fmt: skip
+    assert tagged == ["cupl tag photos --untag"]
+    assert {path: path.read_bytes() for path in Path("photos").rglob("*.png*")} == before

@@ -94,7 +94,7 @@ def test_what_cannot_be_written_is_told_and_the_rest_is_done(world: Path, cupl: 
     taken = cupl("tag", "photos", "--untag")
     assert taken.code == 3
     assert "keywords were taken from 4 photos of 6, 4 of them as before" in taken.err
-    assert "photos/b.png: its metadata cannot be read" in taken.err
+    assert "photos/b.png: its metadata cannot be read" in taken.err  # PNG may hide it
 
 
 def test_an_index(world: Path, cupl: Cupl) -> None:

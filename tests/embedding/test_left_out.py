@@ -96,6 +96,16 @@ def test_junk_is_skipped_with_a_note(tmp_path: Path, junk: str) -> None:
     assert find_images(pattern, left_out=left) == [str(tmp_path / "set" / "1.jpg")]
 
 
+def test_originals_that_are_kept_beside_photos_are_passed_over(tmp_path: Path) -> None:
+    photo = picture(tmp_path / "a.jpg")
+    for name in ("a.jpg_original", "b.PNG_original"):
+        picture(tmp_path / name)
+    others = [picture(tmp_path / name) for name in ("the_original.jpg", "photo_original")]
+    left = LeftOut()
+    assert find_images(tmp_path, left_out=left) == sorted(map(str, [photo, *others]))
+    assert left.notes() == ["skipped what systems and tools keep: 2 *_original"]
+
+
 def test_junk_named_alone_is_read_and_skipped_among_others(tmp_path: Path) -> None:
     junk = picture(tmp_path / "@eaDir" / "a.jpg")
     photo = picture(tmp_path / "b" / "1.jpg")

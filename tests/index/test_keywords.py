@@ -235,3 +235,11 @@ def test_bad_arguments(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingPackageError, match=r'pip install "cupl\[keywords\]"'):
         write_keywords({photo: ["a"]})
     assert names(photo) == {"pond.jpg"}
+
+
+def test_a_photo_that_cannot_be_read_does_not_keep_its_sidecar(photo: Path) -> None:
+    write_keywords({photo: ["frog"]})
+    photo.write_bytes(b"\xff\xd8\xff\xe1\x00\x20Exif\x00\x00cut off")
+    report = remove_keywords([photo])
+    assert (report.changed, report.errors) == (1, [])
+    assert names(photo) == {"pond.jpg"}
