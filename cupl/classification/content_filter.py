@@ -112,6 +112,8 @@ class ContentFilter:
         self.image_cache: ImageCache = image_cache
         self._how = (device, precision, batch_size)
         self._encoder: Encoder | None = None
+        if encoder is None and revision is not None:
+            raise InputError("a revision is of an encoder that is named: give its name too")
         if encoder is not None:
             self._encoder = named_encoder(encoder, *self._how, revision)
         elif self.sides.banks:
@@ -119,7 +121,7 @@ class ContentFilter:
             self._encoder = (
                 made[0].load_encoder(*self._how)
                 if made
-                else named_encoder(DEFAULT_ENCODER, *self._how, revision)
+                else named_encoder(DEFAULT_ENCODER, *self._how)
             )
         self.encoded = encode_sides(self.sides, self._encoder, templates, text_cache, progress)
         self.vectors = joined_sides(self.encoded)

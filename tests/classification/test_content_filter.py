@@ -280,6 +280,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "adapted": (
         lambda: ContentFilter(adapted(), vectors(["toy"], np.eye(1, 8))), "adapted to photos"
     ),
+    "a revision of nothing": (
+        lambda: ContentFilter(BLOCK, ALLOW, revision="v1"), "give its name too"
+    ),
     "a folder": (lambda: made().predict("/"), "is a folder"),
     "another width": (lambda: made().predict(np.eye(4)), "do not fit"),
     "no image": (lambda: made().predict(WRONG), "5"),
