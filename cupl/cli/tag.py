@@ -22,7 +22,7 @@ from cupl.io.outputs import check_outside, check_target
 if TYPE_CHECKING:
     from cupl.index.photo_index import PhotoIndex
 
-IndexOption = Annotated[
+TaggedIndexOption = Annotated[
     str | None,
     typer.Option(
         "--index", help="Tag the photos of this index (cupl index add), by the vectors in it."
@@ -37,7 +37,7 @@ def tag_command(
             help="Image files, folders (recursive) or glob patterns; or a directory of cupl embed."
         ),
     ] = None,
-    index: IndexOption = None,
+    index: TaggedIndexOption = None,
     name: generate_options.NamesOption = None,
     classes: ClassListOption = None,
     bank: BankOption = None,

@@ -18,7 +18,7 @@ from cupl.embedding.images import ReadImage, decoded_image, image_header
 from cupl.errors import InputError
 from cupl.index.exiv2 import NAMESPACE, opened
 from cupl.index.xmp_packets import (
-    NOTHING,
+    EMPTY_PACKET,
     Keywords,
     Packet,
     read_packet,
@@ -164,7 +164,7 @@ def _is_unicode(iptc: dict[str, Any]) -> bool:
 def _written(photo: bytes, packet: Packet, words: list[str] | None) -> bytes:
     """The file with that XMP and, unless they are None, those keywords in IPTC."""
     with opened(photo) as image:
-        image.modify_raw_xmp(packet.text or NOTHING)
+        image.modify_raw_xmp(packet.text or EMPTY_PACKET)
         if not packet.text:
             image.clear_xmp()  # which alone WebP does not do
         if words is not None:

@@ -26,7 +26,7 @@ from cupl.index.sidecars import (
     take_from_sidecar,
 )
 from cupl.index.xmp_packets import Keywords, keyword_of
-from cupl.io.arguments import several
+from cupl.io.arguments import check_path, several
 from cupl.io.atomic import own_file, remove_unfinished
 from cupl.io.placing import rename_new
 from cupl.io.reasons import reason
@@ -79,17 +79,20 @@ def write_keywords(
         progress: told how many photos are done, and of how many.
 
     Raises:
-        InputError: there is no such place. What is wrong with one photo is in the report.
+        InputError: there is no such place, or a keyword is no text. What is wrong with one photo
+            is in the report.
         MissingPackageError: pyexiv2 is not installed.
 
     """
     if place not in get_args(KeywordPlace):
         raise InputError(f"keywords are written to xmp or exif, not to {place!r:.100}")
+    if not isinstance(keywords, Mapping):
+        raise InputError(f"keywords are those of each path, a mapping, not {keywords!r:.80}")
+    words_of = {path: _words(given) for path, given in keywords.items()}
     need_exiv2()
     _tidy(keywords)
     report, add = KeywordReport(), {"xmp": _to_sidecar, "exif": _PHOTO.write}[place]
-    for path, given in counted(keywords.items(), progress, len(keywords)):
-        words = list(filter(None, map(keyword_of, several(given))))
+    for path, words in counted(words_of.items(), progress, len(keywords)):
         _tell(report, path, partial(add, words=words))
     return report
 
@@ -116,6 +119,8 @@ def remove_keywords(
     """
     need_exiv2()
     report, given = KeywordReport(), several(paths)
+    for path in given:
+        check_path(path, "a photo")
     _tidy([] if dry_run else given)
     for path in counted(given, progress, len(given)):
         _tell(report, path, _look if dry_run else _take)
@@ -130,6 +135,7 @@ def read_keywords(path: str | os.PathLike[str]) -> Keywords:
         MissingPackageError: pyexiv2 is not installed.
 
     """
+    check_path(path, "a photo")
     photo = real_file(path)
     try:
         parts = [keywords_in(read_whole(photo))]
@@ -178,6 +184,14 @@ class _Holder:
 
 _PHOTO = _Holder(keywords_in, add_keywords, take_keywords, check_unharmed)
 _SIDECAR = _Holder(keywords_of_sidecar, add_to_sidecar, take_from_sidecar, check_sidecar)
+
+
+def _words(given: object) -> list[str]:
+    words = several(given)
+    for one in words:
+        if not isinstance(one, str):
+            raise InputError(f"a keyword is a text, not {one!r:.80}")
+    return list(filter(None, map(keyword_of, words)))
 
 
 def _tidy(paths: Iterable[str | os.PathLike[str]]) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from cupl.index.exiv2 import CARRIER, opened
 
 _SUBJECT, _OURS, _IN_IPTC = "Xmp.dc.subject", "Xmp.cupl.subject", "Xmp.cupl.keywords"
-NOTHING = (
+EMPTY_PACKET = (
     '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
     '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"/></x:xmpmeta>'
     '<?xpacket end="w"?>'
@@ -109,7 +109,7 @@ def without_ours(packet: Packet) -> Packet:
 
 def _changed(packet: Packet, words: list[str], ours: list[str], in_iptc: list[str]) -> Packet:
     with opened(CARRIER) as image:
-        image.modify_raw_xmp(packet.text or NOTHING)
+        image.modify_raw_xmp(packet.text or EMPTY_PACKET)
         lists = {_SUBJECT: words, _OURS: ours, _IN_IPTC: in_iptc}
         image.modify_xmp({key: values or None for key, values in lists.items()})
         text = image.read_raw_xmp()

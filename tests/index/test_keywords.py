@@ -2,6 +2,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -228,6 +229,15 @@ def test_rights_are_kept(photo: Path) -> None:
 def test_bad_arguments(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="xmp or exif, not to 'iptc'"):
         write_keywords({photo: ["a"]}, "iptc")  # type: ignore[arg-type]
+    wrong: Any
+    for wrong, message in (("a.jpg", "a mapping, not 'a.jpg'"), ({photo: [5]}, "a text, not 5"),
+                           ({photo: None}, "a text, not None")):  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            write_keywords(wrong)
+    for call in (read_keywords, remove_keywords):
+        wrong = 5
+        with pytest.raises(InputError, match="not from 5"):
+            call(wrong)
     with pytest.raises(InputError, match="No such file"):
         read_keywords(photo.with_name("gone.jpg"))
     exiv2.need_exiv2.cache_clear()
