@@ -175,4 +175,4 @@ def kept_of(
         table = table.filter(pc.invert(pc.is_in(table.column(ID), pa.array(sorted(without)))))
     if min_score is not None:
         table = table.filter(pc.greater_equal(table.column(SCORE), min_score))
-    return table.slice(0, k)
+    return table.slice(0, min(k, table.num_rows))
