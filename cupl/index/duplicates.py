@@ -19,7 +19,7 @@ import numpy.typing as npt
 from cupl.errors import InputError
 from cupl.index.found import FoundPhoto
 from cupl.index.lookup import rows_by_id
-from cupl.index.near_pairs import Pairs, near_pairs
+from cupl.index.near_pairs import NearPairs, near_pairs
 from cupl.index.photo_hashes import BITS, PhotoHashes
 from cupl.index.rows import COLUMNS, ID, VECTOR, PhotoRow, paths_of, rows_of, vector_matrix
 from cupl.index.store import PhotoStore
@@ -146,7 +146,7 @@ def _scanned(store: PhotoStore, where: Where | None) -> _Photos:
     return _Photos(members, paths, np.concatenate(parts))
 
 
-def _those(pairs: Pairs, which: npt.NDArray[np.bool_]) -> Pairs:
+def _those(pairs: NearPairs, which: npt.NDArray[np.bool_]) -> NearPairs:
     return pairs[0][which], pairs[1][which]
 
 

@@ -23,7 +23,7 @@ Vector = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Example:
+class ExamplePhoto:
     """A photo that others are to be like, or unlike.
 
     Attributes:
@@ -43,7 +43,7 @@ def photo_examples(
     encoder: Callable[[], Encoder],
     images: Sequence[ImageSource],
     image_cache: ImageCache = None,
-) -> list[Example]:
+) -> list[ExamplePhoto]:
     """The vectors of photos.
 
     A file that is in the index, and was not changed since, is not read; one that is gone neither.
@@ -61,14 +61,14 @@ def photo_examples(
     paths = [_whole(one) for one in images]
     ids = [None if path is None else path_id(path) for path in paths]
     kept = _kept(store, {id: path for id, path in zip(ids, paths, strict=True) if id and path})
-    found = [Example(id, kept.get(id) if id else None) for id in ids]
+    found = [ExamplePhoto(id, kept.get(id) if id else None) for id in ids]
     others = [place for place, one in enumerate(found) if one.vector is None]
     if others:
         sources = [images[place] for place in others]
         with closing(encode_sources(sources, encoder(), image_cache=image_cache)) as encoded:
             for place, one in zip(others, encoded, strict=True):
                 vector = None if one.vector is None else unit_vector(one.vector.numpy())
-                found[place] = Example(ids[place], vector, one.error or "")
+                found[place] = ExamplePhoto(ids[place], vector, one.error or "")
     return found
 
 

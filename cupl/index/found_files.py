@@ -14,7 +14,8 @@ from typing import Any
 from cupl.classification.writers import joined_names
 from cupl.errors import InputError
 from cupl.index.found import FoundPhoto
-from cupl.io.csv import csv_lines
+from cupl.index.rows import PhotoRow, table_schema
+from cupl.io.csv import Cell, csv_lines
 from cupl.io.file_kinds import FOUND, PARQUET, kind_of_file
 from cupl.io.replacing import open_replacing
 from cupl.io.tables import Column, draw_table
@@ -26,7 +27,6 @@ FIELDS = (
     "longitude", "sha256",
 )  # fmt: skip
 """Columns of a file, behind those that a list has of its own."""
-Cell = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +86,11 @@ def write_paths(photos: Iterable[FoundPhoto], *, null: bool) -> None:
     sys.stdout.flush()
 
 
+def pixels_in_words(photo: PhotoRow) -> str:
+    """``4000 × 3000``; a dash where they are not known."""
+    return f"{photo.width} × {photo.height}" if photo.width and photo.height else "-"
+
+
 def _printed(found: FoundList, format: str) -> Iterator[str]:
     if format == "csv":
         return csv_lines(_cells(found))
@@ -119,8 +124,6 @@ def _plain(value: Cell) -> str | int | float:
 
 def _arrow(found: FoundList) -> Any:
     import pyarrow as pa
-
-    from cupl.index.rows import table_schema
 
     known = table_schema(1, "float32")
     types = {name: known.field(name).type for name in FIELDS if name != "score"}
@@ -170,7 +173,7 @@ def _table(found: FoundList, width: int | None) -> str:
         photo = one.photo
         known = {
             "score": f"{one.score:.3f}", "date": (photo.date or "")[:16],
-            "pixels": f"{photo.width} × {photo.height}", "tags": ", ".join(photo.tags),
+            "pixels": pixels_in_words(photo), "tags": ", ".join(photo.tags),
             "photo": one.path, "": "keep" if keeps and row[found.columns.index("keep")] else "",
         }  # fmt: skip
         rows.append([known[column.title] for column in columns])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from cupl.evaluation.numbers import cosine
 from cupl.index.found import FoundPhoto
-from cupl.index.found_files import FoundList
+from cupl.index.found_files import FoundList, pixels_in_words
 from cupl.io.file_kinds import FOUND_PAGE
 from cupl.report.cards import NO_PHOTO_YET, Card
 from cupl.report.photo_page import PhotoPage
@@ -41,7 +41,7 @@ def _card(name: str, found: FoundPhoto, own: Mapping[str, object], labels: list[
     said += [f"score {cosine(found.score)}"]
     if "keep" in own:
         kept = "keep" if own["keep"] else "the same file" if own["exact"] else "nearly the same"
-        said += [f"{photo.width} × {photo.height}, {photo.size:,} bytes", kept]
+        said += [f"{pixels_in_words(photo)}, {photo.size:,} bytes", kept]
     said += [photo.date[:16]] if photo.date else []
     return Card(
         name=name, photo=NO_PHOTO_YET, problem=None, truth=None, correct=False,

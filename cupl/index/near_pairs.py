@@ -13,12 +13,12 @@ from cupl.progress import Progress, ignore
 _ROWS, _COLUMNS = 1024, 4096
 """Vectors that are compared at once: 16 MB of cosines."""
 
-Pairs = tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.integer[Any]]]
+NearPairs = tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.integer[Any]]]
 
 
 def near_pairs(
     matrix: npt.NDArray[np.floating[Any]], min_cosine: float, progress: Progress = ignore
-) -> Iterator[Pairs]:
+) -> Iterator[NearPairs]:
     """The pairs, some at a time, the lower number first.
 
     Args:

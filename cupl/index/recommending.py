@@ -20,8 +20,8 @@ from cupl.embedding.image_files import find_images
 from cupl.embedding.image_sources import ImageSource
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.index.examples import Example, Vector, photo_examples, unit_vector
-from cupl.index.searching import NOTHING
+from cupl.index.examples import ExamplePhoto, Vector, photo_examples, unit_vector
+from cupl.index.searching import SHORTEST
 from cupl.index.store import PhotoStore
 from cupl.io.terminal import printable
 
@@ -34,7 +34,7 @@ def examples_of(
     encoder: Callable[[], Encoder],
     images: Sequence[ImageSource],
     image_cache: ImageCache = None,
-) -> list[Example]:
+) -> list[ExamplePhoto]:
     """Examples that are given as images, folders or patterns; a file may be gone from the disk.
 
     Warns of those that cannot be read.
@@ -57,7 +57,7 @@ def examples_of(
 
 
 def example_vector(
-    to: Sequence[Example], away_from: Sequence[Example], away: float = AWAY
+    to: Sequence[ExamplePhoto], away_from: Sequence[ExamplePhoto], away: float = AWAY
 ) -> Vector:
     """The vector to search for, ``[dim]`` at length 1; examples that cannot be read are left out.
 
@@ -77,6 +77,6 @@ def example_vector(
     summed = np.mean(liked, axis=0, dtype=np.float64)
     if others:
         summed -= away * np.mean(others, axis=0, dtype=np.float64)
-    if np.linalg.norm(summed) < NOTHING:
+    if np.linalg.norm(summed) < SHORTEST:
         raise InputError("the examples to lead away from leave nothing of the others")
     return unit_vector(summed)

@@ -30,7 +30,7 @@ from cupl.io.arguments import check_numbers, check_whole
 
 _SPARE = 10
 """Photos that a store is asked for beyond those that are wanted."""
-NOTHING = 1e-4
+SHORTEST = 1e-4
 """Length of a sum, of that of its parts, below which only rounding is left of it."""
 
 
@@ -60,7 +60,7 @@ def query_vector(
     vectors = [next(of_texts if term.image is None else of_images) for term in terms]
     weights = np.array([term.weight for term in terms])
     summed = weights @ np.stack([vector for vector in vectors if vector is not None])
-    if np.linalg.norm(summed) < NOTHING * np.abs(weights).sum():
+    if np.linalg.norm(summed) < SHORTEST * np.abs(weights).sum():
         raise InputError("the terms of the query leave nothing of one another: change the weights")
     return unit_vector(summed), {one.id for one in photos if one.id is not None}
 
@@ -175,4 +175,4 @@ def kept_of(
         table = table.filter(pc.invert(pc.is_in(table.column(ID), pa.array(sorted(without)))))
     if min_score is not None:
         table = table.filter(pc.greater_equal(table.column(SCORE), min_score))
-    return table.slice(0, k)
+    return table.slice(0, min(k, table.num_rows))

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from cupl.errors import InputError
-from cupl.index.examples import Example, unit_vector
+from cupl.index.examples import ExamplePhoto, unit_vector
 from cupl.index.photo_index import PhotoIndex
 from cupl.index.recommending import example_vector
 from tests.index.made import COLOURS, colour_index
@@ -22,7 +22,7 @@ def names(paths: list[str]) -> list[str]:
 
 def test_the_sum_is_the_mean_less_a_part_of_the_other_mean() -> None:
     rows = [unit_vector(row) for row in np.random.default_rng(0).standard_normal((5, 8))]
-    examples = [Example(None, row) for row in rows]
+    examples = [ExamplePhoto(None, row) for row in rows]
     summed = (rows[0] + rows[1]) / 2 - 0.3 * (rows[2] + rows[3] + rows[4]) / 3
     found = example_vector(examples[:2], examples[2:], 0.3)
     assert found == pytest.approx(summed / np.linalg.norm(summed), abs=1e-6)
