@@ -24,7 +24,9 @@ from cupl.index.metadata import METADATA_KEY, IndexMetadata, parse_metadata
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema
 from cupl.index.store import APPROXIMATE_FROM, StoreInfo
 from cupl.index.where import Where, where_in
+from cupl.io.file_kinds import is_index
 from cupl.io.locks import taking_turns
+from cupl.io.terminal import printable
 
 _TABLE = "photos"
 _AT_ONCE = 1000
@@ -166,20 +168,36 @@ def open_lance(place: str, make: IndexMetadata | None = None) -> LanceStore:
     """Open an index, or make it; see :func:`~cupl.index.opening.open_store`."""
     with lance_explained(place):
         database = lancedb.connect(place, read_consistency_interval=_AT_EACH_READ)
-        if _TABLE in database.list_tables().tables:
+        if _is_made(place, database):
             table = database.open_table(_TABLE)
         elif make is None:
-            raise MissingFileError(f"{place}: there is no index of photos")
+            raise MissingFileError(f"{printable(place)}: there is no index of photos")
         else:
-            text = make.model_dump_json()
-            schema = table_schema(make.dim, make.numbers).with_metadata({METADATA_KEY: text})
-            schema = schema.set(0, schema.field(ID).with_metadata(_KEY))
-            table = database.create_table(_TABLE, schema=schema, exist_ok=True)
+            table = _made(place, database, make)
         said = (table.schema.metadata or {}).get(METADATA_KEY.encode())
         metadata = parse_metadata(place, said)
         if not table.schema.equals(table_schema(metadata.dim, metadata.numbers)):
             raise InputError(f"{place} has other columns than an index of photos")
         return LanceStore(place, table, metadata)
+
+
+def _is_made(place: str, database: Any) -> bool:
+    if url_scheme(place):
+        return _TABLE in database.list_tables().tables
+    return is_index(place)  # not by its name alone: a run that was stopped may have left that
+
+
+def _made(place: str, database: Any, make: IndexMetadata) -> Any:
+    """The table, made unless another program has just done it."""
+    if not url_scheme(place):
+        Path(place).mkdir(exist_ok=True)
+    with _turn(place):
+        if _is_made(place, database):
+            return database.open_table(_TABLE)
+        text = make.model_dump_json()
+        schema = table_schema(make.dim, make.numbers).with_metadata({METADATA_KEY: text})
+        schema = schema.set(0, schema.field(ID).with_metadata(_KEY))
+        return database.create_table(_TABLE, schema=schema, exist_ok=True)
 
 
 def _turn(place: str) -> AbstractContextManager[None]:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from cupl.errors import CuplError, InputError, is_out_of_memory
 from cupl.io.reasons import no_more_files, reason
+from cupl.io.terminal import printable
 
 _OF_THE_SYSTEM = re.compile(r"\(os error (\d+)\)")
 _CONFLICTS = ("conflict", "concurrent writer", "please retry")
@@ -42,18 +43,23 @@ def is_conflict(error: BaseException | None) -> bool:
 
 def _unusable(place: str, error: Exception) -> InputError:
     if files := no_more_files():
-        return InputError(f"the index {place} cannot be used: {files}")
+        return _not_usable(place, files)
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _OF_THE_SYSTEM.search(str(error))):
         number = int(found[1])
     if number is not None and number != _NO_ENTRY:
         said = reason(OSError(number, os.strerror(number)))
-        return InputError(f"the index {place} cannot be used: {said}")
+        return _not_usable(place, said)
     if is_conflict(error):
         return InputError(
-            f"other programs write into the index {place} all the time: run the same again"
+            f"other programs write into the index {printable(place):.200} all the time: run the "
+            "same again"
         )
     return _damaged(place)
+
+
+def _not_usable(place: str, why: str) -> InputError:
+    return InputError(f"the index {printable(place):.200} cannot be used: {why}")
 
 
 _NO_ENTRY = 2
@@ -62,6 +68,6 @@ _NO_ENTRY = 2
 
 def _damaged(place: str) -> InputError:
     return InputError(
-        f"the index {place} is damaged, or of another version of its format: make it again in "
-        "another place, for which the photos' vectors are mostly in the cache"
+        f"the index {printable(place):.200} is damaged, or of another version of LanceDB: make it "
+        "again in another place"
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from cupl.embedding.image_sources import url_scheme
-from cupl.errors import InputError, MissingPackageError
+from cupl.errors import InputError, MissingFileError, MissingPackageError
 from cupl.index.cluster import is_cluster
 from cupl.index.metadata import IndexMetadata
 from cupl.index.store import PhotoStore
@@ -19,8 +20,10 @@ from cupl.io.file_kinds import (
     kind_of_folder,
     wrong_kind,
 )
-from cupl.io.reasons import missing, reason
+from cupl.io.reasons import broken_link, missing, reason
 from cupl.io.terminal import printable
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def check_place(place: str, *, make: bool) -> None:
@@ -38,15 +41,28 @@ def check_place(place: str, *, make: bool) -> None:
     if url_scheme(place):
         return
     folder = Path(place)
+    if why := _unusable_name(place):
+        raise InputError(f"{place!r:.200} cannot be an index: {why}; give it another name")
+    if link := broken_link(folder):
+        raise MissingFileError(f"{printable(place)}: {link}")
     if not os.path.lexists(folder):
         if not make:
-            raise missing(folder, f"there is no index {printable(place)}")
+            raise missing(folder, f"{printable(place)}: there is no such index")
         check_folder(folder)
     elif not os.path.isdir(folder):  # noqa: PTH112
         what = kind_of_file(folder) or "a file"
         raise wrong_kind(folder, what, f"{INDEX}, which is a folder")
     elif not is_index(folder) and _holds_anything(folder):
         raise wrong_kind(folder, kind_of_folder(folder), INDEX)
+
+
+def _unusable_name(place: str) -> str | None:
+    """Why LanceDB cannot use a path, where the machine can."""
+    try:
+        os.path.abspath(place).encode()  # noqa: PTH100
+    except UnicodeEncodeError:
+        return "its path is no text in UTF-8"
+    return "its path has characters that control a terminal" if _CONTROL.search(place) else None
 
 
 def _holds_anything(folder: Path) -> bool:

@@ -22,6 +22,7 @@ from cupl.index.rows import (
     paths_of,
     rows_elsewhere,
     rows_table,
+    table_schema,
 )
 from cupl.index.store import PhotoStore
 from cupl.index.where import where_in
@@ -153,8 +154,11 @@ class PhotoWriter:
     def _rows_with(self, digests: Sequence[str]) -> tuple[Any, dict[str, list[_Donor]]]:
         """All rows with some contents, and where those of each content are."""
         wanted = [*COLUMNS, VECTOR]
+        metadata = self._store.metadata
+        schema = table_schema(metadata.dim, metadata.numbers)
+        parts = self._store.scan(wanted, where_in("sha256", digests))
         table = pa.concat_tables(
-            part.select(wanted) for part in self._store.scan(wanted, where_in("sha256", digests))
+            [schema.empty_table(), *(part.select(wanted).cast(schema) for part in parts)]
         )
         keys, contents, roots = (table.column(c).to_pylist() for c in (ID, "sha256", "root"))
         donors: dict[str, list[_Donor]] = {}

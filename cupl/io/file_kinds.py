@@ -153,7 +153,12 @@ def kind_of_folder(path: str | os.PathLike[str]) -> str:
 
 def is_index(folder: str | os.PathLike[str]) -> bool:
     """Whether a folder is an index of photos, which is left out where photos are looked for."""
-    return os.path.isdir(os.path.join(folder, TABLE_FOLDER, "_versions"))  # noqa: PTH112, PTH118
+    versions = os.path.join(folder, TABLE_FOLDER, "_versions")  # noqa: PTH118
+    try:
+        with os.scandir(versions) as entries:
+            return next(entries, None) is not None
+    except (OSError, ValueError):
+        return False
 
 
 def wrong_kind(path: str | os.PathLike[str], kind: str, wanted: str | None) -> InputError:
