@@ -85,6 +85,20 @@ WRONG: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: cupl.generate_subclasses(["cup"], most="1", offline=True),  # type: ignore[arg-type]
         "most must be a whole number",
     ),
+    "photos": (lambda: cupl.describe_images(5, offline=True), "a folder of photos is read from"),  # type: ignore[arg-type]
+    "photos of a class": (
+        lambda: cupl.describe_images({"cup": 5}, offline=True),  # type: ignore[arg-type]
+        "is no image, nor an iterable of images",
+    ),
+    "captions": (lambda: cupl.caption_images(5, offline=True), "is no image, nor an iterable"),  # type: ignore[arg-type]
+    "per_class": (
+        lambda: cupl.describe_images({"cup": "x.jpg"}, offline=True, per_class="4"),  # type: ignore[arg-type]
+        "per_class must be a whole number",
+    ),
+    "image_side": (
+        lambda: cupl.caption_images("x.jpg", offline=True, image_side="4"),  # type: ignore[arg-type]
+        "image_side must be a whole number",
+    ),
     "a data set": (lambda: grid(5), "data sets are folders"),
     "a pair": (lambda: grid(PAIR), "a dict that names each"),
     "what is unwanted": (lambda: cupl.ContentFilter(DICT, ["x"], ENCODER), "from_dict"),

@@ -58,6 +58,8 @@ ONE: dict[str, Callable[[], Any]] = {
     "generate_contrast": lambda: cupl.generate_contrast("cup", offline=True),
     "generate_about": lambda: cupl.generate_about("cup", about="x", offline=True),
     "contrast_pairs": lambda: cupl.contrast_pairs(BANK, "cat", offline=True),  # type: ignore[arg-type]
+    "describe_images": lambda: cupl.describe_images({"cup": "cup.jpg"}, offline=True),
+    "caption_images": lambda: cupl.caption_images("cup.jpg", offline=True),
     "from_arrays": lambda: cupl.ClassVectors.from_arrays("cat", np.ones((3, 2))),
     "from_names": lambda: cupl.ZeroShotClassifier.from_names("cat"),
     "what is unwanted": lambda: cupl.ContentFilter("cat", ["dog"], HandMadeEncoder({})),

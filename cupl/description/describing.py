@@ -15,7 +15,7 @@ from cupl.bank.templates import Questions
 from cupl.description.photo_choice import ChosenPhotos, choose_photos, photos_of_folders
 from cupl.description.seeing import PICTURE_QUESTIONS, settings_to_see
 from cupl.description.sent_photos import IMAGE_SIDE, SentPhotos
-from cupl.embedding.image_sources import ImageSource
+from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.generation.collect import CollectedPrompts
 from cupl.generation.event_loop import blocking
 from cupl.generation.pipeline import generate_answers
@@ -122,7 +122,8 @@ def warn_of_unreadable(unreadable: Sequence[tuple[str, str]]) -> None:
 def _classes_of(images: ClassImages) -> list[tuple[ClassLabel, Sequence[ImageSource]]]:
     if isinstance(images, Mapping):
         labels = labels_from_names(list(images))
-        return list(zip(labels, images.values(), strict=True))
+        photos = [list(one_or_many(some)[1]) for some in images.values()]
+        return list(zip(labels, photos, strict=True))
     check_path(images, "a folder of photos")
     found = photos_of_folders(images)
     for note in found.notes:

@@ -77,6 +77,13 @@ def test_photos_may_come_from_python(ask: dict[str, Any], model: SeeingModel) ->
     assert model.answers == 2
 
 
+def test_a_single_photo_of_a_class_is_one(
+    photos: Path, ask: dict[str, Any], model: SeeingModel
+) -> None:
+    describe_images({"cup": str(photos / "red" / "secret-00.png")}, samples=1, **ask)
+    assert model.answers == 2
+
+
 def test_two_classes_of_one_name_are_asked_about_apart(
     ask: dict[str, Any], model: SeeingModel
 ) -> None:
