@@ -7,7 +7,8 @@ import binascii
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -106,13 +107,16 @@ def rows_table(
         numbers: as which they are kept.
 
     """
-    unit = np.asarray(vectors, np.float32)
-    unit = (unit / np.linalg.norm(unit, axis=1, keepdims=True)).astype(numbers)
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for row in rows:
-        stored = asdict(row) | {ID: row.id} | _stored_path(row.path)
-        for name, values in columns.items():
-            values.append(stored[name])
+    unit = np.array(vectors, np.float32)
+    unit /= np.sqrt(np.einsum("ij,ij->i", unit, unit))[:, None]
+    stored = [_stored_path(row.path) for row in rows]
+    columns: dict[str, list[Any]] = {
+        ID: [row.id for row in rows],
+        "path": [path for path, _ in stored],
+        "raw_path": [raw for _, raw in stored],
+    }
+    for name in COLUMNS[len(columns) :]:
+        columns[name] = list(map(attrgetter(name), rows))
     arrays = [pa.array(columns[name], _COLUMNS[name]) for name in COLUMNS]
     return pa.table([*arrays, vector_column(unit, numbers)], table_schema(unit.shape[1], numbers))
 
@@ -172,14 +176,13 @@ def vector_matrix(table: Any) -> npt.NDArray[np.float32]:
     return matrix
 
 
-def _stored_path(path: str) -> dict[str, str | None]:
+def _stored_path(path: str) -> tuple[str, str | None]:
     """The path as text, and its bytes in base64 where these are no text."""
     raw = os.fsencode(path)
     try:
-        return {"path": raw.decode(), "raw_path": None}
+        return raw.decode(), None
     except UnicodeDecodeError:
-        shown = raw.decode(errors="backslashreplace")
-        return {"path": shown, "raw_path": base64.b64encode(raw).decode()}
+        return raw.decode(errors="backslashreplace"), base64.b64encode(raw).decode()
 
 
 def _real_path(path: str | None, raw: str | None) -> str:

@@ -6,20 +6,28 @@ conditions: each is taken apart (by sqlglot) and written anew, so that nothing e
 
 from __future__ import annotations
 
-import json
+import math
+import re
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from cupl.errors import InputError, MissingPackageError
 
 TEXTS = ("path", "date", "label", "sha256")
-NUMBERS = ("size", "width", "height", "latitude", "longitude", "probability")
+_WHOLE = ("size", "width", "height")
+NUMBERS = (*_WHOLE, "latitude", "longitude", "probability")
+_SINGLE = "probability"
+"""A column of float32: what it is compared with is rounded to one, so that equal is equal."""
 _LISTS = ("tags",)
 _HAS = "has"
 _EXAMPLES = "date > '2024', width >= 1000, label = 'cat', has(tags, 'cat'), path LIKE '%holiday%'"
 _COMPARISONS = {"EQ": "=", "NEQ": "!=", "GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
+_OPPOSITES = {"EQ": "NEQ", "NEQ": "EQ", "GT": "LTE", "GTE": "LT", "LT": "GTE", "LTE": "GT"}
 _LONGEST = 10_000
+_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,10 @@ def parse_where(text: str) -> Where:
         raise MissingPackageError(
             "conditions are read with sqlglot, which is not installed: pip install 'cupl[index]'"
         ) from error
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise _not_one(ascii(text), "it holds bytes that are no text") from error
     if len(text) > _LONGEST:
         raise InputError(f"the condition has {len(text):,} characters; {_LONGEST:,} are the most")
     try:
@@ -119,7 +131,7 @@ _LANCE = _Dialect(
 )
 _MILVUS = _Dialect(
     signs=lambda sign: "==" if sign == "=" else sign,
-    text=lambda value: json.dumps(value, ensure_ascii=False),
+    text=lambda value: f'"{value.translate(_ESCAPES)}"',
     has="array_contains",
     lists=("[", "]"),
     words=str.lower,
@@ -132,50 +144,71 @@ def _in_quotes(node: Any) -> bool:
 
 
 class _Writer:
-    """Writes a condition in the words of a store; what it does not know is refused."""
+    """Writes a condition in the words of a store; what it does not know is refused.
+
+    A NOT is written into what it is about (``NOT (a > 1 OR b = 2)`` as ``a <= 1 AND b != 2``),
+    because stores disagree on whether NOT of what is unknown holds: in SQL it does not.
+    """
 
     def __init__(self, dialect: _Dialect) -> None:
         self._dialect = dialect
 
-    def write(self, node: Any) -> str:
-        """A condition and all that it is made of."""
-        kind, words = type(node).__name__, self._dialect.words
+    def write(self, node: Any, negated: bool = False) -> str:
+        """A condition and all that it is made of, or its opposite."""
+        kind = type(node).__name__
         match kind:
             case "Paren":
-                return f"({self.write(node.this)})"
+                return self.write(node.this, negated)
             case "And" | "Or":
-                return f"({self.write(node.this)} {words(kind)} {self.write(node.expression)})"
+                word = self._dialect.words("or" if (kind == "Or") != negated else "and")
+                sides = (self.write(side, negated) for side in (node.this, node.expression))
+                return f"({f' {word} '.join(sides)})"
             case "Not":
-                return f"{words('not')} ({self.write(node.this)})"
-        return self._test(kind, node)
+                return self.write(node.this, not negated)
+        return self._test(kind, node, negated)
 
-    def _test(self, kind: str, node: Any) -> str:
+    def _test(self, kind: str, node: Any, negated: bool) -> str:
         """A condition on one column."""
         words = self._dialect.words
         match kind:
             case "Between":
-                low, high = node.args["low"], node.args["high"]
-                column = self._compared(node.this, low, high)
-                low, high = self._value(low), self._value(high)
-                return f"({column} >= {low} {words('and')} {column} <= {high})"
+                return self._between(node, negated)
             case "In" if node.expressions:
                 begin, end = self._dialect.lists
                 column = self._compared(node.this, *node.expressions)
-                values = ", ".join(map(self._value, node.expressions))
-                test = f"{words('in')} {begin}{values}{end}"
+                values = ", ".join(self._value(value, column) for value in node.expressions)
+                test = f"{words('not in' if negated else 'in')} {begin}{values}{end}"
+                test = self._known(column, f"{column} {test}", negated)
             case "Is" if type(node.expression).__name__ == "Null":
-                column, test = self._column(node.this, TEXTS + NUMBERS), words("is null")
+                column = self._column(node.this, TEXTS + NUMBERS)
+                test = f"{column} {words('is not null' if negated else 'is null')}"
             case "Like":
                 column = self._compared(node.this, node.expression, names=TEXTS)
-                test = f"{words('like')} {self._value(node.expression)}"
+                pattern = self._dialect.text(_pattern(str(node.expression.name)))
+                test = f"{column} {words('like')} {pattern}"
+                test = self._known(column, f"{words('not')} ({test})" if negated else test, negated)
             case "Anonymous":
-                return self._has(node)
-            case _ if sign := _COMPARISONS.get(kind):
+                test = f"{words('not')} {self._has(node)}" if negated else self._has(node)
+            case _ if kind in _COMPARISONS:
+                sign = self._dialect.signs(_COMPARISONS[_OPPOSITES[kind] if negated else kind])
                 column = self._compared(node.this, node.expression)
-                test = f"{self._dialect.signs(sign)} {self._value(node.expression)}"
+                test = f"{column} {sign} {self._value(node.expression, column)}"
             case _:
                 raise _UnknownError(f"not understood: {node.sql()[:80]}")
-        return f"{column} {test}"
+        return test
+
+    def _between(self, node: Any, negated: bool) -> str:
+        low, high = node.args["low"], node.args["high"]
+        column = self._compared(node.this, low, high)
+        low, high = self._value(low, column), self._value(high, column)
+        if negated:
+            return f"({column} < {low} {self._dialect.words('or')} {column} > {high})"
+        return f"({column} >= {low} {self._dialect.words('and')} {column} <= {high})"
+
+    def _known(self, column: str, test: str, negated: bool) -> str:
+        """A test that does not hold where nothing is known, also if it is a NOT."""
+        words = self._dialect.words
+        return f"({test} {words('and')} {column} {words('is not null')})" if negated else test
 
     def _has(self, node: Any) -> str:
         if str(node.this).lower() != _HAS or len(node.expressions) != 2:
@@ -183,7 +216,7 @@ class _Writer:
         column, value = node.expressions
         if not self._is_text(value):
             raise _UnknownError("a tag is a text, in single quotes")
-        return f"{self._dialect.has}({self._column(column, _LISTS)}, {self._value(value)})"
+        return f"{self._dialect.has}({self._column(column, _LISTS)}, {self._value(value, column)})"
 
     def _compared(self, node: Any, *values: Any, names: Sequence[str] = TEXTS + NUMBERS) -> str:
         """The column, if the values are of its kind."""
@@ -208,17 +241,33 @@ class _Writer:
     def _is_text(node: Any) -> bool:
         return bool(type(node).__name__ == "Literal" and node.is_string) or _in_quotes(node)
 
-    def _value(self, node: Any) -> str:
-        if type(node).__name__ == "Neg":
-            return f"-{self._value(node.this)}"
-        if _in_quotes(node):
+    def _value(self, node: Any, column: str) -> str:
+        if self._is_text(node):
             return self._dialect.text(str(node.name))
-        if type(node).__name__ != "Literal":
+        negative = type(node).__name__ == "Neg"
+        literal = node.this if negative else node
+        if type(literal).__name__ != "Literal":
             raise _UnknownError(f"{node.sql()[:80]} is no text and no number")
-        if node.is_string:
-            return self._dialect.text(str(node.this))
-        try:
-            float(node.this)
-        except ValueError:
-            raise _UnknownError(f"{node.this!s:.40} is no number") from None
-        return str(node.this)
+        return _number(str(literal.this), column, -1 if negative else 1)
+
+
+def _number(text: str, column: str, sign: int) -> str:
+    try:
+        number = Decimal(text) * sign
+        value = float(number)
+        if column == _SINGLE:
+            (value,) = struct.unpack("f", struct.pack("f", value))
+    except (InvalidOperation, OverflowError):
+        raise _UnknownError(f"{text:.40} is no number that a photo can have") from None
+    if column not in _WHOLE:
+        if not math.isfinite(value):
+            raise _UnknownError(f"{text:.40} is no number that a photo can have")
+        return repr(value)
+    if not abs(number) < 2**63 or number % 1:
+        raise _UnknownError(f"{column} is compared with whole numbers below 2**63")
+    return str(int(number))
+
+
+def _pattern(text: str) -> str:
+    r"""A pattern of LIKE in which each backslash stands before what it protects: %, _ or \."""
+    return re.sub(r"\\([%_\\])|\\", lambda found: found[0] if found[1] else r"\\", text)

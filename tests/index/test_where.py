@@ -10,17 +10,26 @@ from cupl.index.where import both, parse_where, where_in
         ("date > '2024'", "date > '2024'", 'date > "2024"'),
         ("label = 'it''s'", "label = 'it''s'", 'label == "it\'s"'),
         ("has(tags, 'a\"b')", "array_has(tags, 'a\"b')", 'array_contains(tags, "a\\"b")'),
-        ("width BETWEEN 1 AND -3.5", "(width >= 1 AND width <= -3.5)",
-         "(width >= 1 and width <= -3.5)"),
+        ("width BETWEEN 1e3 AND -3", "(width >= 1000 AND width <= -3)",
+         "(width >= 1000 and width <= -3)"),
+        ("not latitude BETWEEN -1 AND 2.5", "(latitude < -1.0 OR latitude > 2.5)",
+         "(latitude < -1.0 or latitude > 2.5)"),
         ("label in ('a', 'b')", "label IN ('a', 'b')", 'label in ["a", "b"]'),
-        ("label is not null", "NOT (label IS NULL)", "not (label is null)"),
+        ("label is not null", "label IS NOT NULL", "label is not null"),
+        ("NOT (width > 1 OR label = 'a')", "(width <= 1 AND label != 'a')",
+         '(width <= 1 and label != "a")'),
+        ("label NOT IN ('a')", "(label NOT IN ('a') AND label IS NOT NULL)",
+         '(label not in ["a"] and label is not null)'),
+        (r"path LIKE 'a\_\b'", r"path LIKE 'a\_\\b'", r'path like "a\\_\\\\b"'),
+        ("probability >= 0.1", "probability >= 0.10000000149011612",
+         "probability >= 0.10000000149011612"),
         ("PATH like '%x%'", "path LIKE '%x%'", 'path like "%x%"'),
         ("date > '2024' -- x", "date > '2024'", 'date > "2024"'),
     ],
 )  # fmt: skip
 def test_a_condition_in_the_words_of_each_store(text: str, lance: str, milvus: str) -> None:
-    assert parse_where(text).lance == f"({lance})"
-    assert parse_where(text).milvus == f"({milvus})"
+    assert parse_where(text).lance == lance
+    assert parse_where(text).milvus == milvus
 
 
 @pytest.mark.parametrize(
@@ -31,6 +40,8 @@ def test_a_condition_in_the_words_of_each_store(text: str, lance: str, milvus: s
         "exists (select 1)", "label = (select 1)", "(" * 5000,
         "has(label, 'a')", "upper(label) = 'A'",
         "label = 'a", "width = 1 + 1", "photos.width = 1", "x" * 20_000, "has(tags, tags)",
+        "width > 1.5", "size = 9223372036854775808", "latitude < 1e999", "probability < 1e39",
+        "label = '\udcff'", "label ilike 'a'", "path like 'a' escape 'b'", "width > - - 1",
     ],
 )  # fmt: skip
 def test_what_is_no_condition_is_refused_in_a_sentence(text: str) -> None:
@@ -44,5 +55,5 @@ def test_conditions_together() -> None:
     assert both(first, None) is first
     joined = both(first, second)
     assert joined is not None
-    assert joined.lance == "((width > 1)) AND (id IN ('a''b', 'c\"d'))"
-    assert joined.milvus == '((width > 1)) and (id in ["a\'b", "c\\"d"])'
+    assert joined.lance == "(width > 1) AND (id IN ('a''b', 'c\"d'))"
+    assert joined.milvus == '(width > 1) and (id in ["a\'b", "c\\"d"])'
