@@ -14,13 +14,15 @@ import lancedb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from lancedb.index import BTree, IvfSq
 
 from cupl.embedding.image_sources import url_scheme
 from cupl.errors import InputError, MissingFileError
+from cupl.index.brute import brute_search
 from cupl.index.lance_errors import is_conflict, lance_explained
 from cupl.index.metadata import METADATA_KEY, IndexMetadata, parse_metadata
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema
-from cupl.index.store import StoreInfo
+from cupl.index.store import APPROXIMATE_FROM, StoreInfo
 from cupl.index.where import Where, where_in
 from cupl.io.file_kinds import is_index
 from cupl.io.locks import taking_turns
@@ -34,6 +36,15 @@ _KEY = {"lance-schema:unenforced-primary-key": "true"}
 _TRIES = 6
 _AT_EACH_READ = timedelta(0)
 """When it is looked whether others have written."""
+_SCANNED = 8192
+"""Rows of a scan that are read at once."""
+_FEW = 4
+"""Queries that LanceDB answers one by one as quickly as all in one pass."""
+_PROBES, _PROBES_WHERE = 20, 60
+"""Partitions of the approximate index that are looked at, of some hundreds; more where only some
+of the photos in them count."""
+_KEPT = timedelta(hours=1)
+"""What is replaced stays so long for those who read it."""
 
 
 class LanceStore:
@@ -71,6 +82,8 @@ class LanceStore:
     ) -> list[Any]:
         """See :class:`~cupl.index.store.PhotoStore`."""
         with lance_explained(self.place):
+            if len(queries) > _FEW and (exact or self._ann() is None):
+                return brute_search(self, queries, k, where, vectors=vectors)
             return [self._nearest(query, k, where, exact, vectors) for query in queries]
 
     def _nearest(
@@ -87,6 +100,9 @@ class LanceStore:
             search = search.where(where.lance)
         if exact:
             search = search.bypass_vector_index()
+        else:  # of no effect where there is no approximate index
+            probes = _PROBES if where is None else _PROBES_WHERE
+            search = search.minimum_nprobes(probes).maximum_nprobes(0).refine_factor(2)
         found = search.to_arrow()
         scores = pa.array(1 - found.column("_distance").to_numpy(), pa.float32())
         return found.drop_columns("_distance").append_column(SCORE, scores)
@@ -97,7 +113,7 @@ class LanceStore:
             search = self._table.search().select(list(columns))
             if where is not None:
                 search = search.where(where.lance)
-            for batch in search.to_batches():
+            for batch in search.to_batches(_SCANNED):
                 yield pa.Table.from_batches([batch])
 
     def count(self, where: Where | None = None) -> int:
@@ -109,11 +125,30 @@ class LanceStore:
         """See :class:`~cupl.index.store.PhotoStore`."""
         with lance_explained(self.place):
             size = None if url_scheme(self.place) else _bytes_in(Path(self.place))
-            return StoreInfo(self.count(), size)
+            ann = self._ann()
+            if ann is None:
+                return StoreInfo(self.count(), size)
+            return StoreInfo(self.count(), size, ann.index_type, ann.num_unindexed_rows)
 
     def compact(self) -> None:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        self._write(self._table.optimize)
+        self._write(self._compact)
+
+    def _compact(self) -> None:
+        if self._table.count_rows() >= APPROXIMATE_FROM:
+            indexed = {name for index in self._table.list_indices() for name in index.columns}
+            if ID not in indexed:
+                self._table.create_index(ID, config=BTree())
+            if VECTOR not in indexed:
+                self._table.create_index(VECTOR, config=IvfSq(distance_type="cosine"))
+        self._table.optimize(cleanup_older_than=_KEPT)
+
+    def _ann(self) -> Any:
+        """The statistics of the approximate index; None where there is none."""
+        for index in self._table.list_indices():
+            if index.columns == [VECTOR]:
+                return self._table.index_stats(index.name)
+        return None
 
     def _write(self, change: Callable[[], object]) -> None:
         """Change the table, after all others that are about to; again where one came between."""

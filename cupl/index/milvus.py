@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
-import grpc
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pymilvus import DataType, MilvusClient, MilvusException
 
-from cupl.errors import CuplError, InputError, MissingFileError, ServerError
+from cupl.errors import InputError, MissingFileError
 from cupl.index.brute import brute_search
-from cupl.index.cluster import TOKEN_VARIABLE, ClusterAddress, parse_cluster
+from cupl.index.cluster import ClusterAddress, parse_cluster
+from cupl.index.cluster_faults import cluster_errors, deadlines
 from cupl.index.metadata import METADATA_KEY, IndexMetadata, parse_metadata
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_column, vector_matrix
 from cupl.index.store import APPROXIMATE_FROM, StoreInfo
 from cupl.index.where import Where
-from cupl.llm.redaction import redact
 
-_CONNECT_SECONDS, _ANSWER_SECONDS, _BUILD_SECONDS = 5, 60, 3600
-_LONG = ("CreateIndex", "Flush", "LoadCollection", "ManualCompaction")
-"""Calls that build what is large before they answer."""
+_CONNECT_SECONDS = 5
 _TRIES: dict[str, Any] = {"retry_times": 4}
 """pymilvus would go on for minutes where the cluster has gone."""
 _MOST_FOUND = 16_384
@@ -63,7 +59,7 @@ class MilvusStore:
         """
         size = max(1, rows.nbytes // max(1, len(rows)) + 4 * self.metadata.dim)
         at_once = max(1, _MESSAGE_BYTES // size)
-        with _explained(self._address):
+        with cluster_errors(self._address):
             for start in range(0, len(rows), at_once):
                 part = rows.slice(start, at_once)
                 records = part.drop_columns(VECTOR).to_pylist()
@@ -74,7 +70,7 @@ class MilvusStore:
 
     def delete(self, ids: Sequence[str]) -> None:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self._address):
+        with cluster_errors(self._address):
             for start in range(0, len(ids), 1000):
                 self._client.delete(self._name, ids=list(ids[start : start + 1000]), **_TRIES)
 
@@ -95,7 +91,7 @@ class MilvusStore:
             return brute_search(self, queries, k, where, vectors=vectors)
         columns = [*COLUMNS, *([VECTOR] if vectors else [])]
         tables, at_once = [], max(1, min(1000, _MOST_FOUND // k))
-        with _explained(self._address):
+        with cluster_errors(self._address):
             for start in range(0, len(queries), at_once):
                 found = self._client.search(
                     self._name, list(np.asarray(queries[start : start + at_once], np.float32)),
@@ -110,7 +106,7 @@ class MilvusStore:
 
     def scan(self, columns: Sequence[str], where: Where | None = None) -> Iterator[Any]:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self._address):
+        with cluster_errors(self._address):
             rows = self._client.query_iterator(
                 self._name, batch_size=1000 if VECTOR in columns else 10_000,
                 filter=where.milvus if where else "", output_fields=list(columns), **_TRIES,
@@ -121,7 +117,7 @@ class MilvusStore:
 
     def count(self, where: Where | None = None) -> int:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self._address):
+        with cluster_errors(self._address):
             (counted,) = self._client.query(
                 self._name, filter=where.milvus if where else "", output_fields=["count(*)"],
                 **_TRIES,
@@ -130,7 +126,7 @@ class MilvusStore:
 
     def info(self) -> StoreInfo:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with _explained(self._address):
+        with cluster_errors(self._address):
             index = self._client.describe_index(self._name, VECTOR, **_TRIES) or {}
             kind = index.get("index_type")
             ann = None if kind in _EXACT else kind
@@ -140,7 +136,7 @@ class MilvusStore:
     def compact(self) -> None:
         """See :class:`~cupl.index.store.PhotoStore`; while it is indexed, searches fail."""
         info = self.info()
-        with _explained(self._address):
+        with cluster_errors(self._address):
             self._client.flush(self._name)
             self._client.compact(self._name)
             if info.rows >= APPROXIMATE_FROM and info.ann is None:
@@ -165,10 +161,10 @@ def open_milvus(place: str, make: IndexMetadata | None = None) -> MilvusStore:
     """Open an index, or make it; see :func:`~cupl.index.opening.open_store`."""
     address = parse_cluster(place)
     logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # its errors are told here
-    with _explained(address):
+    with cluster_errors(address):
         client = MilvusClient(
             address.server, token=address.token, db_name=address.database, dedicated=True,
-            timeout=_CONNECT_SECONDS, grpc_options={"grpc.service_config": _deadlines()},
+            timeout=_CONNECT_SECONDS, grpc_options={"grpc.service_config": deadlines()},
         )  # fmt: skip
         name = address.collection
         if not client.has_collection(name, **_TRIES):
@@ -205,47 +201,3 @@ def _build(client: Any, name: str, kind: str, params: dict[str, int]) -> None:
     index = MilvusClient.prepare_index_params()
     index.add_index(VECTOR, index_type=kind, metric_type="COSINE", params=params)
     client.create_index(name, index)
-
-
-def _deadlines() -> str:
-    """How long each call may take, as gRPC reads it; pymilvus would wait for ever."""
-    service = "milvus.proto.milvus.MilvusService"
-    long = [{"service": service, "method": method} for method in _LONG]
-    return json.dumps({"methodConfig": [
-        {"name": [{}], "timeout": f"{_ANSWER_SECONDS}s"},
-        {"name": long, "timeout": f"{_BUILD_SECONDS}s"},
-    ]})  # fmt: skip
-
-
-@contextmanager
-def _explained(address: ClusterAddress) -> Iterator[None]:
-    """What pymilvus raises, in a sentence without the token."""
-    try:
-        yield
-    except CuplError:
-        raise
-    except (MilvusException, grpc.RpcError) as error:
-        raise _told(address, error) from error
-
-
-def _told(address: ClusterAddress, error: BaseException) -> CuplError:
-    place, code, said = address.place, getattr(error, "code", None), str(error)
-    if isinstance(error, MilvusException):
-        said = str(error.message)
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, grpc.RpcError) and callable(getattr(cause, "code", None)):
-            code, said = cause.code(), str(cause.details())
-            break
-        cause = cause.__cause__ or cause.__context__
-    status = grpc.StatusCode
-    if code in (status.UNAUTHENTICATED, status.PERMISSION_DENIED):
-        what = "refuses the token" if address.token else "asks for a token"
-        return ServerError(f"{place} {what}: put the right one into ${TOKEN_VARIABLE}")
-    if code == status.DEADLINE_EXCEEDED:
-        return ServerError(f"{place} did not answer in time: try again when it is less busy")
-    if code == status.UNAVAILABLE:
-        return ServerError(f"{place} cannot be reached: check the address, and that it is running")
-    if code in (4, 100):  # Milvus' own codes for a collection that is not there
-        return MissingFileError(f"{place}: there is no index of photos any more")
-    return ServerError(f"{place} failed: {redact(said, *address.secrets)}")
