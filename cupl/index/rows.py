@@ -134,8 +134,8 @@ def rows_elsewhere(
     stored = [_stored_path(path) for path in paths]
     columns = {
         ID: list(map(path_id, paths)),
-        "path": [one["path"] for one in stored],
-        "raw_path": [one["raw_path"] for one in stored],
+        "path": [text for text, _ in stored],
+        "raw_path": [raw for _, raw in stored],
         "root": list(roots),
         "mtime_ns": list(mtimes_ns),
     }

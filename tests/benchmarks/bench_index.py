@@ -1,9 +1,9 @@
 """How quickly an index is added to and searched, how large it is, and how much it finds.
 
 ``python -m tests.benchmarks.bench_index 100000 --stores lance milvus``: synthetic vectors of 512 in
-clusters, with a spectrum that falls as that of real embeddings does. ``--vectors FILE.npz`` measures
-recall on real ones. Figures are of a machine as it is: each store is measured beside a plain product
-of the same matrix in NumPy.
+clusters, with a spectrum that falls as that of real embeddings does; with ``--vectors FILE.npz``
+recall is measured on real ones too, between which others are made up. The machine is told by what
+NumPy takes for a product of such matrices.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def clustered(number: int, seed: int, dim: int = _DIM, clusters: int = 1000) -> 
 def _row(number: int) -> PhotoRow:
     return PhotoRow(
         f"/photos/{number % 1000:03}/{number}.jpg", f"{number:064x}", 100_000 + number, number,
-        4000, 3000, f"20{number % 25:02}-06-01 12:00:00", label=f"class {number % 100}",
+        4000, 3000, date=f"20{number % 25:02}-06-01 12:00:00", label=f"class {number % 100}",
         probability=number % 1000 / 1000,
     )  # fmt: skip
 
