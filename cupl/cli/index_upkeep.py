@@ -47,13 +47,26 @@ def index_compact_command(index: IndexOption) -> None:
 def index_info_command(
     index: IndexOption,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    recall: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="QUERIES",
+            help="Search for so many of its photos exactly and as usual, and say how many of the "
+            "10 closest the usual search finds.",
+        ),
+    ] = None,
 ) -> None:
     """What an index holds."""
     from cupl.index.photo_index import PhotoIndex
+    from cupl.index.recall import index_recall
 
-    info = PhotoIndex.open(index).info()
+    opened = PhotoIndex.open(index)
+    info = opened.info()
+    measured = None if recall is None else index_recall(opened.store, recall)
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(info), ensure_ascii=False))
+        found = {} if measured is None else {"recall": dataclasses.asdict(measured)}
+        typer.echo(json.dumps(dataclasses.asdict(info) | found, ensure_ascii=False))
         return
     revision = f", revision {info.revision}" if info.revision else ""
     rows = [
@@ -68,6 +81,8 @@ def index_info_command(
         ("searches", _searches(info.ann, info.unindexed)),
         ("format", info.format),
     ]
+    if measured is not None:
+        rows.insert(-1, ("recall@10", f"{measured.recall:.4f}, of {measured.queries} searches"))
     columns = [Column("", "whole"), Column("", "text")]
     typer.echo(draw_table(columns, rows, terminal_width()), nl=False)
 
