@@ -8,6 +8,7 @@ import typer
 
 from cupl.cli.index import IndexOption
 from cupl.cli.output import bytes_in_words, count, say
+from cupl.index.cluster import shown_place
 from cupl.io.tables import Column, draw_table
 from cupl.io.terminal import terminal_width
 
@@ -27,7 +28,8 @@ def index_remove_command(
 
     opened = PhotoIndex.open(index)
     removed = opened.remove(paths or None, where=where)
-    say(f"{index}: {count(removed, 'photo')} removed, {len(opened):,} left; no file was touched")
+    said = f"{count(removed, 'photo')} removed, {len(opened):,} left; no file was touched"
+    say(f"{shown_place(index)}: {said}")
 
 
 def index_compact_command(index: IndexOption) -> None:
@@ -41,7 +43,7 @@ def index_compact_command(index: IndexOption) -> None:
     sizes = "" if before is None or after is None else (
         f", {bytes_in_words(before)} before and {bytes_in_words(after)} now"
     )  # fmt: skip
-    say(f"{index}: {count(len(opened), 'photo')}{sizes}")
+    say(f"{shown_place(index)}: {count(len(opened), 'photo')}{sizes}")
 
 
 def index_info_command(

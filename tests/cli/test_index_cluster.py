@@ -62,6 +62,22 @@ def test_the_same_commands_end_in_the_same(
         assert there == here
 
 
+def test_a_password_is_used_and_not_shown(
+    tmp_path: Path, cupl: Cupl, cluster_place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_clip(tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    draw(40, 30).save("0.png")
+    place = cluster_place.replace("://", "://me:secret-8f@")
+    life = ["index add 0.png --encoder model", "search cat", "index info", "index compact",
+            "index remove 0.png"]  # fmt: skip
+    for words in map(str.split, life):
+        done = cupl(*words, "--index", place)
+        assert done.code == 0, done.err
+        assert "secret-8f" not in done.out + done.err
+    assert cluster_place.partition("://")[2] in done.err
+
+
 @pytest.mark.parametrize("given", ["variable", "url", "nothing"])
 def test_a_cluster_that_refuses(given: str, cupl: Cupl, monkeypatch: pytest.MonkeyPatch) -> None:
     quoted = _PASSWORD.replace("/", "%2F").replace("@", "%40")
