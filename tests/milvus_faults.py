@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from pymilvus.grpc_gen import milvus_pb2_grpc
+from pymilvus.grpc_gen import milvus_pb2, milvus_pb2_grpc
 
 
 class RefusingMilvus(milvus_pb2_grpc.MilvusServiceServicer):  # type: ignore[misc]
@@ -29,12 +29,20 @@ class FailingMilvus(milvus_pb2_grpc.MilvusServiceServicer):  # type: ignore[misc
 
 
 class SlowMilvus(milvus_pb2_grpc.MilvusServiceServicer):  # type: ignore[misc]
-    """Never answers while the test lasts."""
+    """Does not answer while the test lasts, or only that it is there."""
 
-    def __init__(self) -> None:
-        self.over = threading.Event()
+    def __init__(self, connects: bool) -> None:
+        self.over, self._connects = threading.Event(), connects
 
     def Connect(self, request: Any, context: Any) -> Any:
+        if self._connects:
+            return milvus_pb2.ConnectResponse()
+        return self._wait(context)
+
+    def DescribeCollection(self, request: Any, context: Any) -> Any:
+        return self._wait(context)
+
+    def _wait(self, context: Any) -> Any:
         self.over.wait(30)
         context.abort(grpc.StatusCode.UNAVAILABLE, "over")
 
