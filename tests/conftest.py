@@ -2,11 +2,15 @@
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import pytest
 from hypothesis import configuration, settings
+
+from tests.milvus_server import milvus_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the hub's library reads it when it is imported
 settings.register_profile("cupl", database=None, deadline=None)
@@ -41,6 +45,25 @@ def work(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(made, folder)
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of Milvus Lite's server: one a session and worker."""
+    with milvus_server(tmp_path_factory.mktemp("milvus")) as address:
+        yield address
+
+
+@pytest.fixture
+def cluster_place(milvus: str) -> Iterator[str]:
+    """The address of an index that is not there yet, and is dropped after the test."""
+    from pymilvus import MilvusClient
+
+    name = f"photos_{uuid4().hex}"
+    yield f"{milvus}#{name}"
+    client = MilvusClient(milvus)
+    client.drop_collection(name)
+    client.close()
 
 
 @pytest.fixture(autouse=True)

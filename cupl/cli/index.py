@@ -12,6 +12,7 @@ from cupl.cli import encoder_options
 from cupl.cli.output import HOW, count, progress, quoted, say, say_next, say_unreadable, say_warning
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import MissingFileError
+from cupl.index.cluster import shown_place
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -78,12 +79,18 @@ def index_add_command(
         )  # fmt: skip
     changes = opened.changes
     said = _in_words(changes) or "nothing new"
-    say(f"{index}: {said}; {count(len(opened), 'photo')} in all")
+    say(f"{shown_place(index)}: {said}; {count(len(opened), 'photo')} in all")
     if changes.written > _MANY_PARTS:
-        say_next(f"cupl index compact --index {quoted(index)}")
-        say_next(f'cupl search "WHAT IS TO BE SEEN" --index {quoted(index)}', carry=HOW, other=True)
+        say_next(f"cupl index compact --index {quoted(shown_place(index))}")
+        say_next(
+            f'cupl search "WHAT IS TO BE SEEN" --index {quoted(shown_place(index))}',
+            carry=HOW,
+            other=True,
+        )
     else:
-        say_next(f'cupl search "WHAT IS TO BE SEEN" --index {quoted(index)}', carry=HOW)
+        say_next(
+            f'cupl search "WHAT IS TO BE SEEN" --index {quoted(shown_place(index))}', carry=HOW
+        )
     _end(changes, left)
 
 
@@ -122,7 +129,10 @@ def index_update_command(
             image_cache=beside_texts(embedding_cache), progress=update,
         )  # fmt: skip
     said = _in_words(changes) or "nothing has changed"
-    say(f"{index}: {said}" + (" (nothing was done)" if dry_run and _in_words(changes) else ""))
+    say(
+        f"{shown_place(index)}: {said}"
+        + (" (nothing was done)" if dry_run and _in_words(changes) else "")
+    )
     for folder in changes.absent:
         say_warning(
             f"no photo is left in {folder}, as if its drive was not there: what the index has of "
@@ -131,7 +141,9 @@ def index_update_command(
     if changes.gone:
         where = f" {quoted(*folders)}" if folders else ""
         say(f"{count(changes.gone, 'photo')} of the index are gone from their folders")
-        say_next(f"cupl index update{where} --prune --index {quoted(index)}", carry=HOW)
+        say_next(
+            f"cupl index update{where} --prune --index {quoted(shown_place(index))}", carry=HOW
+        )
     _end(changes, left)
 
 
@@ -160,7 +172,7 @@ def _told_where_stopped(index: str, opened: PhotoIndex) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         done = _in_words(opened.changes) or "nothing was changed"
-        say(f"{index}: {done}, and is kept; the same command goes on")
+        say(f"{shown_place(index)}: {done}, and is kept; the same command goes on")
         raise
 
 

@@ -8,6 +8,7 @@ import typer
 
 from cupl.cli.index import IndexOption
 from cupl.cli.output import bytes_in_words, count, say
+from cupl.index.cluster import shown_place
 from cupl.io.tables import Column, draw_table
 from cupl.io.terminal import terminal_width
 
@@ -27,7 +28,8 @@ def index_remove_command(
 
     opened = PhotoIndex.open(index)
     removed = opened.remove(paths or None, where=where)
-    say(f"{index}: {count(removed, 'photo')} removed, {len(opened):,} left; no file was touched")
+    said = f"{count(removed, 'photo')} removed, {len(opened):,} left; no file was touched"
+    say(f"{shown_place(index)}: {said}")
 
 
 def index_compact_command(index: IndexOption) -> None:
@@ -41,19 +43,32 @@ def index_compact_command(index: IndexOption) -> None:
     sizes = "" if before is None or after is None else (
         f", {bytes_in_words(before)} before and {bytes_in_words(after)} now"
     )  # fmt: skip
-    say(f"{index}: {count(len(opened), 'photo')}{sizes}")
+    say(f"{shown_place(index)}: {count(len(opened), 'photo')}{sizes}")
 
 
 def index_info_command(
     index: IndexOption,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    recall: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="QUERIES",
+            help="Search for so many of its photos exactly and as usual, and say how many of the "
+            "10 closest the usual search finds.",
+        ),
+    ] = None,
 ) -> None:
     """What an index holds."""
     from cupl.index.photo_index import PhotoIndex
+    from cupl.index.recall import index_recall
 
-    info = PhotoIndex.open(index).info()
+    opened = PhotoIndex.open(index)
+    info = opened.info()
+    measured = None if recall is None else index_recall(opened.store, recall)
     if as_json:
-        typer.echo(json.dumps(dataclasses.asdict(info), ensure_ascii=False))
+        found = {} if measured is None else {"recall": dataclasses.asdict(measured)}
+        typer.echo(json.dumps(dataclasses.asdict(info) | found, ensure_ascii=False))
         return
     revision = f", revision {info.revision}" if info.revision else ""
     rows = [
@@ -68,6 +83,8 @@ def index_info_command(
         ("searches", _searches(info.ann, info.unindexed)),
         ("format", info.format),
     ]
+    if measured is not None:
+        rows.insert(-1, ("recall@10", f"{measured.recall:.4f}, of {measured.queries} searches"))
     columns = [Column("", "whole"), Column("", "text")]
     typer.echo(draw_table(columns, rows, terminal_width()), nl=False)
 

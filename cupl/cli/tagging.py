@@ -9,6 +9,7 @@ import typer
 
 from cupl.cli.output import count, progress, quoted, say, say_next, say_unreadable
 from cupl.cli.predicting import Photos
+from cupl.index.cluster import shown_place
 
 if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
@@ -190,5 +191,5 @@ def _untag_index(index: str, dry_run: bool) -> bool:
     with progress("photos") as update:
         cleared = clear_tags(library.store, dry_run=dry_run, progress=update)
     done = "would be" if dry_run else "were"
-    say(f"{index}: tags {done} taken from {count(cleared, 'photo')}")
+    say(f"{shown_place(index)}: tags {done} taken from {count(cleared, 'photo')}")
     return failed

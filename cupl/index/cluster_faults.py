@@ -23,7 +23,7 @@ def deadlines() -> str:
     service = "milvus.proto.milvus.MilvusService"
     long = [{"service": service, "method": method} for method in _LONG]
     return json.dumps({"methodConfig": [
-        {"name": [{}], "timeout": f"{_ANSWER_SECONDS}s"},
+        {"name": [{}], "timeout": f"{_ANSWER_SECONDS:.6f}s"},
         {"name": long, "timeout": f"{_BUILD_SECONDS}s"},
     ]})  # fmt: skip
 
@@ -44,11 +44,13 @@ def _told(address: ClusterAddress, error: BaseException) -> CuplError:
     if isinstance(error, MilvusException):
         said = str(error.message)
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[BaseException] = set()  # pymilvus raises errors from themselves
+    while cause is not None and cause not in seen:
+        seen.add(cause)
         if isinstance(cause, grpc.RpcError) and callable(getattr(cause, "code", None)):
             code, said = cause.code(), str(cause.details())
             break
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ if cause.__cause__ not in seen else cause.__context__
     status = grpc.StatusCode
     if code in (status.UNAUTHENTICATED, status.PERMISSION_DENIED):
         what = "refuses the token" if address.token else "asks for a token"

@@ -25,8 +25,7 @@ _CONNECT_SECONDS = 5
 _TRIES: dict[str, Any] = {"retry_times": 4}
 """pymilvus would go on for minutes where the cluster has gone."""
 _MOST_FOUND = 16_384
-_MESSAGE_BYTES = 16 << 20
-"""Of a message with rows: a quarter of what servers take."""
+_MESSAGE_BYTES = 16 << 20  # a quarter of what servers take
 _EXACT = ("FLAT", "BRUTE_FORCE")
 _TEXT = {"datatype": DataType.VARCHAR, "max_length": 65_535}
 _TYPES: dict[Any, dict[str, Any]] = {
@@ -53,11 +52,10 @@ class MilvusStore:
     def add(self, rows: Any, gone: Sequence[str] = ()) -> None:
         """See :class:`~cupl.index.store.PhotoStore`.
 
-        A cluster takes messages of some size only: of rows that are more than one, those of the
-        first messages stay if a later one fails. Adding them again ends in the same. What is gone
-        is removed after that.
+        A cluster takes messages of some size only: of rows that are more, those of the first stay
+        if a later one fails, until they are added again. What is gone is removed after that.
         """
-        size = max(1, rows.nbytes // max(1, len(rows)) + 4 * self.metadata.dim)
+        size = rows.nbytes // max(1, len(rows)) + 4 * self.metadata.dim
         at_once = max(1, _MESSAGE_BYTES // size)
         with cluster_errors(self._address):
             for start in range(0, len(rows), at_once):
@@ -128,10 +126,10 @@ class MilvusStore:
         """See :class:`~cupl.index.store.PhotoStore`."""
         with cluster_errors(self._address):
             index = self._client.describe_index(self._name, VECTOR, **_TRIES) or {}
-            kind = index.get("index_type")
-            ann = None if kind in _EXACT else kind
-            unindexed = int(index.get("pending_index_rows", 0)) if ann else 0
-            return StoreInfo(self.count(), None, ann, unindexed)
+        kind = index.get("index_type")
+        if kind in _EXACT:
+            return StoreInfo(self.count(), None)
+        return StoreInfo(self.count(), None, kind, int(index.get("pending_index_rows", 0)))
 
     def compact(self) -> None:
         """See :class:`~cupl.index.store.PhotoStore`; while it is indexed, searches fail."""
@@ -192,9 +190,10 @@ def _make(client: Any, name: str, make: IndexMetadata) -> None:
             nullable = column.name in _NULLABLE
             schema.add_field(column.name, is_primary=column.name == ID, nullable=nullable,
                              **_TYPES[column.type])  # fmt: skip
-    said = {METADATA_KEY: make.model_dump_json()}
-    client.create_collection(name, schema=schema, properties=said, consistency_level="Strong",
-                             **_TRIES)  # fmt: skip
+    client.create_collection(
+        name, schema=schema, properties={METADATA_KEY: make.model_dump_json()},
+        consistency_level="Strong", **_TRIES,
+    )  # fmt: skip
 
 
 def _build(client: Any, name: str, kind: str, params: dict[str, int]) -> None:

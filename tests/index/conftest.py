@@ -1,8 +1,7 @@
 """Indexes with the tiny encoder, or with vectors that a test makes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ from cupl.index.metadata import IndexMetadata
 from cupl.index.opening import open_store
 from cupl.index.rows import PhotoRow, rows_table
 from cupl.index.store import PhotoStore
-from tests.milvus_server import milvus_server
 
 DIM = 16
 
@@ -40,25 +38,6 @@ def random_vectors(
 
 def fill(store: PhotoStore, rows: list[PhotoRow], seed: int = 0) -> None:
     store.add(rows_table(rows, random_vectors(len(rows), seed), store.metadata.numbers))
-
-
-@pytest.fixture(scope="session")
-def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of Milvus Lite's server: one a session and worker."""
-    with milvus_server(tmp_path_factory.mktemp("milvus")) as address:
-        yield address
-
-
-@pytest.fixture
-def cluster_place(milvus: str) -> Iterator[str]:
-    """The address of an index that is not there yet, and is dropped after the test."""
-    from pymilvus import MilvusClient
-
-    name = f"photos_{uuid4().hex}"
-    yield f"{milvus}#{name}"
-    client = MilvusClient(milvus)
-    client.drop_collection(name)
-    client.close()
 
 
 @pytest.fixture(params=["lance", "milvus"])
