@@ -13,6 +13,7 @@ from cupl.embedding.bank_encoding import encode_bank
 from cupl.encoders.loading import load_encoder
 from cupl.generation.cache.store import ResponseCache
 from cupl.generation.cache.transfer import import_entries
+from cupl.index.photo_index import PhotoIndex
 from cupl.llm.protocol import Request, Response
 from tests.batch_server import openai_line
 from tests.generation.batch.test_results import request
@@ -51,6 +52,7 @@ _FILTER = ("filter", "photos", "--block-name", "cat", "--allow-name", "dog", *_M
            "--batch-size", "2")  # fmt: skip
 _ASK = ("-c", "cat", "-c", "dog", "--model", "m", "--samples", "20", "--cache", "cache")
 _SEEN = ("--model", "m", "--cache", "seen", "--offline")
+_SEARCH = ("search", "cat", "--index", "photos.lance", *_MODEL)
 COMMANDS = {
     "embed": WritingCommand(
         ("embed", "photos", "--encoder", "model", "--shard-size", "2", "--batch-size", "2"),
@@ -72,6 +74,13 @@ COMMANDS = {
     "filter review": WritingCommand(_FILTER, "out.html", option=("--review",)),
     "sort": WritingCommand(
         ("sort", "photos", "--vectors", "v.safetensors", *_MODEL), "out", old=False
+    ),
+    "search": WritingCommand(_SEARCH, "out.csv"),
+    "search jsonl": WritingCommand(_SEARCH, "out.jsonl", works=False),
+    "search parquet": WritingCommand(_SEARCH, "out.parquet", works=False),
+    "search sheet": WritingCommand(_SEARCH, "out.html", option=("--sheet",)),
+    "duplicates": WritingCommand(
+        ("duplicates", "--index", "photos.lance"), "out.csv", works=False
     ),
     "tag": WritingCommand(
         ("tag", "photos", "--vectors", "v.safetensors", *_MODEL, "--top", "1"), "out.csv"
@@ -134,6 +143,8 @@ def make_work(folder: Path) -> Path:
         path = folder / "photos" / ("cat", "dog", "frog")[number % 3] / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         draw(40, 30, seed=number).save(path)
+    index = PhotoIndex.open(folder / "photos.lance", encoder)
+    index.add(folder / "photos", image_cache=False)
     (folder / "prompts.json").write_text(json.dumps(PROMPTS))
     (folder / "answers.jsonl").write_bytes((OLD / "answers.jsonl").read_bytes())
     with ResponseCache(folder / "cache") as cache:

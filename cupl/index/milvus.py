@@ -84,7 +84,7 @@ class MilvusStore:
         """See :class:`~cupl.index.store.PhotoStore`; a cluster finds at most 16,384 at once."""
         if k > _MOST_FOUND:
             raise InputError(f"a cluster finds {_MOST_FOUND:,} photos at most, not {k:,}",
-                             arguments={"k": _MOST_FOUND})  # fmt: skip
+                             arguments={"top_k": _MOST_FOUND})  # fmt: skip
         if exact and self.info().ann:
             return brute_search(self, queries, k, where, vectors=vectors)
         columns = [*COLUMNS, *([VECTOR] if vectors else [])]

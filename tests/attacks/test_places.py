@@ -118,11 +118,13 @@ def test_a_name_of_any_bytes_in_a_folder_of_such_a_name(
 ) -> None:
     command, folder = COMMANDS[name], work / odd
     folder.mkdir()
-    for path in [path for path in work.iterdir() if path.name != "model" and path != folder]:
+    stay = ("model", "photos.lance", odd)  # where other programs can read them
+    for path in [path for path in work.iterdir() if path.name not in stay]:
         path.rename(folder / path.name)
     words = [*command.words[:1]]
-    for word in command.words[1:]:  # the encoder stays where other programs can read it
-        words.append(str(folder / word) if word != "model" and (folder / word).exists() else word)
+    for word in command.words[1:]:
+        moved = word not in stay and (folder / word).exists()
+        words.append(str(folder / word) if moved else word)
     target = folder / (odd + command.output)
     done = run([*words, *command.option, str(target)], tmp_path / "scratch")
     assert done.code == 0, done.err

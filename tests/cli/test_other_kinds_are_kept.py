@@ -10,7 +10,8 @@ from tests.models import draw
 from tests.writing_commands import COMMANDS, words_of
 
 REPLACING = ("encode", "adapt", "classify csv", "classify jsonl", "classify parquet",
-             "classify report", "prune list")  # fmt: skip
+             "classify report", "prune list", "search", "search jsonl", "search parquet",
+             "search sheet", "duplicates")  # fmt: skip
 MODEL = ("--encoder", "model", "--embedding-cache", "none")
 LABELS = b"path,label\nphotos/cat/0.png,cat\n"
 
