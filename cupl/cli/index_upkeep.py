@@ -11,6 +11,10 @@ from cupl.cli.output import bytes_in_words, count, say
 from cupl.io.tables import Column, draw_table
 from cupl.io.terminal import terminal_width
 
+IndexArgument = Annotated[
+    str, typer.Argument(help="Folder, URL of an object store, or address of a Milvus cluster.")
+]
+
 
 def index_remove_command(
     index: IndexOption,
@@ -30,7 +34,7 @@ def index_remove_command(
     say(f"{index}: {count(removed, 'photo')} removed, {len(opened):,} left; no file was touched")
 
 
-def index_compact_command(index: IndexOption) -> None:
+def index_compact_command(index: IndexArgument) -> None:
     """Make an index smaller and quicker: after much was added, and before a first search."""
     from cupl.index.photo_index import PhotoIndex
 
@@ -45,7 +49,7 @@ def index_compact_command(index: IndexOption) -> None:
 
 
 def index_info_command(
-    index: IndexOption,
+    index: IndexArgument,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """What an index holds."""
