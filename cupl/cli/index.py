@@ -140,7 +140,7 @@ def index_update_command(
         )
     if changes.gone:
         where = f" {quoted(*folders)}" if folders else ""
-        say(f"{count(changes.gone, 'photo')} of the index are gone from their folders")
+        say(f"no longer in their folders, and still in the index: {count(changes.gone, 'photo')}")
         say_next(
             f"cupl index update{where} --prune --index {quoted(shown_place(index))}", carry=HOW
         )
