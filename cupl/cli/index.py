@@ -80,17 +80,10 @@ def index_add_command(
     changes = opened.changes
     said = _in_words(changes) or "nothing new"
     say(f"{shown_place(index)}: {said}; {count(len(opened), 'photo')} in all")
-    if changes.written > _MANY_PARTS:
-        say_next(f"cupl index compact --index {quoted(shown_place(index))}")
-        say_next(
-            f'cupl search "WHAT IS TO BE SEEN" --index {quoted(shown_place(index))}',
-            carry=HOW,
-            other=True,
-        )
-    else:
-        say_next(
-            f'cupl search "WHAT IS TO BE SEEN" --index {quoted(shown_place(index))}', carry=HOW
-        )
+    place = quoted(shown_place(index))
+    if many := changes.written > _MANY_PARTS:
+        say_next(f"cupl index compact --index {place}")
+    say_next(f'cupl search "WHAT IS TO BE SEEN" --index {place}', carry=HOW, other=many)
     _end(changes, left)
 
 
