@@ -21,12 +21,10 @@ from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_col
 from cupl.index.store import APPROXIMATE_FROM, StoreInfo
 from cupl.index.where import Where
 
-_CONNECT_SECONDS = 5
+_CONNECT_SECONDS, _MOST_FOUND = 5, 16_384
 _TRIES: dict[str, Any] = {"retry_times": 4}
 """pymilvus would go on for minutes where the cluster has gone."""
-_MOST_FOUND = 16_384
 _MESSAGE_BYTES = 16 << 20  # a quarter of what servers take
-_EXACT = ("FLAT", "BRUTE_FORCE")
 _TEXT = {"datatype": DataType.VARCHAR, "max_length": 65_535}
 _TYPES: dict[Any, dict[str, Any]] = {
     pa.string(): _TEXT,
@@ -111,7 +109,6 @@ class MilvusStore:
             )  # fmt: skip
             while records := rows.next():
                 yield self._table(records, columns)
-            rows.close()
 
     def count(self, where: Where | None = None) -> int:
         """See :class:`~cupl.index.store.PhotoStore`."""
@@ -127,7 +124,7 @@ class MilvusStore:
         with cluster_errors(self._address):
             index = self._client.describe_index(self._name, VECTOR, **_TRIES) or {}
         kind = index.get("index_type")
-        if kind in _EXACT:
+        if kind in ("FLAT", "BRUTE_FORCE"):
             return StoreInfo(self.count(), None)
         return StoreInfo(self.count(), None, kind, int(index.get("pending_index_rows", 0)))
 
