@@ -81,7 +81,7 @@ def index_add_command(
     said = _in_words(changes) or "nothing new"
     say(f"{shown_place(index)}: {said}; {count(len(opened), 'photo')} in all")
     if changes.written > _MANY_PARTS:
-        say_next(f"cupl index compact --index {quoted(shown_place(index))}")
+        say_next(f"cupl index compact {quoted(shown_place(index))}")
         say_next(
             f'cupl search "WHAT IS TO BE SEEN" --index {quoted(shown_place(index))}',
             carry=HOW,
@@ -140,7 +140,7 @@ def index_update_command(
         )
     if changes.gone:
         where = f" {quoted(*folders)}" if folders else ""
-        say(f"{count(changes.gone, 'photo')} of the index are gone from their folders")
+        say(f"no longer in their folders, and still in the index: {count(changes.gone, 'photo')}")
         say_next(
             f"cupl index update{where} --prune --index {quoted(shown_place(index))}", carry=HOW
         )

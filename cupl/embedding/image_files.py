@@ -23,7 +23,7 @@ from cupl.embedding.image_sources import url_scheme
 from cupl.embedding.images import open_without_blocking
 from cupl.embedding.left_out import LeftOut
 from cupl.errors import InputError, MissingFileError
-from cupl.io.file_kinds import is_index
+from cupl.io.file_kinds import INDEX, is_index, wrong_kind
 from cupl.io.folders import NO_IMAGE_ENDINGS, is_junk
 from cupl.io.reasons import reason
 
@@ -167,6 +167,8 @@ class ImageSearch:
         return InputError("; ".join([what, *notes]), arguments=opened)
 
     def _named_folder(self, root: str | os.PathLike[str], alone: bool) -> list[str]:
+        if is_index(root):
+            raise wrong_kind(root, INDEX, "images")
         images = self.folder(root)
         if images:
             return images
