@@ -81,7 +81,7 @@ def index_add_command(
     said = _in_words(changes) or "nothing new"
     say(f"{shown_place(index)}: {said}; {count(len(opened), 'photo')} in all")
     if changes.written > _MANY_PARTS:
-        say_next(f"cupl index compact {quoted(shown_place(index))}")
+        say_next(f"cupl index compact --index {quoted(shown_place(index))}")
         say_next(
             f'cupl search "WHAT IS TO BE SEEN" --index {quoted(shown_place(index))}',
             carry=HOW,

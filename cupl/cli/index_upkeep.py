@@ -12,10 +12,6 @@ from cupl.index.cluster import shown_place
 from cupl.io.tables import Column, draw_table
 from cupl.io.terminal import terminal_width
 
-IndexArgument = Annotated[
-    str, typer.Argument(help="Folder, URL of an object store, or address of a Milvus cluster.")
-]
-
 
 def index_remove_command(
     index: IndexOption,
@@ -36,7 +32,7 @@ def index_remove_command(
     say(f"{shown_place(index)}: {said}")
 
 
-def index_compact_command(index: IndexArgument) -> None:
+def index_compact_command(index: IndexOption) -> None:
     """Make an index smaller and quicker: after much was added, and before a first search."""
     from cupl.index.photo_index import PhotoIndex
 
@@ -51,7 +47,7 @@ def index_compact_command(index: IndexArgument) -> None:
 
 
 def index_info_command(
-    index: IndexArgument,
+    index: IndexOption,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
     recall: Annotated[
         int | None,

@@ -48,11 +48,11 @@ def test_a_library_from_its_first_photo_to_its_last(cupl: Cupl, clip: Path, work
     removed = cupl("index", "remove", "photos/new.png", "--index", "i.lance")
     assert "i.lance: 1 photo removed, 3 left; no file was touched\n" in removed.err
     assert (work / "photos" / "new.png").exists()
-    assert "i.lance: 3 photos, " in cupl("index", "compact", "i.lance").err
-    shown = cupl("index", "info", "i.lance").out
+    assert "i.lance: 3 photos, " in cupl("index", "compact", "--index", "i.lance").err
+    shown = cupl("index", "info", "--index", "i.lance").out
     assert "photos        3\n" in shown
     assert "16 numbers of float16" in shown
-    info = json.loads(cupl("index", "info", "--json", "i.lance").out)
+    info = json.loads(cupl("index", "info", "--json", "--index", "i.lance").out)
     assert (info["photos"], info["format"], info["tagged"]) == (3, "cupl-index/1", 0)
 
 
@@ -86,7 +86,7 @@ def test_a_drive_that_is_not_there(cupl: Cupl, clip: Path, work: Path) -> None:
 
 
 def test_wrong_words(cupl: Cupl, clip: Path, work: Path) -> None:
-    missing = cupl("index", "info", "none.lance")
+    missing = cupl("index", "info", "--index", "none.lance")
     assert missing.code == 1
     assert "error: none.lance: there is no such index" in missing.err
     cupl("index", "add", "photos", "--index", "photos/i.lance", "--encoder", clip)

@@ -61,5 +61,5 @@ def test_what_is_no_index_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="not an index of photos"):
         open_store(str(tmp_path / "file"), metadata())
-    with pytest.raises(InputError, match="something else"):
+    with pytest.raises(InputError, match="is a folder, not an index of photos"):
         open_store(str(tmp_path), metadata())
