@@ -128,7 +128,7 @@ def test_a_single_encoder_and_a_single_data_set_of_a_grid_are_one(tmp_path: Path
 LISTS = {
     "classes", "names", "templates", "labels", "filters", "pairs", "controls", "banks", "texts",
     "aliases", "prompts", "stop", "pooling", "paths", "images", "candidates", "encoders", "data",
-    "text", "image", "to", "away_from",
+    "text", "image", "to", "away_from", "keywords",
 }  # fmt: skip
 """Parameters of public functions that take several, all of them tried above or by other tests."""
 

@@ -88,6 +88,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("bank", "old", "new"):
         bank_of(PROMPTS, name).save(folder / f"{name}.yaml")
     bank_of({"wall": ["a wall.", "a photo of a wall."]}, "walls").save(folder / "walls.yaml")
+    bank_of({"knife": ["a knife."], "blood": ["red blood."]}, "unsafe").save(folder / "unsafe.yaml")
+    bank_of({"pond": ["a calm pond."]}, "safe").save(folder / "safe.yaml")
     (folder / "classes.txt").write_text("tree frog\nnewt\n")
     (folder / "thousands.txt").write_text("red panda\nmoor frog\nheron\n")
     (folder / "prompts.json").write_text('{"newt": ["A newt has a tail."], "frog": ["A frog."]}')
@@ -98,6 +100,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
         colour = colorsys.hsv_to_rgb(number / PHOTOS, 1, 1 - number % 5 / 8)
         image = Image.new("RGB", (64, 48), tuple(round(255 * part) for part in colour))
         image.save(folder / "photos" / f"{number:02}.jpg")
+    for name, part in (("liked", slice(3)), ("disliked", slice(-3, None))):
+        (folder / name).mkdir()
+        for path in sorted((folder / "photos").iterdir())[part]:
+            shutil.copy(path, folder / name)
     for number in range(40):
         kind = folder / "examples" / ("block" if number % 2 else "allow")
         kind.mkdir(parents=True, exist_ok=True)
