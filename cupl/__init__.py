@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from cupl.generation.pipeline import generate as generate
     from cupl.generation.subclasses import agenerate_subclasses as agenerate_subclasses
     from cupl.generation.subclasses import generate_subclasses as generate_subclasses
+    from cupl.index.descriptions import write_descriptions as write_descriptions
     from cupl.index.keywords import read_keywords as read_keywords
     from cupl.index.keywords import remove_keywords as remove_keywords
     from cupl.index.keywords import write_keywords as write_keywords
@@ -109,6 +110,7 @@ _HOME = {
     "sample_to_label": "evaluation.label_sample",
     "sort_images": "classification.sorting",
     "undo_sort": "classification.sort_undo",
+    "write_descriptions": "index.descriptions",
     "write_keywords": "index.keywords",
 }
 
@@ -159,6 +161,7 @@ __all__ = [
     "sample_to_label",
     "sort_images",
     "undo_sort",
+    "write_descriptions",
     "write_keywords",
 ]
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from cupl.llm.protocol import Request, Response
-from tests.fakes import Reply, chat_reply
+from tests.fakes import Reply, chat_reply, question_in
 from tests.sentences import sentences
 
 
 def answer_anything(body: dict[str, Any]) -> Reply:
     """A list where names are asked for, questions, rows on both classes of a pair, or sentences."""
-    question = body["messages"][-1]["content"]
+    question = question_in(body)
     if question.startswith("Name ") and "kinds of" in question:
         kind = question.partition("kinds of ")[2].split()[0]
         return 200, chat_reply(f"1. marsh{kind}\n2. rock{kind}")

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.fakes import Reply, chat_reply
+from tests.fakes import Reply, chat_reply, question_in
 from tests.faults import sentences
 
 Answer = Callable[[dict[str, Any]], Reply]
@@ -20,7 +20,7 @@ Answer = Callable[[dict[str, Any]], Reply]
 
 def describe(body: dict[str, Any]) -> Reply:
     """As many sentences as are asked for, all different."""
-    question = body["messages"][-1]["content"]
+    question = question_in(body)
     return 200, chat_reply(*sentences(question, body.get("n", 1)))
 
 

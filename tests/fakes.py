@@ -121,6 +121,14 @@ def serve(reply: Callable[[dict[str, Any]], Reply]) -> Iterator[FakeServer]:
         yield seen
 
 
+def question_in(body: dict[str, Any]) -> str:
+    """What a request asks, with or without pictures."""
+    content = body["messages"][-1]["content"]
+    if not isinstance(content, str):
+        content = next(part["text"] for part in content if part["type"] == "text")
+    return str(content)
+
+
 def chat_reply(*texts: str, finish: str = "stop") -> dict[str, Any]:
     """The body of a chat completion."""
     return {

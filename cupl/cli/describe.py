@@ -16,6 +16,7 @@ def describe_command(
     images: describe_options.ImagesArgument,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Bank to write.")] = None,
     captions: describe_options.CaptionsOption = None,
+    write: describe_options.WriteOption = None,
     groups: describe_options.GroupsOption = None,
     per_class: describe_options.PerClassOption = 4,
     questions: describe_options.PictureQuestionsOption = "pictures",
@@ -72,15 +73,22 @@ def describe_command(
     from cupl.generation.plan import DEFAULT_MODEL, make_plan
     from cupl.generation.requester import RequestOptions
     from cupl.generation.run_settings import connect
+    from cupl.index.exiv2 import need_exiv2
 
     model = model or DEFAULT_MODEL
     check_can_see(model)
-    if captions is not None and (output is not None or groups is not None):
-        raise typer.BadParameter("--captions takes the place of a bank: leave -o and --groups out")
-    if not (output or captions or export or dry_run):
-        raise typer.BadParameter("name the bank to write with -o BANK.yaml, or --captions FILE")
+    captioned = captions is not None or write is not None
+    if captioned and (output is not None or groups is not None):
+        option = "--write" if captions is None else "--captions"
+        raise typer.BadParameter(f"{option} takes the place of a bank: leave -o and --groups out")
+    if not (output or captioned or export or dry_run):
+        raise typer.BadParameter(
+            "name the bank to write with -o BANK.yaml, or --captions FILE, or --write xmp"
+        )
     if captions is not None:
         check_caption_file(captions)
+    if write is not None:
+        need_exiv2()
     prices, began = prices_of(price_in, price_out), time.monotonic()
     read = (
         *images, questions, preamble, *encoder_options.files_of(encoder), *files_of_cache(cache),
@@ -93,7 +101,7 @@ def describe_command(
         model, temperature, top_p, MAX_TOKENS if max_tokens is None else max_tokens, None, seed,
         extra,
     )  # fmt: skip
-    usual = 1 if captions is not None else 3
+    usual = 1 if captioned else 3
     plan = make_plan(
         ["-"], questions, model=model, base_url=base_url, samples=samples or usual,
         sampling=sampling, preamble=generate_options.preamble_of(preamble),
@@ -113,8 +121,8 @@ def describe_command(
             Asking(responses, server, options, meter, offline), prices, dry_run, export,
             began,
         )  # fmt: skip
-        if captions is not None:
-            run.write_captions(captions)
+        if captioned:
+            run.write_captions(captions, sidecars=write is not None)
         elif groups is not None:
             how = EncoderSettings(encoder, revision, device, precision, batch_size, embedding_cache)
             run.write_groups(output, groups, how)

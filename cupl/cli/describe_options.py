@@ -10,14 +10,21 @@ from cupl.cli.output import none_or
 ImagesArgument = Annotated[
     list[str],
     typer.Argument(
-        help="A folder whose folders are the classes; for --captions and --groups any files, "
-        "folders (recursive) or glob patterns, for --groups also what cupl embed wrote.",
+        help="A folder whose folders are the classes; for --captions, --write and --groups any "
+        "files, folders (recursive) or glob patterns, for --groups also what cupl embed wrote.",
     ),
 ]
 CaptionsOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE", help="Write one caption a photo (.csv or .jsonl) in place of a bank."
+    ),
+]
+WriteOption = Annotated[
+    Literal["xmp"] | None,
+    typer.Option(
+        help="Write the captions as descriptions into XMP sidecars beside the photos, with or "
+        "without --captions FILE. Where a person has described a photo, that stays."
     ),
 ]
 GroupsOption = Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from cupl.cli.batch import say_export
+from cupl.cli.describe_captions import caption_sidecars
 from cupl.cli.generate import say_result
 from cupl.cli.output import (
     bytes_in_words,
@@ -100,8 +101,8 @@ class DescribeRun:
         say_result(output, bank, collected)
         self._say_next(output, root)
 
-    def write_captions(self, output: Path) -> None:
-        """A caption a photo; there are no classes."""
+    def write_captions(self, output: Path | None, *, sidecars: bool) -> None:
+        """A caption a photo, into a file, beside the photos or both; there are no classes."""
         from cupl.description.captions import (
             caption_bytes,
             caption_plan,
@@ -123,11 +124,17 @@ class DescribeRun:
         if collected is None:
             return
         captions = captions_of(photos, collected)
-        write_bank(output, caption_bytes(captions, output))
         told = sum(one.text is not None for one in captions)
-        say(f"wrote {output}: {count(told, 'caption')} of {count(len(captions), 'photo')}")
+        where = "made"
+        if output is not None:
+            write_bank(output, caption_bytes(captions, output))
+            where = f"wrote {output}:"
+        say(f"{where} {count(told, 'caption')} of {count(len(captions), 'photo')}")
         say_dropped(collected.report.dropped)
         self.failed |= told < len(captions)
+        if sidecars:
+            again = [*self.images, *(["--all-files"] if self.all_files else [])]
+            self.failed |= caption_sidecars(captions, again)
 
     def write_groups(self, output: Path | None, number: int, encoder: EncoderSettings) -> None:
         """The classes are groups of photos that look alike."""
@@ -308,6 +315,6 @@ def _without_export(export: Path) -> str:
         elif not word.startswith("--export-requests="):
             kept.append(word)
     names = {word.partition("=")[0] for word in kept}
-    if not names & {"-o", "--output", "--captions"}:
+    if not names & {"-o", "--output", "--captions", "--write"}:
         kept += ["-o", str(export.with_suffix(".yaml"))]
     return f"cupl {quoted(*kept, '--offline')}"

@@ -94,7 +94,9 @@ def tag_command(
     ] = False,
     untag_them: Annotated[
         bool,
-        typer.Option("--untag", help="Take away the tags of --index, and what --write added."),
+        typer.Option(
+            "--untag", help="Take away the tags of --index, and what --write added, captions too."
+        ),
     ] = False,
     encoder: encoder_options.UsualEncoderOption = None,
     revision: encoder_options.RevisionOption = None,

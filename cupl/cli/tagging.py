@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cupl.classification.label_counts import LabelCounts
     from cupl.classification.prediction import Prediction
     from cupl.classification.writers import FailedImages
-    from cupl.index.keywords import KeywordReport
+    from cupl.index.holders import WrittenReport
     from cupl.index.photo_index import PhotoIndex
     from cupl.index.tagging import TagRule
 
@@ -139,13 +139,13 @@ class Tagged:
                 say_next(f"cupl tag {quoted(*again)} --untag")
             self._say_errors(report)
 
-    def _say_errors(self, report: "KeywordReport") -> None:
-        self.failed |= say_keyword_errors(report)
+    def _say_errors(self, report: "WrittenReport") -> None:
+        self.failed |= say_left_as_they_are(report)
 
 
-def say_keyword_errors(report: "KeywordReport") -> bool:
+def say_left_as_they_are(report: "WrittenReport") -> bool:
     """Which photos were left as they are, and whether there is one."""
-    total = report.changed + report.same + len(report.errors)
+    total = report.changed + report.same + len(report.theirs) + len(report.errors)
     if report.errors:
         say_unreadable(
             len(report.errors), total, report.errors[:_SHOWN], "  and {} more",
@@ -175,8 +175,11 @@ def _untag_photos(paths: Sequence[str], dry_run: bool) -> bool:
         report = remove_keywords(paths, dry_run=dry_run, progress=update)
     restored = f", {report.restored:,} of them as before" if report.restored else ""
     done = "would be" if dry_run else "were"
-    say(f"keywords {done} taken from {count(report.changed, 'photo')} of {len(paths):,}{restored}")
-    return say_keyword_errors(report)
+    say(
+        f"keywords and captions {done} taken from {count(report.changed, 'photo')} of "
+        f"{len(paths):,}{restored}"
+    )
+    return say_left_as_they_are(report)
 
 
 def _untag_index(index: str, dry_run: bool) -> bool:

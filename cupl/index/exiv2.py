@@ -66,7 +66,8 @@ def need_exiv2() -> Any:
         import pyexiv2
     except ImportError as error:
         raise MissingPackageError(
-            'keywords of photos are read and written with pyexiv2: pip install "cupl[keywords]"'
+            "keywords and descriptions of photos are read and written with pyexiv2: "
+            'pip install "cupl[keywords]"'
         ) from error
     pyexiv2.set_log_level(3)  # below that it writes to standard output
     pyexiv2.registerNs(NAMESPACE, PREFIX)

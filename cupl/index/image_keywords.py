@@ -32,6 +32,7 @@ WRITTEN_KINDS = ("JPEG", "TIFF", "PNG", "WEBP")
 Raw files of cameras are left alone. Of JPEG 2000 exiv2 drops which channel is transparent.
 """
 _KEYWORDS, _CHARSET = "Iptc.Application2.Keywords", "Iptc.Envelope.CharacterSet"
+_CAPTION = "Iptc.Application2.Caption"
 _UTF_8 = "\x1b%G"
 _LONGEST = 64
 """Bytes of an IPTC keyword."""
@@ -63,6 +64,21 @@ def keywords_in(photo: bytes) -> Keywords:
     ours = {*packet.keywords.ours, *packet.in_iptc}
     every = tuple(dict.fromkeys(told))
     return Keywords(every, tuple(word for word in every if word in ours))
+
+
+def is_described(photo: bytes) -> bool:
+    """Whether a person's description is in a photo's file, as XMP or IPTC.
+
+    What EXIF calls a description is mostly the camera's name.
+
+    Raises:
+        InputError: the file is damaged.
+
+    """
+    if not _can_be_written(photo):
+        return False
+    packet, iptc = _read(photo)
+    return packet.has_theirs or any(one.strip() for one in _values(iptc.get(_CAPTION, "")))
 
 
 def add_keywords(photo: bytes, words: Sequence[str]) -> bytes:

@@ -8,27 +8,25 @@ file that is changed is kept (:mod:`cupl.index.rewriting`).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar, get_args
 
-from cupl.errors import InputError, MissingPackageError
+from cupl.errors import InputError
 from cupl.index.exiv2 import need_exiv2
-from cupl.index.image_keywords import add_keywords, check_unharmed, keywords_in, take_keywords
-from cupl.index.rewriting import Undone, read_whole, real_file, rewrite, take_back
-from cupl.index.sidecars import (
-    add_to_sidecar,
-    check_sidecar,
-    keywords_of_sidecar,
-    sidecar_of,
-    take_from_sidecar,
+from cupl.index.holders import (
+    IN_PHOTO,
+    WrittenReport,
+    change_sidecar,
+    holders_of,
+    remove_unfinished_beside,
 )
+from cupl.index.image_keywords import add_keywords, keywords_in
+from cupl.index.rewriting import Undone, read_whole, real_file
+from cupl.index.sidecars import add_to_sidecar, keywords_of_sidecar, sidecar_of
 from cupl.index.xmp_packets import Keywords, keyword_of
 from cupl.io.arguments import check_path, several
-from cupl.io.atomic import own_file, remove_unfinished
-from cupl.io.placing import rename_new
 from cupl.io.reasons import reason
 from cupl.progress import Progress, counted, ignore
 
@@ -37,30 +35,12 @@ KeywordPlace: TypeAlias = Literal["xmp", "exif"]
 PhotoPath = TypeVar("PhotoPath", bound=str | os.PathLike[str])
 
 
-@dataclass(eq=False)
-class KeywordReport:
-    """What became of the keywords of photos.
-
-    Attributes:
-        changed: photos that were written to, or whose sidecars were.
-        same: photos that were as they should be already.
-        restored: of those changed, photos that are the originals again, byte for byte.
-        errors: path and reason of those that could not be changed; they are as they were.
-
-    """
-
-    changed: int = 0
-    same: int = 0
-    restored: int = 0
-    errors: list[tuple[str, str]] = field(default_factory=list)
-
-
 def write_keywords(
     keywords: Mapping[PhotoPath, Iterable[str]],
     place: KeywordPlace = "xmp",
     *,
     progress: Progress = ignore,
-) -> KeywordReport:
+) -> WrittenReport:
     """Add keywords to photos, beside those that are there.
 
     ::
@@ -90,10 +70,10 @@ def write_keywords(
         raise InputError(f"keywords are those of each path, a mapping, not {keywords!r:.80}")
     words_of = {path: _words(given) for path, given in keywords.items()}
     need_exiv2()
-    _tidy(keywords)
-    report, add = KeywordReport(), {"xmp": _to_sidecar, "exif": _PHOTO.write}[place]
+    remove_unfinished_beside(keywords)
+    report = WrittenReport()
     for path, words in counted(words_of.items(), progress, len(keywords)):
-        _tell(report, path, partial(add, words=words))
+        report.tell(path, partial(_add, words=words, place=place))
     return report
 
 
@@ -102,8 +82,8 @@ def remove_keywords(
     *,
     dry_run: bool = False,
     progress: Progress = ignore,
-) -> KeywordReport:
-    """Take away what cupl added to photos and their sidecars, and nothing else.
+) -> WrittenReport:
+    """Take away what cupl added to photos and their sidecars, descriptions too, and nothing else.
 
     Where the rest is as in the original that was kept, the photo is that original again, byte for
     byte. A sidecar in which nothing else stands goes.
@@ -118,12 +98,12 @@ def remove_keywords(
 
     """
     need_exiv2()
-    report, given = KeywordReport(), several(paths)
+    report, given = WrittenReport(), several(paths)
     for path in given:
         check_path(path, "a photo")
-    _tidy([] if dry_run else given)
+    remove_unfinished_beside([] if dry_run else given)
     for path in counted(given, progress, len(given)):
-        _tell(report, path, _look if dry_run else _take)
+        report.tell(path, _look if dry_run else _take)
     return report
 
 
@@ -147,45 +127,6 @@ def read_keywords(path: str | os.PathLike[str]) -> Keywords:
     return Keywords(tuple(dict.fromkeys(every)), tuple(dict.fromkeys(ours)))
 
 
-Change: TypeAlias = Callable[[Path], Undone]
-"""Changes one photo."""
-
-
-@dataclass(frozen=True)
-class _Holder:
-    """What holds keywords, a photo or a sidecar, as functions of its content."""
-
-    keywords: Callable[[bytes], Keywords]
-    add: Callable[[bytes, Sequence[str]], bytes]
-    take: Callable[[bytes], bytes]
-    check: Callable[[bytes, bytes], None]
-
-    def write(self, path: Path, words: Sequence[str]) -> Undone:
-        """Add keywords to a file that is there."""
-        if not words:
-            return "same"
-        changed = rewrite(
-            path, lambda old: self.add(old, words), self.check,
-            lambda old: not self.keywords(old).ours,
-        )  # fmt: skip
-        return "changed" if changed else "same"
-
-    def remove(self, path: Path) -> Undone:
-        """Take away those of cupl."""
-        return take_back(path, self.take, self.check, self._is_as)
-
-    def _is_as(self, original: bytes, new: bytes) -> bool:
-        try:
-            self.check(original, new)
-            return self.keywords(original) == self.keywords(new)
-        except InputError:  # somebody else's, or damaged
-            return False
-
-
-_PHOTO = _Holder(keywords_in, add_keywords, take_keywords, check_unharmed)
-_SIDECAR = _Holder(keywords_of_sidecar, add_to_sidecar, take_from_sidecar, check_sidecar)
-
-
 def _words(given: object) -> list[str]:
     words = several(given)
     for one in words:
@@ -194,49 +135,20 @@ def _words(given: object) -> list[str]:
     return list(filter(None, map(keyword_of, words)))
 
 
-def _tidy(paths: Iterable[str | os.PathLike[str]]) -> None:
-    """Remove what killed runs have left half written beside photos."""
-    for folder in {real_file(path).parent for path in paths}:
-        remove_unfinished(folder)
-
-
-def _tell(report: KeywordReport, path: str | os.PathLike[str], change: Change) -> None:
-    try:
-        done = change(real_file(path))
-    except MissingPackageError:
-        raise
-    except OSError as error:
-        report.errors.append((os.fspath(path), reason(error, path)))
-    except InputError as error:
-        report.errors.append((os.fspath(path), str(error)))
-    else:
-        report.changed += done != "same"
-        report.same += done == "same"
-        report.restored += done == "restored"
-
-
-def _to_sidecar(photo: Path, words: Sequence[str]) -> Undone:
+def _add(photo: Path, words: Sequence[str], place: KeywordPlace) -> Undone:
+    if place == "exif" and words:
+        return IN_PHOTO.write(photo, lambda old: add_keywords(old, words))
+    if words:
+        return change_sidecar(photo, lambda old: add_to_sidecar(old, words))
     photo.stat()
-    sidecar = real_file(sidecar_of(photo))
-    if os.path.lexists(sidecar):
-        return _SIDECAR.write(sidecar, words)
-    if not words:
-        return "same"
-    with own_file(sidecar.parent) as file:
-        file.write(add_to_sidecar(b"", words))
-        file.flush()
-        os.fsync(file.fileno())
-        rename_new(Path(file.name), sidecar)
-    return "changed"
+    return "same"
 
 
 def _look(photo: Path) -> Undone:
-    return "changed" if read_keywords(photo).ours else "same"
+    has = any(holder.has_ours(read_whole(path)) for holder, path in holders_of(photo))
+    return "changed" if has else "same"
 
 
 def _take(photo: Path) -> Undone:
-    # The sidecar first: a photo that cannot be read must not keep it.
-    sidecar = real_file(sidecar_of(photo))
-    done = [_SIDECAR.remove(sidecar)] if os.path.lexists(sidecar) else []
-    done.append(_PHOTO.remove(photo))
+    done = [holder.remove(path) for holder, path in holders_of(photo)]
     return max(done, key=get_args(Undone).index)

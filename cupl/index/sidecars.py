@@ -13,7 +13,14 @@ from pathlib import Path
 
 from cupl.embedding.image_kinds import EXTRA_ENDINGS, IMAGE_ENDINGS
 from cupl.errors import InputError
-from cupl.index.xmp_packets import Keywords, Packet, read_packet, with_keywords, without_ours
+from cupl.index.xmp_packets import (
+    Keywords,
+    Packet,
+    read_packet,
+    with_description,
+    with_keywords,
+    without_ours,
+)
 
 ENDING = ".xmp"
 _ENDINGS = (*IMAGE_ENDINGS, *(ending for some in EXTRA_ENDINGS.values() for ending in some))
@@ -52,6 +59,31 @@ def add_to_sidecar(content: bytes, words: Sequence[str]) -> bytes:
     return _bytes(with_keywords(packet, words), packet, content)
 
 
+def describe_in_sidecar(content: bytes, text: str) -> bytes:
+    """The sidecar with a description; the same bytes where it has that, or one of a person.
+
+    Args:
+        content: of the sidecar; empty where there is none.
+        text: the description.
+
+    Raises:
+        InputError: it is no XMP.
+
+    """
+    packet = _packet(content)
+    return _bytes(with_description(packet, text), packet, content)
+
+
+def has_their_description(content: bytes) -> bool:
+    """Whether a person's description stands in a sidecar.
+
+    Raises:
+        InputError: it is no XMP.
+
+    """
+    return _packet(content).has_theirs
+
+
 def take_from_sidecar(content: bytes) -> bytes:
     """The sidecar without what cupl added; the same bytes where it has nothing of that.
 
@@ -67,7 +99,7 @@ def take_from_sidecar(content: bytes) -> bytes:
 
 
 def check_sidecar(before: bytes, after: bytes) -> None:
-    """Accept a sidecar that differs in its keywords alone.
+    """Accept a sidecar that differs in its keywords and in cupl's description alone.
 
     Raises:
         InputError: something else differs.

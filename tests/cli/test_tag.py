@@ -93,7 +93,7 @@ def test_what_cannot_be_written_is_told_and_the_rest_is_done(world: Path, cupl: 
     Path("photos/b.png").write_bytes(b"\x89PNG\r\n\x1a\ncut off")
     taken = cupl("tag", "photos", "--untag")
     assert taken.code == 3
-    assert "keywords were taken from 4 photos of 6, 4 of them as before" in taken.err
+    assert "keywords and captions were taken from 4 photos of 6, 4 of them as before" in taken.err
     assert "photos/b.png: its metadata cannot be read" in taken.err  # PNG may hide it
 
 
