@@ -10,16 +10,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import lancedb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from lancedb.index import BTree, IvfSq
 
 from cupl.embedding.image_sources import url_scheme
 from cupl.errors import InputError, MissingFileError
 from cupl.index.brute import brute_search
 from cupl.index.lance_errors import is_conflict, lance_explained
+from cupl.index.lancedb_import import import_lancedb
 from cupl.index.metadata import METADATA_KEY, IndexMetadata, parse_metadata
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema
 from cupl.index.store import APPROXIMATE_FROM, StoreInfo
@@ -135,6 +134,8 @@ class LanceStore:
         self._write(self._compact)
 
     def _compact(self) -> None:
+        from lancedb.index import BTree, IvfSq
+
         if self._table.count_rows() >= APPROXIMATE_FROM:
             indexed = {name for index in self._table.list_indices() for name in index.columns}
             if ID not in indexed:
@@ -166,6 +167,9 @@ class LanceStore:
 
 def open_lance(place: str, make: IndexMetadata | None = None) -> LanceStore:
     """Open an index, or make it; see :func:`~cupl.index.opening.open_store`."""
+    import_lancedb()
+    import lancedb
+
     with lance_explained(place):
         database = lancedb.connect(place, read_consistency_interval=_AT_EACH_READ)
         if _is_made(place, database):
