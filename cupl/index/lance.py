@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ import pyarrow as pa
 from cupl.embedding.image_sources import url_scheme
 from cupl.errors import InputError, MissingFileError
 from cupl.index.brute import brute_search
-from cupl.index.lance_errors import is_conflict, lance_explained
+from cupl.index.lance_errors import is_conflict, is_missing_file, lance_explained
 from cupl.index.lancedb_import import import_lancedb
 from cupl.index.metadata import METADATA_KEY, IndexMetadata, parse_metadata
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema
@@ -27,6 +27,7 @@ from cupl.io.file_kinds import is_index
 from cupl.io.locks import taking_turns
 from cupl.io.terminal import printable
 
+_Read = TypeVar("_Read")
 _TABLE = "photos"
 _AT_ONCE = 1000
 """Keys in one condition."""
@@ -42,8 +43,10 @@ _FEW = 4
 _PROBES, _PROBES_WHERE = 20, 60
 """Partitions of the approximate index that are looked at, of some hundreds; more where only some
 of the photos in them count."""
-_KEPT = timedelta(hours=1)
-"""What is replaced stays so long for those who read it."""
+_KEPT_IN_OBJECT_STORES = timedelta(hours=1)
+"""What is replaced there stays so long for those who write without taking turns."""
+_NONE_KEPT = timedelta(milliseconds=1)
+"""With 0 LanceDB warns of readers that fail; ours read again."""
 
 
 class LanceStore:
@@ -80,10 +83,13 @@ class LanceStore:
         vectors: bool = False,
     ) -> list[Any]:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with lance_explained(self.place):
+
+        def found() -> list[Any]:
             if len(queries) > _FEW and (exact or self._ann() is None):
                 return brute_search(self, queries, k, where, vectors=vectors)
             return [self._nearest(query, k, where, exact, vectors) for query in queries]
+
+        return self._read(found)
 
     def _nearest(
         self,
@@ -117,8 +123,8 @@ class LanceStore:
 
     def count(self, where: Where | None = None) -> int:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with lance_explained(self.place):
-            return int(self._table.count_rows(None if where is None else where.lance))
+        condition = None if where is None else where.lance
+        return int(self._read(lambda: self._table.count_rows(condition)))
 
     def info(self) -> StoreInfo:
         """See :class:`~cupl.index.store.PhotoStore`."""
@@ -142,7 +148,8 @@ class LanceStore:
                 self._table.create_index(ID, config=BTree())
             if VECTOR not in indexed:
                 self._table.create_index(VECTOR, config=IvfSq(distance_type="cosine"))
-        self._table.optimize(cleanup_older_than=_KEPT)
+        kept = _KEPT_IN_OBJECT_STORES if url_scheme(self.place) else _NONE_KEPT
+        self._table.optimize(cleanup_older_than=kept)
 
     def _ann(self) -> Any:
         """The statistics of the approximate index; None where there is none."""
@@ -150,6 +157,19 @@ class LanceStore:
             if index.columns == [VECTOR]:
                 return self._table.index_stats(index.name)
         return None
+
+    def _read(self, work: Callable[[], _Read]) -> _Read:
+        """What is read; again from the newest version where another program has compacted."""
+        with lance_explained(self.place):
+            for _ in range(_TRIES - 1):
+                try:
+                    with lance_explained(self.place):
+                        return work()
+                except InputError as error:
+                    if not is_missing_file(error.__cause__):
+                        raise
+                    self._table.checkout_latest()
+            return work()
 
     def _write(self, change: Callable[[], object]) -> None:
         """Change the table, after all others that are about to; again where one came between."""
