@@ -115,11 +115,21 @@ class LanceStore:
     def scan(self, columns: Sequence[str], where: Where | None = None) -> Iterator[Any]:
         """See :class:`~cupl.index.store.PhotoStore`."""
         with lance_explained(self.place):
+            begun = self._table.version
             search = self._table.search().select(list(columns))
             if where is not None:
                 search = search.where(where.lance)
-            for batch in search.to_batches(_SCANNED):
-                yield pa.Table.from_batches([batch])
+            try:
+                for batch in search.to_batches(_SCANNED):
+                    yield pa.Table.from_batches([batch])
+            except (OSError, RuntimeError, ValueError) as error:
+                self._table.checkout_latest()
+                if is_missing_file(error) and self._table.version != begun:
+                    raise InputError(
+                        f"the index {printable(self.place):.200} was compacted by another program "
+                        "while it was read: run the same again"
+                    ) from error
+                raise
 
     def count(self, where: Where | None = None) -> int:
         """See :class:`~cupl.index.store.PhotoStore`."""

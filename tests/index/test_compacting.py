@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cupl.errors import InputError
 from cupl.index.lance import LanceStore
 from tests.index.photo_files import content_of, opened, put
 from tests.processes import forked
@@ -58,3 +59,17 @@ def test_searches_go_on_while_another_compacts(tmp_path: Path, queries: int) -> 
     assert process.exitcode == 0
     assert counts == sorted(counts)
     assert len(store.search(wanted, 100)[-1]) == 40 + ROUNDS
+
+
+def test_a_read_that_cannot_go_on_asks_to_be_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "i.lance"
+    index = opened(place).add(photos_in(tmp_path / "photos", 40), image_cache=False)
+    monkeypatch.setattr("cupl.index.lance._SCANNED", 4)
+    reading = index.store.scan(["id"])
+    next(reading)
+    put(tmp_path / "photos" / "more.ppm", 99, at=3000)
+    opened(place).add(tmp_path / "photos", image_cache=False)
+    with pytest.raises(InputError, match="compacted by another program .* run the same again"):
+        reading.throw(OSError("LanceError(IO): Object at location data/1.lance not found"))  # type: ignore[attr-defined]
