@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 
 import torch
-from scipy.optimize import minimize_scalar
 from torch.nn.functional import softplus
 
 from cupl.embedding.provenance import Provenance
@@ -51,6 +50,8 @@ def fit_temperature(scores: torch.Tensor, targets: torch.Tensor, provenance: Pro
             f"a temperature needs at least {FEWEST_TO_FIT} labelled images, and there are "
             f"{len(scores)}"
         )
+    from scipy.optimize import minimize_scalar  # takes a while
+
     loss = _loss(scores, targets, provenance)
     bounds = (math.log10(LOWEST), math.log10(HIGHEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-3})

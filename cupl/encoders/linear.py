@@ -19,6 +19,17 @@ _ROWS = 1024
 _NOTHING_AFTER: tuple[str, list[float], str] = ("none", [], "")
 
 
+class UnsetLinear(Linear):
+    """A linear layer whose weights are yet to be set.
+
+    Nothing is drawn for them: chance is the caller's. On the device ``meta`` nothing would be drawn
+    either, but the first layer there imports much of PyTorch's compiler.
+    """
+
+    def reset_parameters(self) -> None:
+        """Nothing."""
+
+
 class PackedLinear(Module):
     """A linear layer for inference whose weights lie as oneDNN reads them.
 
@@ -58,8 +69,10 @@ def pack_linear(model: Module) -> bool:
         (module, name, layer)
         for module in model.modules()
         for name, layer in module.named_children()
-        # Exactly these: a subclass may be read by its weights, as that inside an attention.
-        if type(layer) is Linear and layer.weight.dtype == torch.float32
+        # Exactly these: another may be read by its weights, as that inside an attention.
+        if isinstance(layer, Linear)
+        and type(layer) in (Linear, UnsetLinear)
+        and layer.weight.dtype == torch.float32
     ]
     if any(layer.weight.device.type != "cpu" for *_, layer in layers):
         return False
@@ -75,8 +88,7 @@ def can_pack() -> bool:
     if platform.machine().lower() not in ("x86_64", "amd64"):
         return False  # PyTorch takes it by itself
     try:
-        # Nothing is drawn: chance is the caller's.
-        layer = Linear(8, 8, device="meta").to_empty(device="cpu")
+        layer = UnsetLinear(8, 8)
         states = torch.ones(1, 2, 8)
         with torch.inference_mode():
             for number, values in enumerate((layer.weight, layer.bias), 1):

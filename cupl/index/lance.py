@@ -8,18 +8,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import lancedb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from lancedb.index import BTree, IvfSq
 
 from cupl.embedding.image_sources import url_scheme
 from cupl.errors import InputError, MissingFileError
 from cupl.index.brute import brute_search
-from cupl.index.lance_errors import is_conflict, lance_explained
+from cupl.index.lance_errors import is_conflict, is_missing_file, lance_explained
+from cupl.index.lancedb_import import import_lancedb
 from cupl.index.metadata import METADATA_KEY, IndexMetadata, parse_metadata
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema
 from cupl.index.store import APPROXIMATE_FROM, StoreInfo
@@ -28,6 +27,7 @@ from cupl.io.file_kinds import is_index
 from cupl.io.locks import taking_turns
 from cupl.io.terminal import printable
 
+_Read = TypeVar("_Read")
 _TABLE = "photos"
 _AT_ONCE = 1000
 """Keys in one condition."""
@@ -43,8 +43,10 @@ _FEW = 4
 _PROBES, _PROBES_WHERE = 20, 60
 """Partitions of the approximate index that are looked at, of some hundreds; more where only some
 of the photos in them count."""
-_KEPT = timedelta(hours=1)
-"""What is replaced stays so long for those who read it."""
+_KEPT_IN_OBJECT_STORES = timedelta(hours=1)
+"""What is replaced there stays so long for those who write without taking turns."""
+_NONE_KEPT = timedelta(milliseconds=1)
+"""With 0 LanceDB warns of readers that fail; ours read again."""
 
 
 class LanceStore:
@@ -81,10 +83,13 @@ class LanceStore:
         vectors: bool = False,
     ) -> list[Any]:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with lance_explained(self.place):
+
+        def found() -> list[Any]:
             if len(queries) > _FEW and (exact or self._ann() is None):
                 return brute_search(self, queries, k, where, vectors=vectors)
             return [self._nearest(query, k, where, exact, vectors) for query in queries]
+
+        return self._read(found)
 
     def _nearest(
         self,
@@ -110,16 +115,26 @@ class LanceStore:
     def scan(self, columns: Sequence[str], where: Where | None = None) -> Iterator[Any]:
         """See :class:`~cupl.index.store.PhotoStore`."""
         with lance_explained(self.place):
+            begun = self._table.version
             search = self._table.search().select(list(columns))
             if where is not None:
                 search = search.where(where.lance)
-            for batch in search.to_batches(_SCANNED):
-                yield pa.Table.from_batches([batch])
+            try:
+                for batch in search.to_batches(_SCANNED):
+                    yield pa.Table.from_batches([batch])
+            except (OSError, RuntimeError, ValueError) as error:
+                self._table.checkout_latest()
+                if is_missing_file(error) and self._table.version != begun:
+                    raise InputError(
+                        f"the index {printable(self.place):.200} was compacted by another program "
+                        "while it was read: run the same again"
+                    ) from error
+                raise
 
     def count(self, where: Where | None = None) -> int:
         """See :class:`~cupl.index.store.PhotoStore`."""
-        with lance_explained(self.place):
-            return int(self._table.count_rows(None if where is None else where.lance))
+        condition = None if where is None else where.lance
+        return int(self._read(lambda: self._table.count_rows(condition)))
 
     def info(self) -> StoreInfo:
         """See :class:`~cupl.index.store.PhotoStore`."""
@@ -135,13 +150,16 @@ class LanceStore:
         self._write(self._compact)
 
     def _compact(self) -> None:
+        from lancedb.index import BTree, IvfSq
+
         if self._table.count_rows() >= APPROXIMATE_FROM:
             indexed = {name for index in self._table.list_indices() for name in index.columns}
             if ID not in indexed:
                 self._table.create_index(ID, config=BTree())
             if VECTOR not in indexed:
                 self._table.create_index(VECTOR, config=IvfSq(distance_type="cosine"))
-        self._table.optimize(cleanup_older_than=_KEPT)
+        kept = _KEPT_IN_OBJECT_STORES if url_scheme(self.place) else _NONE_KEPT
+        self._table.optimize(cleanup_older_than=kept)
 
     def _ann(self) -> Any:
         """The statistics of the approximate index; None where there is none."""
@@ -149,6 +167,19 @@ class LanceStore:
             if index.columns == [VECTOR]:
                 return self._table.index_stats(index.name)
         return None
+
+    def _read(self, work: Callable[[], _Read]) -> _Read:
+        """What is read; again from the newest version where another program has compacted."""
+        with lance_explained(self.place):
+            for _ in range(_TRIES - 1):
+                try:
+                    with lance_explained(self.place):
+                        return work()
+                except InputError as error:
+                    if not is_missing_file(error.__cause__):
+                        raise
+                    self._table.checkout_latest()
+            return work()
 
     def _write(self, change: Callable[[], object]) -> None:
         """Change the table, after all others that are about to; again where one came between."""
@@ -166,6 +197,9 @@ class LanceStore:
 
 def open_lance(place: str, make: IndexMetadata | None = None) -> LanceStore:
     """Open an index, or make it; see :func:`~cupl.index.opening.open_store`."""
+    import_lancedb()
+    import lancedb
+
     with lance_explained(place):
         database = lancedb.connect(place, read_consistency_interval=_AT_EACH_READ)
         if _is_made(place, database):

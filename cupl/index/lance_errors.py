@@ -41,6 +41,11 @@ def is_conflict(error: BaseException | None) -> bool:
     return error is not None and any(text in str(error).lower() for text in _CONFLICTS)
 
 
+def is_missing_file(error: BaseException | None) -> bool:
+    """Whether a file of the index is not there, as where another program has just compacted it."""
+    return error is not None and "not found" in str(error).lower()
+
+
 def _unusable(place: str, error: Exception) -> InputError:
     if files := no_more_files():
         return _not_usable(place, files)

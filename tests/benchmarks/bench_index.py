@@ -1,9 +1,8 @@
 """How quickly an index is added to and searched, how large it is, and how much it finds.
 
 ``python -m tests.benchmarks.bench_index 100000 --stores lance milvus``: synthetic vectors of 512 in
-clusters, with a spectrum that falls as that of real embeddings does; with ``--vectors FILE.npz``
-recall is measured on real ones too, between which others are made up. The machine is told by what
-NumPy takes for a product of such matrices.
+clusters, with a spectrum that falls as that of real embeddings does.
+The machine is told by what NumPy takes for a product of such matrices.
 """
 
 import argparse

@@ -1,5 +1,6 @@
 """The real mini encoder on real photographs: those that scikit-image carries in its wheel."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,8 @@ from torch.nn.functional import normalize
 from cupl.bank.class_lists import read_classes
 from cupl.bank.model import ClassPrompts, PromptBank
 from cupl.encoders.loading import load_encoder
-from cupl.encoders.mini import ANCHORS, MiniEncoder, anchor_texts
+from cupl.encoders.mini import MiniEncoder
+from cupl.encoders.mini_anchors import ANCHORS, anchor_texts, shipped_texts
 from cupl.errors import InputError, MissingPackageError
 from cupl.io.paths import prompts_dir
 
@@ -192,6 +194,20 @@ def test_anchors_follow_the_classifier_whatever_the_order_of_the_bank() -> None:
     turned = PromptBank(name="here", classes=entries[::-1])
     assert anchor_texts(turned) == anchor_texts(bank)
     assert anchor_texts(bank)[7][2] == "It is rooster (n01514668)."
+
+
+@pytest.mark.parametrize("damage", [None, b"[[1]]", b"[", b"{}"])
+def test_texts_of_the_shipped_bank_are_kept(tmp_path: Path, damage: bytes | None) -> None:
+    texts = anchor_texts(PromptBank.load(prompts_dir() / "banks" / ANCHORS))
+    assert shipped_texts() == texts
+    (kept,) = (tmp_path / "mini").glob("texts-*.json")
+    if damage is None:
+        kept.write_text(json.dumps([["kept"]]))
+        assert shipped_texts() == [["kept"]]
+    else:
+        kept.write_bytes(damage)
+        assert shipped_texts() == texts
+        assert json.loads(kept.read_text()) == texts
 
 
 def test_bank_of_other_classes_is_refused() -> None:
