@@ -62,7 +62,7 @@ def duplicates_command(
     same = sum(bool(row[0][2]) for row in others.rows)
     say(
         f"{count(len(found.groups), 'group')} of duplicates: {count(len(others.rows), 'photo')} "
-        f"beside those to keep, {same:,} of them the same file; nothing was deleted"
+        f"beside those to keep, {same:,} of them the same file as another; nothing was deleted"
     )
     if found.unread:
         rest = "  ... and {} more; only copies of the same file are known of them"

@@ -39,7 +39,8 @@ class DuplicateGroup:
     Attributes:
         photos: the first is the best: that with the most pixels, then the largest, then the oldest
             file. Scores are cosines with it.
-        exact: of each whether it has the same content as the first.
+        exact: of each whether one before it has the same content: without those for which it holds,
+            one of each content is left.
 
     """
 
@@ -195,7 +196,12 @@ def _group(photos: _Photos, places: list[int], rows: dict[str, PhotoRow]) -> Dup
         FoundPhoto(min(1.0, float(cosine)), row)
         for cosine, (row, _) in zip(cosines, there, strict=True)
     ]
-    return DuplicateGroup(scored, [place == there[0][1] for _, place in there])
+    seen = set[int]()
+    exact = []
+    for _, content in there:
+        exact.append(content in seen)
+        seen.add(content)
+    return DuplicateGroup(scored, exact)
 
 
 def _worse(row: PhotoRow) -> tuple[int, int, int, str]:

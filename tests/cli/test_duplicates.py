@@ -41,6 +41,13 @@ def test_groups_with_one_to_keep_and_nothing_is_deleted(work: Path, cupl: Cupl) 
     assert sorted(Path("photos").iterdir()) == before
 
 
+def test_copies_of_a_photo_that_is_not_the_best_are_counted(work: Path, cupl: Cupl) -> None:
+    shutil.copy("photos/0 small.png", "photos/0 small copy.png")
+    assert cupl("index", "add", "photos", *INDEX[:2], "--embedding-cache", "none").code == 0
+    outcome = cupl("duplicates", *INDEX)
+    assert "3 photos beside those to keep, 2 of them the same file as another" in outcome.err
+
+
 def test_the_others_can_be_piped(work: Path, cupl: Cupl) -> None:
     names = {Path(path).name for path in cupl("duplicates", *INDEX, "-0").out.split("\0") if path}
     assert len(names) == 2
@@ -57,7 +64,7 @@ def test_files_and_a_sheet(work: Path, cupl: Cupl) -> None:
     assert "yes" in [row["exact"] for row in rows if row["keep"] == "no"]
     page = Path("d.html").read_text()
     assert "<title>Duplicates</title>" in page
-    assert "the same file" in page
+    assert "the same file as another" in page
     assert "nearly the same" in page
     for name in ("d.jsonl", "d.parquet", "d.csv", "d.html"):
         option = "--sheet" if name == "d.html" else "-o"

@@ -61,10 +61,22 @@ def test_copies_are_found_and_the_best_comes_first(index: PhotoIndex) -> None:
     by_name = {group[0]: one for group, one in zip(names(found), found.groups, strict=True)}
     largest = by_name["0.png"]
     assert [Path(one.path).name for one in largest.photos][-1] == "0 small.png"
-    assert largest.exact == [True, False, False]
+    assert largest.exact == [False, False, False]
     assert largest.photos[0].score == pytest.approx(1, abs=2e-3)
-    assert by_name["3 copy.png"].exact == [True, True]  # the older of two files
+    assert by_name["3 copy.png"].exact == [False, True]  # the older of two files
     assert found.unread == []
+
+
+def test_of_each_content_one_stays(tmp_path: Path, encoder: Encoder) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    picture(0).resize((100, 80)).save(photos / "a.jpg")
+    (photos / "b.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    picture(0).save(photos / "c.png")
+    index = PhotoIndex.open(tmp_path / "photos.lance", encoder).add(photos, image_cache=False)
+    found = index.duplicates(min_cosine=0.3)
+    assert names(found)[0][0] == "c.png"
+    assert found.groups[0].exact == [False, False, True]
 
 
 def test_a_distance_of_all_bits_opens_nothing(index: PhotoIndex, tmp_path: Path) -> None:
