@@ -1,6 +1,8 @@
 """``cupl duplicates``: photos that are in an index more than once."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,8 +10,12 @@ from cupl.cli import found_output
 from cupl.cli.class_sources import EncoderChoice
 from cupl.cli.found_output import FoundOutput, opened_index
 from cupl.cli.index import IndexOption
-from cupl.cli.output import count, progress, say, say_unreadable
+from cupl.cli.output import count, progress, quoted, say, say_next, say_unreadable
 from cupl.cli.search import WhereOption
+from cupl.index.cluster import shown_place
+
+if TYPE_CHECKING:
+    from cupl.index.duplicates import Duplicates
 
 _SHOWN = 5
 
@@ -36,10 +42,11 @@ def duplicates_command(
     paths: found_output.PathsOption = False,
     null: found_output.NullOption = False,
 ) -> None:
-    """Find photos that are in an index more than once: the same file, or nearly the same picture.
+    """Find photos that are in an index more than once: copies, or nearly the same picture.
 
     Nothing is deleted. In each group the photo with the most pixels, of these the largest and then
-    the oldest file, is marked to keep; --paths prints the others.
+    the oldest file, is marked to keep; --paths prints the others. Photos whose files are gone or
+    have changed are left out, and so are further names of one file, as links are.
     """
     from cupl.index.found_files import FoundList
 
@@ -59,12 +66,35 @@ def duplicates_command(
     others = FoundList([row for row in rows if not row[0][1]], columns)
     facts = [("Where", where)] if where else []
     shown.show(FoundList(rows, columns), [*facts, ("Index", index)], piped=others)
-    same = sum(bool(row[0][2]) for row in others.rows)
-    say(
-        f"{count(len(found.groups), 'group')} of duplicates: {count(len(others.rows), 'photo')} "
-        f"beside those to keep, {same:,} of them the same file; nothing was deleted"
-    )
+    say(_in_words(found))
+    _say_left_out(found, index)
     if found.unread:
         rest = "  ... and {} more; only copies of the same file are known of them"
         say_unreadable(len(found.unread), len(opened), found.unread[:_SHOWN], rest)
+    if found.unread or found.gone or found.changed:
         raise typer.Exit(3)
+
+
+def _in_words(found: Duplicates) -> str:
+    groups = count(len(found.groups), "group")
+    others = sum(len(group.photos) - 1 for group in found.groups)
+    same = sum(sum(group.exact[1:]) for group in found.groups)
+    if not others:
+        return f"{groups} of duplicates"
+    return (
+        f"{groups} of duplicates: one photo to keep in each, and {count(others, 'other')}: "
+        f"{same:,} with the content of a photo above in the group, {others - same:,} nearly the "
+        "same; nothing was deleted"
+    )
+
+
+def _say_left_out(found: Duplicates, index: str) -> None:
+    for number, why in (
+        (found.links, "further names of files that are in the index, as links are"),
+        (found.gone, "not there any more"),
+        (found.changed, "changed since they were put into the index"),
+    ):
+        if number:
+            say(f"{count(number, 'photo')} left out: {why}")
+    if found.gone or found.changed:
+        say_next(f"cupl index update --index {quoted(shown_place(index))}")

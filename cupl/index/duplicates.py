@@ -3,13 +3,14 @@
 Files with the same content are known by their hash. Two pictures are nearly the same where the
 cosine of their vectors is high and their perceptual hashes differ in few bits: vectors alone take
 two photos of one thing for one, hashes alone two skies. Only photos near by cosine are opened.
-What is the same as a third is the same (connected components).
+What is the same as a third is the same (connected components). Only photos whose files are as the
+index knows them are compared, and names of one file are one photo: what is found may be deleted.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cupl.errors import InputError
+from cupl.index.files_now import FilesNow, is_link
 from cupl.index.found import FoundPhoto
 from cupl.index.lookup import rows_by_id
 from cupl.index.near_pairs import NearPairs, near_pairs
@@ -37,9 +39,10 @@ class DuplicateGroup:
     """Photos of one picture.
 
     Attributes:
-        photos: the first is the best: that with the most pixels, then the largest, then the oldest
-            file. Scores are cosines with it.
-        exact: of each whether it has the same content as the first.
+        photos: the first is the best: that with the most pixels, then the largest, then one that
+            is no link, then the oldest file. Scores are cosines with it.
+        exact: of each whether one before it has the same content: without those for which it holds,
+            one of each content is left.
 
     """
 
@@ -55,11 +58,17 @@ class Duplicates:
         groups: those with the most photos first.
         unread: path and reason of photos that were near another by cosine and could not be opened;
             only copies with the same content are known of them.
+        gone: photos that were left out as their files are not there.
+        changed: the same, as their files have another size or time than the index knows.
+        links: the same, as they are further names of a file.
 
     """
 
     groups: Sequence[DuplicateGroup]
     unread: Sequence[tuple[str, str]]
+    gone: int = 0
+    changed: int = 0
+    links: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,10 +105,16 @@ def find_duplicates(
 
     """
     _check(min_cosine, max_distance)
-    photos = _scanned(store, where)
+    files = FilesNow()
+    photos = _scanned(store, where, files.keys(store, where))
+    counts = np.cumsum([len(keys) for keys in photos.members]).tolist()
+
+    def told(done: int, _: int) -> None:
+        progress(counts[done - 1], counts[-1])
+
     hashes = None if max_distance == BITS else PhotoHashes(photos.paths)
     group_of = np.arange(len(photos.members))
-    for pairs in near_pairs(photos.vectors, min_cosine, progress):
+    for pairs in near_pairs(photos.vectors, min_cosine, told):
         apart = _those(pairs, group_of[pairs[0]] != group_of[pairs[1]])
         if hashes is not None and len(apart[0]):
             apart = _those(apart, hashes.distances(*apart) <= max_distance)
@@ -107,7 +122,8 @@ def find_duplicates(
             group_of = _joined(group_of, *apart)
     errors = {} if hashes is None else hashes.errors
     unread = [(photos.paths[number], why) for number, why in sorted(errors.items())]
-    return Duplicates(_groups(store, photos, group_of), unread)
+    groups = _groups(store, photos, group_of, files)
+    return Duplicates(groups, unread, files.gone, files.changed, files.links)
 
 
 def _check(min_cosine: float, max_distance: int) -> None:
@@ -125,7 +141,7 @@ def _check(min_cosine: float, max_distance: int) -> None:
         )
 
 
-def _scanned(store: PhotoStore, where: Where | None) -> _Photos:
+def _scanned(store: PhotoStore, where: Where | None, keys: Set[str]) -> _Photos:
     places: dict[str, int] = {}
     members: list[list[str]] = []
     paths: list[str] = []
@@ -136,6 +152,8 @@ def _scanned(store: PhotoStore, where: Where | None) -> _Photos:
         named = zip(table.column(ID).to_pylist(), table.column("sha256").to_pylist(),
                     paths_of(table), strict=True)  # fmt: skip
         for row, (id, content, path) in enumerate(named):
+            if id not in keys:
+                continue
             place = places.setdefault(content or id, len(members))
             if place == len(members):
                 members.append([])
@@ -169,7 +187,7 @@ def _joined(
 
 
 def _groups(
-    store: PhotoStore, photos: _Photos, group_of: npt.NDArray[np.int64]
+    store: PhotoStore, photos: _Photos, group_of: npt.NDArray[np.int64], files: FilesNow
 ) -> list[DuplicateGroup]:
     contents: dict[int, list[int]] = defaultdict(list)
     for place, group in enumerate(group_of.tolist()):
@@ -180,9 +198,14 @@ def _groups(
         if len(places) > 1 or len(photos.members[places[0]]) > 1
     ]
     ids = [id for places in several for place in places for id in photos.members[place]]
-    rows = {row.id: row for table in rows_by_id(store, COLUMNS, ids) for row in rows_of(table)}
+    rows = {
+        row.id: row
+        for table in rows_by_id(store, COLUMNS, ids)
+        for row in rows_of(table)
+        if files.is_known(row)  # also now: all pairs have been compared meanwhile
+    }
     groups = [_group(photos, places, rows) for places in several]
-    found = [group for group in groups if len(group.photos) > 1]  # none removed meanwhile
+    found = [group for group in groups if len(group.photos) > 1]  # none gone meanwhile
     return sorted(found, key=lambda group: (-len(group.photos), group.photos[0].path))
 
 
@@ -195,8 +218,14 @@ def _group(photos: _Photos, places: list[int], rows: dict[str, PhotoRow]) -> Dup
         FoundPhoto(min(1.0, float(cosine)), row)
         for cosine, (row, _) in zip(cosines, there, strict=True)
     ]
-    return DuplicateGroup(scored, [place == there[0][1] for _, place in there])
+    seen = set[int]()
+    exact = []
+    for _, content in there:
+        exact.append(content in seen)
+        seen.add(content)
+    return DuplicateGroup(scored, exact)
 
 
-def _worse(row: PhotoRow) -> tuple[int, int, int, str]:
-    return -(row.width or 0) * (row.height or 0), -row.size, row.mtime_ns, row.path
+def _worse(row: PhotoRow) -> tuple[int, int, bool, int, str]:
+    pixels = (row.width or 0) * (row.height or 0)
+    return -pixels, -row.size, is_link(row.path), row.mtime_ns, row.path

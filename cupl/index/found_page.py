@@ -40,7 +40,8 @@ def _card(name: str, found: FoundPhoto, own: Mapping[str, object], labels: list[
     said = [", ".join(labels)] if labels else []
     said += [f"score {cosine(found.score)}"]
     if "keep" in own:
-        kept = "keep" if own["keep"] else "the same file" if own["exact"] else "nearly the same"
+        kind = "the same file as another" if own["exact"] else "nearly the same"
+        kept = "keep" if own["keep"] else kind
         said += [f"{pixels_in_words(photo)}, {photo.size:,} bytes", kept]
     said += [photo.date[:16]] if photo.date else []
     return Card(

@@ -1,4 +1,5 @@
 import csv
+import os
 import shutil
 from pathlib import Path
 
@@ -33,12 +34,20 @@ def test_groups_with_one_to_keep_and_nothing_is_deleted(work: Path, cupl: Cupl) 
     outcome = cupl("duplicates", *INDEX)
     assert outcome.code == 0, outcome.err
     assert (
-        "2 groups of duplicates: 2 photos beside those to keep, 1 of them the same" in outcome.err
-    )
+        "2 groups of duplicates: one photo to keep in each, and 2 others: 1 with the content of a "
+        "photo above in the group, 1 nearly the same; nothing was deleted"
+    ) in outcome.err
     assert outcome.out.count("group ") == 2
     assert outcome.out.count("  keep  ") == 2
     assert "120 × 90" in outcome.out
     assert sorted(Path("photos").iterdir()) == before
+
+
+def test_copies_of_a_photo_that_is_not_the_best_are_counted(work: Path, cupl: Cupl) -> None:
+    shutil.copy("photos/0 small.png", "photos/0 small copy.png")
+    assert cupl("index", "add", "photos", *INDEX[:2], "--embedding-cache", "none").code == 0
+    outcome = cupl("duplicates", *INDEX)
+    assert "3 others: 2 with the content of a photo above in the group, 1 nearly" in outcome.err
 
 
 def test_the_others_can_be_piped(work: Path, cupl: Cupl) -> None:
@@ -57,7 +66,7 @@ def test_files_and_a_sheet(work: Path, cupl: Cupl) -> None:
     assert "yes" in [row["exact"] for row in rows if row["keep"] == "no"]
     page = Path("d.html").read_text()
     assert "<title>Duplicates</title>" in page
-    assert "the same file" in page
+    assert "the same file as another" in page
     assert "nearly the same" in page
     for name in ("d.jsonl", "d.parquet", "d.csv", "d.html"):
         option = "--sheet" if name == "d.html" else "-o"
@@ -66,9 +75,23 @@ def test_files_and_a_sheet(work: Path, cupl: Cupl) -> None:
         assert not Path(f"{name}.old").exists()
 
 
-def test_photos_that_are_gone_are_told(work: Path, cupl: Cupl) -> None:
+def test_what_is_left_out_is_told(work: Path, cupl: Cupl) -> None:
+    Path("photos/0.png").unlink()
+    Path("photos/1.png").write_bytes(b"another")
+    Path("photos/2 link.png").symlink_to("2.png")
+    assert cupl("index", "add", "photos/2 link.png", *INDEX[:2]).code == 0
+    outcome = cupl("duplicates", *INDEX, "-0")
+    assert (outcome.code, outcome.out) == (3, "")
+    for why in ("further names of files", "not there", "changed"):
+        assert f"1 photo left out: {why}" in outcome.err
+    assert "next: cupl index update --index photos.lance\n" in outcome.err
+
+
+def test_photos_that_cannot_be_read_are_told(work: Path, cupl: Cupl) -> None:
     for path in Path("photos").glob("0*"):
-        path.unlink()
+        status = path.stat()
+        path.write_bytes(bytes(status.st_size))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     outcome = cupl("duplicates", *INDEX)
     assert outcome.code == 3
     assert "could not be read" in outcome.err
