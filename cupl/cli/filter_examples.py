@@ -42,7 +42,8 @@ ExampleLabelsOption = Annotated[
 MissRateOption = Annotated[
     float | None,
     typer.Option(
-        help="Share of photos like the examples in block/ that may be allowed. [default: 0.01]"
+        help="Share of photos like the examples in block/ that may be allowed; 0.01 needs 99 "
+        "examples of either kind. [default: 0.01]"
     ),
 ]
 FalseAlarmRateOption = Annotated[

@@ -232,8 +232,9 @@ class _Writer:
     def _column(node: Any, names: Sequence[str]) -> str:
         name = node.name.lower() if type(node).__name__ == "Column" else node.sql()[:80]
         if type(node).__name__ != "Column" or node.table or name not in names:
+            also = "" if names == _LISTS else f" and {_HAS}({_LISTS[0]}, 'x')"
             raise _UnknownError(
-                f"there is no column {name!r:.80} here; there are {', '.join(names)}"
+                f"there is no column {name!r:.80} here; there are {', '.join(names)}{also}"
             )
         return str(name)
 

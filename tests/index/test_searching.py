@@ -1,4 +1,5 @@
 import io
+import os
 import warnings
 from pathlib import Path
 
@@ -153,3 +154,15 @@ def test_hits_are_those_of_brute_force(tmp_path: Path, numbers: str) -> None:
 def test_terms_may_be_given_as_they_are(index: PhotoIndex) -> None:
     terms = [QueryTerm("violet"), QueryTerm("red", weight=-1)]
     assert names(index.search(query=terms, k=1)) == ["blue"]
+
+
+def test_a_path_that_is_no_text_is_in_a_table(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    odd = folder / os.fsdecode(b"\xff.png")
+    Image.new("RGB", (8, 6), COLOURS["red"]).save(odd)
+    index = PhotoIndex.open(tmp_path / "i.lance", colour_encoder()).add(folder, image_cache=False)
+    table = index.search("red").to_pandas()
+    assert table["path"].tolist() == [str(odd)]
+    assert table["path"].dtype == object
+    assert len(index.search("red", where="width > 100").to_pandas()) == 0

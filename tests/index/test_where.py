@@ -57,3 +57,10 @@ def test_conditions_together() -> None:
     assert joined is not None
     assert joined.lance == "(width > 1) AND (id IN ('a''b', 'c\"d'))"
     assert joined.milvus == '(width > 1) and (id in ["a\'b", "c\\"d"])'
+
+
+def test_what_there_is_to_ask_for_is_named() -> None:
+    with pytest.raises(InputError, match=r"no column 'tag' .*probability and has\(tags, 'x'\)"):
+        parse_where("tag = 'a'")
+    with pytest.raises(InputError, match=r"no column 'label' here; there are tags\)"):
+        parse_where("has(label, 'a')")
