@@ -72,7 +72,7 @@ class Tagged:
             self._tell(found, printed=self.dry_run)
         if not self.dry_run:
             say(f"wrote the tags into {library.store.place}")
-        self._write(["--index", library.store.place])
+        self._write(["--index", library.store.place], library)
 
     def tell(self, predictions: "Iterator[Prediction]", again: Sequence[str]) -> None:
         """Tag photos.
@@ -121,7 +121,7 @@ class Tagged:
             examples = [(str(one.path), str(one.error)) for one in failures.first]
             say_unreadable(failures.count, total, examples, "  and {} more")
 
-    def _write(self, again: Sequence[str]) -> None:
+    def _write(self, again: Sequence[str], library: "PhotoIndex | None" = None) -> None:
         """Write the keywords, and say how to take them away."""
         from cupl.index.keywords import write_keywords
 
@@ -129,7 +129,7 @@ class Tagged:
             say("nothing was written")
         elif self.write is not None:
             with progress("keywords") as update:
-                report = write_keywords(self._words, self.write, progress=update)
+                report = write_keywords(self._words, self.write, index=library, progress=update)
             where = {"xmp": "sidecars (.xmp) beside", "exif": "the files of"}[self.write]
             same = f"; as they were: {report.same:,}" if report.same else ""
             say(f"keywords written into {where} {count(report.changed, 'photo')}{same}")
@@ -161,38 +161,42 @@ def untag(images: Sequence[str], index: str | None, *, all_files: bool, dry_run:
     failed = False
     if images:
         photos = Photos.of(images, all_files)
-        failed = _untag_photos(photos.paths, dry_run) or not photos.complete
+        failed = bool(_untag_photos(photos.paths, dry_run)) or not photos.complete
     if index is not None:
         failed |= _untag_index(index, dry_run)
     if failed:
         raise typer.Exit(3)
 
 
-def _untag_photos(paths: Sequence[str], dry_run: bool) -> bool:
+def _untag_photos(
+    paths: Sequence[str], dry_run: bool, library: "PhotoIndex | None" = None
+) -> set[str]:
+    """Take keywords and captions away; the photos that were left as they are."""
     from cupl.index.keywords import remove_keywords
 
     with progress("photos") as update:
-        report = remove_keywords(paths, dry_run=dry_run, progress=update)
+        report = remove_keywords(paths, index=library, dry_run=dry_run, progress=update)
     restored = f", {report.restored:,} of them as before" if report.restored else ""
     done = "would be" if dry_run else "were"
     say(
         f"keywords and captions {done} taken from {count(report.changed, 'photo')} of "
         f"{len(paths):,}{restored}"
     )
-    return say_left_as_they_are(report)
+    say_left_as_they_are(report)
+    return {path for path, _ in report.errors}
 
 
 def _untag_index(index: str, dry_run: bool) -> bool:
     from cupl.index.exiv2 import has_exiv2
     from cupl.index.photo_index import PhotoIndex
-    from cupl.index.tagging import clear_tags, tagged_paths
+    from cupl.index.tagging import all_paths, clear_tags
 
     library = PhotoIndex.open(index)
-    # The keywords first: what a kill leaves of them, the tags in the index still lead to.
-    paths = tagged_paths(library.store) if has_exiv2() else []
-    failed = bool(paths) and _untag_photos(paths, dry_run)
+    # The keywords first, of all photos: one that has no tag now may have had one.
+    paths = all_paths(library.store) if has_exiv2() else []
+    failed = _untag_photos(paths, dry_run, library) if paths else set[str]()
     with progress("photos") as update:
-        cleared = clear_tags(library.store, dry_run=dry_run, progress=update)
+        cleared = clear_tags(library.store, but=failed, dry_run=dry_run, progress=update)
     done = "would be" if dry_run else "were"
     say(f"{shown_place(index)}: tags {done} taken from {count(cleared, 'photo')}")
-    return failed
+    return bool(failed)

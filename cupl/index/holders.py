@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from cupl.errors import InputError, MissingPackageError
 from cupl.index.image_keywords import check_unharmed, keywords_in, take_keywords
-from cupl.index.rewriting import Check, Edit, Undone, real_file, rewrite, take_back
+from cupl.index.rewriting import Check, Edit, Note, Undone, not_noted, real_file, rewrite, take_back
 from cupl.index.sidecars import check_sidecar, keywords_of_sidecar, sidecar_of, take_from_sidecar
 from cupl.index.xmp_packets import Keywords
 from cupl.io.atomic import own_file, remove_unfinished
@@ -70,14 +70,14 @@ class Holder:
         """Whether it holds anything that cupl added."""
         return self.take(content) is not content
 
-    def write(self, path: Path, edit: Edit) -> Undone:
+    def write(self, path: Path, edit: Edit, note: Note = not_noted) -> Undone:
         """Change a file that is there."""
-        changed = rewrite(path, edit, self.check, lambda old: not self.has_ours(old))
+        changed = rewrite(path, edit, self.check, lambda old: not self.has_ours(old), note)
         return "changed" if changed else "same"
 
-    def remove(self, path: Path) -> Undone:
+    def remove(self, path: Path, note: Note = not_noted) -> Undone:
         """Take away what cupl added."""
-        return take_back(path, self.take, self.check, self._is_as)
+        return take_back(path, self.take, self.check, self._is_as, note)
 
     def _is_as(self, original: bytes, new: bytes) -> bool:
         try:

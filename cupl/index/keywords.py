@@ -7,11 +7,12 @@ file that is changed is kept (:mod:`cupl.index.rewriting`).
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 
 from cupl.errors import InputError
 from cupl.index.exiv2 import need_exiv2
@@ -23,12 +24,16 @@ from cupl.index.holders import (
     remove_unfinished_beside,
 )
 from cupl.index.image_keywords import add_keywords, keywords_in
-from cupl.index.rewriting import Undone, read_whole, real_file
+from cupl.index.rewriting import Note, Undone, read_whole, real_file
+from cupl.index.rewritten import RewrittenRows
 from cupl.index.sidecars import add_to_sidecar, keywords_of_sidecar, sidecar_of
 from cupl.index.xmp_packets import Keywords, keyword_of
 from cupl.io.arguments import check_path, several
 from cupl.io.reasons import reason
 from cupl.progress import Progress, counted, ignore
+
+if TYPE_CHECKING:
+    from cupl.index.photo_index import PhotoIndex
 
 KeywordPlace: TypeAlias = Literal["xmp", "exif"]
 """Where keywords are written: into sidecars, or into the photos' own metadata."""
@@ -39,6 +44,7 @@ def write_keywords(
     keywords: Mapping[PhotoPath, Iterable[str]],
     place: KeywordPlace = "xmp",
     *,
+    index: PhotoIndex | None = None,
     progress: Progress = ignore,
 ) -> WrittenReport:
     """Add keywords to photos, beside those that are there.
@@ -56,6 +62,8 @@ def write_keywords(
             as XMP and, unless it is WebP, IPTC; for JPEG, PNG, TIFF and WebP. Its pixels and what
             else it says are compared before and after, and its original is kept as
             ``photo.jpg_original``.
+        index: of these photos. What is written into them changes their content: their rows are
+            brought to that, and keep vector and tags. Else its next update reads them anew.
         progress: told how many photos are done, and of how many.
 
     Raises:
@@ -72,14 +80,17 @@ def write_keywords(
     need_exiv2()
     remove_unfinished_beside(keywords)
     report = WrittenReport()
-    for path, words in counted(words_of.items(), progress, len(keywords)):
-        report.tell(path, partial(_add, words=words, place=place))
+    with _rows_of(index) as rows:
+        for path, words in counted(words_of.items(), progress, len(keywords)):
+            report.tell(path, partial(_add, words=words, place=place, note=rows.note))
+            rows.save()
     return report
 
 
 def remove_keywords(
     paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
     *,
+    index: PhotoIndex | None = None,
     dry_run: bool = False,
     progress: Progress = ignore,
 ) -> WrittenReport:
@@ -90,6 +101,7 @@ def remove_keywords(
 
     Args:
         paths: of the photos.
+        index: as for :func:`write_keywords`.
         dry_run: only tell from which photos something would be taken.
         progress: told how many photos are done, and of how many.
 
@@ -102,8 +114,10 @@ def remove_keywords(
     for path in given:
         check_path(path, "a photo")
     remove_unfinished_beside([] if dry_run else given)
-    for path in counted(given, progress, len(given)):
-        report.tell(path, _look if dry_run else _take)
+    with _rows_of(index) as rows:
+        for path in counted(given, progress, len(given)):
+            report.tell(path, _look if dry_run else partial(_take, note=rows.note))
+            rows.save()
     return report
 
 
@@ -127,6 +141,15 @@ def read_keywords(path: str | os.PathLike[str]) -> Keywords:
     return Keywords(tuple(dict.fromkeys(every)), tuple(dict.fromkeys(ours)))
 
 
+@contextlib.contextmanager
+def _rows_of(index: PhotoIndex | None) -> Iterator[RewrittenRows]:
+    rows = RewrittenRows(None if index is None else index.store)
+    try:
+        yield rows
+    finally:  # whoever interrupts a run has photos that were written
+        rows.save(1)
+
+
 def _words(given: object) -> list[str]:
     words = several(given)
     for one in words:
@@ -135,9 +158,9 @@ def _words(given: object) -> list[str]:
     return list(filter(None, map(keyword_of, words)))
 
 
-def _add(photo: Path, words: Sequence[str], place: KeywordPlace) -> Undone:
+def _add(photo: Path, words: Sequence[str], place: KeywordPlace, note: Note) -> Undone:
     if place == "exif" and words:
-        return IN_PHOTO.write(photo, lambda old: add_keywords(old, words))
+        return IN_PHOTO.write(photo, lambda old: add_keywords(old, words), note)
     if words:
         return change_sidecar(photo, lambda old: add_to_sidecar(old, words))
     photo.stat()
@@ -149,6 +172,6 @@ def _look(photo: Path) -> Undone:
     return "changed" if has else "same"
 
 
-def _take(photo: Path) -> Undone:
-    done = [holder.remove(path) for holder, path in holders_of(photo)]
+def _take(photo: Path, note: Note) -> Undone:
+    done = [holder.remove(path, note) for holder, path in holders_of(photo)]
     return max(done, key=get_args(Undone).index)

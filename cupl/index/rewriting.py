@@ -28,8 +28,8 @@ Edit = Callable[[bytes], bytes]
 """The content of a file to its new content; the same object where nothing is to be changed."""
 Check = Callable[[bytes, bytes], None]
 """Accepts old and new content, or raises."""
-Same = Callable[[bytes, bytes], bool]
-"""Whether two contents say the same."""
+Note = Callable[[Path, bytes, bytes, os.stat_result], None]
+"""Told of a file that was changed: its path, old and new content, and the status of the new."""
 Undone = Literal["same", "changed", "restored"]
 """What became of a file that was taken back."""
 _STEADY = ("st_ino", "st_dev", "st_size", "st_mtime_ns")
@@ -61,7 +61,17 @@ def read_whole(path: Path) -> bytes:
         return file.read()
 
 
-def rewrite(path: Path, edit: Edit, check: Check, keep: Callable[[bytes], bool]) -> bool:
+def not_noted(path: Path, old: bytes, new: bytes, status: os.stat_result) -> None:
+    """Note nothing."""
+
+
+def rewrite(
+    path: Path,
+    edit: Edit,
+    check: Check,
+    keep: Callable[[bytes], bool],
+    note: Note = not_noted,
+) -> bool:
     """Give a file the content that ``edit`` makes of it.
 
     The file keeps its name, rights and, where the system has them, extended attributes; its time is
@@ -73,6 +83,7 @@ def rewrite(path: Path, edit: Edit, check: Check, keep: Callable[[bytes], bool])
         edit: see :data:`Edit`.
         check: told the old content and what was read back from the disk, before the file is named.
         keep: told the old content: whether it is an original that is to be kept.
+        note: see :data:`Note`.
 
     Returns:
         Whether it was changed.
@@ -85,12 +96,16 @@ def rewrite(path: Path, edit: Edit, check: Check, keep: Callable[[bytes], bool])
     with _steady(path) as (old, confirm):
         new = edit(old)
         if new is not old:
-            _replace(path, old, new, check, keep, confirm)
+            note(path, old, new, _replace(path, old, new, check, keep, confirm))
     return new is not old
 
 
 def take_back(
-    path: Path, edit: Edit, check: Check, is_as: Callable[[bytes, bytes], bool]
+    path: Path,
+    edit: Edit,
+    check: Check,
+    is_as: Callable[[bytes, bytes], bool],
+    note: Note = not_noted,
 ) -> Undone:
     """Give a file the content that ``edit`` makes of it; its original where that is as good.
 
@@ -99,6 +114,7 @@ def take_back(
         edit: see :data:`Edit`; where nothing is left, the file goes.
         check: as for :func:`rewrite`.
         is_as: told the original and the new content: whether they say the same.
+        note: see :data:`Note`; not told of a file that has gone.
 
     Raises:
         OSError: it cannot be read or written.
@@ -112,12 +128,15 @@ def take_back(
             if os.path.lexists(kept) and kept.samefile(path):
                 kept.unlink()  # a killed run had not come to change the file
             return "same"
-        if os.path.isfile(kept) and is_as(read_whole(kept), new):  # noqa: PTH113
+        original = read_whole(kept) if os.path.isfile(kept) else None  # noqa: PTH113
+        if original is not None and is_as(original, new):
             confirm()
+            status = kept.stat()
             kept.replace(path)
+            note(path, old, original, status)
             return "restored"
         if new:
-            _replace(path, old, new, check, lambda _: False, confirm)
+            note(path, old, new, _replace(path, old, new, check, lambda _: False, confirm))
         else:
             confirm()
             path.unlink()
@@ -127,6 +146,7 @@ def take_back(
 @contextlib.contextmanager
 def _steady(path: Path) -> Iterator[tuple[bytes, Callable[[], None]]]:
     """The content of a file that no other run changes, and what raises where a program has."""
+    path.stat()  # else a file that is not there would be one that cannot be locked
     with held(path) as ours:
         if not ours:
             raise InputError("another run is writing it: try again when that has ended")
@@ -149,7 +169,7 @@ def _replace(
     check: Check,
     keep: Callable[[bytes], bool],
     confirm: Callable[[], None],
-) -> None:
+) -> os.stat_result:
     confirm()
     with own_file(path.parent) as file:
         file.write(new)
@@ -163,7 +183,9 @@ def _replace(
         if keep(old):
             _keep_original(path)
         confirm()
+        status = written.stat()
         written.replace(path)
+    return status
 
 
 def _keep_original(path: Path) -> None:

@@ -6,7 +6,7 @@ import base64
 import binascii
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal, TypeAlias
@@ -132,13 +132,18 @@ def rows_elsewhere(
 ) -> Any:
     """The rows of a table, of all columns, as those of other files with the same content."""
     stored = [_stored_path(path) for path in paths]
-    columns = {
+    columns: dict[str, list[Any]] = {
         ID: list(map(path_id, paths)),
         "path": [text for text, _ in stored],
         "raw_path": [raw for _, raw in stored],
         "root": list(roots),
         "mtime_ns": list(mtimes_ns),
     }
+    return with_columns(table, columns)
+
+
+def with_columns(table: Any, columns: Mapping[str, Sequence[Any]]) -> Any:
+    """A table with other values in some of its columns."""
     for name, values in columns.items():
         place = table.schema.get_field_index(name)
         field = table.schema.field(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from cupl.classification.decision import DecisionRule
 from cupl.classification.prediction import Prediction
 from cupl.classification.vector_classifier import VectorClassifier
 from cupl.errors import InputError
-from cupl.index.rows import COLUMNS, VECTOR, paths_of, rows_of, vector_matrix
+from cupl.index.rows import COLUMNS, VECTOR, paths_of, vector_matrix, with_columns
 from cupl.index.store import PhotoStore
 from cupl.progress import Progress, ignore
 
@@ -126,13 +126,25 @@ def tag_rows(
             progress(done, max(total, done))
 
 
-def tagged_paths(store: PhotoStore) -> list[str]:
-    """The paths of the photos of an index that have tags."""
-    return [row.path for table in store.scan(COLUMNS) for row in rows_of(table) if row.tags]
+def all_paths(store: PhotoStore) -> list[str]:
+    """The paths of the photos of an index."""
+    return [path for table in store.scan(["path", "raw_path"]) for path in paths_of(table)]
 
 
-def clear_tags(store: PhotoStore, *, dry_run: bool = False, progress: Progress = ignore) -> int:
+def clear_tags(
+    store: PhotoStore,
+    *,
+    but: Collection[str] = (),
+    dry_run: bool = False,
+    progress: Progress = ignore,
+) -> int:
     """Take the tags from the photos of an index.
+
+    Args:
+        store: of the index.
+        but: paths of photos that keep theirs.
+        dry_run: only count.
+        progress: told how many photos are done, and of how many.
 
     Returns:
         How many had any.
@@ -140,7 +152,9 @@ def clear_tags(store: PhotoStore, *, dry_run: bool = False, progress: Progress =
     """
     total, done, cleared = store.count(), 0, 0
     for table in store.scan([*COLUMNS, VECTOR]):
-        cleared += _write(store, table, [Prediction()] * len(table), dry_run)
+        kept = [path not in but for path in paths_of(table)]
+        some = table.filter(pa.array(kept, pa.bool_()))
+        cleared += _write(store, some, [Prediction()] * len(some), dry_run)
         done += len(table)
         progress(done, max(total, done))
     return cleared
@@ -153,11 +167,7 @@ def _write(store: PhotoStore, table: Any, predictions: list[Prediction], dry_run
         "probability": [one.labels[0].probability if one.labels else None for one in predictions],
         "tags": [[score.label for score in one.labels] for one in predictions],
     }
-    changed = table
-    for name in _TAG_COLUMNS:
-        place = changed.schema.get_field_index(name)
-        field = changed.schema.field(place)
-        changed = changed.set_column(place, field, pa.array(new[name], field.type))
+    changed = with_columns(table, new)
     before, after = (part.select(_TAG_COLUMNS).to_pylist() for part in (table, changed))
     differs = [_told(old) != _told(new) for old, new in zip(before, after, strict=True)]
     if any(differs) and not dry_run:

@@ -4,9 +4,12 @@ import csv
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from cupl.index.keywords import read_keywords
+from cupl.index.photo_index import PhotoIndex
+from cupl.index.rows import COLUMNS, rows_of, vector_matrix
 from tests.cli.conftest import Cupl
 from tests.models import draw, save_clip
 
@@ -139,3 +142,56 @@ def test_refused_before_anything_is_done(
     assert message in " ".join(outcome.err.split())
     assert files() == before
     assert not Path("none.lance").exists()
+
+
+def rows_of_index() -> dict[str, tuple[str, tuple[str, ...], bytes]]:
+    table = pa.concat_tables(PhotoIndex.open("l.lance").store.scan([*COLUMNS, "vector"]))
+    vectors = vector_matrix(table)
+    return {
+        Path(row.path).name: (row.sha256, row.tags, vector.tobytes())
+        for row, vector in zip(rows_of(table), vectors, strict=True)
+    }
+
+
+def indexed(cupl: Cupl) -> tuple[str | int, ...]:
+    Path("photos/link.png").symlink_to("0.png")
+    assert cupl("index", "add", "photos", "--index", "l.lance", "--encoder", "model").code == 0
+    return ("tag", "--index", "l.lance", *CLASSES, "--top", 1)
+
+
+def test_what_is_written_into_photos_is_no_change_to_their_index(world: Path, cupl: Cupl) -> None:
+    words = indexed(cupl)
+    assert cupl(*words).code == 0
+    before = rows_of_index()
+    edited = Path("photos/3.png")
+    draw(40, 30, seed=99).save(edited)  # after the index was updated: it is to be read again
+    assert cupl(*words, "--write", "exif").code == 0
+    updated = cupl("index", "update", "--index", "l.lance")
+    assert "1 photo changed" in updated.err, updated.err
+    after = rows_of_index()
+    assert {name for name in after if after[name][1:] != before[name][1:]} == {"3.png"}
+    assert cupl(*words).code == 0
+    assert cupl("tag", "--index", "l.lance", "--untag").code == 0
+    assert {name: row[0] for name, row in rows_of_index().items() if name != "3.png"} == {
+        name: row[0] for name, row in before.items() if name != "3.png"
+    }
+    assert "nothing has changed" in cupl("index", "update", "--index", "l.lance").err
+
+
+def test_untag_looks_at_all_photos_and_goes_on_where_it_failed(world: Path, cupl: Cupl) -> None:
+    before = files()
+    assert cupl("index", "add", "photos", "--index", "l.lance", "--encoder", "model").code == 0
+    words = ("tag", "--index", "l.lance", *CLASSES)
+    assert cupl(*words, "--top", 1, "--write", "xmp").code == 0
+    Path("none.csv").write_text("class,cosine\ncat,1\ndog,1\n", "utf-8")
+    Path("photos").rename("away")
+    away = cupl("tag", "--index", "l.lance", "--untag")
+    assert away.code == 3
+    assert "another run" not in away.err
+    assert "No such file" in away.err
+    assert all(row[1] for row in rows_of_index().values())
+    Path("away").rename("photos")
+    assert cupl(*words, "--class-thresholds", "none.csv").code == 0
+    assert not any(row[1] for row in rows_of_index().values())
+    assert cupl("tag", "--index", "l.lance", "--untag").code == 0
+    assert files() == before
