@@ -52,7 +52,7 @@ def duplicates_command(
 
     shown = FoundOutput(format, output, sheet, open_sheet, paths, null)
     shown.check(index)
-    opened = opened_index(index, EncoderChoice(None, None, "auto", "auto", "auto"))
+    opened = opened_index(index, EncoderChoice(None, None, "auto", "auto", "auto"), shown)
     with progress("photos compared") as update:
         found = opened.duplicates(
             min_cosine=min_cosine, max_distance=max_distance, where=where, progress=update

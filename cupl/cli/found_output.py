@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import webbrowser
 from collections.abc import Sequence
@@ -11,13 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cupl.cli.classify_checks import check_page
 from cupl.cli.output import count, progress, say, say_warning
+from cupl.embedding.image_kinds import IMAGE_ENDINGS
+from cupl.errors import InputError
+from cupl.index.rows import ID, path_id
 from cupl.io.outputs import check_outside, check_target
 
 if TYPE_CHECKING:
     from cupl.cli.class_sources import EncoderChoice
     from cupl.index.found_files import FoundList
     from cupl.index.photo_index import PhotoIndex
+    from cupl.index.store import PhotoStore
 
 _FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 FormatOption = Annotated[
@@ -63,12 +69,31 @@ class FoundOutput:
             raise typer.BadParameter(
                 f"{output} does not say what to write: add --format csv, jsonl or parquet"
             )
-        for path in (output, self.sheet):
-            if path is not None:
-                check_outside(path, index)
-                check_target(path, *inputs, *(one for one in (output, self.sheet) if one != path))
+        elif output.suffix.lower() in IMAGE_ENDINGS:
+            raise typer.BadParameter(f"-o writes a list: name it .csv or so, not {output}")
         if output is not None and output == self.sheet:
             raise typer.BadParameter(f"{output} cannot be the list and the page")
+        check_page("--sheet", self.sheet)
+        for path in self._targets:
+            check_outside(path, index)
+            check_target(path, *inputs, *(one for one in self._targets if one != path))
+
+    def check_photos(self, store: PhotoStore) -> None:
+        """Refuse to write over a photo of the index, whatever its name."""
+        from cupl.index.lookup import rows_by_id
+
+        names = {
+            path_id(one): target
+            for target in self._targets
+            for one in (os.path.abspath(target), os.path.realpath(target))  # noqa: PTH100
+        }
+        for table in rows_by_id(store, [ID], list(names)):
+            for key in table.column(ID).to_pylist():
+                raise InputError(f"cannot write {names[key]}: it is a photo of the index")
+
+    @property
+    def _targets(self) -> list[Path]:
+        return [path for path in (self.output, self.sheet) if path is not None]
 
     @property
     def _format(self) -> str:
@@ -115,12 +140,16 @@ class FoundOutput:
             say_warning(f"no browser could be opened: open {path} in one")
 
 
-def opened_index(index: str, choice: EncoderChoice) -> PhotoIndex:
-    """An index that is there, with an encoder where one is chosen; else it loads its own."""
+def opened_index(index: str, choice: EncoderChoice, shown: FoundOutput) -> PhotoIndex:
+    """An index that is there, with an encoder where one is chosen; else it loads its own.
+
+    What is to be shown must not be written over one of its photos.
+    """
     from cupl.encoders.loading import load_encoder, load_recorded_encoder
     from cupl.index.photo_index import PhotoIndex
 
     opened = PhotoIndex.open(index)
+    shown.check_photos(opened.store)
     how = (choice.device, choice.precision, choice.batch_size)
     if choice.name is None and choice.revision is None:
         if how == ("auto", "auto", "auto"):

@@ -131,6 +131,12 @@ def index_update_command(
             f"no photo is left in {folder}, as if its drive was not there: what the index has of "
             "it was left as it is"
         )
+    for folder, photos in changes.empty.items():
+        say_warning(
+            f"{printable(folder)} is empty, as the place of a drive that is not there: its "
+            f"{count(photos, 'photo')} {'stays' if photos == 1 else 'stay'} in the index"
+        )
+        say_next(f"cupl index remove {quoted(folder)} --index {quoted(shown_place(index))}")
     if changes.gone:
         where = f" {quoted(*folders)}" if folders else ""
         say(f"no longer in their folders, and still in the index: {count(changes.gone, 'photo')}")
@@ -184,7 +190,7 @@ def _end(changes: IndexChanges, left: LeftOut) -> None:
         say(note)
     if changes.failed:
         _say_failed(changes.failed, changes.written + changes.unchanged, changes.examples)
-    if changes.failed or left.closed or changes.absent:
+    if changes.failed or left.closed or changes.absent or changes.empty:
         raise typer.Exit(3)
 
 

@@ -93,7 +93,8 @@ def search_command(
     shown = FoundOutput(format, output, sheet, open_sheet, paths, null)
     photos = [str(term.image) for term in terms if term.image is not None]
     shown.check(index, *source.files, *encoder_options.files_of(encoder), *photos)
-    opened = opened_index(index, EncoderChoice(encoder, revision, device, precision, batch_size))
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
+    opened = opened_index(index, choice, shown)
     if by_class:
         found = _of_classes(opened, source, top_k, where, min_score, exact)
         facts = [("Best photos of", str(bank or vectors or classes or ", ".join(name or [])))]

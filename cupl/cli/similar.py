@@ -52,7 +52,8 @@ def similar_command(
 
     shown = FoundOutput(format, output, sheet, open_sheet, paths, null)
     shown.check(index, *encoder_options.files_of(encoder), *to, *(away_from or []))
-    opened = opened_index(index, EncoderChoice(encoder, revision, device, precision, batch_size))
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
+    opened = opened_index(index, choice, shown)
     found = opened.similar(
         to, away_from or [], k=top_k, away=away, where=where, min_score=min_score, exact=exact,
         image_cache=beside_texts(embedding_cache),

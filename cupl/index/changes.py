@@ -22,6 +22,8 @@ class IndexChanges:
         examples: path and reason of the first few of these.
         absent: folders that are not there, or hold no photo any more, as where a drive is not
             there; their photos were left as they are.
+        empty: folders in these that are there and empty, likewise, with how many photos of the
+            index are gone from them.
 
     """
 
@@ -34,6 +36,7 @@ class IndexChanges:
     failed: int = 0
     examples: list[tuple[str, str]] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
+    empty: dict[str, int] = field(default_factory=dict)
 
     @property
     def written(self) -> int:

@@ -6,6 +6,8 @@ import contextlib
 import os
 import stat
 
+from cupl.io.folders import is_junk
+
 
 class GoneFiles:
     """Tells files that were removed or moved from those that cannot be seen at the moment.
@@ -39,8 +41,18 @@ class GoneFiles:
         if root not in self._there:
             self._there[root] = False
             with contextlib.suppress(OSError), os.scandir(root) as entries:
-                self._there[root] = any(True for _ in entries)
+                self._there[root] = any(not is_junk(entry.name) for entry in entries)
         return self._there[root]
+
+    def empty_place(self, path: str) -> str | None:
+        """The folder that is left of a gone file's path, where it holds nothing.
+
+        A drive may have been there; of a folder that was removed, the one around it holds more.
+        """
+        folder = os.path.dirname(path)  # noqa: PTH120
+        while not os.path.isdir(folder) and folder != os.path.dirname(folder):  # noqa: PTH112, PTH120
+            folder = os.path.dirname(folder)  # noqa: PTH120
+        return None if self.is_there(folder) else folder
 
     def _is_readable(self, folder: str) -> bool:
         """Whether what is not seen in a folder is not there; of one that is gone, its own one."""

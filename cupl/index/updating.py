@@ -90,9 +90,8 @@ def update_photos(
         would_change(listing, reader.known, writer, changes)
     else:
         add_listed(listing, writer, reader, changes, progress)
-    gone = list(_gone(store, scope, listed, set(places.absent)))
-    if dry_run:  # those that have moved are still there
-        del gone[: changes.moved]
+    still_there = writer.would_move
+    gone = list(_gone(store, scope, listed, set(places.absent), still_there, changes.empty))
     if prune:
         changes.removed = len(gone)
         if not dry_run:
@@ -199,12 +198,21 @@ def _add_unlisted(
 
 
 def _gone(
-    store: PhotoStore, scope: Sequence[str] | None, listed: Any, absent: set[str]
+    store: PhotoStore,
+    scope: Sequence[str] | None,
+    listed: Any,
+    absent: set[str],
+    moved: set[str],
+    empty: dict[str, int],
 ) -> Iterator[str]:
-    """Keys of the photos that are gone."""
+    """Keys of the photos that are gone; those gone from an empty folder are counted by it."""
     is_gone = GoneFiles()
     for ids, paths, roots in rows_in(store, scope):
         other = pc.invert(pc.is_in(ids, value_set=listed)).to_pylist()
         for key, path, root, wanted in zip(ids.to_pylist(), paths, roots, other, strict=True):
-            if wanted and path[:root] not in absent and is_gone(path, root):
+            if not wanted or key in moved or path[:root] in absent or not is_gone(path, root):
+                continue
+            if folder := is_gone.empty_place(path):
+                empty[folder] = empty.get(folder, 0) + 1
+            else:
                 yield key

@@ -49,11 +49,15 @@ class PhotoWriter:
         known: what it had, and is told what it has.
         changes: where all is counted.
 
+    Attributes:
+        would_move: keys of rows that :meth:`count` found to have moved.
+
     """
 
     def __init__(self, store: PhotoStore, known: KnownPhotos, changes: IndexChanges) -> None:
         self._store, self._known, self._changes = store, known, changes
         self._gone = GoneFiles()
+        self.would_move = set[str]()
 
     def write(self, photos: Iterable[ReadPhoto], reader: PhotoReader | None = None) -> None:
         """Write photos of different paths.
@@ -94,7 +98,8 @@ class PhotoWriter:
                 self._changes.fail(photo.path, photo.error)
             else:
                 (without if self._known.may_have(photo.digest) else fresh).append(photo)
-        _, others, _ = self._copies(without, {})
+        _, others, moved = self._copies(without, {})
+        self.would_move.update(moved)
         self._count_fresh([*fresh, *others])
 
     def _put(

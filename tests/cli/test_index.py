@@ -85,6 +85,21 @@ def test_a_drive_that_is_not_there(cupl: Cupl, clip: Path, work: Path) -> None:
     assert "nothing was changed; name the folders to update" in pruned.err
 
 
+def test_an_empty_folder_in_that_of_the_photos(cupl: Cupl, clip: Path, work: Path) -> None:
+    stick = work / "photos" / "my stick"
+    stick.mkdir()
+    photo = next((work / "photos").glob("*.*"))
+    photo.rename(stick / photo.name)
+    cupl("index", "add", "photos", "--index", "i.lance", "--encoder", clip)
+    (stick / photo.name).unlink()
+    pruned = cupl("index", "update", "--prune", "--index", "i.lance")
+    assert pruned.code == 3
+    assert "my stick is empty, as the place of a drive that is not there: its 1 photo stays" in (
+        pruned.err
+    )
+    assert f"next: cupl index remove '{stick}' --index i.lance\n" in pruned.err
+
+
 def test_wrong_words(cupl: Cupl, clip: Path, work: Path) -> None:
     missing = cupl("index", "info", "--index", "none.lance")
     assert missing.code == 1

@@ -167,7 +167,9 @@ def test_nothing_found_is_no_error(work: Path, cupl: Cupl) -> None:
         (("cat", "--paths", "--format", "csv"), 2, "paths alone"),
         (("cat", "-o", "photos.lance/hits.csv"), 1, "lies in photos.lance"),
         (("cat", "-o", "nowhere/hits.csv"), 1, "nowhere does not exist"),
-        (("--image", "photos/1.png", "--sheet", "photos/1.png"), 1, "also what is read"),
+        (("cat", "--sheet", "photos/1.png"), 2, "--sheet writes a page: name it .html"),
+        (("cat", "--sheet", "bank.yaml"), 2, "--sheet writes a page: name it .html"),
+        (("cat", "-o", "photos/1.png", "--format", "csv"), 2, "-o writes a list"),
         (("cat", "--min-score", "nan"), 1, "--min-score"),
         (("cat", "--where", "1 = 1"), 1, "--where"),
         (("",), 1, "empty"),
@@ -190,3 +192,17 @@ def test_what_cannot_be_is_said_in_a_sentence(
     assert "Traceback" not in outcome.err
     assert outcome.out == ""
     assert not Path("gone.lance").exists()
+
+
+def test_a_photo_of_any_name_is_not_written_over(work: Path, cupl: Cupl) -> None:
+    photo = (work / "photos" / "1.png").rename(work / "photos" / "odd.csv")
+    before = photo.read_bytes()
+    assert (
+        cupl("index", "add", "photos", *INDEX, "--all-files", "--embedding-cache", "none").code == 0
+    )
+    for command in (("search", "cat"), ("similar", "--to", "photos/2.png"), ("duplicates",)):
+        outcome = cupl(*command, *INDEX, "-o", "photos/../photos/odd.csv")
+        assert outcome.code == 1
+        assert "odd.csv: it is a photo of the index" in outcome.err
+    assert photo.read_bytes() == before
+    assert not list(work.rglob("*.old"))

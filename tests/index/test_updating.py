@@ -89,7 +89,11 @@ class Library(RuleBasedStateMachine):
     @precondition(lambda self: self.files())
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
-        data.draw(st.sampled_from(self.files())).unlink()
+        path = data.draw(st.sampled_from(self.files()))
+        path.unlink()
+        while not any(path.parent.iterdir()):  # an empty folder may be the place of a drive
+            path = path.parent
+            path.rmdir()
         self.settled = False
 
     @rule()
@@ -225,6 +229,7 @@ def test_a_linked_folder_that_leads_nowhere_takes_nothing_along(
     photos: Path, tmp_path: Path, new: New
 ) -> None:
     put(tmp_path / "drive" / "deep" / "8.ppm", 8)
+    (tmp_path / "drive" / "read.me").touch()
     (photos / "drive").symlink_to(tmp_path / "drive")
     index = new().add(photos)
     assert len(index) == 7
@@ -233,6 +238,27 @@ def test_a_linked_folder_that_leads_nowhere_takes_nothing_along(
     (tmp_path / "lost").rename(tmp_path / "drive")
     shutil.rmtree(tmp_path / "drive" / "deep")
     assert index.update(prune=True).removed == 1
+
+
+def test_an_empty_folder_within_takes_nothing_along(photos: Path, tmp_path: Path, new: New) -> None:
+    stick = photos / "Stick"
+    for number in range(8, 11):
+        put(stick / "deep" / f"{number}.ppm", number)
+    index = new().add(photos)
+    stick.rename(tmp_path / "drive")
+    put(stick / ".DS_Store", 1)
+    for prune, dry_run in ((True, True), (False, False), (True, False)):
+        changes = index.update(prune=prune, dry_run=dry_run)
+        assert (changes.removed, changes.gone) == (0, 0)
+        assert changes.empty == {str(stick): 3}
+    # What has moved out of it is not missing.
+    (tmp_path / "drive" / "deep" / "8.ppm").rename(photos / "8.ppm")
+    would = index.update(prune=True, dry_run=True)
+    done = index.update(prune=True)
+    assert vars(would) == vars(done)
+    assert (done.moved, done.empty) == (1, {str(stick): 2})
+    shutil.rmtree(stick)
+    assert index.update(prune=True).removed == 2
 
 
 def test_only_some_folders(photos: Path, new: New) -> None:
