@@ -76,9 +76,8 @@ class FoundPhotos(Sequence[FoundPhoto]):
 
     def to_pandas(self) -> Any:
         """The same as a table of pandas, with the paths as Python names files."""
-        import pandas as pd  # type: ignore[import-untyped]
-
         table = self.to_arrow().to_pandas()
         # Its own type for texts holds none whose bytes are not UTF-8.
-        table["path"] = pd.Series(self.paths, index=table.index, dtype=object)
+        table["path"] = table["path"].astype(object)
+        table.loc[:, "path"] = self.paths
         return table
