@@ -13,6 +13,8 @@ import torch
 
 from cupl.bank.labels import ClassLabel
 from cupl.bank.model import PromptBank
+from cupl.bank.template_banks import PHOTO, template_bank
+from cupl.classification.filter_classes import FilterClasses
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import directions
@@ -40,16 +42,16 @@ class ClassPhotos:
     photos: FoundPhotos
 
 
-def class_vectors_of(
-    classes: PromptBank | ClassVectors | str | os.PathLike[str], encoder: Callable[[], Encoder]
-) -> ClassVectors:
-    """Class vectors, read or made where they are a file or a bank."""
+def class_vectors_of(classes: FilterClasses, encoder: Callable[[], Encoder]) -> ClassVectors:
+    """Class vectors, read or made where they are a file, a bank or names."""
     if isinstance(classes, ClassVectors):
         return classes
-    if not isinstance(classes, PromptBank):
+    if isinstance(classes, str | os.PathLike):
         if kind_of_file(classes) == CLASS_VECTORS:
             return ClassVectors.load(classes)
         classes = PromptBank.load(classes)
+    elif not isinstance(classes, PromptBank):
+        classes = template_bank(classes, PHOTO)
     return encode_bank(classes, encoder())
 
 

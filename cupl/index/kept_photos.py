@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Self, TypeAlias
+from typing import Self, get_args
 
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_files import find_images
 from cupl.embedding.image_shards import ImageProvenance
-from cupl.embedding.image_vectors import Embeddings, stored_images
+from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.left_out import LeftOut
 from cupl.encoders.loading import load_recorded_encoder, named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, MissingFileError
 from cupl.index.adding import Listing, add_listed, add_vectors
 from cupl.index.changes import IndexChanges
+from cupl.index.given import PhotosOrVectors, check_workers, photos_or_vectors
 from cupl.index.known import KnownPhotos
 from cupl.index.metadata import IndexMetadata
 from cupl.index.opening import check_place, open_store
@@ -28,10 +29,9 @@ from cupl.index.summary import IndexInfo, summarize
 from cupl.index.updating import update_photos
 from cupl.index.where import parse_where
 from cupl.index.writing import PhotoWriter
-from cupl.io.arguments import several
+from cupl.io.arguments import check_path, several
+from cupl.io.reasons import broken_link
 from cupl.progress import Progress, ignore
-
-PhotosOrVectors: TypeAlias = str | os.PathLike[str] | Embeddings
 
 
 class KeptPhotos:
@@ -52,6 +52,10 @@ class KeptPhotos:
         precision: str = "auto",
         batch_size: int | str = "auto",
     ) -> None:
+        if isinstance(store, str | os.PathLike):
+            raise InputError(
+                f"an index is opened by its place: {type(self).__name__}.open({str(store)!r:.200})"
+            )
         self.store, self.changes = store, IndexChanges()
         self._how = (device, precision, batch_size)
         if encoder is not None:
@@ -91,11 +95,18 @@ class KeptPhotos:
             MissingPackageError: the package for it is not installed.
 
         """
+        check_path(place, "an index")
         place = os.fspath(place)
+        if numbers not in get_args(Numbers):
+            raise InputError(f"numbers is 'float16' or 'float32', not {numbers!r:.80}")
+        if isinstance(encoder, str) and not encoder.strip():
+            raise InputError(f"an encoder is a name, a folder or an Encoder, not {encoder!r:.80}")
         if encoder is None:
             try:
                 store = open_store(place)
             except MissingFileError as error:
+                if broken_link(place):
+                    raise
                 raise MissingFileError(
                     f"{error}: name an encoder to make one", arguments={"encoder": ...}
                 ) from error
@@ -155,13 +166,14 @@ class KeptPhotos:
             The index itself.
 
         Raises:
+            MissingFileError: a folder that is named is not there, or no photo is.
             InputError: there is no photo, the vectors are of another encoder, or so many photos in
                 a row cannot be read that their drive must be gone.
             CuplError: it cannot be written; what was written before is kept.
 
         """
         self.changes = IndexChanges()
-        names, vectors = _photos_or_vectors(images)
+        names, vectors = photos_or_vectors(images)
         reader = self._reader(workers, image_cache)
         writer = PhotoWriter(self.store, reader.known, self.changes)
         if vectors is not None:
@@ -252,16 +264,5 @@ class KeptPhotos:
         self.store.compact()
 
     def _reader(self, workers: int | None, image_cache: ImageCache) -> PhotoReader:
+        check_workers(workers)
         return PhotoReader(KnownPhotos(self.store), lambda: self.encoder, workers, image_cache)
-
-
-def _photos_or_vectors(
-    images: Iterable[PhotosOrVectors] | PhotosOrVectors,
-) -> tuple[list[str | os.PathLike[str]], Embeddings | None]:
-    """Names of photos, or the vectors that ``cupl embed`` wrote, where these are given."""
-    given = [images] if isinstance(images, str | os.PathLike | Embeddings) else list(images)
-    vectors = [one for one in given if isinstance(one, Embeddings)]
-    names = [one for one in given if not isinstance(one, Embeddings)]
-    if vectors and len(given) > 1:
-        raise InputError("image vectors are added alone, without photos or other vectors")
-    return names, vectors[0] if vectors else stored_images(names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,10 +11,10 @@ from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.errors import InputError
 from cupl.index.duplicates import MAX_DISTANCE, MIN_COSINE, Duplicates, find_duplicates
-from cupl.index.examples import unit_vector
 from cupl.index.found import FoundPhotos
+from cupl.index.given import given_vector
 from cupl.index.kept_photos import KeptPhotos
-from cupl.index.query import QueryTerm, parse_query, text_terms
+from cupl.index.query import QueryTerm, query_terms, text_terms
 from cupl.index.recommending import AWAY, example_vector, examples_of
 from cupl.index.searching import checked_where, closest, query_vector
 from cupl.index.tagging import clear_tags, tag_rows, tag_rule
@@ -23,10 +22,9 @@ from cupl.io.arguments import several
 from cupl.progress import Progress, ignore
 
 if TYPE_CHECKING:
-    from cupl.bank.model import PromptBank
+    from cupl.classification.filter_classes import FilterClasses
     from cupl.classification.prediction import Prediction
     from cupl.classification.vector_classifier import VectorClassifier
-    from cupl.embedding.class_vectors import ClassVectors
     from cupl.index.class_search import ClassPhotos
 
 
@@ -49,11 +47,11 @@ class PhotoIndex(KeptPhotos):
     def search(
         self,
         text: str | Sequence[str] | None = None,
+        k: int = 20,
         *,
         image: ImageSource | Iterable[ImageSource] | None = None,
         vector: npt.ArrayLike | None = None,
         query: str | Sequence[QueryTerm] | None = None,
-        k: int = 20,
         where: str | None = None,
         min_score: float | None = None,
         exact: bool = False,
@@ -65,13 +63,14 @@ class PhotoIndex(KeptPhotos):
 
         Args:
             text: what is to be seen, as it is; the mean of several.
+            k: how many photos, at most.
             image: more like this one, or the mean of several, see
                 :data:`~cupl.embedding.image_sources.ImageSource`; a file that is in the index is
                 not read, and left out of what is found.
-            vector: ``[dim]`` of any length, of the encoder of the index.
+            vector: ``[dim]`` of any length, of the encoder of the index; an array, a list of
+                numbers or a torch tensor.
             query: terms with weights and signs, see :mod:`cupl.index.query`; it may name files,
                 which are read, so let only those write it who may read them.
-            k: how many photos, at most.
             where: only photos for which it holds, as in ``date > '2024'``; see
                 :mod:`cupl.index.where`.
             min_score: only photos with at least this cosine.
@@ -83,14 +82,14 @@ class PhotoIndex(KeptPhotos):
         """
         terms = text_terms([] if text is None else several(text))
         terms += [] if image is None else [QueryTerm(image=one) for one in one_or_many(image)[1]]
-        terms += parse_query(query) if isinstance(query, str) else query or []
+        terms += [] if query is None else query_terms(query)
         if vector is not None and terms:
             raise InputError("a vector is searched for alone, without texts and images")
         if vector is None and not terms:
             raise InputError("a search is for a text, an image, a query or a vector: give one")
         condition, without = checked_where(where), set[str]()
         if vector is not None:
-            wanted = unit_vector(vector)
+            wanted = given_vector(vector)
         else:
             wanted, without = query_vector(self.store, lambda: self.encoder, terms)
         return closest(
@@ -100,17 +99,18 @@ class PhotoIndex(KeptPhotos):
 
     def search_classes(
         self,
-        classes: PromptBank | ClassVectors | str | os.PathLike[str],
+        classes: FilterClasses,
         k: int = 20,
         *,
         where: str | None = None,
         min_score: float | None = None,
         exact: bool = False,
     ) -> list[ClassPhotos]:
-        """The best photos of each class of a bank or of class vectors, or of a file of either.
+        """The best photos of each class.
 
         Args:
-            classes: a bank is encoded with the encoder of the index.
+            classes: a bank or class vectors, the file of either, or a list of names, each as "a
+                photo of a NAME."; encoded with the encoder of the index.
             k: how many photos of each, at most.
             where: as for :meth:`search`.
             min_score: likewise.
@@ -196,7 +196,7 @@ class PhotoIndex(KeptPhotos):
 
     def tag(
         self,
-        classifier: VectorClassifier,
+        classifier: VectorClassifier | FilterClasses,
         *,
         threshold: float | None = None,
         class_thresholds: Mapping[str, float] | None = None,
@@ -206,7 +206,8 @@ class PhotoIndex(KeptPhotos):
         """Write the classes of each photo into its row: ``label``, ``probability`` and ``tags``.
 
         Args:
-            classifier: with class vectors by the encoder of the index.
+            classifier: with class vectors by the encoder of the index; or classes, as for
+                :meth:`search_classes`.
             threshold: see :func:`~cupl.index.tagging.tag_rule`.
             class_thresholds: as of :meth:`ZeroShotClassifier.fit_class_thresholds`.
             top: tags that a photo has at most; without thresholds the best so many.
@@ -219,6 +220,11 @@ class PhotoIndex(KeptPhotos):
             InputError: the class vectors are of another encoder, or nothing says what is a tag.
 
         """
+        from cupl.classification.vector_classifier import VectorClassifier
+        from cupl.index.class_search import class_vectors_of
+
+        if not isinstance(classifier, VectorClassifier):
+            classifier = VectorClassifier(class_vectors_of(classifier, lambda: self.encoder))
         rule = tag_rule(classifier, threshold=threshold, class_thresholds=class_thresholds, top=top)
         return list(tag_rows(self.store, classifier, rule, progress=progress))
 

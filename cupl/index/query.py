@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
-from cupl.embedding.image_sources import ImageSource
+from cupl.embedding.image_sources import ImageSource, described
 from cupl.errors import InputError
+from cupl.io.arguments import several
 
 MOST_WEIGHT = 1000.0
 MOST_TERMS = 1000
@@ -116,6 +117,25 @@ def _is_photo(value: str) -> bool:
     return ending in IMAGE_ENDINGS and os.path.isfile(value)  # noqa: PTH113
 
 
+def query_terms(query: str | Sequence[QueryTerm]) -> list[QueryTerm]:
+    """The terms of a query that is a text, or made of them.
+
+    Raises:
+        InputError: it is neither, or as for :func:`parse_query`.
+
+    """
+    if isinstance(query, str):
+        return parse_query(query)
+    terms = several(query)
+    for term in terms:
+        if not isinstance(term, QueryTerm):
+            raise InputError(
+                "a query is a text, such as '2:retriever + ./pool.jpg - fruit', or a list of "
+                f"QueryTerm, not of {term!r:.80}"
+            )
+    return terms
+
+
 def text_terms(texts: Sequence[str], weight: float = 1.0) -> list[QueryTerm]:
     """Texts as they are, as terms.
 
@@ -124,6 +144,11 @@ def text_terms(texts: Sequence[str], weight: float = 1.0) -> list[QueryTerm]:
 
     """
     for text in texts:
-        if not isinstance(text, str) or not text.strip():
+        if not isinstance(text, str):
+            raise InputError(
+                f"what is searched for is a text, not {described(text)}: a photo is given as "
+                "image=, a vector as vector="
+            )
+        if not text.strip():
             raise InputError(f"what is searched for is a text, not {text!r:.80}")
     return [QueryTerm(text, weight=weight) for text in texts]

@@ -6,7 +6,6 @@ is not to be seen), again at length 1, as rclip does it.
 
 from __future__ import annotations
 
-import math
 import operator
 import os
 import warnings
@@ -83,6 +82,8 @@ def checked_k(k: int, store: PhotoStore, more: int = 0) -> int:
         InputError: it is no whole number from 1 on.
 
     """
+    if k is None or isinstance(k, bool):
+        raise InputError(f"k must be a whole number, not {k}", arguments={"top_k": ...})
     check_whole(k=k)
     if operator.index(k) < 1:
         raise InputError(f"a search finds 1 photo or more, not {k}", arguments={"top_k": ...})
@@ -160,7 +161,7 @@ def check_min_score(min_score: float | None) -> None:
 
     """
     check_numbers(min_score=min_score)
-    if min_score is not None and not math.isfinite(min_score):
+    if min_score is not None and not -1 <= min_score <= 1:
         raise InputError(
             f"the lowest score is a cosine from -1 to 1, not {min_score}",
             arguments={"min_score": ...},

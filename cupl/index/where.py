@@ -52,6 +52,11 @@ def parse_where(text: str) -> Where:
         MissingPackageError: sqlglot is not installed.
 
     """
+    if not isinstance(text, str):
+        raise InputError(
+            f"a condition is a text such as \"date > '2024'\", not {text!r:.80}",
+            arguments={"where": ...},
+        )
     try:
         import sqlglot
         import sqlglot.errors

@@ -150,7 +150,7 @@ def test_nothing_found_is_no_error(work: Path, cupl: Cupl) -> None:
     outcome = cupl("search", "cat", *INDEX, "--where", 'label = "cat"')
     assert (outcome.code, outcome.out) == (0, "")
     assert "no photo was found" in outcome.err
-    outcome = cupl("search", "cat", *INDEX, "--min-score", 1.5, "--format", "csv")
+    outcome = cupl("search", "cat", *INDEX, "--min-score", 1, "--format", "csv")
     assert outcome.out.startswith("score,path,date,")
     assert outcome.out.count("\n") == 1
 

@@ -101,7 +101,7 @@ def test_a_lost_drive_ends_the_run(
 ) -> None:
     names = [tmp_path / "lost" / f"{number}.ppm" for number in range(60)]
     with pytest.raises(InputError, match="as if their drive was gone.*the same again goes on"):
-        opened(tmp_path / "i.lance").add(names)
+        opened(tmp_path / "i.lance").add([photos / "0.ppm", *names])
 
 
 def odd_names(folder: Path) -> Iterator[bytes]:

@@ -115,7 +115,7 @@ def test_a_folder_is_no_photo(index: PhotoIndex, tmp_path: Path) -> None:
 def test_limits(index: PhotoIndex) -> None:
     assert len(index.search("red", k=10**30)) == len(COLOURS)
     assert names(index.search("red", min_score=0.99)) == ["red"]
-    assert len(index.search("red", min_score=2)) == 0
+    assert len(index.search("red", 2)) == 2
     assert len(index.search("red", where="width > 100")) == 0
 
 
