@@ -27,6 +27,11 @@ _EXAMPLES = "date > '2024', width >= 1000, label = 'cat', has(tags, 'cat'), path
 _COMPARISONS = {"EQ": "=", "NEQ": "!=", "GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
 _OPPOSITES = {"EQ": "NEQ", "NEQ": "EQ", "GT": "LTE", "GTE": "LT", "LT": "GTE", "LTE": "GT"}
 _LONGEST = 10_000
+_DATE = re.compile(
+    r"\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])( ([01]\d|2[0-3])(:[0-5]\d(:[0-5]\d)?)?)?)?)?",
+    re.ASCII,
+)
+"""The beginning of a date as rows have it, since texts are compared from their beginning on."""
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
@@ -249,6 +254,11 @@ class _Writer:
 
     def _value(self, node: Any, column: str) -> str:
         if self._is_text(node):
+            if column == "date" and not _DATE.fullmatch(str(node.name)):
+                raise _UnknownError(
+                    f"{str(node.name)!r:.40} is no date as photos have it: dates look like "
+                    "2023-07-14, or the beginning of 2023-07-14 16:05:00"
+                )
             return self._dialect.text(str(node.name))
         negative = type(node).__name__ == "Neg"
         literal = node.this if negative else node

@@ -36,8 +36,9 @@ _SIGNS: dict[str, Callable[[object, object], bool]] = {
     "<": lambda a, b: a < b,  # type: ignore[operator]
     ">=": lambda a, b: a >= b,  # type: ignore[operator]
 }
+_DATES = ["2023", "2023-07", "2023-07-14", "2023-07-14 16:05:00", "2024-01-01 00:00:00"]
 _COLUMNS: dict[str, list[Any]] = {
-    "path": _TEXTS, "label": _TEXTS, "date": _TEXTS, "size": _WHOLE, "width": _WHOLE,
+    "path": _TEXTS, "label": _TEXTS, "date": _DATES, "size": _WHOLE, "width": _WHOLE,
     "latitude": _REAL, "probability": _SINGLE,
 }  # fmt: skip
 
@@ -51,7 +52,7 @@ def _photos() -> list[PhotoRow]:
 
     return [
         photo_row(
-            i, path=f"/{text}/{i}", label=some(_TEXTS), date=some(_TEXTS),
+            i, path=f"/{text}/{i}", label=some(_TEXTS), date=some(_DATES),
             size=_WHOLE[i % 5], width=_WHOLE[i % 4], latitude=some(_REAL),
             probability=some(_SINGLE), tags=tuple(draw.choice(_TEXTS[1:], i % 3, replace=False)),
         )
