@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from cupl.cli.index import existing_index
 from cupl.cli.output import count, progress, say, say_warning
 from cupl.io.outputs import check_outside, check_target
 
@@ -120,7 +121,7 @@ def opened_index(index: str, choice: EncoderChoice) -> PhotoIndex:
     from cupl.encoders.loading import load_encoder, load_recorded_encoder
     from cupl.index.photo_index import PhotoIndex
 
-    opened = PhotoIndex.open(index)
+    opened = existing_index(index)
     how = (choice.device, choice.precision, choice.batch_size)
     if choice.name is None and choice.revision is None:
         if how == ("auto", "auto", "auto"):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from cupl.cli.index import existing_index
 from cupl.cli.output import count, progress, quoted, say, say_next, say_unreadable
 from cupl.cli.predicting import Photos
 from cupl.index.cluster import shown_place
@@ -184,10 +185,9 @@ def _untag_photos(paths: Sequence[str], dry_run: bool) -> bool:
 
 def _untag_index(index: str, dry_run: bool) -> bool:
     from cupl.index.exiv2 import has_exiv2
-    from cupl.index.photo_index import PhotoIndex
     from cupl.index.tagging import clear_tags, tagged_paths
 
-    library = PhotoIndex.open(index)
+    library = existing_index(index)
     # The keywords first: what a kill leaves of them, the tags in the index still lead to.
     paths = tagged_paths(library.store) if has_exiv2() else []
     failed = bool(paths) and _untag_photos(paths, dry_run)
