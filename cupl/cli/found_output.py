@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli.classify_checks import check_page
+from cupl.cli.index import existing_index
 from cupl.cli.output import count, progress, say, say_warning
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.errors import InputError
@@ -148,7 +149,7 @@ def opened_index(index: str, choice: EncoderChoice, shown: FoundOutput) -> Photo
     from cupl.encoders.loading import load_encoder, load_recorded_encoder
     from cupl.index.photo_index import PhotoIndex
 
-    opened = PhotoIndex.open(index)
+    opened = existing_index(index)
     shown.check_photos(opened.store)
     how = (choice.device, choice.precision, choice.batch_size)
     if choice.name is None and choice.revision is None:

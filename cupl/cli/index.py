@@ -13,6 +13,7 @@ from cupl.cli.output import HOW, count, progress, quoted, say, say_next, say_unr
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import MissingFileError
 from cupl.index.cluster import shown_place
+from cupl.io.reasons import broken_link
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -112,10 +113,9 @@ def index_update_command(
     """
     from cupl.embedding.image_cache import beside_texts
     from cupl.embedding.left_out import LeftOut
-    from cupl.index.photo_index import PhotoIndex
 
     left = LeftOut()
-    opened = PhotoIndex.open(index, device=device, precision=precision, batch_size=batch_size)
+    opened = existing_index(index, device=device, precision=precision, batch_size=batch_size)
     with _told_where_stopped(index, opened), progress("images") as update:
         changes = opened.update(
             folders or None, prune=prune, dry_run=dry_run, all_files=all_files, left_out=left,
@@ -144,6 +144,28 @@ def index_update_command(
             f"cupl index update{where} --prune --index {quoted(shown_place(index))}", carry=HOW
         )
     _end(changes, left)
+
+
+def existing_index(index: str, **how: Any) -> PhotoIndex:
+    """An index that is there.
+
+    Args:
+        index: where.
+        how: device, precision and batch size of its encoder.
+
+    Raises:
+        MissingFileError: there is none.
+
+    """
+    from cupl.index.opening import open_store
+    from cupl.index.photo_index import PhotoIndex
+
+    try:
+        return PhotoIndex(open_store(index), **how)
+    except MissingFileError as error:
+        if broken_link(index):
+            raise
+        raise MissingFileError(f"{error}; cupl index add makes one") from error
 
 
 def _opened(

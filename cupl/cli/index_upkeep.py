@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cupl.cli.index import IndexOption
+from cupl.cli.index import IndexOption, existing_index
 from cupl.cli.output import bytes_in_words, count, say
 from cupl.index.cluster import shown_place
 from cupl.io.tables import Column, draw_table
@@ -24,9 +24,7 @@ def index_remove_command(
     ] = None,
 ) -> None:
     """Take photos out of an index; their files are left alone."""
-    from cupl.index.photo_index import PhotoIndex
-
-    opened = PhotoIndex.open(index)
+    opened = existing_index(index)
     removed = opened.remove(paths or None, where=where)
     said = f"{count(removed, 'photo')} removed, {len(opened):,} left; no file was touched"
     say(f"{shown_place(index)}: {said}")
@@ -34,9 +32,7 @@ def index_remove_command(
 
 def index_compact_command(index: IndexOption) -> None:
     """Make an index smaller and quicker: after much was added, and before a first search."""
-    from cupl.index.photo_index import PhotoIndex
-
-    opened = PhotoIndex.open(index)
+    opened = existing_index(index)
     before = opened.store.info().bytes
     opened.compact()
     after = opened.store.info().bytes
@@ -60,10 +56,9 @@ def index_info_command(
     ] = None,
 ) -> None:
     """What an index holds."""
-    from cupl.index.photo_index import PhotoIndex
     from cupl.index.recall import index_recall
 
-    opened = PhotoIndex.open(index)
+    opened = existing_index(index)
     info = opened.info()
     measured = None if recall is None else index_recall(opened.store, recall)
     if as_json:

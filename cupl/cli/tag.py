@@ -13,6 +13,7 @@ from cupl.cli.class_sources import (
     EncoderChoice,
     VectorsOption,
 )
+from cupl.cli.index import existing_index
 from cupl.cli.output import say
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.cli.tag_thresholds import TagThresholds
@@ -159,9 +160,7 @@ def tag_command(
 
 
 def _opened(place: str) -> "PhotoIndex":
-    from cupl.index.photo_index import PhotoIndex
-
-    library = PhotoIndex.open(place)
+    library = existing_index(place)
     if not len(library):
         say(f"{place} holds no photo yet")
     return library

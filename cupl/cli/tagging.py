@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import typer
 
+from cupl.cli.index import existing_index
 from cupl.cli.output import count, progress, quoted, say, say_next, say_unreadable
 from cupl.cli.predicting import Photos
 from cupl.index.cluster import shown_place
@@ -188,10 +189,9 @@ def _untag_photos(
 
 def _untag_index(index: str, dry_run: bool) -> bool:
     from cupl.index.exiv2 import has_exiv2
-    from cupl.index.photo_index import PhotoIndex
     from cupl.index.tagging import all_paths, clear_tags
 
-    library = PhotoIndex.open(index)
+    library = existing_index(index)
     # The keywords first, of all photos: one that has no tag now may have had one.
     paths = all_paths(library.store) if has_exiv2() else []
     failed = _untag_photos(paths, dry_run, library) if paths else set[str]()

@@ -8,7 +8,8 @@ from typing import Any, overload
 
 from cupl.index.rows import COLUMNS, ID, SCORE, PhotoRow, rows_of
 
-_INNER = (ID, "raw_path")
+SHOWN = tuple(name for name in COLUMNS if name not in (ID, "raw_path"))
+"""Columns of tables that are given away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,17 @@ class FoundPhotos(Sequence[FoundPhoto]):
 
         Its texts are UTF-8: a path that is not has its odd bytes spelled out, as ``\xff``.
         """
-        names = [SCORE, *(name for name in COLUMNS if name not in _INNER)]
-        return self._table.select(names)
+        return self._table.select([SCORE, *SHOWN])
 
     def to_pandas(self) -> Any:
         """The same as a table of pandas, with the paths as Python names files."""
-        table = self.to_arrow().to_pandas()
-        # Its own type for texts holds none whose bytes are not UTF-8.
-        table["path"] = table["path"].astype(object)
-        table.loc[:, "path"] = self.paths
-        return table
+        return with_paths(self.to_arrow(), self.paths)
+
+
+def with_paths(table: Any, paths: Sequence[str]) -> Any:
+    """A table of pyarrow as one of pandas, with paths as Python names files."""
+    frame = table.to_pandas()
+    # The type of pandas for texts holds none whose bytes are not UTF-8.
+    frame["path"] = frame["path"].astype(object)
+    frame.loc[:, "path"] = paths
+    return frame

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
@@ -11,11 +11,12 @@ from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.errors import InputError
 from cupl.index.duplicates import MAX_DISTANCE, MIN_COSINE, Duplicates, find_duplicates
-from cupl.index.found import FoundPhotos
+from cupl.index.found import SHOWN, FoundPhotos, with_paths
 from cupl.index.given import given_vector
 from cupl.index.kept_photos import KeptPhotos
 from cupl.index.query import QueryTerm, query_terms, text_terms
 from cupl.index.recommending import AWAY, example_vector, examples_of
+from cupl.index.rows import COLUMNS, paths_of, table_schema
 from cupl.index.searching import checked_where, closest, query_vector
 from cupl.index.tagging import clear_tags, tag_rows, tag_rule
 from cupl.io.arguments import several
@@ -166,6 +167,27 @@ class PhotoIndex(KeptPhotos):
             where=condition, min_score=min_score, exact=exact,
             without={one.id for one in [*liked, *others] if one.id is not None},
         )  # fmt: skip
+
+    def to_pandas(self, where: str | None = None) -> Any:
+        """All that is known of the photos, but for their vectors, as a table of pandas.
+
+        By path; the columns are those of :class:`~cupl.index.rows.PhotoRow`. To export the tags:
+        ``index.to_pandas("probability > 0.5").to_csv("tags.csv")``.
+
+        Args:
+            where: as for :meth:`search`.
+
+        Raises:
+            InputError: ``where`` is no condition, or the index cannot be read.
+
+        """
+        import pyarrow as pa
+
+        tables = list(self.store.scan(COLUMNS, checked_where(where)))
+        empty = table_schema(1, "float16").empty_table().select(COLUMNS)
+        table = pa.concat_tables([one.select(COLUMNS) for one in tables] or [empty])
+        table = table.sort_by("path")
+        return with_paths(table.select(SHOWN), paths_of(table))
 
     def duplicates(
         self,

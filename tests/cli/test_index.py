@@ -115,3 +115,20 @@ def test_wrong_words(cupl: Cupl, clip: Path, work: Path) -> None:
     nothing = cupl("index", "remove", "--index", "photos/i.lance")
     assert nothing.code == 1
     assert "say which photos to remove: files, folders, or a condition (--where)" in nothing.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", "x"), ("similar", "--to", "x.jpg"), ("duplicates",), ("index", "info"),
+        ("index", "update"), ("index", "compact"), ("index", "remove", "x"), ("tag", "--untag"),
+        ("tag", "-c", "cat", "-c", "dog", "--top", "1"),
+    ],
+)  # fmt: skip
+def test_the_way_to_an_index_that_is_not_there(
+    cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = cupl(*words, "--index", "none.lance")
+    assert outcome.code == 1
+    assert outcome.err == ("error: none.lance: there is no such index; cupl index add makes one\n")

@@ -13,6 +13,7 @@ from cupl.index.query import QueryTerm
 from cupl.index.rows import rows_table
 from tests.index.conftest import metadata, photo_row, random_vectors
 from tests.index.made import COLOURS, colour_encoder, colour_index
+from tests.models import bank_of
 
 
 @pytest.fixture
@@ -166,3 +167,14 @@ def test_a_path_that_is_no_text_is_in_a_table(tmp_path: Path) -> None:
     assert table["path"].tolist() == [str(odd)]
     assert table["path"].dtype == object
     assert len(index.search("red", where="width > 100").to_pandas()) == 0
+    assert index.to_pandas()["path"].tolist() == [str(odd)]
+
+
+def test_all_that_is_known_is_in_a_table(index: PhotoIndex) -> None:
+    index.tag(bank_of({"red": ["red"], "blue": ["blue"]}), top=1)
+    table = index.to_pandas()
+    assert [Path(path).stem for path in table["path"]] == sorted(COLOURS)
+    assert set(table["label"]) == {"red", "blue"}
+    assert len(index.to_pandas("label = 'red'")) == sum(table["label"] == "red")
+    assert list(index.to_pandas("width > 100").columns) == list(table.columns)
+    assert not {"vector", "id", "raw_path"} & set(table.columns)
