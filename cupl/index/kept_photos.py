@@ -91,7 +91,7 @@ class KeptPhotos:
         Raises:
             MissingFileError: there is none, and no encoder to make one with.
             InputError: it is no index, damaged, or of another encoder.
-            ServerError: a cluster does not answer, or refuses.
+            ServerError: a cluster or object store does not answer, or refuses.
             MissingPackageError: the package for it is not installed.
 
         """
