@@ -11,6 +11,7 @@ import pytest
 from hypothesis import configuration, settings
 
 from tests.milvus_server import milvus_server
+from tests.s3_server import s3_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the hub's library reads it when it is imported
 settings.register_profile("cupl", database=None, deadline=None)
@@ -52,6 +53,24 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of Milvus Lite's server: one a session and worker."""
     with milvus_server(tmp_path_factory.mktemp("milvus")) as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[str]:
+    """The address of a server that speaks S3: one a session and worker."""
+    with s3_server("photos") as address:
+        yield address
+
+
+@pytest.fixture
+def s3_bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a place in it, with the environment in which it can be used."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "not-to-be-shown",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    return f"s3://photos/{uuid4().hex}"
 
 
 @pytest.fixture

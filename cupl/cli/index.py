@@ -32,8 +32,6 @@ IndexOption = Annotated[
         help="Folder (photos.lance), URL of an object store, or address of a Milvus cluster.",
     ),
 ]
-_MANY_PARTS = 50 * 1024
-"""Photos that leave so many small files that searches feel it."""
 
 
 @index_app.command("add")
@@ -77,14 +75,13 @@ def index_add_command(
         opened.add(
             images if stored is None else stored, all_files=all_files, left_out=left,
             image_cache=beside_texts(embedding_cache), progress=update,
+            before_compact=_say_compacting,
         )  # fmt: skip
     changes = opened.changes
     said = _in_words(changes) or "nothing new"
     say(f"{shown_place(index)}: {said}; {count(len(opened), 'photo')} in all")
     place = quoted(shown_place(index))
-    if many := changes.written > _MANY_PARTS:
-        say_next(f"cupl index compact --index {place}")
-    say_next(f'cupl search "WHAT IS TO BE SEEN" --index {place}', carry=HOW, other=many)
+    say_next(f'cupl search "WHAT IS TO BE SEEN" --index {place}', carry=HOW)
     _end(changes, left)
 
 
@@ -120,6 +117,7 @@ def index_update_command(
         changes = opened.update(
             folders or None, prune=prune, dry_run=dry_run, all_files=all_files, left_out=left,
             image_cache=beside_texts(embedding_cache), progress=update,
+            before_compact=_say_compacting,
         )  # fmt: skip
     said = _in_words(changes) or "nothing has changed"
     say(
@@ -166,6 +164,10 @@ def existing_index(index: str, **how: Any) -> PhotoIndex:
         if broken_link(index):
             raise
         raise MissingFileError(f"{error}; cupl index add makes one") from error
+
+
+def _say_compacting() -> None:
+    say("building the index for quick searches")
 
 
 def _opened(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Self, get_args
 
@@ -18,6 +18,7 @@ from cupl.errors import InputError, MissingFileError
 from cupl.index.adding import Listing, add_listed, add_vectors
 from cupl.index.changes import IndexChanges
 from cupl.index.given import PhotosOrVectors, check_workers, photos_or_vectors
+from cupl.index.growing import compact_grown
 from cupl.index.known import KnownPhotos
 from cupl.index.metadata import IndexMetadata
 from cupl.index.opening import check_place, open_store
@@ -91,7 +92,7 @@ class KeptPhotos:
         Raises:
             MissingFileError: there is none, and no encoder to make one with.
             InputError: it is no index, damaged, or of another encoder.
-            ServerError: a cluster does not answer, or refuses.
+            ServerError: a cluster or object store does not answer, or refuses.
             MissingPackageError: the package for it is not installed.
 
         """
@@ -145,6 +146,7 @@ class KeptPhotos:
         workers: int | None = None,
         image_cache: ImageCache = None,
         progress: Progress = ignore,
+        before_compact: Callable[[], object] | None = None,
     ) -> Self:
         """Put photos in; what became of them is in :attr:`changes`.
 
@@ -161,6 +163,7 @@ class KeptPhotos:
             workers: threads that read images.
             image_cache: where vectors are looked up and kept, or False for nowhere.
             progress: told how many photos that have to be read are done, and of how many.
+            before_compact: called where it has grown so large that it is compacted at the end.
 
         Returns:
             The index itself.
@@ -179,10 +182,12 @@ class KeptPhotos:
         if vectors is not None:
             self.store.metadata.check_vectors(vectors.provenance, str(vectors.directory))
             add_vectors(vectors, writer, reader.known, self.changes, workers, progress)
+            compact_grown(self.store, before_compact)
             return self
         found = find_images(names, all_files=all_files, left_out=left_out)
         folders = [os.fspath(name) for name in names if os.path.isdir(name)]  # noqa: PTH112
         add_listed(Listing.of(found, folders), writer, reader, self.changes, progress)
+        compact_grown(self.store, before_compact)
         return self
 
     def update(
@@ -196,6 +201,7 @@ class KeptPhotos:
         workers: int | None = None,
         image_cache: ImageCache = None,
         progress: Progress = ignore,
+        before_compact: Callable[[], object] | None = None,
     ) -> IndexChanges:
         """Bring it to what is in its folders now.
 
@@ -211,6 +217,7 @@ class KeptPhotos:
             workers: as for :meth:`add`.
             image_cache: as for :meth:`add`.
             progress: as for :meth:`add`.
+            before_compact: as for :meth:`add`.
 
         Returns:
             What has changed, or would.
@@ -227,6 +234,8 @@ class KeptPhotos:
             None if folders is None else [os.fspath(one) for one in several(folders)],
             prune=prune, dry_run=dry_run, all_files=all_files, left_out=left_out, progress=progress,
         )  # fmt: skip
+        if not dry_run:
+            compact_grown(self.store, before_compact)
         return self.changes
 
     def remove(

@@ -20,6 +20,7 @@ from cupl.index.brute import brute_search
 from cupl.index.lance_errors import is_conflict, is_missing_file, lance_explained
 from cupl.index.lancedb_import import import_lancedb
 from cupl.index.metadata import METADATA_KEY, IndexMetadata, parse_metadata
+from cupl.index.object_stores import OPTIONS
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema
 from cupl.index.store import APPROXIMATE_FROM, StoreInfo
 from cupl.index.where import Where, where_in
@@ -201,7 +202,10 @@ def open_lance(place: str, make: IndexMetadata | None = None) -> LanceStore:
     import lancedb
 
     with lance_explained(place):
-        database = lancedb.connect(place, read_consistency_interval=_AT_EACH_READ)
+        options = OPTIONS if url_scheme(place) else None
+        database = lancedb.connect(
+            place, read_consistency_interval=_AT_EACH_READ, storage_options=options
+        )
         if _is_made(place, database):
             table = database.open_table(_TABLE)
         elif make is None:

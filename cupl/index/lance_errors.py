@@ -7,7 +7,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cupl.embedding.image_sources import url_scheme
 from cupl.errors import CuplError, InputError, is_out_of_memory
+from cupl.index.object_stores import store_fault
 from cupl.io.reasons import no_more_files, reason
 from cupl.io.terminal import printable
 
@@ -46,9 +48,11 @@ def is_missing_file(error: BaseException | None) -> bool:
     return error is not None and "not found" in str(error).lower()
 
 
-def _unusable(place: str, error: Exception) -> InputError:
+def _unusable(place: str, error: Exception) -> CuplError:
     if files := no_more_files():
         return _not_usable(place, files)
+    if url_scheme(place) and (fault := store_fault(place, error)):
+        return fault
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _OF_THE_SYSTEM.search(str(error))):
         number = int(found[1])

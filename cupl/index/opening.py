@@ -10,6 +10,7 @@ from cupl.embedding.image_sources import url_scheme
 from cupl.errors import InputError, MissingFileError, MissingPackageError
 from cupl.index.cluster import is_cluster
 from cupl.index.metadata import IndexMetadata
+from cupl.index.object_stores import check_url
 from cupl.index.store import PhotoStore
 from cupl.io.atomic import check_folder
 from cupl.io.file_kinds import (
@@ -38,7 +39,10 @@ def check_place(place: str, *, make: bool) -> None:
         InputError: it is something else than an index of photos.
 
     """
+    if is_cluster(place):
+        return
     if url_scheme(place):
+        check_url(place)
         return
     folder = Path(place)
     if why := _unusable_name(place):
@@ -84,7 +88,7 @@ def open_store(place: str, make: IndexMetadata | None = None) -> PhotoStore:
     Raises:
         MissingFileError: there is none.
         InputError: what is there is no index of cupl, or damaged.
-        ServerError: a cluster does not answer, or refuses.
+        ServerError: a cluster or object store does not answer, or refuses.
         MissingPackageError: the package for it is not installed.
 
     """

@@ -13,7 +13,7 @@ from cupl.index.metadata import IndexMetadata
 from cupl.index.where import Where
 
 APPROXIMATE_FROM = 50_000
-"""Photos from which a store is searched by an approximate index, once it was compacted."""
+"""Photos from which a store is searched by an approximate index, which is built by compacting."""
 
 
 @dataclass(frozen=True)

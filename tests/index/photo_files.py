@@ -51,7 +51,7 @@ def put(path: Path, number: int, *, at: float | None = None) -> None:
         os.utime(path, (at, at))
 
 
-def opened(place: Path, encoder: ColourEncoder | None = None) -> PhotoIndex:
+def opened(place: Path | str, encoder: ColourEncoder | None = None) -> PhotoIndex:
     return PhotoIndex.open(place, encoder or ColourEncoder())
 
 
