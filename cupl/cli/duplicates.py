@@ -71,7 +71,7 @@ def duplicates_command(
     if found.unread:
         rest = "  ... and {} more; only copies of the same file are known of them"
         say_unreadable(len(found.unread), len(opened), found.unread[:_SHOWN], rest)
-    if found.unread or found.gone or found.changed:
+    if found.unread or found.gone or found.changed or found.unusable:
         raise typer.Exit(3)
 
 
@@ -93,8 +93,9 @@ def _say_left_out(found: Duplicates, index: str) -> None:
         (found.links, "further names of files that are in the index, as links are"),
         (found.gone, "not there any more"),
         (found.changed, "changed since they were put into the index"),
+        (found.unusable, "damaged in the index (their vectors)"),
     ):
         if number:
             say(f"{count(number, 'photo')} left out: {why}")
-    if found.gone or found.changed:
+    if found.gone or found.changed or found.unusable:
         say_next(f"cupl index update --index {quoted(shown_place(index))}")

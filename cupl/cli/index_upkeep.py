@@ -71,6 +71,7 @@ def index_info_command(
         ("size on disk", "unknown" if info.bytes is None else bytes_in_words(info.bytes)),
         ("encoder", f"{info.encoder}{revision}, fingerprint {info.fingerprint[:12]}"),
         ("vectors", f"{info.dim} numbers of {info.numbers}"),
+        *([("unusable vectors", count(info.unusable, "photo"))] if info.unusable else []),
         ("dates", f"{info.dated:,} photos, {info.first} to {info.last}" if info.dated else "none"),
         ("places", f"{info.located:,} photos"),
         ("labels", f"{info.labelled:,} photos"),

@@ -13,6 +13,7 @@ import torch
 from cupl.classification.top_k import best_first
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_matrix
 from cupl.index.store import PhotoStore
+from cupl.index.unusable import usable_rows, warn_unusable
 from cupl.index.where import Where, where_in
 
 _AT_ONCE = 1000
@@ -30,7 +31,10 @@ def brute_search(
     """The closest rows of each query: see :meth:`~cupl.index.store.PhotoStore.search`."""
     unit = queries / np.linalg.norm(queries, axis=1, keepdims=True)
     scores, ids = np.empty((len(unit), 0), np.float32), np.empty((len(unit), 0), object)
-    for table in store.scan([ID, VECTOR], where):
+    unusable = 0
+    for scanned in store.scan([ID, VECTOR], where):
+        table = usable_rows(scanned)
+        unusable += len(scanned) - len(table)
         matrix = vector_matrix(table)
         cosines = unit @ (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).T
         keys = np.array(table.column(ID).to_pylist(), object)
@@ -38,6 +42,7 @@ def brute_search(
         ids = np.concatenate([ids, np.broadcast_to(keys, cosines.shape)], axis=1)
         best = best_first(torch.from_numpy(scores), k).numpy()
         scores, ids = np.take_along_axis(scores, best, 1), np.take_along_axis(ids, best, 1)
+    warn_unusable(unusable)
     rows = _rows(store, [*COLUMNS, *([VECTOR] if vectors else [])], sorted(set(ids.ravel())))
     return [_in_order(rows, *one) for one in zip(ids, scores, strict=True)]
 

@@ -24,6 +24,7 @@ from cupl.index.lookup import rows_by_id
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_matrix
 from cupl.index.searching import check_min_score, checked_k, kept_of, searched
 from cupl.index.store import PhotoStore
+from cupl.index.unusable import usable_rows, warn_unusable
 from cupl.index.where import Where
 from cupl.io.file_kinds import CLASS_VECTORS, kind_of_file
 
@@ -96,7 +97,10 @@ def _looked_at(
     number = len(vectors.labels)
     best, places = np.empty((number, 0), np.float32), np.empty((number, 0), np.int64)
     ids: list[str] = []
-    for table in store.scan([ID, VECTOR], where):
+    unusable = 0
+    for scanned in store.scan([ID, VECTOR], where):
+        table = usable_rows(scanned)
+        unusable += len(scanned) - len(table)
         scores = _scores(vectors, vector_matrix(table))
         new = np.arange(len(ids), len(ids) + scores.shape[1])
         ids += table.column(ID).to_pylist()
@@ -105,6 +109,7 @@ def _looked_at(
         order = np.argsort(-best, axis=1, kind="stable")[:, :k]
         best = np.take_along_axis(best, order, axis=1)
         places = np.take_along_axis(places, order, axis=1)
+    warn_unusable(unusable)
     rows = _rows(store, [ids[place] for place in np.unique(places)])
     return [
         _table(rows, [ids[place] for place in some], scores)

@@ -25,6 +25,7 @@ from cupl.index.near_pairs import NearPairs, near_pairs
 from cupl.index.photo_hashes import BITS, PhotoHashes
 from cupl.index.rows import COLUMNS, ID, VECTOR, PhotoRow, paths_of, rows_of, vector_matrix
 from cupl.index.store import PhotoStore
+from cupl.index.unusable import are_usable
 from cupl.index.where import Where
 from cupl.io.arguments import check_numbers, check_whole
 from cupl.progress import Progress, ignore
@@ -61,6 +62,7 @@ class Duplicates:
         gone: photos that were left out as their files are not there.
         changed: the same, as their files have another size or time than the index knows.
         links: the same, as they are further names of a file.
+        unusable: the same, as their vectors in the index are damaged.
 
     """
 
@@ -69,6 +71,7 @@ class Duplicates:
     gone: int = 0
     changed: int = 0
     links: int = 0
+    unusable: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +82,8 @@ class _Photos:
     """Keys of those with each content."""
     paths: list[str]
     vectors: npt.NDArray[np.floating[Any]]
+    unusable: int
+    """Photos left out as their vectors are damaged."""
 
 
 def find_duplicates(
@@ -123,7 +128,7 @@ def find_duplicates(
     errors = {} if hashes is None else hashes.errors
     unread = [(photos.paths[number], why) for number, why in sorted(errors.items())]
     groups = _groups(store, photos, group_of, files)
-    return Duplicates(groups, unread, files.gone, files.changed, files.links)
+    return Duplicates(groups, unread, files.gone, files.changed, files.links, photos.unusable)
 
 
 def _check(min_cosine: float, max_distance: int) -> None:
@@ -145,14 +150,16 @@ def _scanned(store: PhotoStore, where: Where | None, keys: Set[str]) -> _Photos:
     places: dict[str, int] = {}
     members: list[list[str]] = []
     paths: list[str] = []
+    unusable = 0
     numbers = store.metadata.numbers
     parts = [np.empty((0, store.metadata.dim), numbers)]
     for table in store.scan([ID, "path", "raw_path", "sha256", VECTOR], where):
-        new = []
+        new, usable = [], are_usable(table).tolist()
         named = zip(table.column(ID).to_pylist(), table.column("sha256").to_pylist(),
                     paths_of(table), strict=True)  # fmt: skip
         for row, (id, content, path) in enumerate(named):
-            if id not in keys:
+            if id not in keys or not usable[row]:
+                unusable += id in keys
                 continue
             place = places.setdefault(content or id, len(members))
             if place == len(members):
@@ -161,7 +168,7 @@ def _scanned(store: PhotoStore, where: Where | None, keys: Set[str]) -> _Photos:
                 new.append(row)
             members[place].append(id)
         parts.append(vector_matrix(table)[new].astype(numbers))
-    return _Photos(members, paths, np.concatenate(parts))
+    return _Photos(members, paths, np.concatenate(parts), unusable)
 
 
 def _those(pairs: NearPairs, which: npt.NDArray[np.bool_]) -> NearPairs:

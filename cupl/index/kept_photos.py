@@ -206,7 +206,7 @@ class KeptPhotos:
         """Bring it to what is in its folders now.
 
         Those are the folders that were named when photos were added. Photos that were named
-        themselves are looked at where they are.
+        themselves are looked at where they are. Those whose vectors are damaged are encoded anew.
 
         Args:
             folders: only what is in these; by default in all.
@@ -230,7 +230,7 @@ class KeptPhotos:
         """
         self.changes = IndexChanges()
         update_photos(
-            self.store, self._reader(workers, image_cache), self.changes,
+            self.store, self._reader(workers, image_cache, vectors=True), self.changes,
             None if folders is None else [os.fspath(one) for one in several(folders)],
             prune=prune, dry_run=dry_run, all_files=all_files, left_out=left_out, progress=progress,
         )  # fmt: skip
@@ -272,6 +272,9 @@ class KeptPhotos:
         """Put small files together, drop what is no longer needed, and index what is large."""
         self.store.compact()
 
-    def _reader(self, workers: int | None, image_cache: ImageCache) -> PhotoReader:
+    def _reader(
+        self, workers: int | None, image_cache: ImageCache, *, vectors: bool = False
+    ) -> PhotoReader:
         check_workers(workers)
-        return PhotoReader(KnownPhotos(self.store), lambda: self.encoder, workers, image_cache)
+        known = KnownPhotos(self.store, vectors=vectors)
+        return PhotoReader(known, lambda: self.encoder, workers, image_cache)

@@ -11,25 +11,36 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from cupl.index.rows import ID, path_id
+from cupl.index.rows import ID, VECTOR, path_id
 from cupl.index.store import PhotoStore
+from cupl.index.unusable import are_usable
 
 _DIGITS = "S16"
 """So much of a content's digest is kept, to leave out those that are surely new."""
 _AT_ONCE = 100_000
 NOT_THERE = (-1, -1)
+_UNUSABLE = -2
 
 
 class KnownPhotos:
     """Keys, sizes, times and contents of the photos in an index, as they were when a run began."""
 
-    def __init__(self, store: PhotoStore) -> None:
+    def __init__(self, store: PhotoStore, *, vectors: bool = False) -> None:
+        """Read what the index has.
+
+        Args:
+            store: of the index.
+            vectors: take photos whose vectors are damaged for changed, and their contents for new.
+
+        """
+        columns = [ID, "size", "mtime_ns", "sha256", *([VECTOR] if vectors else [])]
         ids, states, contents = list[Any](), list[Any](), list[Any]()
-        for part in store.scan([ID, "size", "mtime_ns", "sha256"]):
+        for part in store.scan(columns):
+            usable = are_usable(part) if vectors else np.ones(len(part), bool)
             ids += part.column(ID).chunks
             both = (part.column(name).to_numpy() for name in ("size", "mtime_ns"))
-            states.append(np.stack(list(both), axis=1))
-            contents.append(_digits(part.column("sha256").to_pylist()))
+            states.append(np.where(usable[:, None], np.stack(list(both), axis=1), _UNUSABLE))
+            contents.append(_digits(part.column("sha256").to_pylist())[usable])
         self._ids = pa.chunked_array(ids, pa.string())
         self._states = np.concatenate([np.empty((0, 2), np.int64), *states])
         self._contents = np.unique(np.concatenate([_digits([]), *contents]))

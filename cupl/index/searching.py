@@ -24,6 +24,7 @@ from cupl.index.found import FoundPhotos
 from cupl.index.query import QueryTerm
 from cupl.index.rows import ID, SCORE, VECTOR, vector_matrix
 from cupl.index.store import PhotoStore
+from cupl.index.unusable import usable_rows, warn_unusable
 from cupl.index.where import Where, parse_where
 from cupl.io.arguments import check_numbers, check_whole
 
@@ -141,7 +142,9 @@ def searched(
 
     A store may compare in half precision, or with vectors that it has made smaller.
     """
-    tables = store.search(queries, k + _SPARE, where, exact=exact, vectors=True)
+    found = store.search(queries, k + _SPARE, where, exact=exact, vectors=True)
+    tables = list(map(usable_rows, found))
+    warn_unusable(max(len(one) - len(kept) for one, kept in zip(found, tables, strict=True)))
     return [_scored(table, query) for table, query in zip(tables, queries, strict=True)]
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import pyarrow.compute as pc
 
+from cupl.index.rows import VECTOR
 from cupl.index.store import PhotoStore
+from cupl.index.unusable import are_usable
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class IndexInfo:
         tagged: photos with any tag.
         ann: the approximate index that searches go by; None where they look at all vectors.
         unindexed: photos that are not in it yet.
+        unusable: photos whose vectors are damaged; an update encodes them anew.
 
     """
 
@@ -49,16 +52,17 @@ class IndexInfo:
     tagged: int = 0
     ann: str | None = None
     unindexed: int = 0
+    unusable: int = 0
 
 
 def summarize(store: PhotoStore) -> IndexInfo:
     """Count what an index holds, a batch of rows at a time."""
     held, metadata = store.info(), store.metadata
     made_by = metadata.provenance
-    counts = dict.fromkeys(("dated", "located", "labelled", "tagged"), 0)
+    counts = dict.fromkeys(("dated", "located", "labelled", "tagged", "unusable"), 0)
     first: str | None = None
     last: str | None = None
-    for part in filter(len, store.scan(["date", "latitude", "label", "tags"])):
+    for part in filter(len, store.scan(["date", "latitude", "label", "tags", VECTOR])):
         dates = part.column("date")
         ends = pc.min_max(dates).as_py()
         first = min(filter(None, (first, ends["min"])), default=None)
@@ -68,6 +72,7 @@ def summarize(store: PhotoStore) -> IndexInfo:
         counts["labelled"] += len(part) - part.column("label").null_count
         tags = pc.fill_null(pc.list_value_length(part.column("tags")), 0)
         counts["tagged"] += len(part) - pc.sum(pc.equal(tags, 0)).as_py()
+        counts["unusable"] += int((~are_usable(part)).sum())
     return IndexInfo(
         held.rows, held.bytes, made_by.encoder, made_by.revision, made_by.fingerprint, made_by.dim,
         metadata.numbers, metadata.format, first, last, **counts, ann=held.ann,

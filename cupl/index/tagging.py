@@ -14,6 +14,7 @@ from cupl.classification.vector_classifier import VectorClassifier
 from cupl.errors import InputError
 from cupl.index.rows import COLUMNS, VECTOR, paths_of, vector_matrix, with_columns
 from cupl.index.store import PhotoStore
+from cupl.index.unusable import usable_rows, warn_unusable
 from cupl.progress import Progress, ignore
 
 _TAG_COLUMNS = ("label", "probability", "tags")
@@ -109,7 +110,12 @@ def tag_rows(
     """
     classifier.vectors.check_embeddings(store.metadata.provenance)
     total, done = store.count(), 0
-    for table in store.scan([*COLUMNS, VECTOR]):
+    unusable = 0
+    for scanned in store.scan([*COLUMNS, VECTOR]):
+        table = usable_rows(scanned)
+        unusable += len(scanned) - len(table)
+        if not len(table):
+            continue
         found = classifier.predict_vectors(
             vector_matrix(table), rule.top_k,
             threshold=rule.decision.threshold, multi_label=rule.decision.multi_label,
@@ -124,6 +130,7 @@ def tag_rows(
             done += 1
             yield prediction
             progress(done, max(total, done))
+    warn_unusable(unusable)
 
 
 def all_paths(store: PhotoStore) -> list[str]:
@@ -152,8 +159,9 @@ def clear_tags(
     """
     total, done, cleared = store.count(), 0, 0
     for table in store.scan([*COLUMNS, VECTOR]):
-        kept = [path not in but for path in paths_of(table)]
-        some = table.filter(pa.array(kept, pa.bool_()))
+        rows = usable_rows(table)  # an update takes the tags of the others
+        kept = [path not in but for path in paths_of(rows)]
+        some = rows.filter(pa.array(kept, pa.bool_()))
         cleared += _write(store, some, [Prediction()] * len(some), dry_run)
         done += len(table)
         progress(done, max(total, done))

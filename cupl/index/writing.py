@@ -25,6 +25,7 @@ from cupl.index.rows import (
     table_schema,
 )
 from cupl.index.store import PhotoStore
+from cupl.index.unusable import usable_rows
 from cupl.index.where import where_in
 
 
@@ -157,13 +158,16 @@ class PhotoWriter:
         return copies, others, sorted(moved)
 
     def _rows_with(self, digests: Sequence[str]) -> tuple[Any, dict[str, list[_Donor]]]:
-        """All rows with some contents, and where those of each content are."""
+        """All rows with some contents, but damaged ones, and where those of each content are."""
         wanted = [*COLUMNS, VECTOR]
         metadata = self._store.metadata
         schema = table_schema(metadata.dim, metadata.numbers)
-        parts = self._store.scan(wanted, where_in("sha256", digests))
+        parts = map(usable_rows, self._store.scan(wanted, where_in("sha256", digests)))
         table = pa.concat_tables(
-            [schema.empty_table(), *(part.select(wanted).cast(schema) for part in parts)]
+            [
+                schema.empty_table(),
+                *(part.select(wanted).cast(schema) for part in parts),
+            ]
         )
         keys, contents, roots = (table.column(c).to_pylist() for c in (ID, "sha256", "root"))
         donors: dict[str, list[_Donor]] = {}

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import ImageFilter
 
+from cupl.index.photo_index import PhotoIndex
 from tests.cli.conftest import Cupl
+from tests.index.photo_files import damage_vector
 from tests.models import draw, save_clip
 
 INDEX = ("--index", "photos.lance", "--min-cosine", "0.3")
@@ -85,6 +87,17 @@ def test_what_is_left_out_is_told(work: Path, cupl: Cupl) -> None:
     for why in ("further names of files", "not there", "changed"):
         assert f"1 photo left out: {why}" in outcome.err
     assert "next: cupl index update --index photos.lance\n" in outcome.err
+
+
+def test_damaged_vectors_are_told_and_made_anew(work: Path, cupl: Cupl) -> None:
+    damage_vector(PhotoIndex.open("photos.lance"), str(work / "photos" / "4.png"), 0xFF)
+    assert "unusable vectors  1 photo\n" in cupl("index", "info", *INDEX[:2]).out
+    outcome = cupl("duplicates", *INDEX)
+    assert "1 photo left out: damaged in the index" in outcome.err
+    assert outcome.code == 3
+    updated = cupl("index", "update", *INDEX[:2], "--embedding-cache", "none")
+    assert "1 photo changed, 6 unchanged" in updated.err
+    assert "unusable" not in cupl("index", "info", *INDEX[:2]).out
 
 
 def test_photos_that_cannot_be_read_are_told(work: Path, cupl: Cupl) -> None:

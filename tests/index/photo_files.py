@@ -11,7 +11,7 @@ from PIL import Image
 
 from cupl.index.known import KnownPhotos
 from cupl.index.photo_index import PhotoIndex
-from cupl.index.rows import ID, VECTOR, rows_of, vector_matrix
+from cupl.index.rows import ID, VECTOR, paths_of, rows_of, vector_matrix
 from tests.models import HandMadeEncoder
 
 
@@ -73,3 +73,20 @@ def _rows(index: PhotoIndex) -> Iterator[tuple[str, tuple[object, ...]]]:
 
 def known(index: PhotoIndex) -> KnownPhotos:
     return KnownPhotos(index.store)
+
+
+def vectors_of(index: PhotoIndex) -> dict[str, bytes]:
+    """The vectors of an index, by path, as float16."""
+    return {
+        path: row.astype(np.float16).tobytes()
+        for table in index.store.scan(["path", "raw_path", VECTOR])
+        for path, row in zip(paths_of(table), vector_matrix(table), strict=True)
+    }
+
+
+def damage_vector(index: PhotoIndex, path: str, wrong: int) -> None:
+    """Overwrite every byte of a photo's vector in the files of an index."""
+    vector = vectors_of(index)[path]
+    files = [file for file in Path(index.store.place).rglob("*.lance") if file.is_file()]
+    for file in files:
+        file.write_bytes(file.read_bytes().replace(vector, bytes([wrong]) * len(vector)))
