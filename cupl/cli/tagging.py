@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _KINDS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _SHOWN = 5
+_ROWS_AT_ONCE = 10_000
+"""Photos in a table that is printed: where it ends its header comes again."""
 
 
 def table_kind(output: Path | None) -> str:
@@ -108,7 +110,7 @@ class Tagged:
                 pass
         else:
             kind = "table" if output is None else self.kind
-            failures = write_predictions(seen, 1, kind, output, more)
+            failures = write_predictions(seen, 1, kind, output, more, rows_at_once=_ROWS_AT_ONCE)
         if output is not None:
             say(f"wrote {output}: {count(counts.images, 'photo')}")
         self._say_failures(failures, counts.images)
@@ -207,10 +209,13 @@ def _untag_photos(
         report = remove_keywords(paths, index=library, dry_run=dry_run, progress=update)
     restored = f", {report.restored:,} of them as before" if report.restored else ""
     done = "would be" if dry_run else "were"
-    say(
-        f"keywords and captions {done} taken from {count(report.changed, 'photo')} of "
-        f"{len(paths):,}{restored}"
-    )
+    if report.changed:
+        say(
+            f"keywords and captions {done} taken from {count(report.changed, 'photo')} of "
+            f"{len(paths):,}{restored}"
+        )
+    elif report.same:
+        say(f"{count(report.same, 'photo')} looked at: none holds keywords or captions of cupl")
     say_left_as_they_are(report)
     return {path for path, _ in report.errors}
 
@@ -227,5 +232,6 @@ def _untag_index(index: str, dry_run: bool) -> bool:
     with progress("photos") as update:
         cleared = clear_tags(library.store, but=failed, dry_run=dry_run, progress=update)
     done = "would be" if dry_run else "were"
-    say(f"{shown_place(index)}: tags {done} taken from {count(cleared, 'photo')}")
+    had = f"the tags of {count(cleared, 'photo')} {done} taken out of the index"
+    say(f"{shown_place(index)}: {had if cleared else 'no photo has tags in the index'}")
     return bool(failed)

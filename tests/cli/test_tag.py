@@ -111,7 +111,7 @@ def test_an_index(world: Path, cupl: Cupl) -> None:
     assert len(files()) == 8
     taken = cupl("tag", "--index", "l.lance", "--untag")
     assert taken.code == 0, taken.err
-    assert "l.lance: tags were taken from 4 photos" in taken.err
+    assert "l.lance: the tags of 4 photos were taken out of the index" in taken.err
     assert files() == before
 
 
