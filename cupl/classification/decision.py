@@ -26,7 +26,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,13 +151,31 @@ def decide(
         none_of_these = _nearest(others, beaten, reject)
     accepted = enough.tolist()
     order = best_first(leads, max(top_k, *accepted, 0))
-    names = [vectors.labels[index].name for index in order[:, 0].tolist()]
-    reasons = [
-        None if labels else none or f"below the threshold {threshold:g}: {name}"
-        for labels, none, name in zip(accepted, none_of_these, names, strict=True)
-    ]
     best_scores, best_probabilities = known.gather(1, order), probabilities.gather(1, order)
+    below = _below(order, best_scores, leads, vectors, rule, threshold)
+    reasons = [
+        None if labels else none or why
+        for labels, none, why in zip(accepted, none_of_these, below, strict=True)
+    ]
     return Decisions(order, best_scores, best_probabilities, accepted, reasons)
+
+
+def _below(
+    order: torch.Tensor,
+    scores: torch.Tensor,
+    leads: torch.Tensor,
+    vectors: ClassVectors,
+    rule: DecisionRule,
+    threshold: float,
+) -> Iterator[str]:
+    """What the best class of each image lacks to be a label."""
+    best = scores[:, 0], (scores - leads.gather(1, order))[:, 0]
+    for index, score, needed in zip(order[:, 0].tolist(), *(x.tolist() for x in best), strict=True):
+        name = vectors.labels[index].name
+        if rule.class_thresholds is not None and rule.threshold is None:
+            yield f"{name} {score:.3f}, needs {needed:.3f}"
+        else:
+            yield f"below the threshold {threshold:g}: {name}"
 
 
 def _judged(

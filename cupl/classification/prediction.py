@@ -47,8 +47,10 @@ class Prediction:
     error: str | None = None
     rejected: str | None = None
     """Why the image has no label though it could be read: ``below the threshold 0.5: NAME``, of
-    the best class; ``none of these: NAME``, of the class of the reject bank or the word that it
-    is closest to; or ``less like a class than 95% of the examples: NAME``, of its best class."""
+    the best class; ``NAME 0.256, needs 0.332``, its cosine and the least one for a label, where
+    each class has a threshold; ``none of these: NAME``, of the class of the reject bank or the word
+    that it is closest to; or ``less like a class than 95% of the examples: NAME``, of its best
+    class."""
     labels: Sequence[Score] = ()
     """With ``multi_label`` all that apply, best first; with a fitted coverage all that cannot be
     ruled out; else empty."""

@@ -133,13 +133,14 @@ def table_text(
     top_k: int,
     more: Collection[str] = (),
     width: int | None = None,
+    rows_at_once: int = TABLE_ROWS,
 ) -> Iterator[str]:
-    """A table for a person, a new one every ``TABLE_ROWS`` images, or fewer of many classes.
+    """A table for a person, a new one every ``rows_at_once`` images, or fewer of many classes.
 
     The best class with its numbers, then the others; explanations below the table. ``width`` is
     that of the terminal, None where there is none.
     """
-    rows, size = iter(predictions), max(1, min(TABLE_ROWS, TABLE_CELLS // max(1, top_k)))
+    rows, size = iter(predictions), max(1, min(rows_at_once, TABLE_CELLS // max(1, top_k)))
     part = list(islice(rows, size))
     told = EXPLANATION in more and any(one.explanation for one in part)
     note = folded(f"{_ON_SCORES}\n\n", width) if told else ""
@@ -160,7 +161,7 @@ def _grid(
     columns = [Column("image", "path"), Column("labels" if several else "label")]
     if not several:  # else each label is followed by its own
         columns.append(Column("probability", "number"))
-    columns.append(Column("best score" if several else "score", "number", rank=1))
+    columns.append(Column("first score" if several else "score", "number", rank=1))
     if top_k > 1:
         columns.append(Column("then", "list", rank=2))
     rows = [[prediction.path or "", *_row(prediction, several)] for prediction in predictions]
@@ -262,6 +263,8 @@ def write_predictions(
     format: str,
     path: Path | None,
     more: Collection[str] = (),
+    *,
+    rows_at_once: int = TABLE_ROWS,
 ) -> FailedImages:
     """Write predictions as they come, in memory that does not grow with them.
 
@@ -272,6 +275,7 @@ def write_predictions(
         path: the file to write, whole or not at all; None for standard output. What is there and is
             no predictions is kept as ``PATH.old``.
         more: further columns; see :func:`columns_of`.
+        rows_at_once: images in one table that is printed.
 
     Returns:
         Those that are errors.
@@ -286,7 +290,7 @@ def write_predictions(
     if path is None:
         writer = WRITERS[format]
         if writer is table_text:
-            writer = partial(table_text, width=terminal_width())
+            writer = partial(table_text, width=terminal_width(), rows_at_once=rows_at_once)
         for piece in writer(watched, top_k, more):
             sys.stdout.write(piece)
             sys.stdout.flush()

@@ -134,7 +134,7 @@ class DescribeRun:
         self.failed |= told < len(captions)
         if sidecars:
             again = [*self.images, *(["--all-files"] if self.all_files else [])]
-            self.failed |= caption_sidecars(captions, again)
+            self.failed |= caption_sidecars(captions, self.images, again)
 
     def write_groups(self, output: Path | None, number: int, encoder: EncoderSettings) -> None:
         """The classes are groups of photos that look alike."""

@@ -153,6 +153,7 @@ def tag_command(
         found = photos.predictions(classifier, rule.decision, rule.top_k)
         tagged.tell(
             map(rule.tagged, found),
+            images or () if photos.stored is None else photos.paths,
             again=[*(images or ()), *(["--all-files"] if all_files else [])],
         )
     if tagged.failed or (photos is not None and not photos.complete):

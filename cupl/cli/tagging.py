@@ -1,6 +1,6 @@
 """What ``cupl tag`` does with the tags: tables, keywords, an index; and taking them away."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +11,7 @@ from cupl.cli.index import existing_index
 from cupl.cli.output import count, progress, quoted, say, say_next, say_unreadable
 from cupl.cli.predicting import Photos
 from cupl.index.cluster import shown_place
+from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _KINDS = {".csv": "csv", ".jsonl": "jsonl", ".parquet": "parquet"}
 _SHOWN = 5
+_ROWS_AT_ONCE = 10_000
+"""Photos in a table that is printed: where it ends its header comes again."""
 
 
 def table_kind(output: Path | None) -> str:
@@ -66,6 +69,7 @@ class Tagged:
         self, library: "PhotoIndex", classifier: "ZeroShotClassifier", rule: "TagRule"
     ) -> None:
         """Tag the photos of an index."""
+        from cupl.index.reached import reached_from_index
         from cupl.index.tagging import tag_rows
 
         with progress("photos") as update:
@@ -73,18 +77,25 @@ class Tagged:
             self._tell(found, printed=self.dry_run)
         if not self.dry_run:
             say(f"wrote the tags into {library.store.place}")
-        self._write(["--index", library.store.place], library)
+        outside = reached_from_index(self._words, library.store) if self.write else set[str]()
+        self._write(["--index", library.store.place], outside, library)
 
-    def tell(self, predictions: "Iterator[Prediction]", again: Sequence[str]) -> None:
+    def tell(
+        self, predictions: "Iterator[Prediction]", named: Sequence[str], again: Sequence[str]
+    ) -> None:
         """Tag photos.
 
         Args:
             predictions: with their tags as labels.
-            again: the images as they were named.
+            named: files, folders and patterns that the photos were found by.
+            again: what to name to find them again.
 
         """
+        from cupl.index.reached import reached_by_links
+
         self._tell(predictions, printed=self.write is None or self.dry_run)
-        self._write(again)
+        outside = reached_by_links(self._words, named) if self.write else set[str]()
+        self._write(again, outside)
 
     def _tell(self, predictions: "Iterator[Prediction]", *, printed: bool) -> None:
         from cupl.classification.label_counts import LabelCounts
@@ -100,7 +111,7 @@ class Tagged:
                 pass
         else:
             kind = "table" if output is None else self.kind
-            failures = write_predictions(seen, 1, kind, output, more)
+            failures = write_predictions(seen, 1, kind, output, more, rows_at_once=_ROWS_AT_ONCE)
         if output is not None:
             say(f"wrote {output}: {count(counts.images, 'photo')}")
         self._say_failures(failures, counts.images)
@@ -112,7 +123,7 @@ class Tagged:
     ) -> "Iterator[Prediction]":
         for one in predictions:
             counts.add(one)
-            if one.labels and one.path is not None:
+            if one.path is not None and one.error is None:
                 self._words[one.path] = [score.label for score in one.labels]
             yield one
 
@@ -122,26 +133,46 @@ class Tagged:
             examples = [(str(one.path), str(one.error)) for one in failures.first]
             say_unreadable(failures.count, total, examples, "  and {} more")
 
-    def _write(self, again: Sequence[str], library: "PhotoIndex | None" = None) -> None:
+    def _write(
+        self, again: Sequence[str], outside: set[str], library: "PhotoIndex | None" = None
+    ) -> None:
         """Write the keywords, and say how to take them away."""
         from cupl.index.keywords import write_keywords
 
         if self.dry_run:
             say("nothing was written")
         elif self.write is not None:
+            say_outside(outside)
+            words = {path: some for path, some in self._words.items() if path not in outside}
             with progress("keywords") as update:
-                report = write_keywords(self._words, self.write, index=library, progress=update)
+                report = write_keywords(words, self.write, index=library, progress=update)
             where = {"xmp": "sidecars (.xmp) beside", "exif": "the files of"}[self.write]
             same = f"; as they were: {report.same:,}" if report.same else ""
             say(f"keywords written into {where} {count(report.changed, 'photo')}{same}")
             if report.changed and self.write == "exif":
                 say("the originals are kept beside them (photo.jpg_original)")
+            if report.older:
+                say(
+                    f"{count(report.older, 'photo')} had keywords of cupl before that are none of "
+                    "the tags now, and stay: --untag first to begin anew"
+                )
             if report.changed:
                 say_next(f"cupl tag {quoted(*again)} --untag")
             self._say_errors(report)
 
     def _say_errors(self, report: "WrittenReport") -> None:
         self.failed |= say_left_as_they_are(report)
+
+
+def say_outside(outside: Collection[str]) -> None:
+    """Say which photos are not written to, as links led to them."""
+    if outside:
+        one = len(outside) == 1
+        say(
+            f"{count(len(outside), 'photo')} {'is' if one else 'are'} reached by links out of what "
+            f"was named, such as {printable(min(outside))}: nothing is written to "
+            f"{'it' if one else 'them'} unless named as files"
+        )
 
 
 def say_left_as_they_are(report: "WrittenReport") -> bool:
@@ -179,10 +210,13 @@ def _untag_photos(
         report = remove_keywords(paths, index=library, dry_run=dry_run, progress=update)
     restored = f", {report.restored:,} of them as before" if report.restored else ""
     done = "would be" if dry_run else "were"
-    say(
-        f"keywords and captions {done} taken from {count(report.changed, 'photo')} of "
-        f"{len(paths):,}{restored}"
-    )
+    if report.changed:
+        say(
+            f"keywords and captions {done} taken from {count(report.changed, 'photo')} of "
+            f"{len(paths):,}{restored}"
+        )
+    elif report.same:
+        say(f"{count(report.same, 'photo')} looked at: none holds keywords or captions of cupl")
     say_left_as_they_are(report)
     return {path for path, _ in report.errors}
 
@@ -198,5 +232,6 @@ def _untag_index(index: str, dry_run: bool) -> bool:
     with progress("photos") as update:
         cleared = clear_tags(library.store, but=failed, dry_run=dry_run, progress=update)
     done = "would be" if dry_run else "were"
-    say(f"{shown_place(index)}: tags {done} taken from {count(cleared, 'photo')}")
+    had = f"the tags of {count(cleared, 'photo')} {done} taken out of the index"
+    say(f"{shown_place(index)}: {had if cleared else 'no photo has tags in the index'}")
     return bool(failed)

@@ -9,8 +9,19 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from cupl.errors import InputError, MissingPackageError
-from cupl.index.image_keywords import check_unharmed, keywords_in, take_keywords
-from cupl.index.rewriting import Check, Edit, Note, Undone, not_noted, real_file, rewrite, take_back
+from cupl.index.image_keywords import check_kept, check_unharmed, keywords_in, take_keywords
+from cupl.index.rewriting import (
+    Check,
+    Edit,
+    Note,
+    Undone,
+    not_noted,
+    original_of,
+    read_whole,
+    real_file,
+    rewrite,
+    take_back,
+)
 from cupl.index.sidecars import check_sidecar, keywords_of_sidecar, sidecar_of, take_from_sidecar
 from cupl.index.xmp_packets import Keywords
 from cupl.io.atomic import own_file, remove_unfinished
@@ -29,6 +40,7 @@ class WrittenReport:
         changed: photos that were written to, or whose sidecars were.
         same: photos that were as they should be already.
         restored: of those changed, photos that are the originals again, byte for byte.
+        older: photos that hold keywords of cupl beside those that were written now.
         theirs: paths of those that a person has described, which stay as they are.
         errors: path and reason of those that could not be changed; they are as they were.
 
@@ -37,6 +49,7 @@ class WrittenReport:
     changed: int = 0
     same: int = 0
     restored: int = 0
+    older: int = 0
     theirs: list[str] = field(default_factory=list)
     errors: list[tuple[str, str]] = field(default_factory=list)
 
@@ -65,6 +78,8 @@ class Holder:
     keywords: Callable[[bytes], Keywords]
     take: Edit
     check: Check
+    check_kept: Callable[[bytes, bytes, str], None] = lambda *_: None
+    """Accepts the content, and what is kept already as its original under a name; or raises."""
 
     def has_ours(self, content: bytes) -> bool:
         """Whether it holds anything that cupl added."""
@@ -72,7 +87,16 @@ class Holder:
 
     def write(self, path: Path, edit: Edit, note: Note = not_noted) -> Undone:
         """Change a file that is there."""
-        changed = rewrite(path, edit, self.check, lambda old: not self.has_ours(old), note)
+
+        def keep(old: bytes) -> bool:
+            if self.has_ours(old):
+                return False
+            kept = original_of(path)
+            if os.path.isfile(kept):  # noqa: PTH113
+                self.check_kept(old, read_whole(kept), kept.name)
+            return True
+
+        changed = rewrite(path, edit, self.check, keep, note)
         return "changed" if changed else "same"
 
     def remove(self, path: Path, note: Note = not_noted) -> Undone:
@@ -88,7 +112,7 @@ class Holder:
             return False
 
 
-IN_PHOTO = Holder(keywords_in, take_keywords, check_unharmed)
+IN_PHOTO = Holder(keywords_in, take_keywords, check_unharmed, check_kept)
 IN_SIDECAR = Holder(keywords_of_sidecar, take_from_sidecar, check_sidecar)
 
 

@@ -25,6 +25,7 @@ from cupl.index.xmp_packets import (
     with_keywords,
     without_ours,
 )
+from cupl.io.terminal import printable
 
 WRITTEN_KINDS = ("JPEG", "TIFF", "PNG", "WEBP")
 """Of image files, that keywords are written into.
@@ -136,6 +137,24 @@ def check_unharmed(before: bytes, after: bytes) -> None:
             raise InputError(
                 f"{what} would not be as before, so that it was left: XMP sidecars do no harm"
             )
+
+
+def check_kept(photo: bytes, kept: bytes, name: str) -> None:
+    """Accept what is kept as the original of a photo if it has the same pixels.
+
+    Raises:
+        InputError: it is of another photo.
+
+    """
+    try:
+        same = photo == kept or list(_frames(photo)) == list(_frames(kept))
+    except InputError:  # it is no photo
+        same = False
+    if not same:
+        raise InputError(
+            f"{printable(name)} is of another photo, so that this one's original could not be kept "
+            "there: rename that file, or write XMP sidecars"
+        )
 
 
 def _can_be_written(photo: bytes) -> bool:

@@ -18,6 +18,7 @@ from cupl.errors import InputError
 from cupl.index.exiv2 import need_exiv2
 from cupl.index.holders import (
     IN_PHOTO,
+    IN_SIDECAR,
     WrittenReport,
     change_sidecar,
     holders_of,
@@ -83,6 +84,7 @@ def write_keywords(
     with _rows_of(index) as rows:
         for path, words in counted(words_of.items(), progress, len(keywords)):
             report.tell(path, partial(_add, words=words, place=place, note=rows.note))
+            report.older += _has_older(real_file(path), words, place)
             rows.save()
     return report
 
@@ -165,6 +167,16 @@ def _add(photo: Path, words: Sequence[str], place: KeywordPlace, note: Note) -> 
         return change_sidecar(photo, lambda old: add_to_sidecar(old, words))
     photo.stat()
     return "same"
+
+
+def _has_older(photo: Path, words: Sequence[str], place: KeywordPlace) -> bool:
+    """Whether keywords that cupl added at another time stand where these are written."""
+    holder, path = (
+        (IN_PHOTO, photo) if place == "exif" else (IN_SIDECAR, real_file(sidecar_of(photo)))
+    )
+    with contextlib.suppress(OSError, InputError):
+        return bool({*holder.keywords(read_whole(path)).ours} - {*words})
+    return False
 
 
 def _look(photo: Path) -> Undone:

@@ -26,8 +26,8 @@ class TagRule:
 
     Attributes:
         decision: how scores become labels.
-        top: of these the best so many; without several labels an image, the best so many classes
-            of each image that is not rejected.
+        top: of these the so many of the highest cosine; without several labels an image, the best
+            so many classes of each image that is not rejected.
 
     """
 
@@ -40,9 +40,12 @@ class TagRule:
         return 1 if self.decision.multi_label else self.top or 1
 
     def tagged(self, prediction: Prediction) -> Prediction:
-        """The prediction with its tags as ``labels``."""
+        """The prediction with its tags as ``labels``, that of the highest cosine first."""
         if self.decision.multi_label:
-            return replace(prediction, labels=tuple(prediction.labels[: self.top]))
+            # Thresholds say what is a tag. How far above its own one a score lies says little of
+            # which tag is right: of classes that are hard to tell they are low.
+            labels = tuple(sorted(prediction.labels, key=lambda one: -one.score)[: self.top])
+            return replace(prediction, top=labels[:1] or prediction.top[:1], labels=labels)
         labels = () if prediction.label is None else tuple(prediction.top)
         return replace(prediction, top=prediction.top[:1], labels=labels)
 

@@ -90,7 +90,7 @@ _OWN = {
     _YAML + rb"cupl-templates/": TEMPLATE_SET,
     rb"path,label,id,score,probability,error\b": PREDICTIONS,
     rb'\{"path": .*"score": .*"probability": ': PREDICTIONS,
-    rb" *image +(labels +best score|label +probability)\b": PREDICTION_TABLE,
+    rb" *image +(labels +(best|first) score|label +probability)\b": PREDICTION_TABLE,
     rb"path,decision,margin\b": DECISIONS,
     rb'\{"path": .*"decision": ".*"margin": ': DECISIONS,
     rb" *image +decision\b": DECISION_TABLE,

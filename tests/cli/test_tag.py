@@ -111,7 +111,7 @@ def test_an_index(world: Path, cupl: Cupl) -> None:
     assert len(files()) == 8
     taken = cupl("tag", "--index", "l.lance", "--untag")
     assert taken.code == 0, taken.err
-    assert "l.lance: tags were taken from 4 photos" in taken.err
+    assert "l.lance: the tags of 4 photos were taken out of the index" in taken.err
     assert files() == before
 
 
@@ -195,3 +195,35 @@ def test_untag_looks_at_all_photos_and_goes_on_where_it_failed(world: Path, cupl
     assert not any(row[1] for row in rows_of_index().values())
     assert cupl("tag", "--index", "l.lance", "--untag").code == 0
     assert files() == before
+
+
+@pytest.mark.parametrize("by_index", [False, True])
+def test_links_out_of_what_was_named_are_not_written_to(
+    world: Path, cupl: Cupl, by_index: bool
+) -> None:
+    private = Path("private/p.png")
+    private.parent.mkdir()
+    draw(40, 30, seed=50).save(private)
+    Path("photos/out").symlink_to("../private")
+    Path("photos/named.png").symlink_to("../private/p.png")
+    before = private.read_bytes()
+    named: tuple[str, ...] = ("photos",)
+    if by_index:
+        added = cupl("index", "add", "photos", "--index", "l.lance", "--encoder", "model")
+        assert added.code == 0
+        named = ("--index", "l.lance")
+    outcome = cupl("tag", *named, *CLASSES, "--top", 1, "--write", "exif")
+    assert outcome.code == 0
+    assert "2 photos are reached by links out of what was named" in outcome.err
+    assert "the files of 4 photos" in outcome.err
+    assert private.read_bytes() == before
+    assert len(files("private")) == 1
+    if not by_index:
+        words = ("tag", "photos/named.png", *CLASSES, "--top", 1, "--write", "exif")
+        assert "the files of 1 photo" in cupl(*words).err
+
+
+def test_older_keywords_are_told(world: Path, cupl: Cupl) -> None:
+    words = ("tag", "photos", *CLASSES, "--write", "xmp")
+    assert "before" not in cupl(*words, "--top", 2).err
+    assert "4 photos had keywords of cupl before" in cupl(*words, "--top", 1).err

@@ -253,3 +253,26 @@ def test_a_photo_that_cannot_be_read_does_not_keep_its_sidecar(photo: Path) -> N
     report = remove_keywords([photo])
     assert (report.changed, report.errors) == (1, [])
     assert names(photo) == {"pond.jpg"}
+
+
+def test_an_original_of_another_photo_is_not_taken_for_this_ones(photo: Path) -> None:
+    other = encoded(textured(), "JPEG")
+    original_of(photo).write_bytes(other)
+    before = photo.read_bytes()
+    (error,) = write_keywords({photo: ["frog"]}, "exif").errors
+    assert "pond.jpg_original is of another photo" in error[1]
+    assert photo.read_bytes() == before
+    original_of(photo).write_bytes(add_keywords(before, ["a person's"]))
+    assert write_keywords({photo: ["frog"]}, "exif").changed == 1
+    original_of(photo).write_bytes(other)
+    assert remove_keywords(photo).restored == 0
+    assert original_of(photo).read_bytes() == other
+
+
+def test_what_is_not_there_is_told_as_that(photo: Path) -> None:
+    link = photo.with_name("link.jpg")
+    link.symlink_to("nowhere.jpg")
+    gone = photo.with_name("gone.jpg")
+    (first, second) = remove_keywords([link, gone]).errors
+    assert first[1] == "it is a link to nowhere.jpg, which does not exist"
+    assert "No such file" in second[1]

@@ -36,9 +36,10 @@ def test_every_photo_gets_its_classes_and_loses_them(new_store: NewStore) -> Non
     after = rows(store)
     for number, one in enumerate(expected):
         path = photo_row(number).path
-        assert [s.label for s in found[path].labels] == [s.label for s in one.labels]
-        assert after[path].tags == tuple(score.label for score in one.labels)
-        assert after[path].label == (one.labels[0].label if one.labels else None)
+        labels = sorted(one.labels, key=lambda score: -score.score)
+        assert [s.label for s in found[path].labels] == [s.label for s in labels]
+        assert after[path].tags == tuple(score.label for score in labels)
+        assert after[path].label == (labels[0].label if labels else None)
         assert after[path].date == before[path].date
     tagged = [path for path, row in after.items() if row.tags]
     assert 0 < len(tagged) < 20
@@ -90,3 +91,22 @@ def test_what_is_a_tag_has_to_be_said() -> None:
             class_thresholds=rule.decision.class_thresholds,
         )  # fmt: skip
         assert [len(rule.tagged(one).labels) for one in found] == [most] * 3
+
+
+def test_the_tag_of_the_highest_cosine_is_the_first() -> None:
+    ours, image = classifier(), random_vectors(1)
+    scores = {one.label: one.score for one in ours.predict_vectors(image, 3)[0].top}
+    order = sorted(scores, key=lambda name: -scores[name])
+    limits = {name: scores[name] - 0.1 * (place + 1) for place, name in enumerate(order)}
+    rule = tag_rule(ours, class_thresholds={n: max(-1.0, c) for n, c in limits.items()}, top=2)
+    (found,) = ours.predict_vectors(
+        image, 1, multi_label=True, class_thresholds=rule.decision.class_thresholds
+    )
+    assert [one.label for one in found.labels] == order[::-1]
+    tagged = rule.tagged(found)
+    assert [one.label for one in tagged.labels] == order[:2]
+    assert tagged.label == order[0]
+    (none,) = ours.predict_vectors(
+        image, multi_label=True, class_thresholds=dict.fromkeys(NAMES, 0.99)
+    )
+    assert none.rejected == f"{order[0]} {scores[order[0]]:.3f}, needs 0.990"
