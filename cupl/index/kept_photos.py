@@ -14,7 +14,7 @@ from cupl.embedding.image_vectors import Embeddings, stored_images
 from cupl.embedding.left_out import LeftOut
 from cupl.encoders.loading import load_recorded_encoder, named_encoder
 from cupl.encoders.protocol import Encoder
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.index.adding import Listing, add_listed, add_vectors
 from cupl.index.changes import IndexChanges
 from cupl.index.known import KnownPhotos
@@ -29,6 +29,7 @@ from cupl.index.updating import update_photos
 from cupl.index.where import parse_where
 from cupl.index.writing import PhotoWriter
 from cupl.io.arguments import several
+from cupl.io.terminal import printable
 from cupl.progress import Progress, ignore
 
 PhotosOrVectors: TypeAlias = str | os.PathLike[str] | Embeddings
@@ -105,7 +106,10 @@ class KeptPhotos:
             store.metadata.check_vectors(encoder.provenance, str(encoder.directory))
             return cls(store, device=device, precision=precision, batch_size=batch_size)
         check_place(place, make=True)
-        loaded = named_encoder(encoder, device, precision, batch_size, revision)
+        try:
+            loaded = named_encoder(encoder, device, precision, batch_size, revision)
+        except CuplError as error:
+            raise _told_maker(error, place, encoder) from error
         make = IndexMetadata(provenance=ImageProvenance.of(loaded), numbers=numbers)
         return cls(open_store(place, make), loaded)
 
@@ -253,6 +257,17 @@ class KeptPhotos:
 
     def _reader(self, workers: int | None, image_cache: ImageCache) -> PhotoReader:
         return PhotoReader(KnownPhotos(self.store), lambda: self.encoder, workers, image_cache)
+
+
+def _told_maker(error: CuplError, place: str, encoder: object) -> CuplError:
+    """An error of loading an encoder, and whose an index is that there is already."""
+    try:
+        made_by = open_store(place).metadata.provenance.encoder
+    except CuplError:
+        return error
+    if made_by == str(encoder):
+        return error
+    return InputError(f"{printable(place)} was made by {made_by}, and not {encoder}: {error}")
 
 
 def _photos_or_vectors(
