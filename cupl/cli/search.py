@@ -1,5 +1,6 @@
 """``cupl search``: photos of an index by words, by photos and by classes."""
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +15,9 @@ from cupl.cli.class_sources import (
 )
 from cupl.cli.found_output import FoundOutput, opened_index
 from cupl.cli.index import IndexOption
-from cupl.cli.output import say
+from cupl.cli.output import say, say_warning
+from cupl.embedding.image_kinds import IMAGE_ENDINGS
+from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
     from cupl.index.found_files import FoundList
@@ -112,8 +115,16 @@ def _terms(query: list[str], image: list[str], without: list[str]) -> "list[Quer
     from cupl.index.query import QueryTerm, parse_query, text_terms
 
     terms = [term for text in query for term in parse_query(text)]
+    for text in [term.text for term in terms if term.text is not None]:
+        if _looks_like_a_path(text):
+            say_warning(f"there is no file {printable(text)}: searched for as a text")
     terms += [QueryTerm(image=one) for one in image]
     return [*terms, *text_terms(without, weight=-1)]
+
+
+def _looks_like_a_path(text: str) -> bool:
+    folder = text.rpartition("/")[0]
+    return text.lower().endswith(IMAGE_ENDINGS) or (bool(folder) and os.path.isdir(folder))  # noqa: PTH112 (a text of any length)
 
 
 def _of_terms(

@@ -61,6 +61,20 @@ def test_texts_of_any_signs_are_texts(work: Path, cupl: Cupl) -> None:
         assert ("only the beginning" in outcome.err) == (len(text) > 1000)
 
 
+def test_a_path_that_is_no_file_is_told_and_one_with_a_sign_is_a_photo(
+    work: Path, cupl: Cupl
+) -> None:
+    for text in ("photos/K\u00fcste am abend.JPG", "photos/pond"):
+        outcome = cupl("search", text, *INDEX, *PLAIN)
+        assert len(found(outcome)) == 8
+        assert f"there is no file {text}: searched for as a text" in outcome.err
+    assert "no file" not in cupl("search", "a black/white cat", *INDEX).err
+    (work / "photos" / "1.png").rename(work / "photos" / "a + b.png")
+    outcome = cupl("search", "./photos/a + b.png", *INDEX, *PLAIN)
+    assert len(found(outcome)) == 8  # the index has it by its old name
+    assert "no file" not in outcome.err
+
+
 def test_the_best_photos_of_every_class(work: Path, cupl: Cupl) -> None:
     bank_of({"cat": ["a small cat"], "dog": ["a large dog"]}).save(work / "bank.yaml")
     assert cupl("encode", "bank.yaml", "-o", "v.safetensors", "--encoder", "model",
