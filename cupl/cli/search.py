@@ -1,9 +1,10 @@
 """``cupl search``: photos of an index by words, by photos and by classes."""
 
 import os
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from cupl.cli import encoder_options, found_output, generate_options
 from cupl.cli.class_sources import (
@@ -36,6 +37,14 @@ ExactOption = Annotated[
     typer.Option("--exact", help="Look at all vectors, also where there is an approximate index."),
 ]
 TopOption = Annotated[int, typer.Option("-k", "--top-k", min=1, help="Photos to show.")]
+
+
+class QueryCommand(TyperCommand):
+    """A command whose texts may begin with a sign and a space, which no option does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words, of which those are no options for click that begin with a space."""
+        return super().parse_args(ctx, [f" {one}" if one.startswith("- ") else one for one in args])
 
 
 def search_command(
@@ -81,7 +90,7 @@ def search_command(
 
     Terms are joined by " + " and " - " and may have a weight, as in "2:retriever". A term that
     begins with ./ or / or is an image file is a photo, any other a text; a text in double quotes
-    is taken as it is. What begins with a minus comes behind --, or after --not.
+    is taken as it is. What begins with a minus and no space comes behind --, or after --not.
     """
     source = ClassSource(bank, vectors, name, classes, templates, text_cache, pooling)
     by_class = source.by_names or bank is not None or vectors is not None

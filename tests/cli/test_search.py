@@ -50,6 +50,7 @@ def test_queries_of_terms_and_of_options_are_the_same(work: Path, cupl: Cupl) ->
     assert found(cupl("search", "cat", *INDEX, "--image", "photos/3.png", "--not", "dog",
                       *PLAIN)) == wanted  # fmt: skip
     assert found(cupl("search", "cat", "photos/3.png", *INDEX, "--not", "dog", *PLAIN)) == wanted
+    assert found(cupl("search", "- dog", *INDEX, *PLAIN, "cat", "./photos/3.png")) == wanted
     assert found(cupl("search", *INDEX, *PLAIN, "--", "- dog", "cat", "./photos/3.png")) == wanted
 
 
