@@ -138,7 +138,7 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "nothing to go by": ((), 1, "what is unwanted, of what is fine, or both (--block, --allow)"),
     "one side": (
         ("--block-name", "cat"), 1,
-        "(--allow, --examples, --allow-below, --block-above)",
+        "(--allow, --allow-name, --examples, --allow-below, --block-above)",
     ),
     "file and name": (("--block", "unsafe.yaml", "--block-name", "cat"), 2, "not both"),
     "one threshold": ((*NAMES, "--allow-below", "0"), 2, "go together"),
@@ -168,7 +168,8 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
         ("--block", "unsafe.yaml", "--allow-name", "dog", "-o", "unsafe.yaml", "--format", "csv"),
         1, "what is read",
     ),
-    "twice": ((*NAMES, "-o", "x.html", "--format", "csv", "--review", "x.html"), 1, "what is read"),
+    "twice": ((*NAMES, "-o", "x.html", "--format", "csv", "--review", "x.html"), 2,
+              "two results would be x.html"),
 }  # fmt: skip
 
 
