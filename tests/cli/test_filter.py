@@ -152,8 +152,8 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     ),
     "too few fine": (
         (*NAMES, "--examples", "examples", "--miss-rate", "0.1", "--false-alarm-rate", "0.02"), 1,
-        "false_alarm_rate=0.02 needs at least 49 examples of what is fine, and there are 30: give "
-        "more, or a rate of 0.033 or more (--examples, --false-alarm-rate)",
+        "a false alarm rate of 0.02 needs at least 49 examples of what is fine, and there are "
+        "30: give more, or a rate of 0.033 or more (--examples, --false-alarm-rate)",
     ),
     "one kind": ((*NAMES, "--examples", "one"), 1, "no example is labelled 'allow'"),
     "other labels": ((*NAMES, "--examples", "other.csv"), 1, "'block' or 'allow', not 'unsafe'"),
