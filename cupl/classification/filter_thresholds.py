@@ -147,7 +147,8 @@ def check_filter_rate(name: str, rate: float, number: int | None = None) -> None
         way_out = f"or a rate of {_least(number):g} or more" if number else "and both kinds"
         raise InputError(
             f"a {name.replace('_', ' ')} of {rate:g} needs at least "
-            f"{number_of(needed, 'example')} of {_SIDES[name]}, and there {'is' if number == 1 else 'are'} {number:,}: give more, {way_out}",
+            f"{number_of(needed, 'example')} of {_SIDES[name]}, and there "
+            f"{'is' if number == 1 else 'are'} {number:,}: give more, {way_out}",
             arguments={"examples": ..., name: ...},
         )
 
