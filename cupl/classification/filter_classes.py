@@ -84,7 +84,13 @@ class FilterSides:
         raise InputError(
             f"classes to {side} alone do not say where all else begins: give classes to {other}, "
             "labelled examples, or both thresholds",
-            arguments={other: ..., "examples": ..., "allow_below": ..., "block_above": ...},
+            arguments={
+                other: ...,
+                f"{other}_name": ...,
+                "examples": ...,
+                "allow_below": ...,
+                "block_above": ...,
+            },
         )
 
     @property

@@ -146,8 +146,9 @@ def check_filter_rate(name: str, rate: float, number: int | None = None) -> None
     if number is not None and number < (needed := examples_needed(_kept(rate))):
         way_out = f"or a rate of {_least(number):g} or more" if number else "and both kinds"
         raise InputError(
-            f"{name}={rate:g} needs at least {number_of(needed, 'example')} of {_SIDES[name]}, and "
-            f"there {'is' if number == 1 else 'are'} {number:,}: give more, {way_out}",
+            f"a {name.replace('_', ' ')} of {rate:g} needs at least "
+            f"{number_of(needed, 'example')} of {_SIDES[name]}, and there "
+            f"{'is' if number == 1 else 'are'} {number:,}: give more, {way_out}",
             arguments={"examples": ..., name: ...},
         )
 

@@ -86,6 +86,9 @@ def check_written(
         if stored is not None:
             check_outside(target, stored.directory)
         there = images if os.path.lexists(target) else ()  # else it can be none of them
+        names = map(os.path.realpath, written[:number])
+        if os.path.realpath(target) in names and not is_stream(target):
+            raise typer.BadParameter(f"two results would be {target}: name another file for one")
         check_target(target, *inputs, *there, *written[:number])
 
 

@@ -1,6 +1,8 @@
 """``cupl describe``: photos to a prompt bank, or to captions, by a model that sees them."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +11,7 @@ import typer
 from cupl.cli import describe_options, encoder_options, generate_options
 from cupl.cli.output import files_of_cache, say, say_warning
 from cupl.cli.spending import prices_of
+from cupl.errors import CuplError
 from cupl.io.outputs import check_target
 
 
@@ -112,7 +115,11 @@ def describe_command(
     )  # fmt: skip
     meter = UsageMeter(max_requests, max_tokens_total)
     server = connect(plan, base_url, timeout, api_key_env, say_warning)
-    with SentPhotos(image_side, detail) as sent, ResponseCache(cache) as responses:
+    with (
+        _without_blind_models(),
+        SentPhotos(image_side, detail) as sent,
+        ResponseCache(cache) as responses,
+    ):
         run = DescribeRun(
             images, all_files, sent, per_class, plan,
             generate_options.filtering_of(
@@ -130,3 +137,14 @@ def describe_command(
             run.write_bank(output)
     if run.failed:
         raise typer.Exit(3)
+
+
+@contextmanager
+def _without_blind_models() -> Iterator[None]:
+    """Let no error lead to a model that cannot see."""
+    try:
+        yield
+    except CuplError as error:
+        if error.arguments.get("model") == "mini":
+            del error.arguments["model"]
+        raise

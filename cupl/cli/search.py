@@ -1,8 +1,10 @@
 """``cupl search``: photos of an index by words, by photos and by classes."""
 
-from typing import TYPE_CHECKING, Annotated
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from cupl.cli import encoder_options, found_output, generate_options
 from cupl.cli.class_sources import (
@@ -14,7 +16,9 @@ from cupl.cli.class_sources import (
 )
 from cupl.cli.found_output import FoundOutput, opened_index
 from cupl.cli.index import IndexOption
-from cupl.cli.output import say
+from cupl.cli.output import say, say_warning
+from cupl.embedding.image_kinds import IMAGE_ENDINGS
+from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
     from cupl.index.found_files import FoundList
@@ -33,6 +37,14 @@ ExactOption = Annotated[
     typer.Option("--exact", help="Look at all vectors, also where there is an approximate index."),
 ]
 TopOption = Annotated[int, typer.Option("-k", "--top-k", min=1, help="Photos to show.")]
+
+
+class QueryCommand(TyperCommand):
+    """A command whose texts may begin with a sign and a space, which no option does."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The words, of which those are no options for click that begin with a space."""
+        return super().parse_args(ctx, [f" {one}" if one.startswith("- ") else one for one in args])
 
 
 def search_command(
@@ -78,7 +90,7 @@ def search_command(
 
     Terms are joined by " + " and " - " and may have a weight, as in "2:retriever". A term that
     begins with ./ or / or is an image file is a photo, any other a text; a text in double quotes
-    is taken as it is. What begins with a minus comes behind --, or after --not.
+    is taken as it is. What begins with a minus and no space comes behind --, or after --not.
     """
     source = ClassSource(bank, vectors, name, classes, templates, text_cache, pooling)
     by_class = source.by_names or bank is not None or vectors is not None
@@ -112,8 +124,16 @@ def _terms(query: list[str], image: list[str], without: list[str]) -> "list[Quer
     from cupl.index.query import QueryTerm, parse_query, text_terms
 
     terms = [term for text in query for term in parse_query(text)]
+    for text in [term.text for term in terms if term.text is not None]:
+        if _looks_like_a_path(text):
+            say_warning(f"there is no file {printable(text)}: searched for as a text")
     terms += [QueryTerm(image=one) for one in image]
     return [*terms, *text_terms(without, weight=-1)]
+
+
+def _looks_like_a_path(text: str) -> bool:
+    folder = text.rpartition("/")[0]
+    return text.lower().endswith(IMAGE_ENDINGS) or (bool(folder) and os.path.isdir(folder))  # noqa: PTH112 (a text of any length)
 
 
 def _of_terms(

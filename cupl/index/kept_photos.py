@@ -14,7 +14,7 @@ from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.left_out import LeftOut
 from cupl.encoders.loading import load_recorded_encoder, named_encoder
 from cupl.encoders.protocol import Encoder
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.index.adding import Listing, add_listed, add_vectors
 from cupl.index.changes import IndexChanges
 from cupl.index.given import PhotosOrVectors, check_workers, photos_or_vectors
@@ -32,6 +32,7 @@ from cupl.index.where import parse_where
 from cupl.index.writing import PhotoWriter
 from cupl.io.arguments import check_path, several
 from cupl.io.reasons import broken_link
+from cupl.io.terminal import printable
 from cupl.progress import Progress, ignore
 
 
@@ -117,7 +118,10 @@ class KeptPhotos:
             store.metadata.check_vectors(encoder.provenance, str(encoder.directory))
             return cls(store, device=device, precision=precision, batch_size=batch_size)
         check_place(place, make=True)
-        loaded = named_encoder(encoder, device, precision, batch_size, revision)
+        try:
+            loaded = named_encoder(encoder, device, precision, batch_size, revision)
+        except CuplError as error:
+            raise _told_maker(error, place, encoder) from error
         make = IndexMetadata(provenance=ImageProvenance.of(loaded), numbers=numbers)
         return cls(open_store(place, make), loaded)
 
@@ -278,3 +282,26 @@ class KeptPhotos:
         check_workers(workers)
         known = KnownPhotos(self.store, vectors=vectors)
         return PhotoReader(known, lambda: self.encoder, workers, image_cache)
+
+
+def _told_maker(error: CuplError, place: str, encoder: object) -> CuplError:
+    """An error of loading an encoder, and whose an index is that there is already."""
+    try:
+        made_by = open_store(place).metadata.provenance.encoder
+    except CuplError:
+        return error
+    if made_by == str(encoder):
+        return error
+    return InputError(f"{printable(place)} was made by {made_by}, and not {encoder}: {error}")
+
+
+def _photos_or_vectors(
+    images: Iterable[PhotosOrVectors] | PhotosOrVectors,
+) -> tuple[list[str | os.PathLike[str]], Embeddings | None]:
+    """Names of photos, or the vectors that ``cupl embed`` wrote, where these are given."""
+    given = [images] if isinstance(images, str | os.PathLike | Embeddings) else list(images)
+    vectors = [one for one in given if isinstance(one, Embeddings)]
+    names = [one for one in given if not isinstance(one, Embeddings)]
+    if vectors and len(given) > 1:
+        raise InputError("image vectors are added alone, without photos or other vectors")
+    return names, vectors[0] if vectors else stored_images(names)

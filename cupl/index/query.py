@@ -2,8 +2,9 @@ r"""Queries of several terms in one text: ``2:retriever + ./pool.jpg - fruit``.
 
 Terms are joined by `` + `` and `` - ``, with a space on either side; the first may have a sign of
 its own. ``2:`` before a term makes it count twice; a number and a colon that a digit follows
-(``12:30 train``) are part of the text. A term is a photo where it is the name of an image file that
-is there, or begins with ``./``, ``../``, ``~/`` or ``/``; every other is a text. A text in double
+(``12:30 train``) are part of the text. A query that is the path of
+a file as a whole is that photo. A term is a photo where it is the name of an image file that is
+there, or begins with ``./``, ``../``, ``~/`` or ``/``; every other is a text. A text in double
 quotes is taken as it is, whatever it holds (``"salt + pepper"``), and so is the name of a photo
 behind its beginning (``./"IMG - copy.jpg"``); in quotes a quote is written ``\"`` and a backslash
 ``\\``.
@@ -11,6 +12,7 @@ behind its beginning (``./"IMG - copy.jpg"``); in quotes a quote is written ``\"
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -26,6 +28,7 @@ MOST_TERMS = 1000
 _SIGN = re.compile(r"(?<=\s)[+-](?=\s)")
 _FIRST_SIGN = re.compile(r"\s*([+-])(?=\s)")
 _WEIGHT = re.compile(r"\s*+([+-]?+(?:\d++(?:\.\d*+)?|\.\d++))\s*+:(?!\d)")
+_NO_WEIGHT = re.compile(r"\s*+([+-]?(?:nan|inf|infinity|\d[\d_.]*e[+-]?\d+))\s*:(?!\d)", re.I)
 _QUOTED = re.compile(r'\s*+((?:\.{0,2}|~)/)?"((?:[^"\\]|\\.)++)"(?=\s*+\Z|\s++[+-]\s)', re.DOTALL)
 _PHOTO = re.compile(r"(\.{0,2}|~)/")
 
@@ -53,6 +56,8 @@ def parse_query(query: str) -> list[QueryTerm]:
         InputError: a sign or a weight stands beside no term, or a weight is none.
 
     """
+    if _PHOTO.match(query) and os.path.isfile(path := os.path.expanduser(query)):  # noqa: PTH111, PTH113
+        return [QueryTerm(image=path)]
     terms: list[QueryTerm] = []
     place, sign = 0, 1.0
     if first := _FIRST_SIGN.match(query):
@@ -71,10 +76,10 @@ def parse_query(query: str) -> list[QueryTerm]:
 
 def _weight(query: str, place: int) -> tuple[int, float]:
     """Where the term begins behind its weight, and that."""
-    found = _WEIGHT.match(query, place)
+    found = _WEIGHT.match(query, place) or _NO_WEIGHT.match(query, place)
     if found is None:
         return place, 1.0
-    weight = float(found[1])
+    weight = float(found[1]) if found.re is _WEIGHT else math.nan
     if not 0 < weight <= MOST_WEIGHT:
         raise InputError(
             f"{found[1]:.40} is no weight of a term: that is above 0, at most {MOST_WEIGHT:,.0f}; "

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.left_out import LeftOut
-from cupl.errors import InputError
+from cupl.errors import InputError, MissingFileError
 from cupl.index.adding import Listing, absolute, add_listed, would_change
 from cupl.index.changes import IndexChanges
 from cupl.index.gone import GoneFiles
@@ -71,6 +71,7 @@ def update_photos(
         progress: told how many photos have been read, and of how many.
 
     Raises:
+        MissingFileError: a folder is not there, and nothing of it in the index.
         InputError: a folder is not of the index; one of the index is not there, or empty, and
             ``prune`` would take its photos for gone; or so many photos in a row cannot be read
             that their drive must be gone.
@@ -132,6 +133,10 @@ def _folders_of(store: PhotoStore, scope: Sequence[str] | None) -> _Folders:
         if unused:
             unused -= {one for one in unused if any(_is_in(path, one) for path in paths)}
     for one in scope or ():
+        if one in unused and not os.path.lexists(one):
+            raise MissingFileError(
+                f"there is no such folder: {one}; and the index has no photo in it"
+            )
         around = [root for root in _all_roots(store) if _is_in(one, root)] if one in unused else []
         found.roots.update(around)
         if around:

@@ -73,7 +73,7 @@ class ReviewPage:
         return len(page)
 
     def _doubt(self, decision: FilterDecision) -> float:
-        return math.inf if decision.margin is None else self._thresholds.doubt(decision.margin)
+        return -math.inf if decision.margin is None else self._thresholds.doubt(decision.margin)
 
 
 def _card(number: int, decision: FilterDecision) -> Card:

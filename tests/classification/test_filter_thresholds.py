@@ -68,9 +68,11 @@ def test_what_is_like_neither_is_for_review() -> None:
 def test_one_example_fewer_is_refused(rate: float, needed: int) -> None:
     enough, too_few = torch.rand(needed), torch.rand(needed - 1)
     assert fit_filter_thresholds(enough, enough, rate, rate).misses is not None
-    with pytest.raises(InputError, match=f"miss_rate={rate:g} needs at least {needed} examples"):
+    with pytest.raises(
+        InputError, match=f"a miss rate of {rate:g} needs at least {needed} examples"
+    ):
         fit_filter_thresholds(too_few, enough, rate, rate)
-    with pytest.raises(InputError, match="false_alarm_rate=.*of what is fine"):
+    with pytest.raises(InputError, match="a false alarm rate of .*of what is fine"):
         fit_filter_thresholds(enough, too_few, rate, rate)
 
 

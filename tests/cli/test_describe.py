@@ -11,7 +11,7 @@ import cupl as library
 from tests.batch_server import FakeBatches, serve_batches
 from tests.cli.conftest import Cupl
 from tests.description.seeing_server import SeeingModel, make_photos, serve_seeing
-from tests.models import save_clip
+from tests.models import draw, save_clip
 
 
 @pytest.fixture
@@ -286,3 +286,16 @@ def test_two_machines_with_the_same_photos_share_answers(
         path.rename(path.with_name(f"IMG_{path.name}"))
     assert cupl("describe", "other", "-o", "b.yaml", *asked).code == 0
     assert model.answers == number
+
+
+def test_without_a_key_no_model_is_named_that_cannot_see(
+    tmp_path: Path, cupl: Cupl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    draw(24, 24).save(tmp_path / "photos" / "a.png")
+    outcome = cupl("describe", "photos", "--captions", "c.csv")
+    assert outcome.code == 1
+    assert "OPENAI_API_KEY is not set" in outcome.err
+    assert "(--api-key-env, --base-url)" in outcome.err

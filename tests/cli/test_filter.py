@@ -138,7 +138,7 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "nothing to go by": ((), 1, "what is unwanted, of what is fine, or both (--block, --allow)"),
     "one side": (
         ("--block-name", "cat"), 1,
-        "(--allow, --examples, --allow-below, --block-above)",
+        "(--allow, --allow-name, --examples, --allow-below, --block-above)",
     ),
     "file and name": (("--block", "unsafe.yaml", "--block-name", "cat"), 2, "not both"),
     "one threshold": ((*NAMES, "--allow-below", "0"), 2, "go together"),
@@ -152,8 +152,8 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     ),
     "too few fine": (
         (*NAMES, "--examples", "examples", "--miss-rate", "0.1", "--false-alarm-rate", "0.02"), 1,
-        "false_alarm_rate=0.02 needs at least 49 examples of what is fine, and there are 30: give "
-        "more, or a rate of 0.033 or more (--examples, --false-alarm-rate)",
+        "a false alarm rate of 0.02 needs at least 49 examples of what is fine, and there are "
+        "30: give more, or a rate of 0.033 or more (--examples, --false-alarm-rate)",
     ),
     "one kind": ((*NAMES, "--examples", "one"), 1, "no example is labelled 'allow'"),
     "other labels": ((*NAMES, "--examples", "other.csv"), 1, "'block' or 'allow', not 'unsafe'"),
@@ -168,7 +168,8 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
         ("--block", "unsafe.yaml", "--allow-name", "dog", "-o", "unsafe.yaml", "--format", "csv"),
         1, "what is read",
     ),
-    "twice": ((*NAMES, "-o", "x.html", "--format", "csv", "--review", "x.html"), 1, "what is read"),
+    "twice": ((*NAMES, "-o", "x.html", "--format", "csv", "--review", "x.html"), 2,
+              "two results would be x.html"),
 }  # fmt: skip
 
 

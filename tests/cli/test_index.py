@@ -100,6 +100,15 @@ def test_an_empty_folder_in_that_of_the_photos(cupl: Cupl, clip: Path, work: Pat
     assert f"next: cupl index remove '{stick}' --index i.lance\n" in pruned.err
 
 
+def test_an_encoder_that_cannot_be_had_for_an_index_of_another(
+    cupl: Cupl, clip: Path, work: Path
+) -> None:
+    cupl("index", "add", "photos", "--index", "i.lance", "--encoder", clip)
+    other = cupl("index", "add", "photos", "--index", "i.lance", "--encoder", "./none")
+    assert other.code == 1
+    assert f"i.lance was made by {clip}, and not ./none: " in other.err
+
+
 def test_wrong_words(cupl: Cupl, clip: Path, work: Path) -> None:
     missing = cupl("index", "info", "--index", "none.lance")
     assert missing.code == 1

@@ -50,6 +50,7 @@ def test_queries_of_terms_and_of_options_are_the_same(work: Path, cupl: Cupl) ->
     assert found(cupl("search", "cat", *INDEX, "--image", "photos/3.png", "--not", "dog",
                       *PLAIN)) == wanted  # fmt: skip
     assert found(cupl("search", "cat", "photos/3.png", *INDEX, "--not", "dog", *PLAIN)) == wanted
+    assert found(cupl("search", "- dog", *INDEX, *PLAIN, "cat", "./photos/3.png")) == wanted
     assert found(cupl("search", *INDEX, *PLAIN, "--", "- dog", "cat", "./photos/3.png")) == wanted
 
 
@@ -59,6 +60,20 @@ def test_texts_of_any_signs_are_texts(work: Path, cupl: Cupl) -> None:
         outcome = cupl("search", text, *INDEX, *PLAIN)
         assert len(found(outcome)) == 8
         assert ("only the beginning" in outcome.err) == (len(text) > 1000)
+
+
+def test_a_path_that_is_no_file_is_told_and_one_with_a_sign_is_a_photo(
+    work: Path, cupl: Cupl
+) -> None:
+    for text in ("photos/K\u00fcste am abend.JPG", "photos/pond"):
+        outcome = cupl("search", text, *INDEX, *PLAIN)
+        assert len(found(outcome)) == 8
+        assert f"there is no file {text}: searched for as a text" in outcome.err
+    assert "no file" not in cupl("search", "a black/white cat", *INDEX).err
+    (work / "photos" / "1.png").rename(work / "photos" / "a + b.png")
+    outcome = cupl("search", "./photos/a + b.png", *INDEX, *PLAIN)
+    assert len(found(outcome)) == 8  # the index has it by its old name
+    assert "no file" not in outcome.err
 
 
 def test_the_best_photos_of_every_class(work: Path, cupl: Cupl) -> None:

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from cupl.errors import InputError
+from cupl.errors import InputError, MissingFileError
 from cupl.index.photo_index import PhotoIndex
 from cupl.index.rows import COLUMNS, VECTOR, rows_of, rows_table, vector_matrix
 from tests.index.photo_files import ColourEncoder, content_of, opened, put
@@ -271,6 +271,9 @@ def test_only_some_folders(photos: Path, new: New) -> None:
     changes = index.update(photos / "in", prune=True)
     assert (changes.added, changes.removed, changes.gone) == (1, 1, 0)
     assert index.update([photos / "later"]).added == 1
+    with pytest.raises(MissingFileError, match="there is no such folder: .*nosuch; and"):
+        index.update(photos / "nosuch", prune=True)
+    (photos.parent / "other").mkdir()
     with pytest.raises(InputError, match="the index has no photo in .*: cupl index add puts"):
         index.update(photos.parent / "other")
 

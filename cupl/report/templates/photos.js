@@ -23,6 +23,7 @@ function missingLast(a, b, compare) {
 const orders = {
   given: () => 0,
   unsure: (a, b) => missingLast(a.sure, b.sure, (x, y) => x - y),
+  doubtful: (a, b) => (a.sure !== null) - (b.sure !== null) || a.sure - b.sure,
   sure: (a, b) => missingLast(a.sure, b.sure, (x, y) => y - x),
   label: (a, b) => missingLast(a.first, b.first, order.compare) || missingLast(a.sure, b.sure, (x, y) => y - x),
   name: (a, b) => order.compare(a.name, b.name),
