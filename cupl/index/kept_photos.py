@@ -293,15 +293,3 @@ def _told_maker(error: CuplError, place: str, encoder: object) -> CuplError:
     if made_by == str(encoder):
         return error
     return InputError(f"{printable(place)} was made by {made_by}, and not {encoder}: {error}")
-
-
-def _photos_or_vectors(
-    images: Iterable[PhotosOrVectors] | PhotosOrVectors,
-) -> tuple[list[str | os.PathLike[str]], Embeddings | None]:
-    """Names of photos, or the vectors that ``cupl embed`` wrote, where these are given."""
-    given = [images] if isinstance(images, str | os.PathLike | Embeddings) else list(images)
-    vectors = [one for one in given if isinstance(one, Embeddings)]
-    names = [one for one in given if not isinstance(one, Embeddings)]
-    if vectors and len(given) > 1:
-        raise InputError("image vectors are added alone, without photos or other vectors")
-    return names, vectors[0] if vectors else stored_images(names)
