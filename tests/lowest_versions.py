@@ -30,7 +30,10 @@ TESTS = (
     "tests/io",
     "tests/llm",
 )
-WITHOUT = ("--ignore=tests/encoders/test_mini.py", "--ignore=tests/llm/test_mini.py")
+WITHOUT = tuple(
+    f"--ignore=tests/{name}"
+    for name in ("encoders/test_mini.py", "encoders/test_sentences.py", "llm/test_mini.py")
+)
 """The models of the extra ``mini`` are pinned; they need not be here."""
 
 _BOUND = re.compile(r"([A-Za-z0-9_.-]+)>=([0-9.]+)")
