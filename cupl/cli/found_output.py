@@ -17,7 +17,6 @@ from cupl.cli.index import existing_index
 from cupl.cli.output import count, progress, say, say_warning
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.errors import InputError
-from cupl.index.rows import ID, path_id
 from cupl.io.outputs import check_outside, check_target
 
 if TYPE_CHECKING:
@@ -82,6 +81,7 @@ class FoundOutput:
     def check_photos(self, store: PhotoStore) -> None:
         """Refuse to write over a photo of the index, whatever its name."""
         from cupl.index.lookup import rows_by_id
+        from cupl.index.rows import ID, path_id
 
         names = {
             path_id(one): target

@@ -52,8 +52,8 @@ def search_command(
     query: Annotated[
         list[str] | None,
         typer.Argument(
-            help='What is to be seen, also as terms: "2:retriever + ./pool.jpg - fruit". Of '
-            "several the mean."
+            help='What is to be seen; of several the mean. Also terms: "2:retriever + ./pool.jpg '
+            '- fruit".'
         ),
     ] = None,
     image: Annotated[

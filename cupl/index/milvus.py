@@ -159,7 +159,9 @@ def open_milvus(place: str, make: IndexMetadata | None = None) -> MilvusStore:
     with cluster_errors(address):
         client = MilvusClient(
             address.server, token=address.token, db_name=address.database, dedicated=True,
-            timeout=_CONNECT_SECONDS, grpc_options={"grpc.service_config": deadlines()},
+            timeout=_CONNECT_SECONDS,
+            # Servers hang up on whom they get more pings from than one in five minutes.
+            grpc_options={"grpc.service_config": deadlines(), "grpc.keepalive_time_ms": 300_000},
         )  # fmt: skip
         name = address.collection
         if not client.has_collection(name, **_TRIES):
