@@ -131,8 +131,9 @@ def _next_batch(waiting: deque[Future[_Prepared]], size: int) -> list[_Prepared]
     batch: list[_Prepared] = []
     new = 0
     while waiting and new < size and len(batch) < 2 * size:
-        batch.append(waiting.popleft().result())
-        new += batch[-1].pixels is not None
+        batch.append(one := waiting.popleft().result())
+        # What cannot be read counts, too: batches stay those of the runs before.
+        new += one.pixels is not None or one.error is not None
     return batch
 
 
