@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cupl.cli.output import count, progress, say, say_unreadable, say_warning
+from cupl.cli.fitting import readable_examples
+from cupl.cli.output import count, progress, say, say_warning
 from cupl.errors import InputError
 from cupl.evaluation.numbers import percent
 
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from cupl.classification.content_filter import ContentFilter
     from cupl.classification.filter_thresholds import FilterThresholds, RateFit
     from cupl.evaluation.labelled import LabelledImages
-
-_SHOWN = 3
 
 ExamplePhotosOption = Annotated[
     str | None,
@@ -162,11 +161,7 @@ def _encoded(filter: ContentFilter, images: LabelledImages) -> tuple[torch.Tenso
     else:
         with progress("examples") as update:
             found = encode_labelled(images, filter.encoder, update, filter.image_cache)
-    if found.unreadable:
-        total = len(found.paths) + len(found.unreadable)
-        say_unreadable(len(found.unreadable), total, found.unreadable[:_SHOWN], "  and {} more")
-    assert found.vectors is not None  # noqa: S101 (they are encoded)
-    return found.vectors, found.targets
+    return readable_examples(found)
 
 
 def _say_fitted(fitted: FilterThresholds) -> None:

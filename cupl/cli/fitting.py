@@ -161,11 +161,16 @@ def labelled_examples(
 def encoded_examples(
     classifier: "ZeroShotClassifier", images: "LabelledImages"
 ) -> "tuple[torch.Tensor, list[int]]":
-    """Vectors and targets of those that can be read; the others are told."""
+    """As :func:`readable_examples`, once they are encoded."""
     from cupl.evaluation.labelled import encode_labelled
 
     with progress("examples") as update:
         found = encode_labelled(images, classifier.encoder, update, classifier.image_cache)
+    return readable_examples(found)
+
+
+def readable_examples(found: "LabelledImages") -> "tuple[torch.Tensor, list[int]]":
+    """Vectors and targets of encoded examples; those that cannot be read are told."""
     if found.unreadable:
         total = len(found.paths) + len(found.unreadable)
         say_unreadable(len(found.unreadable), total, found.unreadable[:_SHOWN], "  and {} more")

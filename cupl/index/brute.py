@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,11 @@ import pyarrow.compute as pc
 import torch
 
 from cupl.classification.top_k import best_first
+from cupl.index.lookup import rows_by_id
 from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_matrix
 from cupl.index.store import PhotoStore
 from cupl.index.unusable import usable_rows, warn_unusable
-from cupl.index.where import Where, where_in
-
-_AT_ONCE = 1000
-"""Keys in one condition."""
+from cupl.index.where import Where
 
 
 def brute_search(
@@ -30,16 +29,45 @@ def brute_search(
 ) -> list[Any]:
     """The closest rows of each query: see :meth:`~cupl.index.store.PhotoStore.search`."""
     unit = queries / np.linalg.norm(queries, axis=1, keepdims=True)
-    scores, ids = np.empty((len(unit), 0), np.float32), np.empty((len(unit), 0), object)
+
+    def cosines(matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        found: npt.NDArray[np.float32] = (
+            unit @ (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).T
+        )
+        return found
+
+    return best_rows(store, len(unit), cosines, k, where, vectors=vectors)
+
+
+def best_rows(
+    store: PhotoStore,
+    queries: int,
+    scores_of: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]],
+    k: int,
+    where: Where | None = None,
+    *,
+    vectors: bool = False,
+) -> list[Any]:
+    """The rows with the highest scores of each query, a table each, the best first.
+
+    Args:
+        store: all whose vectors are looked at, but for damaged ones.
+        queries: how many there are.
+        scores_of: the scores ``[queries, photos]`` of some vectors ``[photos, dim]``.
+        k: rows a query, at most.
+        where: only of photos for which it holds.
+        vectors: with the column ``vector``.
+
+    """
+    scores, ids = np.empty((queries, 0), np.float32), np.empty((queries, 0), object)
     unusable = 0
     for scanned in store.scan([ID, VECTOR], where):
         table = usable_rows(scanned)
         unusable += len(scanned) - len(table)
-        matrix = vector_matrix(table)
-        cosines = unit @ (matrix / np.linalg.norm(matrix, axis=1, keepdims=True)).T
+        new = scores_of(vector_matrix(table))
         keys = np.array(table.column(ID).to_pylist(), object)
-        scores = np.concatenate([scores, cosines], axis=1)
-        ids = np.concatenate([ids, np.broadcast_to(keys, cosines.shape)], axis=1)
+        scores = np.concatenate([scores, new], axis=1)
+        ids = np.concatenate([ids, np.broadcast_to(keys, new.shape)], axis=1)
         best = best_first(torch.from_numpy(scores), k).numpy()
         scores, ids = np.take_along_axis(scores, best, 1), np.take_along_axis(ids, best, 1)
     warn_unusable(unusable)
@@ -50,10 +78,8 @@ def brute_search(
 def _rows(store: PhotoStore, columns: list[str], ids: list[str]) -> Any:
     """The rows of some keys, of those that are still there."""
     known = table_schema(store.metadata.dim, store.metadata.numbers)
-    tables = [pa.schema([known.field(name) for name in columns]).empty_table()]
-    for start in range(0, len(ids), _AT_ONCE):
-        tables += store.scan(columns, where_in(ID, ids[start : start + _AT_ONCE]))
-    return pa.concat_tables(tables)
+    empty = pa.schema([known.field(name) for name in columns]).empty_table()
+    return pa.concat_tables([empty, *rows_by_id(store, columns, ids)])
 
 
 def _in_order(rows: Any, ids: Any, scores: Any) -> Any:

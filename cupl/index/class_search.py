@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import torch
 
 from cupl.bank.labels import ClassLabel
@@ -19,12 +19,10 @@ from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.normalize import directions
 from cupl.encoders.protocol import Encoder
+from cupl.index.brute import best_rows
 from cupl.index.found import FoundPhotos
-from cupl.index.lookup import rows_by_id
-from cupl.index.rows import COLUMNS, ID, SCORE, VECTOR, table_schema, vector_matrix
 from cupl.index.searching import check_min_score, checked_k, kept_of, searched
 from cupl.index.store import PhotoStore
-from cupl.index.unusable import usable_rows, warn_unusable
 from cupl.index.where import Where
 from cupl.io.file_kinds import CLASS_VECTORS, kind_of_file
 
@@ -83,37 +81,10 @@ def closest_to_classes(
         queries = directions(vectors.matrix).numpy()
         tables = searched(store, queries, asked, where, exact=exact)
     else:
-        tables = _looked_at(store, vectors, asked, where)
+        tables = best_rows(store, len(vectors.labels), partial(_scores, vectors), asked, where)
     return [
         ClassPhotos(label, FoundPhotos(kept_of(table, k, min_score)))
         for label, table in zip(vectors.labels, tables, strict=True)
-    ]
-
-
-def _looked_at(
-    store: PhotoStore, vectors: ClassVectors, k: int, where: Where | None
-) -> list[pa.Table]:
-    """A table a class, of the scores of all photos."""
-    number = len(vectors.labels)
-    best, places = np.empty((number, 0), np.float32), np.empty((number, 0), np.int64)
-    ids: list[str] = []
-    unusable = 0
-    for scanned in store.scan([ID, VECTOR], where):
-        table = usable_rows(scanned)
-        unusable += len(scanned) - len(table)
-        scores = _scores(vectors, vector_matrix(table))
-        new = np.arange(len(ids), len(ids) + scores.shape[1])
-        ids += table.column(ID).to_pylist()
-        best = np.hstack([best, scores])
-        places = np.hstack([places, np.broadcast_to(new, scores.shape)])
-        order = np.argsort(-best, axis=1, kind="stable")[:, :k]
-        best = np.take_along_axis(best, order, axis=1)
-        places = np.take_along_axis(places, order, axis=1)
-    warn_unusable(unusable)
-    rows = _rows(store, [ids[place] for place in np.unique(places)])
-    return [
-        _table(rows, [ids[place] for place in some], scores)
-        for some, scores in zip(places, best, strict=True)
     ]
 
 
@@ -125,23 +96,3 @@ def _scores(vectors: ClassVectors, matrix: npt.NDArray[np.float32]) -> npt.NDArr
         scores = vectors.adapter.adapted(scores, images)
     found: npt.NDArray[np.float32] = scores.T.numpy()
     return found
-
-
-def _rows(store: PhotoStore, ids: Sequence[str]) -> Mapping[str, pa.Table]:
-    """What the index knows of some photos, by their keys."""
-    return {
-        id: table.slice(place, 1)
-        for table in rows_by_id(store, COLUMNS, ids)
-        for place, id in enumerate(table.column(ID).to_pylist())
-    }
-
-
-def _table(
-    rows: Mapping[str, pa.Table], ids: Sequence[str], scores: npt.NDArray[np.float32]
-) -> pa.Table:
-    there = [place for place, id in enumerate(ids) if id in rows]  # not removed meanwhile
-    if not there:
-        empty = table_schema(1, "float16").empty_table().select(COLUMNS)
-        return empty.append_column(SCORE, pa.array([], pa.float32()))
-    table = pa.concat_tables([rows[ids[place]] for place in there])
-    return table.append_column(SCORE, pa.array(scores[there], pa.float32()))

@@ -132,12 +132,13 @@ def _folders_of(store: PhotoStore, scope: Sequence[str] | None) -> _Folders:
         found.roots.update({path[:root] for path, root in zip(paths, roots, strict=True) if root})
         if unused:
             unused -= {one for one in unused if any(_is_in(path, one) for path in paths)}
+    known = _all_roots(store) if unused else set[str]()
     for one in scope or ():
         if one in unused and not os.path.lexists(one):
             raise MissingFileError(
                 f"there is no such folder: {one}; and the index has no photo in it"
             )
-        around = [root for root in _all_roots(store) if _is_in(one, root)] if one in unused else []
+        around = [root for root in known if _is_in(one, root)] if one in unused else []
         found.roots.update(around)
         if around:
             unused.discard(one)
