@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable
 from itertools import chain
 
@@ -23,7 +22,6 @@ NO_CONTROLS = "none"
 """In place of controls: nothing but the banks is compared."""
 FRAME = "A photo of {a}, which has "
 """What stands before a random descriptor, as in WaffleCLIP."""
-_WORD = re.compile(r"[^\W\d_]+")
 
 
 def names_bank(bank: PromptBank) -> PromptBank:
@@ -55,7 +53,7 @@ def random_words_bank(bank: PromptBank, seed: int) -> PromptBank:
 
 
 def _random_descriptors(bank: PromptBank, rng: np.random.Generator) -> list[str]:
-    words = sorted({word.lower() for entry in bank for word in _WORD.findall(_joined(entry))})
+    words = sorted({word.lower() for entry in bank for word in _words(_joined(entry))})
     if not words:
         raise InputError(f"the bank {bank.name!r} holds no words to draw random ones from")
     letters = sorted(set(chain.from_iterable(words)))
@@ -76,6 +74,11 @@ def _random_descriptors(bank: PromptBank, rng: np.random.Generator) -> list[str]
         )
 
     return [draw(index) for index in range(max(map(_size, bank)))]
+
+
+def _words(text: str) -> list[str]:
+    """Runs of letters. A fraction such as ¼ is none, though expressions count it among those."""
+    return "".join(char if char.isalpha() else " " for char in text).split()
 
 
 def _size(entry: ClassPrompts) -> int:

@@ -159,8 +159,11 @@ class LanceStore:
                 self._table.create_index(ID, config=BTree())
             if VECTOR not in indexed:
                 self._table.create_index(VECTOR, config=IvfSq(distance_type="cosine"))
-        kept = _KEPT_IN_OBJECT_STORES if url_scheme(self.place) else _NONE_KEPT
-        self._table.optimize(cleanup_older_than=kept)
+        if url_scheme(self.place):
+            self._table.optimize(cleanup_older_than=_KEPT_IN_OBJECT_STORES)
+            return
+        for _ in range(2):  # of the first the version before its last is too young to go
+            self._table.optimize(cleanup_older_than=_NONE_KEPT)
 
     def _ann(self) -> Any:
         """The statistics of the approximate index; None where there is none."""

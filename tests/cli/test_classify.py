@@ -327,7 +327,7 @@ def test_a_page_of_many_images_shows_the_first(
         ),
         (["photos", "--bank", "bank.yaml", "--report", "no/p.html"], 1, "does not exist"),
         (["photos", "--bank", "bank.yaml", "--report", "bank.yaml"], 1, "also what is read"),
-        (["photos", "--bank", "bank.yaml", "--report", "a.csv", "-o", "a.csv"], 1, "also"),
+        (["photos", "--bank", "bank.yaml", "--report", "a.csv", "-o", "a.csv"], 2, "two results"),
         (["*.gif", "--bank", "bank.yaml"], 1, "no image matches"),
         (["photos", "--vectors", "bank.yaml"], 1, "bank.yaml"),
     ],

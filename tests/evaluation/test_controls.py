@@ -186,3 +186,11 @@ def test_controls_that_cannot_be_made_are_explained(tmp_path: Path) -> None:
     (tmp_path / "no.yaml").write_text("format: cupl-templates/1\nname: x\ntemplates: [plain]\n")
     with pytest.raises(InputError, match="never names the class"):
         control_banks(ANIMALS, str(tmp_path / "no.yaml"), 1)
+
+
+def test_words_are_made_of_letters() -> None:
+    bank = bank_of({"frog": ["It eats ¼cup a day, or ½."], "owl": ["²³"]})
+    texts = " ".join(random_words_bank(bank, 0).classes[0].texts)
+    assert not set("¼½²³").intersection(texts)
+    with pytest.raises(InputError, match="no words"):
+        random_words_bank(bank_of({"owl": ["¼ ²"]}), 0)
