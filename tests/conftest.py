@@ -10,10 +10,12 @@ from uuid import uuid4
 import pytest
 from hypothesis import configuration, settings
 
+from cupl.encoders.torchvision_import import mend_torchvision
 from tests.milvus_server import milvus_server
 from tests.s3_server import s3_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the hub's library reads it when it is imported
+mend_torchvision()  # before a test imports transformers
 settings.register_profile("cupl", database=None, deadline=None)
 settings.load_profile("cupl")
 _hypothesis_home = TemporaryDirectory()  # hypothesis would leave what it learns in the checkout

@@ -140,6 +140,9 @@ def _family(name: str, folder: Path) -> type[DualEncoder]:
         InputError: it is of none that cupl knows, or says more than any model.
 
     """
+    from cupl.encoders.torchvision_import import mend_torchvision
+
+    mend_torchvision()  # before transformers is imported, which imports it
     from cupl.encoders.clip import ClipEncoder
     from cupl.encoders.siglip import SiglipEncoder
 
