@@ -40,9 +40,9 @@ def test_whatever_faults_heal_the_bank_is_that_of_a_server_without(
         except ServerError:
             bank, _ = bank_over([], cache)  # the same command continues
         except InputError as error:
-            assert "no usable answer" in str(error)
-            assert failures >= _OF_ONE_CLASS  # all samples of a class were given up
-            return
+            if failures >= _OF_ONE_CLASS and "no usable answer" in str(error):
+                return  # all samples of a class were given up
+            raise
         else:
             if failures >= 3 and bank != wanted:
                 return  # samples were given up, and the report says so
