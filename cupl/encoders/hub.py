@@ -236,9 +236,7 @@ def _why_no_weights(folder: Path) -> str:
     return f"{neither}; {why}" if why else neither
 
 
-def _not_here(
-    name: str, revision: str | None = None, encoder: str | None = None
-) -> ServerError:
+def _not_here(name: str, revision: str | None = None, encoder: str | None = None) -> ServerError:
     return ServerError(
         f"{_named(name, revision)} is not on this machine and may not be downloaded: to allow "
         f"that, name {'it' if encoder is None else encoder} as the encoder",

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cupl.encoders.foreign import check_sizes
+from cupl.encoders.foreign import OPEN_CLIP_PREFIX, check_sizes
 from cupl.errors import InputError, ServerError
 from cupl.io.json import read_json
 from cupl.progress import Progress, ignore
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from cupl.encoders.transformers_dual import DualEncoder
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
-_OPEN_CLIP = "open_clip:"
 
 
 def load_encoder(
@@ -73,7 +72,7 @@ def load_encoder(
     from cupl.encoders.hub import find_model, is_open_clip
 
     resolve_precision(precision, resolve_device(device))  # before anything is downloaded
-    if name.startswith(_OPEN_CLIP):
+    if name.startswith(OPEN_CLIP_PREFIX):
         return _open_clip(name, device, precision, batch_size, revision, download)
     files = find_model(name, revision, download=download)
     if is_open_clip(files.folder):

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cupl.encoders.foreign import OPEN_CLIP_PREFIX as PREFIX
 from cupl.encoders.foreign import check_sizes
 from cupl.encoders.hub import CONFIG_FILES, OPEN_CLIP_CONFIG, fetch, own_folder
 from cupl.encoders.open_clip_config import check_config
 from cupl.encoders.open_clip_names import (
-    PREFIX,
     WEIGHT_ENDINGS,
     import_open_clip,
     parse_open_clip_name,
@@ -84,13 +84,12 @@ def find_open_clip(
     is_folder = os.path.isdir(rest)  # noqa: PTH112
     if is_folder or rest.startswith(_HUB) or not name.startswith(PREFIX):
         return _configured(name, rest.removeprefix(_HUB), revision, download)
-    architecture, tag, file = parse_open_clip_name(rest)
+    architecture, file = parse_open_clip_name(rest)
     config = open_clip.get_model_config(architecture)
-    if tag is not None:
-        name = f"{PREFIX}{architecture}/{tag}"
-        return _published(name, config, open_clip.get_pretrained_cfg(architecture, tag),
-                          revision, download)  # fmt: skip
-    assert file is not None
+    if isinstance(file, str):
+        name = f"{PREFIX}{architecture}/{file}"
+        published = open_clip.get_pretrained_cfg(architecture, file)
+        return _published(name, config, published, revision, download)
     if revision is not None:
         raise InputError(
             f"{file} is a file and has no revisions: leave it out", arguments={"revision": False}
@@ -113,9 +112,7 @@ def _published(
     config["quick_gelu"] = bool(published.get("quick_gelu", False))
     check_config(name, config)
     tokenizer = _named_parts(name, config, download)
-    names = _WEIGHTS
-    if file:
-        names = (str(Path(file).with_suffix(".safetensors")), file)
+    names = (str(Path(file).with_suffix(".safetensors")), file) if file else _WEIGHTS
     weights = _fetched_weights(name, repository, names, revision, download)
     commit = weights.parent.name
     return OpenClipFiles(name, commit, config, dict(published), tokenizer, weights)
@@ -215,8 +212,8 @@ def _fetched_weights(
     safe = [one for one in names if one.endswith(".safetensors")]
     for wanted in (safe, [one for one in names if one not in safe]):
         folder = fetch(
-            # The hub's client warns where nothing matches; a page on the model is always there.
-            repository, ("README.md", OPEN_CLIP_CONFIG, *wanted), lambda folder: bool(found(folder)),
+            # The hub's client warns where nothing matches; one of the first two is always there.
+            repository, ("README.md", OPEN_CLIP_CONFIG, *wanted), lambda there: bool(found(there)),
             revision, download=download, encoder=name,
         )  # fmt: skip
         if files := found(folder):

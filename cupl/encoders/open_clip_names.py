@@ -1,4 +1,4 @@
-"""Names of models of open_clip: an architecture, and its published weights or a file of one's own."""
+"""Names of models of open_clip: an architecture, and published weights or a file of one's own."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cupl.encoders.foreign import OPEN_CLIP_PREFIX as PREFIX
 from cupl.encoders.torchvision_import import mend_torchvision
 from cupl.errors import InputError, MissingFileError, MissingPackageError
-
-PREFIX = "open_clip:"
-"""What the name of such an encoder begins with."""
 
 WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth")
 _SHOWN = 3
 
 
 class OpenClipName(NamedTuple):
-    """What a name stands for: either a tag or a file."""
+    """What a name stands for."""
 
     architecture: str
-    tag: str | None
-    file: Path | None
+    weights: str | Path
+    """The tag of published ones, or a file."""
 
 
 def import_open_clip() -> Any:
@@ -67,10 +65,10 @@ def parse_open_clip_name(name: str) -> OpenClipName:
     ]
     for architecture, rest in found:
         if open_clip.is_pretrained_cfg(architecture, rest):
-            return OpenClipName(architecture, rest.lower().replace("-", "_"), None)
+            return OpenClipName(architecture, rest.lower().replace("-", "_"))
         # os.path, because Path.is_file raises for names that cannot be looked up.
         if os.path.isfile(rest):  # noqa: PTH113
-            return OpenClipName(architecture, None, Path(rest))
+            return OpenClipName(architecture, Path(rest))
     if not found:
         raise _unknown_architecture(name, open_clip)
     raise _unknown_weights(*found[-1], open_clip)

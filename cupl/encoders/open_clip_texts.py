@@ -7,8 +7,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import regex
-
 from cupl.encoders.batching import Tokens
 from cupl.encoders.hub import first_line
 from cupl.encoders.open_clip_files import OpenClipFiles
@@ -105,7 +103,8 @@ def _of_clip(open_clip: Any, length: int, settings: dict[str, Any]) -> Any:
     tokenizer = open_clip.SimpleTokenizer(context_length=length, **cleaning)
     special = [tokenizer.decoder[one] for one in tokenizer.all_special_ids]
     beginning = "|".join(special) + "|"
-    tokenizer.pat = regex.compile(tokenizer.pat.pattern.removeprefix(beginning), tokenizer.pat.flags)
+    words = tokenizer.pat.pattern.removeprefix(beginning)
+    tokenizer.pat = open_clip.tokenizer.re.compile(words, tokenizer.pat.flags)
     for token in special:
         tokenizer.cache.pop(token, None)
     return tokenizer
