@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError
 from cupl.io.file_kinds import is_pointer, kind_of_file
 from cupl.io.json import read_json
-
-OPEN_CLIP_PREFIX = "open_clip:"
-"""What names of models of open_clip begin with."""
 
 _ARRAYS = "make the vectors with that library and hand them over (ClassVectors.from_arrays)"
 _OPENAI = {

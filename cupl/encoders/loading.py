@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cupl.encoders.foreign import OPEN_CLIP_PREFIX, check_sizes
+from cupl.encoders.foreign import check_sizes
+from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError, ServerError
 from cupl.io.json import read_json
 from cupl.progress import Progress, ignore

@@ -66,8 +66,8 @@ def check_weights(name: str, config: Mapping[str, Any], weights: Path) -> None:
         raise _unusable(name, "its sizes are no numbers") from error
     if least > weights.stat().st_size:
         raise InputError(
-            f"{weights} does not fit the configuration of {name}, which describes more than "
-            f"{least:,} weights"
+            f"{weights} is too small for {name}, which has more than {least:,} weights: it is cut "
+            "off, or of another architecture"
         )
 
 

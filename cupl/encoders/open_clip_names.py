@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cupl.encoders.foreign import OPEN_CLIP_PREFIX as PREFIX
+from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
 from cupl.encoders.torchvision_import import mend_torchvision
 from cupl.errors import InputError, MissingFileError, MissingPackageError
 
