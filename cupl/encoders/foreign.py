@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from cupl.errors import InputError
@@ -87,6 +88,33 @@ def why_no_model(folder: Path) -> str | None:
         return f"it holds a model of sentence-transformers: {_ARRAYS}"
     found = other_weights(folder)
     return None if found is None else f"there is {found} in it, without config.json"
+
+
+def why_no_family(config: Mapping[str, object]) -> str:
+    """Why a model of transformers whose type is not among ours is no encoder.
+
+    Args:
+        config: what its ``config.json`` says.
+
+    """
+    kind = str(config.get("model_type"))
+    if kind.startswith("blip"):
+        return (
+            "it looks at an image and a text together and has no vectors of each that could be "
+            "compared with many others; take a CLIP or SigLIP model"
+        )
+    if re.search(r"_(text|vision)_model", kind):
+        return "it is one of two towers: name the model that it was taken from, which has both"
+    if "auto_map" in config:
+        return (
+            "it brings its own Python code, which is never run; take a model that transformers "
+            "itself knows"
+        )
+    return (
+        "an encoder needs a whole model with a text and an image tower in one space, of a type "
+        "that is read here: ALIGN, AltCLIP, Chinese-CLIP, CLIP, CLIPSeg, MetaCLIP 2, SigLIP or "
+        "SigLIP 2"
+    )
 
 
 def other_weights(folder: Path) -> str | None:

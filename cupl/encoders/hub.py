@@ -27,7 +27,7 @@ from cupl.io.paths import cache_dir
 from cupl.io.reasons import broken_link
 
 _IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model")
 _CONFIG_FILES = (
     "config.json",
     *_IMAGE_FILES,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cupl.encoders.foreign import check_sizes
+from cupl.encoders.foreign import check_sizes, why_no_family
 from cupl.errors import InputError, ServerError
 from cupl.io.json import read_json
 from cupl.progress import Progress, ignore
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from cupl.encoders.transformers_dual import DualEncoder
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
+_FAMILIES = {
+    "align": ("bert_text", "AlignEncoder"),
+    "altclip": ("bert_text", "AltClipEncoder"),
+    "chinese_clip": ("bert_text", "ChineseClipEncoder"),
+    "clip": ("clip", "ClipEncoder"),
+    "clipseg": ("clip_kinds", "ClipSegEncoder"),
+    "metaclip_2": ("clip_kinds", "MetaClip2Encoder"),
+    "siglip": ("siglip", "SiglipEncoder"),
+    "siglip2": ("naflex", "NaflexEncoder"),
+}
+"""Types of transformers: the file and the class that reads them."""
 
 
 def load_encoder(
@@ -140,28 +152,17 @@ def _family(name: str, folder: Path) -> type[DualEncoder]:
         InputError: it is of none that cupl knows, or says more than any model.
 
     """
+    check_sizes(folder)
+    try:
+        config = read_json(folder / "config.json")
+        kind = config["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{name} holds no model: its config.json is unusable") from error
+    if not isinstance(kind, str) or kind not in _FAMILIES:
+        raise InputError(f"{name} is a model of type {kind!r:.60}; {why_no_family(config)}")
     from cupl.encoders.torchvision_import import mend_torchvision
 
     mend_torchvision()  # before transformers is imported, which imports it
-    from cupl.encoders.clip import ClipEncoder
-    from cupl.encoders.siglip import SiglipEncoder
-
-    check_sizes(folder)
-    try:
-        kind = read_json(folder / "config.json")["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{name} holds no model: its config.json is unusable") from error
-    families: tuple[type[DualEncoder], ...] = (ClipEncoder, SiglipEncoder)
-    for family in families:
-        if kind == family.kind:
-            return family
-    if kind == "siglip2":
-        raise InputError(
-            f"{name} is a model of type 'siglip2', which reads images of any shape (NaFlex); take "
-            "a SigLIP 2 of fixed resolution, such as google/siglip2-base-patch16-224"
-        )
-    kinds = " or ".join(f"{family.family} model (type {family.kind!r})" for family in families)
-    raise InputError(
-        f"{name} is a model of type {kind!r:.60}; an encoder needs a whole {kinds}, with a text "
-        "and an image tower"
-    )
+    module, family = _FAMILIES[kind]
+    found: type[DualEncoder] = getattr(import_module(f"cupl.encoders.{module}"), family)
+    return found
