@@ -8,7 +8,6 @@ from pathlib import Path
 
 from cupl.errors import InputError
 from cupl.io.file_kinds import is_pointer, kind_of_file
-from cupl.io.json import read_json
 
 _ARRAYS = "make the vectors with that library and hand them over (ClassVectors.from_arrays)"
 _OPENAI = {
@@ -66,11 +65,6 @@ def check_name(name: str) -> None:
 
 def why_no_model(folder: Path) -> str | None:
     """What a folder without ``config.json`` is, and the way out; None where nothing is known."""
-    if (folder / "adapter_config.json").is_file():
-        return (
-            f"it holds a LoRA adapter{_base_of(folder)}, only what differs from its model: merge "
-            "the two with peft (merge_and_unload, then save_pretrained) and name the folder of that"
-        )
     if (folder / "open_clip_config.json").is_file() or any(folder.glob("open_clip_*")):
         return (
             "it holds a model of open_clip, and models of transformers are read: take the model in "
@@ -148,12 +142,3 @@ def check_sizes(folder: Path) -> None:
     for file in sorted(folder.glob("*config.json")):
         if file.stat().st_size > _MAX_CONFIG:
             raise InputError(f"{file} is larger than {_MAX_CONFIG // 2**20} MB: no configuration")
-
-
-def _base_of(folder: Path) -> str:
-    try:
-        base = read_json(folder / "adapter_config.json")
-        name = base["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return f" for {name!r:.100}" if isinstance(name, str) else ""

@@ -4,6 +4,8 @@ The cache is asked first, so a model that is there loads with no network at all 
 commit it was fetched at, as does a branch or tag of it; ``hf cache rm`` makes room for a newer one.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Sequence
@@ -28,8 +30,10 @@ from cupl.io.reasons import broken_link
 
 _IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model")
+_ADAPTER, _ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _CONFIG_FILES = (
     "config.json",
+    _ADAPTER,
     *_IMAGE_FILES,
     *_TOKENIZER_FILES,
     "merges.txt",
@@ -52,6 +56,8 @@ class ModelFiles(NamedTuple):
     """Commit of the hub; ``None`` for a directory of one's own."""
     download: bool = True
     """Whether the hub may be asked for what is missing."""
+    adapter: ModelFiles | None = None
+    """What changes the model and gives it its name; see :mod:`cupl.encoders.adapters`."""
 
 
 def find_model(name: str, revision: str | None = None, *, download: bool = True) -> ModelFiles:
@@ -73,7 +79,7 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
     path = Path(name)
     # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
     if os.path.isdir(path):  # noqa: PTH112
-        if not (path / "config.json").is_file():
+        if not (path / "config.json").is_file() and not is_adapter(path):
             why = why_no_model(path) or "there is no config.json in it"
             raise InputError(f"{path} holds no model: {why}")
         check_pointers(path)
@@ -83,7 +89,7 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
                 arguments={"revision": False},
             )
         # In full: class vectors carry the name, and are used from other folders.
-        return ModelFiles(str(path.resolve()), path, None)
+        return ModelFiles(str(path.resolve()), path, None, download)
     if os.path.exists(path):  # noqa: PTH110
         kind = kind_of_file(path)
         what = f"{name} is {kind};" if kind else f"{name} is a file;"
@@ -98,11 +104,36 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
         folder = _snapshot(name, _CONFIG_FILES, revision, local_files_only=True)
     except LocalEntryNotFoundError:
         folder = None
-    if folder is None or missing_config(folder) is not None:
+    if folder is None or (missing_config(folder) is not None and not is_adapter(folder)):
         if not download:
             raise _not_here(name, revision)
         folder = _download(name, _CONFIG_FILES, revision)
     return ModelFiles(name, folder, folder.name, download)
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether it holds an adapter of peft, not a whole model."""
+    return (folder / _ADAPTER).is_file()
+
+
+def adapter_weights(files: ModelFiles) -> Path:
+    """The weights of an adapter, fetched where they are not on disk.
+
+    Raises:
+        InputError: there are none as safetensors.
+        ServerError: as for :func:`find_model`.
+
+    """
+    path = files.folder / _ADAPTER_WEIGHTS
+    if not path.is_file() and files.revision is not None:
+        if not files.download:
+            raise _not_here(files.name)
+        _download(files.name, (_ADAPTER, _ADAPTER_WEIGHTS), files.revision)
+    if path.is_file():
+        return path
+    pickle = (files.folder / "adapter_model.bin").is_file()
+    way_out = "; load it with peft and save it again (save_pretrained)" if pickle else ""
+    raise InputError(f"the adapter {files.name} has no {_ADAPTER_WEIGHTS}{way_out}")
 
 
 def is_commit(revision: str | None) -> TypeGuard[str]:

@@ -47,7 +47,8 @@ def load_encoder(
     the main branch too, stays where it was.
 
     Args:
-        name: ``mini``, a local directory, or a model hub name.
+        name: ``mini``, a local directory, or a model hub name; of a model, or of an adapter of
+            peft, which is merged into the model that it names.
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto`` (half on a GPU, full on a CPU), ``float32``, ``bfloat16`` or
             ``float16``; vectors and scores are float32 in any case.
@@ -63,7 +64,8 @@ def load_encoder(
         MissingFileError: ``name`` is written as a path and there is nothing.
         InputError: the directory or model is not a dual encoder, or a setting is wrong.
         ServerError: the model is neither on disk nor reachable, or may not be downloaded.
-        MissingPackageError: ``mini`` is asked for and its packages are not installed.
+        MissingPackageError: ``mini`` or an adapter is asked for and the packages for it are not
+            installed.
 
     """
     name = os.fspath(name)
@@ -77,10 +79,14 @@ def load_encoder(
             )
         return MiniEncoder.load(device, precision, batch_size, progress)
     from cupl.encoders.device import resolve_device, resolve_precision
-    from cupl.encoders.hub import find_model
+    from cupl.encoders.hub import find_model, is_adapter
 
     resolve_precision(precision, resolve_device(device))  # before anything is downloaded
     files = find_model(name, revision, download=download)
+    if is_adapter(files.folder):
+        from cupl.encoders.adapters import with_base
+
+        files = with_base(files)
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
 
 

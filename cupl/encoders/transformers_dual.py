@@ -18,6 +18,7 @@ from transformers import AutoTokenizer
 from transformers.utils import logging
 
 from cupl.encoders import preprocess
+from cupl.encoders.adapters import digest_of_adapter, merge
 from cupl.encoders.batching import (
     Tokens,
     as_texts,
@@ -75,8 +76,9 @@ class DualEncoder(ABC):
         dtype: torch.dtype,
         batch_size: int | str,
     ) -> None:
-        self.id = files.name
-        self.revision = files.revision
+        named = files.adapter or files
+        self.id = named.name
+        self.revision = named.revision
         places = self._places(model.config.text_config)
         self.max_tokens = min(places, self.trained_tokens or places)
         self.logit_scale = self._scale(model)
@@ -89,9 +91,12 @@ class DualEncoder(ABC):
         self._tokenizer = tokenizer
         self._processor = processor
         self._weights = weight_files(files.folder)
+        self._adapter = None if files.adapter is None else digest_of_adapter(files.adapter)
         self._model = model
         self.dim = self._width()
         _ = self.fingerprint  # of the weights as they are, not as they are rounded or packed here
+        if files.adapter is not None:
+            model = merge(model, files.adapter)
         self._model = model.to(device, dtype)
         pack_linear(self._model)
 
@@ -166,6 +171,8 @@ class DualEncoder(ABC):
             "weights": remembered(self._weights, lambda: digest_of_weights(self._model)),
             **self._family_settings(),
         }
+        if self._adapter is not None:
+            settings["adapter"] = self._adapter
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

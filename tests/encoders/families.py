@@ -175,6 +175,7 @@ def save_align(folder: Path, **text: Any) -> Path:
 
 def save_naflex(folder: Path, **text: Any) -> Path:
     """``google/siglip2-base-patch16-naflex``: at most 256 patches of 16 pixels."""
+    folder.mkdir(parents=True, exist_ok=True)
     size = save_gemma_tokenizer(folder)
     ends = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 1}
     config = Siglip2Config(
