@@ -26,6 +26,7 @@ from cupl.encoders.hub import (
     is_adapter,
     weight_files,
 )
+from cupl.encoders.torchvision_import import mend_torchvision
 from cupl.errors import CuplError, InputError, MissingPackageError, ServerError
 from cupl.io.json import read_json
 
@@ -224,11 +225,14 @@ def _another_models(name: str, missing: list[str], unexpected: list[str]) -> str
 
 
 def _peft() -> ModuleType:
+    mend_torchvision()  # before transformers is imported, which peft does
     try:
         import peft
-    except ImportError as error:
+    except Exception as error:  # also where it does not fit the transformers that is installed
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "peft"
+        why = "is not installed" if missing else f"cannot be imported ({first_line(error)})"
         raise MissingPackageError(
-            "adapters are merged with peft, which is not installed: pip install 'cupl[peft]'"
+            f"adapters are merged with peft, which {why}: pip install -U 'cupl[peft]'"
         ) from error
     module: ModuleType = peft
     return module

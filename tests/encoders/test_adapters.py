@@ -1,8 +1,9 @@
 """Adapters of peft, made and saved by peft itself for tiny models."""
 
-import builtins
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -298,16 +299,16 @@ def test_loading_is_quiet(adapter: Path, capfd: pytest.CaptureFixture[str]) -> N
 
 
 def test_without_peft(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = builtins.__import__
-
-    def without(name: str, *rest: Any) -> Any:
-        if name == "peft":
-            raise ImportError(name)
-        return real(name, *rest)
-
-    monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(MissingPackageError, match=r"pip install 'cupl\[peft\]'"):
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(MissingPackageError, match=r"not installed: pip install -U 'cupl\[peft\]'"):
         load(adapter)
+
+
+def test_in_a_process_of_its_own(adapter: Path) -> None:
+    """Nothing else has imported transformers before, with a torchvision that may not fit."""
+    code = f"from cupl.encoders.loading import load_encoder; load_encoder({str(adapter)!r}, 'cpu')"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
 
 
 def test_an_adapter_names_its_base_with_bytes_that_are_no_path(copy: Path) -> None:
