@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cupl.encoders.foreign import check_sizes
+from cupl.encoders.foreign import check_sizes, why_no_family
 from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError, ServerError
 from cupl.io.json import read_json
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
     from cupl.encoders.transformers_dual import DualEncoder
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
+_FAMILIES = {
+    "align": ("bert_text", "AlignEncoder"),
+    "altclip": ("bert_text", "AltClipEncoder"),
+    "chinese_clip": ("bert_text", "ChineseClipEncoder"),
+    "clip": ("clip", "ClipEncoder"),
+    "clipseg": ("clip_kinds", "ClipSegEncoder"),
+    "metaclip_2": ("clip_kinds", "MetaClip2Encoder"),
+    "siglip": ("siglip", "SiglipEncoder"),
+    "siglip2": ("naflex", "NaflexEncoder"),
+}
+"""Types of transformers: the file and the class that reads them."""
 
 
 def load_encoder(
@@ -40,6 +52,7 @@ def load_encoder(
             ``open_clip:ViT-B-32/laion2b_s34b_b79k`` (an architecture and its published weights), or
             a file of weights in place of the latter. A directory or repository that holds
             ``open_clip_config.json`` and no ``config.json`` of transformers is open_clip's, too.
+            An adapter of peft is merged into the model that it names.
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto`` (half on a GPU, full on a CPU), ``float32``, ``bfloat16`` or
             ``float16``; vectors and scores are float32 in any case.
@@ -55,8 +68,8 @@ def load_encoder(
         MissingFileError: ``name`` is written as a path and there is nothing.
         InputError: the directory or model is not a dual encoder, or a setting is wrong.
         ServerError: the model is neither on disk nor reachable, or may not be downloaded.
-        MissingPackageError: ``mini`` or a model of open_clip is asked for and its packages are
-            not installed.
+        MissingPackageError: ``mini``, a model of open_clip or an adapter is asked for and the
+            packages for it are not installed.
 
     """
     name = os.fspath(name)
@@ -70,7 +83,7 @@ def load_encoder(
             )
         return MiniEncoder.load(device, precision, batch_size, progress)
     from cupl.encoders.device import resolve_device, resolve_precision
-    from cupl.encoders.hub import find_model, is_open_clip
+    from cupl.encoders.hub import find_model, is_adapter, is_open_clip
 
     resolve_precision(precision, resolve_device(device))  # before anything is downloaded
     if name.startswith(OPEN_CLIP_PREFIX):
@@ -78,6 +91,10 @@ def load_encoder(
     files = find_model(name, revision, download=download)
     if is_open_clip(files.folder):
         return _open_clip(name, device, precision, batch_size, revision, download)
+    if is_adapter(files.folder):
+        from cupl.encoders.adapters import with_base
+
+        files = with_base(files)
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
 
 
@@ -160,28 +177,17 @@ def _family(name: str, folder: Path) -> type[DualEncoder]:
         InputError: it is of none that cupl knows, or says more than any model.
 
     """
+    check_sizes(folder)
+    try:
+        config = read_json(folder / "config.json")
+        kind = config["model_type"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{name} holds no model: its config.json is unusable") from error
+    if not isinstance(kind, str) or kind not in _FAMILIES:
+        raise InputError(f"{name} is a model of type {kind!r:.60}; {why_no_family(config)}")
     from cupl.encoders.torchvision_import import mend_torchvision
 
     mend_torchvision()  # before transformers is imported, which imports it
-    from cupl.encoders.clip import ClipEncoder
-    from cupl.encoders.siglip import SiglipEncoder
-
-    check_sizes(folder)
-    try:
-        kind = read_json(folder / "config.json")["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{name} holds no model: its config.json is unusable") from error
-    families: tuple[type[DualEncoder], ...] = (ClipEncoder, SiglipEncoder)
-    for family in families:
-        if kind == family.kind:
-            return family
-    if kind == "siglip2":
-        raise InputError(
-            f"{name} is a model of type 'siglip2', which reads images of any shape (NaFlex); take "
-            "a SigLIP 2 of fixed resolution, such as google/siglip2-base-patch16-224"
-        )
-    kinds = " or ".join(f"{family.family} model (type {family.kind!r})" for family in families)
-    raise InputError(
-        f"{name} is a model of type {kind!r:.60}; an encoder needs a whole {kinds}, with a text "
-        "and an image tower"
-    )
+    module, family = _FAMILIES[kind]
+    found: type[DualEncoder] = getattr(import_module(f"cupl.encoders.{module}"), family)
+    return found
