@@ -48,6 +48,7 @@ class ClipSegEncoder(ClipEncoder):
     family: ClassVar = "CLIPSeg"
     model_class: ClassVar = CLIPSegModel
     processor_class: ClassVar = ViTImageProcessorPil
+    key_mapping: ClassVar = {r"^clip\.": ""}  # as they are called beside the decoder
 
     @classmethod
     def _side(cls, model: Any, processor: Any) -> int:

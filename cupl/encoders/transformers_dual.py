@@ -63,6 +63,8 @@ class DualEncoder(ABC):
     model_class: ClassVar[Any]
     processor_class: ClassVar[Any]
     tokenizer_class: ClassVar[Any] = AutoTokenizer
+    key_mapping: ClassVar[dict[str, str] | None] = None
+    """Expressions for the beginnings of weights' names that are not the model's."""
     trained_tokens: ClassVar[int | None] = None
     """Longest text in training, where the text tower has more places than that."""
 
@@ -267,6 +269,7 @@ class DualEncoder(ABC):
             weights_only=True,
             dtype=torch.float32,
             output_loading_info=True,
+            key_mapping=cls.key_mapping,
         )
         model, report = loaded
         missing = sorted(report["missing_keys"])

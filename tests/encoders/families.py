@@ -22,6 +22,7 @@ from transformers import (
     CLIPImageProcessorPil,
     CLIPSegConfig,
     CLIPSegForImageSegmentation,
+    CLIPSegModel,
     EfficientNetImageProcessorPil,
     MetaClip2Config,
     MetaClip2Model,
@@ -183,6 +184,14 @@ def save_naflex(folder: Path, **text: Any) -> Path:
         vision_config={**TINY, "patch_size": 16, "num_patches": 256},
     )
     return write(folder, Siglip2Model, config, Siglip2ImageProcessorPil())
+
+
+class OwnClipSeg:
+    """CLIPSeg's towers out of a whole CLIPSeg, as any version of transformers reads them."""
+
+    @staticmethod
+    def from_pretrained(folder: Path) -> Any:
+        return CLIPSegModel.from_pretrained(folder, key_mapping={r"^clip\.": ""})
 
 
 def write(folder: Path, kind: Any, config: Any, processor: Any) -> Path:

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import peft
 import pytest
 import torch
 from transformers import AutoTokenizer, CLIPModel
@@ -19,9 +18,11 @@ from cupl.encoders.transformers_dual import DualEncoder
 from cupl.errors import InputError, MissingPackageError, ServerError
 from tests.encoders.families import SAVE
 from tests.encoders.files import edit_json
-from tests.encoders.test_families import Own
+from tests.encoders.test_families import OWN, Own
 from tests.hub import COMMIT, Hub
 from tests.models import bank_of, draw, save_clip, save_siglip
+
+peft = pytest.importorskip("peft")
 
 TEXTS = ["", "a cat", "A photo of a small CAT.", "dog " * 200]
 BOTH = ["q_proj", "v_proj"]
@@ -117,8 +118,8 @@ def test_adapters_of_every_family(kind: str, tmp_path: Path) -> None:
     base, targets = SAVE[kind](tmp_path / "base"), ["q_proj", "query", "expand_conv"]
     own = Own(kind, base)
     config = peft.LoraConfig(target_modules=targets, init_lora_weights=False)
-    folder = save_adapter(type(own.model), base, config, tmp_path / "adapter")
-    own.model = merged(type(own.model), base, folder)
+    folder = save_adapter(OWN[kind][0], base, config, tmp_path / "adapter")
+    own.model = merged(OWN[kind][0], base, folder)
     image = draw(90, 60)
     found = load(folder)
     torch.testing.assert_close(found.encode_text(TEXTS), own.texts(TEXTS), rtol=0, atol=1e-5)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import AutoTokenizer, CLIPSegModel, ViTImageProcessorPil
+from transformers import AutoTokenizer, ViTImageProcessorPil
 
 from cupl.encoders.loading import load_encoder
 from cupl.errors import InputError
-from tests.encoders.families import images, save_clipseg, save_metaclip2
+from tests.encoders.families import OwnClipSeg, images, save_clipseg, save_metaclip2
 from tests.encoders.files import edit_json
 from tests.models import draw
 
@@ -53,7 +53,7 @@ def test_the_old_form_of_clipsegs_preprocessing(clipseg: Path, copy: Path) -> No
     assert encoder.image_side == 352
     processor, model = (
         ViTImageProcessorPil.from_pretrained(copy),
-        CLIPSegModel.from_pretrained(copy),
+        OwnClipSeg.from_pretrained(copy),
     )
     for image in images():
         pixels = processor(image, return_tensors="pt")["pixel_values"]

@@ -21,7 +21,6 @@ from transformers import (
     ChineseCLIPProcessor,
     CLIPImageProcessorPil,
     CLIPProcessor,
-    CLIPSegModel,
     CLIPSegProcessor,
     EfficientNetImageProcessorPil,
     MetaClip2Model,
@@ -36,7 +35,7 @@ from cupl.embedding.bank_encoding import encode_bank
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.transformers_dual import DualEncoder
 from cupl.errors import InputError
-from tests.encoders.families import SAVE, SIZES, SPELLED, TEXTS, images
+from tests.encoders.families import SAVE, SIZES, SPELLED, TEXTS, OwnClipSeg, images
 from tests.encoders.files import edit_json
 from tests.models import bank_of, draw
 
@@ -58,7 +57,7 @@ OWN: dict[str, tuple[Any, Any, Any, Any, dict[str, Any]]] = {
         {**PADDED, "max_length": 52},
     ),
     "clipseg": (
-        CLIPSegModel,
+        OwnClipSeg,
         CLIPSegProcessor,
         ViTImageProcessorPil,
         AutoTokenizer,
