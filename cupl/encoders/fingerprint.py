@@ -38,11 +38,15 @@ def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
         if re.fullmatch(r"[0-9a-f]{64}", text):
             return text
     digest = compute()
-    # It only saves time: where it cannot be written, the next start computes it again.
+    keep_in_cache(path, digest.encode())
+    return digest
+
+
+def keep_in_cache(path: Path, data: bytes) -> None:
+    """Write a file of the cache, which only saves time: without it the next start is slow again."""
     with suppress(OSError, CuplError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, digest.encode())
-    return digest
+        write_atomically(path, data)
 
 
 def digest_of_weights(model: Any) -> str:
