@@ -6,7 +6,7 @@ commit it was fetched at, as does a branch or tag of it; ``hf cache rm`` makes r
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
@@ -54,13 +54,27 @@ class ModelFiles(NamedTuple):
     """Whether the hub may be asked for what is missing."""
 
 
-def find_model(name: str, revision: str | None = None, *, download: bool = True) -> ModelFiles:
+class Needed(NamedTuple):
+    """What has to be there of a model of some kind, beside its weights."""
+
+    marker: str
+    """The file by which a folder is known to hold one."""
+    patterns: tuple[str, ...]
+    """What is fetched from the hub."""
+    missing: Callable[[Path], str | None]
+    """The first file that a folder lacks."""
+
+
+def find_model(
+    name: str, revision: str | None = None, *, download: bool = True, needed: Needed | None = None
+) -> ModelFiles:
     """Find a model's configuration; the weights wait for :func:`fetch_weights`.
 
     Args:
         name: a local directory or a model hub name.
         revision: commit, branch or tag on the hub; its main branch by default.
         download: ask the hub for what is not on this machine.
+        needed: what a model of its kind has; by default a dual encoder of transformers.
 
     Raises:
         MissingFileError: ``name`` is written as a path and there is nothing.
@@ -70,11 +84,12 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
             may not be asked.
 
     """
+    needed = needed or Needed("config.json", _CONFIG_FILES, missing_config)
     path = Path(name)
     # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
     if os.path.isdir(path):  # noqa: PTH112
-        if not (path / "config.json").is_file():
-            why = why_no_model(path) or "there is no config.json in it"
+        if not (path / needed.marker).is_file():
+            why = why_no_model(path) or f"there is no {needed.marker} in it"
             raise InputError(f"{path} holds no model: {why}")
         check_pointers(path)
         if revision is not None:
@@ -95,13 +110,13 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
         raise InputError(f"{revision!r:.80} is no revision: a commit, branch or tag is needed")
     check_name(name)
     try:
-        folder = _snapshot(name, _CONFIG_FILES, revision, local_files_only=True)
+        folder = _snapshot(name, needed.patterns, revision, local_files_only=True)
     except LocalEntryNotFoundError:
         folder = None
-    if folder is None or missing_config(folder) is not None:
+    if folder is None or needed.missing(folder) is not None:
         if not download:
             raise _not_here(name, revision)
-        folder = _download(name, _CONFIG_FILES, revision)
+        folder = _download(name, needed.patterns, revision)
     return ModelFiles(name, folder, folder.name, download)
 
 
@@ -130,15 +145,27 @@ def fetch_weights(files: ModelFiles) -> bool:
 
     """
     for download in ((), _SAFETENSORS, _PICKLE):
-        if download and files.revision is not None:
-            if not files.download:
-                raise _not_here(files.name)
+        if download:
             # The hub's client warns where nothing matches; the configuration always does.
-            _download(files.name, ("config.json", *download), files.revision)
+            fetch_files(files, ("config.json", *download))
         for weights in (_SAFETENSORS, _PICKLE):
             if _is_complete(files.folder, weights[0], weights[1]):
                 return weights is _SAFETENSORS
     raise InputError(f"{files.name} has no weights: {_why_no_weights(files.folder)}")
+
+
+def fetch_files(files: ModelFiles, patterns: Sequence[str]) -> None:
+    """Fetch more of a model from the hub, at the commit that was found; nothing of a folder's.
+
+    Raises:
+        ServerError: as for :func:`find_model`.
+
+    """
+    if files.revision is None:
+        return
+    if not files.download:
+        raise _not_here(files.name)
+    _download(files.name, patterns, files.revision)
 
 
 def weight_files(folder: Path) -> list[Path]:
