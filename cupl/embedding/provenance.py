@@ -32,7 +32,7 @@ class Provenance(BaseModel):
     revision: StrictStr | None = None
     fingerprint: StrictStr
     image_fingerprint: StrictStr | None = None
-    """That of the images they are for, where it is another: their text tower is not the encoder's."""
+    """That of the image vectors which they are for, where it is another; see :attr:`of_images`."""
     logit_scale: Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
     logit_bias: Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)] | None = None
     """``None`` where the probabilities are a softmax; see :meth:`probabilities`."""

@@ -6,7 +6,6 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,12 +16,11 @@ from cupl.encoders.fingerprint import digest_of_weights, remembered
 from cupl.encoders.foreign import check_sizes
 from cupl.encoders.hub import (
     ModelFiles,
-    Needed,
     fetch_weights,
-    find_model,
     first_line,
     weight_files,
 )
+from cupl.encoders.model_parts import find_part
 from cupl.encoders.preprocess import trim
 from cupl.encoders.quiet import quiet_transformers
 from cupl.encoders.torchvision_import import mend_torchvision
@@ -185,8 +183,7 @@ def load_classifier(
 
     """
     mend_torchvision()  # before transformers is imported, which imports it
-    needed = Needed("config.json", _PATTERNS, _missing)
-    files = find_model(name, revision, download=download, needed=needed)
+    files = find_part(name, _PATTERNS, "config.json", revision, download=download)
     check_sizes(files.folder)
     try:
         config = read_json(files.folder / "config.json")
@@ -206,10 +203,6 @@ def load_classifier(
             f"{name} cannot be loaded as an image classifier of transformers or timm: "
             f"{first_line(error)}"
         ) from error
-
-
-def _missing(folder: Path) -> str | None:
-    return None if (folder / "config.json").is_file() else "config.json"
 
 
 def _timm() -> Any:

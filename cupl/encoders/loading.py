@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cupl.encoders.foreign import check_sizes
+from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError, ServerError
 from cupl.io.json import read_json
 from cupl.progress import Progress, ignore
@@ -38,9 +39,13 @@ def load_encoder(
     the main branch too, stays where it was.
 
     Args:
-        name: ``mini``, a local directory, a model hub name, or two of these in one:
-            ``pair:IMAGE_ENCODER+TEXT_ENCODER``, the images by one and the texts by a model of
-            sentence-transformers trained to fit it, or ``bridge:IMAGE_CLASSIFIER+SENTENCE_ENCODER``
+        name: ``mini``, a local directory, a model hub name, or one of open_clip's:
+            ``open_clip:ViT-B-32/laion2b_s34b_b79k`` (an architecture and its published weights), or
+            a file of weights in place of the latter. A directory or repository that holds
+            ``open_clip_config.json`` and no ``config.json`` of transformers is open_clip's, too.
+            Or two models in one: ``pair:IMAGE_ENCODER+TEXT_ENCODER``, the images by one of these
+            and the texts by a model of sentence-transformers that was trained to fit it, or
+            ``bridge:IMAGE_CLASSIFIER+SENTENCE_ENCODER``
             (:class:`~cupl.encoders.bridge.BridgeEncoder`).
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto`` (half on a GPU, full on a CPU), ``float32``, ``bfloat16`` or
@@ -57,7 +62,8 @@ def load_encoder(
         MissingFileError: ``name`` is written as a path and there is nothing.
         InputError: the directory or model is not a dual encoder, or a setting is wrong.
         ServerError: the model is neither on disk nor reachable, or may not be downloaded.
-        MissingPackageError: the packages of ``mini``, or of two models, are not installed.
+        MissingPackageError: the packages of ``mini``, of a model of open_clip or of two models
+            are not installed.
 
     """
     name = os.fspath(name)
@@ -71,7 +77,7 @@ def load_encoder(
             )
         return MiniEncoder.load(device, precision, batch_size, progress)
     from cupl.encoders.device import resolve_device, resolve_precision
-    from cupl.encoders.hub import find_model
+    from cupl.encoders.hub import find_model, is_open_clip
     from cupl.encoders.joined_names import split_name
 
     place = resolve_device(device)
@@ -79,7 +85,11 @@ def load_encoder(
     if joined := split_name(name):
         how = _How(place, dtype, device, precision, batch_size, download, progress)
         return _load_joined(joined, revision, how)
+    if name.startswith(OPEN_CLIP_PREFIX):
+        return _open_clip(name, device, precision, batch_size, revision, download)
     files = find_model(name, revision, download=download)
+    if is_open_clip(files.folder):
+        return _open_clip(name, device, precision, batch_size, revision, download)
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
 
 
@@ -181,6 +191,17 @@ def _load_joined(name: JoinedName, revision: str | None, how: _How) -> Encoder:
         return pair
     classifier = load_classifier(name.image, revision=revisions[0], download=how.download)
     return BridgeEncoder(classifier, text(), how.place, how.dtype, how.batch_size, how.progress)
+
+
+def _open_clip(
+    name: str, device: str, precision: str, batch_size: int | str, revision: str | None,
+    download: bool,
+) -> Encoder:  # fmt: skip
+    from cupl.encoders.open_clip import OpenClipEncoder
+    from cupl.encoders.open_clip_files import find_open_clip
+
+    files = find_open_clip(name, revision, download=download)
+    return OpenClipEncoder.load(files, device, precision, batch_size)
 
 
 def _family(name: str, folder: Path) -> type[DualEncoder]:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cupl.encoders.foreign import check_sizes
-from cupl.encoders.hub import ModelFiles, Needed, fetch_files, find_model
+from cupl.encoders.hub import ModelFiles, fetch_more
+from cupl.encoders.model_parts import find_part
 from cupl.errors import InputError
 from cupl.io.json import read_json
 
@@ -55,17 +55,16 @@ def find_sentences(name: str, revision: str | None, *, download: bool = True) ->
             not read.
 
     """
-    folder = Path(name)
-    if os.path.isdir(folder) and _missing(folder):  # noqa: PTH112
-        raise _no_sentences(name)
-    needed = Needed(_MODULES, _PATTERNS, _missing)
-    files = find_model(name, revision, download=download, needed=needed)
-    if _missing(files.folder):
-        raise _no_sentences(name)
+    files = find_part(name, _PATTERNS, _MODULES, revision, download=download)
+    if not (files.folder / _MODULES).is_file():
+        raise InputError(
+            f"{name} is no model of sentence-transformers, as a text encoder has to be: there is "
+            f"no {_MODULES} in it"
+        )
     folders = [files.folder / path for kind, path in _modules(files) if _KINDS[kind]]
     for fetched in (None, *_WEIGHTS):
         if fetched is not None:
-            fetch_files(files, (_MODULES, *(f"*{pattern}" for pattern in fetched)))
+            fetch_more(files, (_MODULES, *(f"*{pattern}" for pattern in fetched)))
         if all(map(_weights_in, folders)):
             return files
     without = next(folder for folder in folders if not _weights_in(folder))
@@ -92,17 +91,6 @@ def digest_of_settings(folder: Path) -> str:
     for path in sorted([*folder.glob("vocab.txt"), *folder.glob("*.model")]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
-
-def _no_sentences(name: str) -> InputError:
-    return InputError(
-        f"{name} is no model of sentence-transformers, as a text encoder has to be: there is no "
-        f"{_MODULES} in it"
-    )
-
-
-def _missing(folder: Path) -> str | None:
-    return None if (folder / _MODULES).is_file() else _MODULES
 
 
 def _weights_in(folder: Path) -> bool:
