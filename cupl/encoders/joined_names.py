@@ -7,9 +7,10 @@ as their revisions, is joined by the same sign.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
-from cupl.encoders.hub import is_commit
+from cupl.encoders.names import split_path
 from cupl.errors import InputError
 
 PAIR, BRIDGE = "pair:", "bridge:"
@@ -92,18 +93,34 @@ def join_revisions(image: str | None, text: str | None) -> str | None:
 
 def is_pinned(revision: str | None) -> bool:
     """Whether it names commits of the hub in full: of a model, or of the two of an encoder."""
+    from cupl.encoders.hub import is_commit
+
     parts = [part for part in (revision or "").split(_SIGN) if part]
     return bool(parts) and all(map(is_commit, parts))
 
 
-def folders_in(name: str) -> list[str]:
-    """The folders that an encoder's name has in it."""
+def parts_of_name(name: str) -> list[str]:
+    """The models in an encoder's name, whether or not it can be one."""
     try:
         joined = split_name(name)
     except InputError:
         return []
-    parts = [name] if joined is None else list(joined[1:])
-    return [part for part in parts if os.path.isdir(part)]  # noqa: PTH112
+    return [name] if joined is None else list(joined[1:])
+
+
+def change_paths(name: str, change: Callable[[str], str]) -> str:
+    """An encoder's name with what may be a path in it changed, in each of its models.
+
+    Raises:
+        InputError: as for :func:`split_name`.
+
+    """
+    joined = split_name(name)
+    if joined is None:
+        kind, path = split_path(name)
+        return kind + change(path)
+    image, text = (change_paths(part, change) for part in joined[1:])
+    return str(JoinedName(joined.kind, image, text))
 
 
 def _is_one(part: str) -> bool:

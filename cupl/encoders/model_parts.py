@@ -15,7 +15,7 @@ def find_part(
     *,
     download: bool = True,
 ) -> ModelFiles:
-    """Find a model that is no encoder by itself; its weights wait for :func:`~cupl.encoders.hub.fetch_more`.
+    """Find a model that is no encoder by itself; its weights are not fetched yet.
 
     Args:
         name: a local directory or a model hub name.
