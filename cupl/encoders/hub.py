@@ -222,15 +222,27 @@ def fetch_weights(files: ModelFiles) -> bool:
 
     """
     for download in ((), _SAFETENSORS, _PICKLE):
-        if download and files.revision is not None:
-            if not files.download:
-                raise _not_here(files.name)
+        if download:
             # The hub's client warns where nothing matches; the configuration always does.
-            _download(files.name, ("config.json", *download), files.revision)
+            fetch_more(files, ("config.json", *download))
         for weights in (_SAFETENSORS, _PICKLE):
             if _is_complete(files.folder, weights[0], weights[1]):
                 return weights is _SAFETENSORS
     raise InputError(f"{files.name} has no weights: {_why_no_weights(files.folder)}")
+
+
+def fetch_more(files: ModelFiles, patterns: Sequence[str]) -> None:
+    """Fetch more of a model from the hub, at the commit that was found; nothing of a folder's.
+
+    Raises:
+        ServerError: as for :func:`find_model`.
+
+    """
+    if files.revision is None:
+        return
+    if not files.download:
+        raise _not_here(files.name)
+    _download(files.name, patterns, files.revision)
 
 
 def weight_files(folder: Path) -> list[Path]:
