@@ -46,6 +46,13 @@ UsualEncoderOption = Annotated[
         f"that made the vectors, or {DEFAULT_ENCODER}]"
     ),
 ]
+SaidEncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of image embeddings made elsewhere: the encoder that made them. [default: that of "
+        "class vectors that were made elsewhere, too]"
+    ),
+]
 RevisionOption = Annotated[
     str | None,
     typer.Option(help="Commit, branch or tag of the model on the hub. [default: main]"),
