@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
     from cupl.bank.model import PromptBank
     from cupl.embedding.class_vectors import ClassVectors
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.stored_vectors import Embeddings
 
 _SHOWN = 5
 

@@ -57,6 +57,13 @@ TextEncoderOption = Annotated[
         "fit it, for other languages. Short for --encoder pair:ENCODER+NAME."
     ),
 ]
+SaidEncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of image embeddings made elsewhere: the encoder that made them. [default: that of "
+        "class vectors that were made elsewhere, too]"
+    ),
+]
 RevisionOption = Annotated[
     str | None,
     typer.Option(help="Commit, branch or tag of the model on the hub. [default: main]"),

@@ -1,6 +1,7 @@
 """``cupl label``: a small sample of photos to label by hand, for ``cupl evaluate``."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -66,10 +67,10 @@ def label_command(
 
     source = ClassSource(bank, vectors, name, classes, templates, text_cache)
     source.check(explain=False)
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     if is_stream(output) or output.suffix.lower() != ".csv":
         raise typer.BadParameter(f"{output} is no .csv: the labels are to be written into it")
-    photos = Photos.of(images, all_files)
-    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
+    photos = Photos.of(images, all_files, partial(source.image_vectors, choice=choice))
     there = photos.paths if os.path.lexists(output) else ()
     check_target(output, *inputs_of(source, choice), *there)
     classifier = load_classifier(source, choice, photos.stored)

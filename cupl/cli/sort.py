@@ -1,6 +1,7 @@
 """``cupl sort``: photos into folders by label, with a list and a way back."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,15 +97,17 @@ def sort_command(
     how = _how(copy, link, move)
     source = ClassSource(bank, vectors, name, classes, templates, text_cache)
     source.check(explain=False)
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     if not dry_run:
         check_folder_target(output, *images)
     try:
-        photos = Photos.of(images, all_files).outside(output)
+        photos = Photos.of(images, all_files, partial(source.image_vectors, choice=choice)).outside(
+            output
+        )
     except InputError:
         if not move or not _all_moved(images, output):
             raise
         return
-    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     _check_list(output, [*inputs_of(source, choice), reject])
     classifier = load_classifier(source, choice, photos.stored, reject)
     predictions = photos.predictions(classifier, DecisionRule(threshold))
