@@ -37,8 +37,9 @@ def load_encoder(
     Args:
         name: ``mini``, a local directory, or a model hub name.
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``auto`` (half on a GPU, full on a CPU), ``float32``, ``bfloat16`` or
-            ``float16``; vectors and scores are float32 in any case.
+        precision: ``auto`` (half on a GPU, on a CPU bfloat16 where that is faster), ``float32``,
+            ``bfloat16``, ``float16`` or, on a CPU, ``int8``, see :mod:`cupl.encoders.int8`;
+            vectors and scores are float32 in any case.
         batch_size: images to encode at once, or ``auto``; halved where the memory of a GPU does
             not hold them.
         revision: commit, branch or tag of the hub; its main branch by default. The commit that
@@ -64,10 +65,10 @@ def load_encoder(
                 arguments={"revision": False},
             )
         return MiniEncoder.load(device, precision, batch_size, progress)
-    from cupl.encoders.device import resolve_device, resolve_precision
+    from cupl.encoders.device import check_precision, resolve_device
     from cupl.encoders.hub import find_model
 
-    resolve_precision(precision, resolve_device(device))  # before anything is downloaded
+    check_precision(precision, resolve_device(device))  # before anything is downloaded
     files = find_model(name, revision, download=download)
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
 
