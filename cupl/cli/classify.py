@@ -25,6 +25,7 @@ from cupl.cli.output import (
     written_format,
 )
 from cupl.cli.predicting import load_classifier
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def classify_command(
     bank: BankOption = None,
     vectors: VectorsOption = None,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -135,6 +137,8 @@ def classify_command(
     code is 3. What is done is kept in OUTPUT.part until all of it is, also the images that
     may be read another time.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.classification.decision import DecisionRule, read_class_thresholds
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.label_counts import LabelCounts

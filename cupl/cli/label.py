@@ -43,6 +43,7 @@ def label_command(
     ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Another one draws other photos.")] = 0,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -59,6 +60,8 @@ def label_command(
     labels. Paths count from the file's folder where the photos lie below it, else they are
     absolute.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.evaluation.label_sample import sample_to_label, vectors_in_words
     from cupl.evaluation.sample_file import CANNOT_TELL, NONE_OF_THESE
 

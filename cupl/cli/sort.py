@@ -17,6 +17,7 @@ from cupl.cli.class_sources import (
 )
 from cupl.cli.output import count, progress, quoted, say, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import InputError
 from cupl.io.outputs import check_folder_target, check_target
 from cupl.io.terminal import printable
@@ -66,6 +67,7 @@ def sort_command(
         typer.Option(metavar="FOLDER", help="Take back what was sorted into this folder."),
     ] = None,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -80,6 +82,8 @@ def sort_command(
     where it is, and the exit code is 3. The same command again goes on where it was stopped, and
     leaves alone what is there.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.classification.decision import DecisionRule
     from cupl.classification.sorting import sort_images
 

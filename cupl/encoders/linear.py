@@ -42,14 +42,15 @@ class PackedLinear(Module):
         super().__init__()
         self.out_features = layer.out_features
         self._bias = None if layer.bias is None else layer.bias.detach()
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
+        # Under its usual name: the patches of SigLIP 2 are made of the type that it has.
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), _ROWS)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """``[..., in]`` to ``[..., out]``."""
         if not states.numel():
             return states.new_empty(*states.shape[:-1], self.out_features)
         product: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
-            states, self._weight, self._bias, *_NOTHING_AFTER
+            states, self.weight, self._bias, *_NOTHING_AFTER
         )
         return product
 
