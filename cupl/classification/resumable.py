@@ -34,7 +34,7 @@ from cupl.io.reasons import reason
 from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
 
-_PART = 1024
+_PART = 256
 """Images that go to another machine together, or a few more."""
 
 

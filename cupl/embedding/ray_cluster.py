@@ -16,7 +16,6 @@ from typing import Any
 
 from cupl.embedding.ray_tasks import SEVERAL_GPUS
 from cupl.errors import CuplError, InputError, MissingPackageError, ServerError
-from cupl.progress import ignore
 
 _PATIENCE = 10.0
 """Seconds for a port to answer."""
@@ -157,10 +156,14 @@ def _connect(ray: Any, address: str, scratch: str | None) -> None:
     with _standard_error_shut():  # it tells that it was told to tell nothing
         ray.init(address, **how)
     with suppress(AttributeError):  # its remarks on nodes that go, with the ends of their logs
-        ray._private.worker.print_to_stdstream = ignore
+        ray._private.worker.print_to_stdstream = _tell_nobody
     for number in (signal.SIGINT, signal.SIGTERM):  # Ray has put its own in their place
         with suppress(ValueError):  # in another thread than the first
             signal.signal(number, signal.getsignal(number))
+
+
+def _tell_nobody(*_: object, **__: object) -> None:
+    """In place of what prints."""
 
 
 @contextmanager

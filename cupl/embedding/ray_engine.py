@@ -110,6 +110,11 @@ class RayEngine:
         return self._loaded
 
     @property
+    def precision(self) -> str:
+        """Type of number that the workers compute with."""
+        return self._loaded.precision
+
+    @property
     def workers(self) -> int:
         """Models in the cluster."""
         return self._share.workers
@@ -218,7 +223,7 @@ def ray_data_rows(
             work,
             batch_size=1,
             batch_format="pyarrow",
-            compute=ray.data.TaskPoolStrategy(share["workers"]),
+            compute=ray.data.TaskPoolStrategy(min(share["workers"], len(tables))),
             fn_kwargs={"settings": settings, "expected": loaded},
             num_cpus=share["cpus"],
             num_gpus=share["gpus"],
