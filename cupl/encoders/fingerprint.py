@@ -15,7 +15,7 @@ from cupl.io.atomic import write_atomically
 from cupl.io.paths import cache_dir
 
 
-def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
+def remembered(files: Sequence[Path], compute: Callable[[], str], settings: str = "") -> str:
     """What ``compute`` says of some files, from cupl's cache where they are as they were then.
 
     A file is as it was if its place, size, number and times are; its time of change cannot be set
@@ -24,6 +24,7 @@ def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
     Args:
         files: what the result depends on.
         compute: makes a sha256 in hex.
+        settings: what else it depends on.
 
     """
     try:
@@ -31,7 +32,7 @@ def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
     except OSError:
         return compute()
     seen = [[name, s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in stats]
-    name = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+    name = hashlib.sha256((json.dumps(seen) + settings).encode()).hexdigest()
     path = cache_dir() / "fingerprints" / name
     with suppress(OSError, ValueError):
         text = path.read_text("ascii")
