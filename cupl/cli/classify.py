@@ -182,7 +182,7 @@ def classify_command(
     total = len(paths) if stored is None else len(stored)
 
     there = engine_options.opened_beside(
-        engine, address, workers, classifier, (device, precision, batch_size)
+        engine, address, workers, classifier, encoder, (device, precision, batch_size)
     )
     with there as cluster:
 

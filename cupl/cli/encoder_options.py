@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cupl.cli.output import count, progress, say, say_warning
-from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
 from cupl.io.reasons import missing
 
 if TYPE_CHECKING:

@@ -68,6 +68,7 @@ def opened_beside(
     address: str | None,
     workers: int | None,
     classifier: ZeroShotClassifier,
+    name: str | None,
     how: tuple[str, str, int | str],
 ) -> Iterator[RayEngine | None]:
     """A cluster with the encoder of a classifier; None where no cluster is meant.
@@ -77,6 +78,7 @@ def opened_beside(
         address: of the cluster.
         workers: models in it.
         classifier: its encoder encodes texts here.
+        name: of its encoder, as it was given.
         how: device, precision and batch size there.
 
     Raises:
@@ -87,7 +89,7 @@ def opened_beside(
         yield None
         return
     encoder = classifier.encoder
-    with _cluster(address, workers, encoder.id, *how, encoder.revision) as cluster:
+    with _cluster(address, workers, name or encoder.id, *how, encoder.revision) as cluster:
         classifier.vectors.check_encoder(cluster.made_by)
         yield cluster
 

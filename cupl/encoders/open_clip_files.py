@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
 from cupl.encoders.foreign import check_sizes
 from cupl.encoders.hub import CONFIG_FILES, OPEN_CLIP_CONFIG, fetch, own_folder
+from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
 from cupl.encoders.open_clip_config import check_config
 from cupl.encoders.open_clip_names import (
     WEIGHT_ENDINGS,
