@@ -109,7 +109,8 @@ def classify_to_file(
 
     def kept() -> str:
         before = part.done - LOST_IN_A_ROW
-        return f"{before:,} of {len(paths):,} images are done and kept in {partial}, to go on with"
+        done = f"{before:,} of {len(paths):,} images are done and kept in {partial}, to go on with"
+        return done + (engine.readers if engine else "")
 
     try:
         opened = PartFile(partial, run.settings(), paths, classifier.labels, resume=resume)

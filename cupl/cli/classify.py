@@ -182,7 +182,13 @@ def classify_command(
     total = len(paths) if stored is None else len(stored)
 
     there = engine_options.opened_beside(
-        engine, address, workers, classifier, encoder, (device, precision, batch_size)
+        engine,
+        address,
+        workers,
+        classifier,
+        encoder,
+        (device, precision, batch_size),
+        download=encoder is not None or vectors is None,
     )
     with there as cluster:
 

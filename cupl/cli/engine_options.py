@@ -70,6 +70,8 @@ def opened_beside(
     classifier: ZeroShotClassifier,
     name: str | None,
     how: tuple[str, str, int | str],
+    *,
+    download: bool,
 ) -> Iterator[RayEngine | None]:
     """A cluster with the encoder of a classifier; None where no cluster is meant.
 
@@ -80,6 +82,7 @@ def opened_beside(
         classifier: its encoder encodes texts here.
         name: of its encoder, as it was given.
         how: device, precision and batch size there.
+        download: whether its machines may fetch the encoder, which a file alone does not decide.
 
     Raises:
         InputError: the cluster has another encoder than the class vectors.
@@ -89,7 +92,9 @@ def opened_beside(
         yield None
         return
     encoder = classifier.encoder
-    with _cluster(address, workers, name or encoder.id, *how, encoder.revision) as cluster:
+    with _cluster(
+        address, workers, name or encoder.id, *how, encoder.revision, download
+    ) as cluster:
         classifier.vectors.check_encoder(cluster.made_by)
         yield cluster
 
@@ -103,11 +108,14 @@ def _cluster(
     precision: str,
     batch_size: int | str,
     revision: str | None,
+    download: bool = True,
 ) -> Iterator[RayEngine]:
     from cupl.embedding.ray_engine import RayEngine
 
     place = address or "local"
     how = (encoder, device, precision, batch_size)
-    with RayEngine(*how, revision=revision, address=place, workers=workers) as cluster:
+    with RayEngine(
+        *how, revision=revision, download=download, address=place, workers=workers
+    ) as cluster:
         say(f"{count(cluster.workers, 'worker')} in the Ray cluster at {place}")
         yield cluster

@@ -21,6 +21,10 @@ class ImageEngine(Protocol):
     def made_by(self) -> EncoderIdentity:
         """The encoder, wherever it is loaded."""
 
+    @property
+    def readers(self) -> str:
+        """What to say of who reads the images where none can be read."""
+
     def encode_parts(self, parts: Iterable[list[str]]) -> Generator[Encoded]:
         """Every image of some lists of paths, in order.
 
@@ -42,12 +46,14 @@ class LocalEngine:
         made_by: the encoder.
         workers: threads; see :func:`~cupl.embedding.image_stream.encode_sources`.
         image_cache: where vectors of files are looked up and kept.
+        readers: that this machine reads the images needs no word.
 
     """
 
     made_by: Encoder
     workers: int | None = None
     image_cache: ImageCache = None
+    readers: str = ""
 
     def encode_parts(self, parts: Iterable[list[str]]) -> Generator[Encoded]:
         """See :class:`ImageEngine`; where batches end with the parts anyway, images are read ahead.

@@ -169,7 +169,8 @@ def _embed(
     done = itertools.count(tally.images + 1)
 
     def kept() -> str:
-        return f"{tally.images:,} of {len(paths):,} images are kept in {directory}, to go on with"
+        done = f"{tally.images:,} of {len(paths):,} images are kept in {directory}, to go on with"
+        return done + engine.readers
 
     made_by = engine.made_by
     with closing(engine.encode_parts(parts)) as stream:

@@ -137,7 +137,7 @@ def _reason(error: Exception) -> str:
 def _imported() -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # else it warns of GPUs
     try:
         import ray
         import ray.data
@@ -169,7 +169,11 @@ def _tell_nobody(*_: object, **__: object) -> None:
 @contextmanager
 def _standard_error_shut() -> Iterator[None]:
     """Keep what libraries write beside Python off the terminal, for a moment."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    except OSError:  # closed by whoever started us
+        yield
+        return
     try:
         os.dup2(nowhere, 2)
         yield

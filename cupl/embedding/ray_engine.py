@@ -53,6 +53,7 @@ class RayEngine:
         precision: as for :func:`~cupl.encoders.loading.load_encoder`.
         batch_size: as for :func:`~cupl.encoders.loading.load_encoder`.
         revision: as for :func:`~cupl.encoders.loading.load_encoder`.
+        download: as for :func:`~cupl.encoders.loading.load_encoder`.
         address: of the cluster; see :func:`~cupl.embedding.ray_cluster.ray_cluster`.
         workers: models in the cluster; by default one a GPU, or one a core where there is none.
 
@@ -71,6 +72,7 @@ class RayEngine:
         batch_size: int | str = "auto",
         *,
         revision: str | None = None,
+        download: bool = True,
         address: str = "local",
         workers: int | None = None,
     ) -> None:
@@ -78,12 +80,16 @@ class RayEngine:
             raise InputError(f"the number of workers is {workers}; at least one is needed")
         name = os.fspath(encoder)
         name = os.path.abspath(name) if os.path.isdir(name) else name  # noqa: PTH100, PTH112
-        self._settings = EncoderSettings(name, device, precision, batch_size, revision, 1)
+        self._settings = EncoderSettings(
+            name, device, precision, batch_size, revision, download, 1
+        )  # fmt: skip
         self._address, self._workers = address, workers
-        self._open = ExitStack()
+        self._open: ExitStack | None = None
 
     def __enter__(self) -> Self:
         """Connect, and have a worker load the encoder."""
+        if self._open is not None:
+            raise InputError("this RayEngine is connected already")
         with ExitStack() as opened:
             self._ray = ray = opened.enter_context(ray_cluster(self._address))
             self._share = worker_share(ray, self._settings.device, self._workers)
@@ -91,7 +97,12 @@ class RayEngine:
             threads = max(1, self._share.cpus)
             self._settings = replace(self._settings, device=on, threads=threads)
             self._loaded = self._load()
-            self._settings = replace(self._settings, revision=self._loaded.revision)
+            self._settings = replace(  # what "auto" and "main" are must not differ between machines
+                self._settings,
+                precision=self._loaded.precision,
+                batch_size=self._loaded.image_batch,
+                revision=self._loaded.revision,
+            )
             self._open = opened.pop_all()
         return self
 
@@ -102,12 +113,19 @@ class RayEngine:
         traceback: TracebackType | None,
     ) -> None:
         """Disconnect; a cluster that was started here ends."""
-        self._open.close()
+        if self._open is not None:
+            self._open.close()
+            self._open = None
 
     @property
     def made_by(self) -> LoadedEncoder:
         """The encoder, as the first worker has loaded it; all others are held to it."""
         return self._loaded
+
+    @property
+    def readers(self) -> str:
+        """See :class:`~cupl.embedding.image_engines.ImageEngine`."""
+        return "; every machine of the cluster has to see the images under these paths"
 
     @property
     def precision(self) -> str:
@@ -149,7 +167,7 @@ class RayEngine:
             return bool(self._ray.get(self._task(try_files, {"num_cpus": 0}).remote(named)))
 
     def _load(self) -> LoadedEncoder:
-        with self._in_words():
+        with ray_in_words(f"the Ray cluster at {self._address} failed"):
             ready = self._task(_ready, self._share.resources).remote()
             if not self._ray.wait([ready], timeout=_READY)[0]:
                 raise ServerError(
@@ -199,6 +217,8 @@ class RayEngine:
         return self._ray.remote(max_retries=_TRIES, max_calls=0, **resources)(function)
 
     def _in_words(self) -> AbstractContextManager[None]:
+        if self._open is None:  # Ray would start a cluster by itself
+            raise InputError("a RayEngine is used in a with block, which connects")
         return ray_in_words(f"the Ray cluster at {self._address} failed")
 
 

@@ -40,6 +40,7 @@ class EncoderSettings:
     precision: str
     batch_size: int | str
     revision: str | None
+    download: bool
     threads: int
     """Of torch's; as many as the task has cores."""
 
@@ -134,6 +135,7 @@ def _encoder(settings: EncoderSettings, device: str) -> Encoder:
         settings.precision,
         settings.batch_size,
         revision=settings.revision,
+        download=settings.download,
     )
 
 

@@ -15,6 +15,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -76,8 +77,9 @@ def main() -> None:
             )
         }
         engine = RayEngine("model", "cpu", "float32")
-        timed("connecting to a cluster started here, a model loaded", 0, engine.__enter__)
-        with engine:
+        with ExitStack() as opened:
+            timed("connecting to a cluster started here, a model loaded", 0,
+                  lambda: opened.enter_context(engine))  # fmt: skip
             runs[f"Ray, {engine.workers} workers of a thread"] = lambda name: embed_images(
                 photos, engine, name, shard_size=64
             )
