@@ -25,7 +25,7 @@ from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_files import ImagePaths
 from cupl.embedding.image_retries import LOST_IN_A_ROW, until_lost
 from cupl.embedding.image_stream import Encoded
-from cupl.embedding.image_vectors import Embeddings
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import CuplError, InputError, MissingFileError, leading_to
 from cupl.io.atomic import name_beside
 from cupl.io.reasons import reason

@@ -8,14 +8,17 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cupl.errors import CuplError
 from cupl.io.atomic import write_atomically
 from cupl.io.paths import cache_dir
 
+if TYPE_CHECKING:
+    from cupl.encoders.protocol import Encoder
 
-def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
+
+def remembered(files: Sequence[Path], compute: Callable[[], str], settings: str = "") -> str:
     """What ``compute`` says of some files, from cupl's cache where they are as they were then.
 
     A file is as it was if its place, size, number and times are; its time of change cannot be set
@@ -24,6 +27,7 @@ def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
     Args:
         files: what the result depends on.
         compute: makes a sha256 in hex.
+        settings: what else it depends on.
 
     """
     try:
@@ -31,18 +35,32 @@ def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
     except OSError:
         return compute()
     seen = [[name, s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in stats]
-    name = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+    name = hashlib.sha256((json.dumps(seen) + settings).encode()).hexdigest()
     path = cache_dir() / "fingerprints" / name
     with suppress(OSError, ValueError):
         text = path.read_text("ascii")
         if re.fullmatch(r"[0-9a-f]{64}", text):
             return text
     digest = compute()
-    # It only saves time: where it cannot be written, the next start computes it again.
+    keep_in_cache(path, digest.encode())
+    return digest
+
+
+def keep_in_cache(path: Path, data: bytes) -> None:
+    """Write a file of the cache, which only saves time: without it the next start is slow again."""
     with suppress(OSError, CuplError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, digest.encode())
-    return digest
+        write_atomically(path, data)
+
+
+def image_fingerprint(encoder: Encoder) -> str:
+    """Hex digest of everything that decides the vector of an image.
+
+    It is the encoder's own, but where its text tower is another model's: then it is that of the
+    encoder which its image tower is of, and the image vectors of the two are the same.
+    """
+    found: str = getattr(encoder, "image_fingerprint", encoder.fingerprint)
+    return found
 
 
 def digest_of_weights(model: Any) -> str:

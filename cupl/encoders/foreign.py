@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError
 from cupl.io.file_kinds import is_pointer, kind_of_file
 
@@ -17,8 +18,11 @@ _OPENAI = {
     "L14336": "openai/clip-vit-large-patch14-336",
 }
 _OPEN_CLIP_NAME = re.compile(
-    r"(ViT|RN\d|EVA|convnext|coca|xlm-roberta|roberta)[\w@.-]*(/\d\d\w*(@\w+)?)?(::[\w.-]+)?", re.I
+    r"((?:ViT|RN\d|EVA|convnext|coca|MobileCLIP|PE-Core|xlm-roberta|roberta-ViT|nllb-clip)"
+    r"[\w@.-]*(?:/\d\d\w*(?:@\w+)?)?)(?:(?:::?|/)([\w.-]+))?",
+    re.I,
 )
+_INSTALL = "(pip install 'cupl[open-clip]')"
 _MAX_CONFIG = 8 * 2**20
 _WEIGHTS = {
     "*.gguf": "GGUF weights (llama.cpp)",
@@ -48,27 +52,40 @@ def check_name(name: str) -> None:
                 f"{name!r:.100} is written as for open_clip: leave {prefix!r} out",
                 arguments={"encoder": name.removeprefix(prefix)},
             )
-    if not _OPEN_CLIP_NAME.fullmatch(name):
-        return
-    model, _, trained = name.partition("::")
+    for prefix in ("open-clip:", "openclip:", "open_clip/"):
+        if name.startswith(prefix):
+            right = OPEN_CLIP_PREFIX + name.removeprefix(prefix)
+            raise InputError(
+                f"{name!r:.100}: a model of open_clip is written {right!r:.100}",
+                arguments={"encoder": right},
+            )
+    if found := _OPEN_CLIP_NAME.fullmatch(name):
+        raise _name_of_open_clip(name, *found.groups())
+
+
+def _name_of_open_clip(name: str, model: str, tag: str | None) -> InputError:
     short = re.sub(r"[^BL\d]", "", model.removeprefix("ViT").removesuffix("px"))
-    way_out, encoder = "", _OPENAI.get(short) if trained in ("", "openai") else None
+    encoder = _OPENAI.get(short) if tag in (None, "openai") else None
+    what = f"{name!r:.100} is a name of open_clip or of OpenAI's clip package"
     if encoder is not None:
-        way_out = f"OpenAI's of that size is {encoder}"
-    else:
-        way_out = "name a model of transformers on the hub, as openai/clip-vit-base-patch32"
-    raise InputError(
-        f"{name!r:.100} is a name of open_clip or of OpenAI's clip package; {way_out}",
-        arguments={"encoder": encoder or ...},
+        return InputError(
+            f"{what}; OpenAI's of that size is {encoder}", arguments={"encoder": encoder}
+        )
+    if tag is None and model.startswith("RN"):
+        tag = "openai"
+    encoder = f"{OPEN_CLIP_PREFIX}{model.replace('/', '-')}/{tag or 'TAG'}"
+    which = "" if tag else ", with the tag of its weights"
+    return InputError(
+        f"{what}: write {encoder}{which} {_INSTALL}", arguments={"encoder": encoder if tag else ...}
     )
 
 
 def why_no_model(folder: Path) -> str | None:
     """What a folder without ``config.json`` is, and the way out; None where nothing is known."""
-    if (folder / "open_clip_config.json").is_file() or any(folder.glob("open_clip_*")):
+    if file := next(iter(sorted(folder.glob("open_clip_*"))), None):
         return (
-            "it holds a model of open_clip, and models of transformers are read: take the model in "
-            f"that form, which many of the hub have beside it (config.json), or {_ARRAYS}"
+            f"it holds weights of open_clip without open_clip_config.json: name them with their "
+            f"architecture, {OPEN_CLIP_PREFIX}ARCHITECTURE/{file} {_INSTALL}"
         )
     if (folder / "model_index.json").is_file():
         return (
@@ -79,7 +96,12 @@ def why_no_model(folder: Path) -> str | None:
         inner = folder / "0_CLIPModel"
         if (inner / "config.json").is_file():
             return f"it holds a model of sentence-transformers: name {inner}, the CLIP in it"
-        return f"it holds a model of sentence-transformers: {_ARRAYS}"
+        return (
+            "it holds a model of sentence-transformers, whose texts have no space in common with "
+            f"images: join it to images by bridge:google/vit-base-patch16-224+{folder}, or, if it "
+            "was trained to fit an image encoder, name it with --text-encoder beside that "
+            f"(pair:IMAGE_ENCODER+{folder})"
+        )
     found = other_weights(folder)
     return None if found is None else f"there is {found} in it, without config.json"
 

@@ -70,7 +70,7 @@ def check_preprocessing(name: str, side: int, processor: Any) -> None:
         ) from error
 
 
-def _trim(image: Image) -> Image:
+def trim(image: Image) -> Image:
     """Cut an extreme strip to its middle, all that a centre crop keeps of it.
 
     Otherwise one row of 65,000 pixels would be enlarged to some 10 GB first.
@@ -90,7 +90,7 @@ def _resize(image: Image, processor: Any) -> Image:
     if side is None:  # to a square, whatever the shape was
         size = (processor.size["width"], processor.size["height"])
         return image.resize(size, processor.resample)
-    image = _trim(image)
+    image = trim(image)
     width, height = image.size
     short, long = side, int(side * max(width, height) / min(width, height))
     size = (short, long) if width <= height else (long, short)

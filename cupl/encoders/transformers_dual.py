@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
-from logging import CRITICAL
 from pickle import UnpicklingError
 from typing import Any, ClassVar, Self
 
 import torch
 from PIL.Image import Image
 from transformers import AutoTokenizer
-from transformers.utils import logging
 
 from cupl.encoders import preprocess
 from cupl.encoders.adapters import digest_of_adapter, merge
@@ -30,6 +27,7 @@ from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, 
 from cupl.encoders.fingerprint import digest_of_weights, remembered
 from cupl.encoders.hub import ModelFiles, fetch_weights, first_line, missing_config, weight_files
 from cupl.encoders.linear import pack_linear
+from cupl.encoders.quiet import quiet_transformers
 from cupl.errors import InputError
 
 _TOWER_SETTINGS = ("hidden_act", "layer_norm_eps", "num_attention_heads")
@@ -137,7 +135,7 @@ class DualEncoder(ABC):
             )
         safetensors = fetch_weights(files)
         try:
-            with _quiet():
+            with quiet_transformers():
                 model, tokenizer, processor = cls._read(files, safetensors)
         except InputError:
             raise
@@ -291,17 +289,3 @@ class DualEncoder(ABC):
 def tower_settings(config: Any) -> dict[str, Any]:
     """What of a tower's configuration its weights do not tell."""
     return {key: getattr(config, key) for key in _TOWER_SETTINGS if hasattr(config, key)}
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bars and warnings of transformers, which then are as they were."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(CRITICAL)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -12,8 +12,10 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5\n
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"open_clip_config.json": "{}"}, "open_clip.*from_arrays"),
-        ({"open_clip_pytorch_model.bin": ""}, "open_clip.*from_arrays"),
+        (
+            {"open_clip_pytorch_model.bin": ""},
+            "open_clip:ARCHITECTURE/.*_model.bin",
+        ),
         ({"model_index.json": "{}"}, "diffusers.*no image tower"),
         ({"modules.json": "[]", "0_CLIPModel/config.json": "{}"}, "name .*0_CLIPModel, the CLIP"),
         ({"tf_model.h5": ""}, "TensorFlow"),
@@ -65,14 +67,20 @@ def test_weights_that_are_not_there(name: str, data: str, said: str, tmp_path: P
         ("ViT-B/32", "openai/clip-vit-base-patch32"),
         ("ViT-B-16::openai", "openai/clip-vit-base-patch16"),
         ("ViT-L/14@336px", "openai/clip-vit-large-patch14-336"),
-        ("ViT-B-32::laion2b_s34b_b79k", "name of open_clip"),
-        ("RN50", "name of open_clip"),
+        ("ViT-B-32::laion2b_s34b_b79k", "write open_clip:ViT-B-32/laion2b_s34b_b79k .*pip install"),
+        ("ViT-B/32:laion2b_s34b_b79k", "write open_clip:ViT-B-32/laion2b_s34b_b79k "),
+        ("coca_ViT-L-14/laion2b_s13b_b90k", "write open_clip:coca_ViT-L-14/laion2b_s13b_b90k "),
+        ("RN50", "write open_clip:RN50/openai "),
+        ("ViT-H-14", "write open_clip:ViT-H-14/TAG, with the tag"),
+        ("MobileCLIP2-S0", "write open_clip:MobileCLIP2-S0/TAG"),
+        ("open-clip:ViT-B-32/openai", "is written 'open_clip:ViT-B-32/openai'"),
         ("hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "leave 'hf-hub:' out"),
     ],
 )
 def test_names_of_other_libraries(name: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as caught:
         find_model(name)
+    assert set(caught.value.arguments) == {"encoder"}
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:
