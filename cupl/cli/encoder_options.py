@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cupl.cli.output import count, progress, say, say_warning
+from cupl.encoders.joined_names import BRIDGE, PAIR, JoinedName, parts_of_name
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
 from cupl.io.reasons import missing
@@ -146,7 +147,9 @@ def _files_of(encoder: str) -> list[Path]:
         return []
     kinds = ("*.json", "*.txt", "*.bin", "*.model", "model*.safetensors", "open_clip*.safetensors",
              "*.pt", "*.pth")  # fmt: skip
-    return [path for kind in kinds for path in Path(encoder).rglob(kind)]
+    # A model of sentence-transformers has folders in its own.
+    patterns = [pattern for kind in kinds for pattern in (kind, f"*/{kind}")]
+    return [path for pattern in patterns for path in Path(encoder).glob(pattern)]
 
 
 def encode_with(
