@@ -157,7 +157,9 @@ def _files_of(encoder: str) -> list[Path]:
         return []
     kinds = ("*.json", "*.txt", "*.bin", "*.model", "model*.safetensors", "open_clip*.safetensors",
              "*.pt", "*.pth")  # fmt: skip
-    return [path for kind in kinds for path in Path(encoder).rglob(kind)]
+    # A model of sentence-transformers has folders in its own.
+    patterns = [pattern for kind in kinds for pattern in (kind, f"*/{kind}")]
+    return [path for pattern in patterns for path in Path(encoder).glob(pattern)]
 
 
 def encode_with(
