@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -22,6 +23,7 @@ from cupl.classification.part_files import PartFile
 from cupl.classification.prediction import Prediction
 from cupl.classification.writers import FailedImages, check_format, columns_of, write_predictions
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.first_images import settle_on
 from cupl.embedding.image_files import ImagePaths
 from cupl.embedding.image_retries import LOST_IN_A_ROW, until_lost
 from cupl.embedding.image_stream import Encoded
@@ -194,6 +196,8 @@ class _Run:
         """
         classifier, stored = self.classifier, self.stored
         reject, thresholds = classifier.reject, self.rule.class_thresholds
+        if stored is None:
+            settle_on(classifier.encoder, map(os.fsdecode, self.paths))
         made_by = classifier.encoder if stored is None else stored.provenance
         return {
             "format": "cupl-part/2",

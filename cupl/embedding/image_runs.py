@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 
+from cupl.embedding.first_images import settle_on
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths, find_images
@@ -159,6 +160,8 @@ def _embed(
     progress: Progress,
 ) -> ImageTally:
     check_directory(directory, resume=resume)  # again: another run may just have ended
+    # By the first of all, not of those that are missing: a run goes on in what it began in.
+    settle_on(encoder, map(os.fsdecode, paths))
 
     def again(part: list[str]) -> Iterator[Encoded]:
         return encode_sources(part, encoder, workers, image_cache, lookup=False)

@@ -29,7 +29,10 @@ class Encoder(Protocol):
 
     @property
     def precision(self) -> str:
-        """Type of number it computes with: ``float32``, ``bfloat16`` or ``float16``."""
+        """Numbers it computes image vectors in: ``float32``, ``bfloat16``, ``float16``, ``int8``.
+
+        Those of texts too, unless it has a ``text_precision``.
+        """
 
     @property
     def dim(self) -> int:

@@ -162,10 +162,9 @@ def _from_embeddings(
     labels = [label_of(path) for path in paths] if stored is None else stored
     if given is not None and paths and not any(labels) and not given.none_has_class:
         raise InputError(f"{label_file} names no image of {directory}, such as {paths[0]!r:.200}")
-    if given is not None:
-        numbers = given.numbers
-    else:
-        numbers = None if stored is None else class_numbers(labels, index)
+    numbers = None if given is None else given.numbers
+    if stored is not None:
+        numbers = class_numbers(labels, index)
     matcher = ImageMatcher(index, numbers)
     rows = [
         row for row, (path, label) in enumerate(zip(paths, labels, strict=True))

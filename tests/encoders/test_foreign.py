@@ -14,7 +14,7 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5\n
     [
         (
             {"open_clip_pytorch_model.bin": ""},
-            "open_clip:ARCHITECTURE/.*open_clip_pytorch_model.bin",
+            "open_clip:ARCHITECTURE/.*_model.bin",
         ),
         ({"model_index.json": "{}"}, "diffusers.*no image tower"),
         ({"modules.json": "[]", "0_CLIPModel/config.json": "{}"}, "name .*0_CLIPModel, the CLIP"),
