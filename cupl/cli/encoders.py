@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 _COMMIT = 7
 _COLUMNS = [
-    Column("model"),
-    Column("family", rank=2),
-    Column("width", "number"),
-    Column("tokens", "number", 4),
-    Column("side", "number", 3),
-    Column("on disk", "number"),
-    Column("commit", "whole", 5),
-    Column("is here", rank=1),
+    Column("model", "whole"),
+    Column("family", rank=1),
+    Column("width", "number", 3),
+    Column("tokens", "number", 5),
+    Column("side", "number", 4),
+    Column("size", "number", 2),
+    Column("commit", "whole", 6),
+    Column("here", "whole"),
 ]
 
 
@@ -77,7 +77,7 @@ def _row(model: ModelOnDisk) -> tuple[str, ...]:
     return (
         model.name, model.family + role, _number(model.width), _number(model.tokens),
         _number(model.image_side), bytes_in_words(model.bytes), (model.revision or "")[:_COMMIT],
-        "all" if model.missing is None else f"not {model.missing}",
+        "all" if model.missing is None else "in part",
     )  # fmt: skip
 
 

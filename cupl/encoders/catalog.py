@@ -166,12 +166,22 @@ def _described(name: str, folder: Path, revision: str | None) -> ModelOnDisk | N
     if found is None:
         return None
     role, family, width, tokens, side, missing = found
-    sizes = (width, tokens, side)
-    whole = [one if isinstance(one, int) and one > 0 else None for one in sizes]
     return ModelOnDisk(
-        name, role, str(family)[:40], _bytes_of(folder), str(folder), *whole,
-        revision=revision, missing=missing,
-    )  # fmt: skip
+        name,
+        role,
+        str(family)[:100],
+        _bytes_of(folder),
+        str(folder),
+        width=_size(width),
+        tokens=_size(tokens),
+        image_side=_size(side),
+        revision=revision,
+        missing=missing,
+    )
+
+
+def _size(value: Any) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
 
 
 _Facts = tuple[Role, str, Any, Any, Any, str | None]
