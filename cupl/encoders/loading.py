@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cupl.encoders.transformers_dual import DualEncoder
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
-_FAMILIES = {
+FAMILIES = {
     "align": ("bert_text", "AlignEncoder"),
     "altclip": ("bert_text", "AltClipEncoder"),
     "chinese_clip": ("bert_text", "ChineseClipEncoder"),
@@ -91,8 +91,9 @@ def load_encoder(
             )
         return MiniEncoder.load(device, precision, batch_size, progress)
     from cupl.encoders.device import check_precision, resolve_device
-    from cupl.encoders.hub import find_model, is_adapter, is_open_clip
+    from cupl.encoders.hub import find_model
     from cupl.encoders.joined_names import split_name
+    from cupl.encoders.model_files import is_adapter, is_open_clip
 
     place = resolve_device(device)
     check_precision(precision, place)  # before anything is downloaded
@@ -246,11 +247,11 @@ def _family(name: str, folder: Path) -> type[DualEncoder]:
         raise InputError(f"{name} holds no model: its config.json is unusable") from error
     if why is not None:
         raise InputError(why)
-    if not isinstance(kind, str) or kind not in _FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise InputError(f"{name} is a model of type {kind!r:.60}; {why_no_family(config)}")
     from cupl.encoders.torchvision_import import mend_torchvision
 
     mend_torchvision()  # before transformers is imported, which imports it
-    module, family = _FAMILIES[kind]
+    module, family = FAMILIES[kind]
     found: type[DualEncoder] = getattr(import_module(f"cupl.encoders.{module}"), family)
     return found

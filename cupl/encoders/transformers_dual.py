@@ -25,7 +25,8 @@ from cupl.encoders.batching import (
 )
 from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
 from cupl.encoders.fingerprint import digest_of_weights, remembered
-from cupl.encoders.hub import ModelFiles, fetch_weights, first_line, missing_config, weight_files
+from cupl.encoders.hub import ModelFiles, fetch_weights, first_line
+from cupl.encoders.model_files import missing_config, weight_files
 from cupl.encoders.placement import Placement
 from cupl.encoders.quiet import quiet_transformers
 from cupl.errors import InputError
