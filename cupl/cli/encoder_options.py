@@ -11,6 +11,7 @@ import typer
 
 from cupl.cli.output import count, progress, say, say_warning
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
 from cupl.io.reasons import missing
 
 if TYPE_CHECKING:
@@ -35,15 +36,18 @@ def embedding_cache(text: str) -> Any:
     return False if text.lower() == "none" else Path(text)
 
 
+_ENCODERS = (
+    "Hub name or local directory of a CLIP or SigLIP model, open_clip:ARCHITECTURE/TAG (or /FILE), "
+    "or mini"
+)
 EncoderOption = Annotated[
     str,
-    typer.Option(help="Hub name or local directory of a CLIP or SigLIP model, or mini."),
+    typer.Option(help=f"{_ENCODERS}."),
 ]
 UsualEncoderOption = Annotated[
     str | None,
     typer.Option(
-        help="Hub name or local directory of a CLIP or SigLIP model, or mini. [default: the one "
-        f"that made the vectors, or {DEFAULT_ENCODER}]"
+        help=f"{_ENCODERS}. [default: the one that made the vectors, or {DEFAULT_ENCODER}]"
     ),
 ]
 RevisionOption = Annotated[
@@ -112,10 +116,19 @@ def templates_of(templates: TemplatesOption, combine: CombineOption) -> Sequence
 
 
 def files_of(encoder: str | None) -> list[Path]:
-    """The files of an encoder in a local directory, which no result may take the place of."""
-    if encoder is None or not os.path.isdir(encoder):  # noqa: PTH112
+    """The files of an encoder on this machine, which no result may take the place of."""
+    if encoder is None:
         return []
-    kinds = ("*.json", "*.txt", "*.bin", "*.model", "model*.safetensors")
+    if encoder.startswith(PREFIX):
+        encoder = encoder.removeprefix(PREFIX)
+        parts = encoder.split("/")  # of which the first ones name the architecture
+        files = [Path("/".join(parts[start:])) for start in range(1, len(parts))]
+        if not os.path.isdir(encoder):  # noqa: PTH112
+            return [file for file in files if os.path.isfile(file)]  # noqa: PTH113
+    if not os.path.isdir(encoder):  # noqa: PTH112
+        return []
+    kinds = ("*.json", "*.txt", "*.bin", "*.model", "model*.safetensors", "open_clip*.safetensors",
+             "*.pt", "*.pth")  # fmt: skip
     return [path for kind in kinds for path in Path(encoder).glob(kind)]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from cupl.io.kept import kept_text
 
 
-def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
+def remembered(files: Sequence[Path], compute: Callable[[], str], settings: str = "") -> str:
     """What ``compute`` says of some files, from cupl's cache where they are as they were then.
 
     A file is as it was if its place, size, number and times are; its time of change cannot be set
@@ -21,6 +21,7 @@ def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
     Args:
         files: what the result depends on.
         compute: makes a sha256 in hex.
+        settings: what else it depends on.
 
     """
     try:
@@ -28,7 +29,7 @@ def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
     except OSError:
         return compute()
     seen = [[name, s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in stats]
-    name = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
+    name = hashlib.sha256((json.dumps(seen) + settings).encode()).hexdigest()
     return kept_text("fingerprints", name, re.compile(r"[0-9a-f]{64}"), compute)
 
 

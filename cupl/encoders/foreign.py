@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError
 from cupl.io.file_kinds import is_pointer, kind_of_file
 from cupl.io.json import read_json
@@ -17,8 +18,11 @@ _OPENAI = {
     "L14336": "openai/clip-vit-large-patch14-336",
 }
 _OPEN_CLIP_NAME = re.compile(
-    r"(ViT|RN\d|EVA|convnext|coca|xlm-roberta|roberta)[\w@.-]*(/\d\d\w*(@\w+)?)?(::[\w.-]+)?", re.I
+    r"((?:ViT|RN\d|EVA|convnext|coca|MobileCLIP|PE-Core|xlm-roberta|roberta-ViT|nllb-clip)"
+    r"[\w@.-]*(?:/\d\d\w*(?:@\w+)?)?)(?:(?:::?|/)([\w.-]+))?",
+    re.I,
 )
+_INSTALL = "(pip install 'cupl[open-clip]')"
 _MAX_CONFIG = 8 * 2**20
 _WEIGHTS = {
     "*.gguf": "GGUF weights (llama.cpp)",
@@ -48,18 +52,31 @@ def check_name(name: str) -> None:
                 f"{name!r:.100} is written as for open_clip: leave {prefix!r} out",
                 arguments={"encoder": name.removeprefix(prefix)},
             )
-    if not _OPEN_CLIP_NAME.fullmatch(name):
-        return
-    model, _, trained = name.partition("::")
+    for prefix in ("open-clip:", "openclip:", "open_clip/"):
+        if name.startswith(prefix):
+            right = OPEN_CLIP_PREFIX + name.removeprefix(prefix)
+            raise InputError(
+                f"{name!r:.100}: a model of open_clip is written {right!r:.100}",
+                arguments={"encoder": right},
+            )
+    if found := _OPEN_CLIP_NAME.fullmatch(name):
+        raise _name_of_open_clip(name, *found.groups())
+
+
+def _name_of_open_clip(name: str, model: str, tag: str | None) -> InputError:
     short = re.sub(r"[^BL\d]", "", model.removeprefix("ViT").removesuffix("px"))
-    way_out, encoder = "", _OPENAI.get(short) if trained in ("", "openai") else None
+    encoder = _OPENAI.get(short) if tag in (None, "openai") else None
+    what = f"{name!r:.100} is a name of open_clip or of OpenAI's clip package"
     if encoder is not None:
-        way_out = f"OpenAI's of that size is {encoder}"
-    else:
-        way_out = "name a model of transformers on the hub, as openai/clip-vit-base-patch32"
-    raise InputError(
-        f"{name!r:.100} is a name of open_clip or of OpenAI's clip package; {way_out}",
-        arguments={"encoder": encoder or ...},
+        return InputError(
+            f"{what}; OpenAI's of that size is {encoder}", arguments={"encoder": encoder}
+        )
+    if tag is None and model.startswith("RN"):
+        tag = "openai"
+    encoder = f"{OPEN_CLIP_PREFIX}{model.replace('/', '-')}/{tag or 'TAG'}"
+    which = "" if tag else ", with the tag of its weights"
+    return InputError(
+        f"{what}: write {encoder}{which} {_INSTALL}", arguments={"encoder": encoder if tag else ...}
     )
 
 
@@ -70,10 +87,10 @@ def why_no_model(folder: Path) -> str | None:
             f"it holds a LoRA adapter{_base_of(folder)}, only what differs from its model: merge "
             "the two with peft (merge_and_unload, then save_pretrained) and name the folder of that"
         )
-    if (folder / "open_clip_config.json").is_file() or any(folder.glob("open_clip_*")):
+    if file := next(iter(sorted(folder.glob("open_clip_*"))), None):
         return (
-            "it holds a model of open_clip, and models of transformers are read: take the model in "
-            f"that form, which many of the hub have beside it (config.json), or {_ARRAYS}"
+            f"it holds weights of open_clip without open_clip_config.json: name them with their "
+            f"architecture, {OPEN_CLIP_PREFIX}ARCHITECTURE/{file} {_INSTALL}"
         )
     if (folder / "model_index.json").is_file():
         return (

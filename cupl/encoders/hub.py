@@ -6,7 +6,7 @@ commit it was fetched at, as does a branch or tag of it; ``hf cache rm`` makes r
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
@@ -26,9 +26,10 @@ from cupl.io.json import read_json
 from cupl.io.paths import cache_dir
 from cupl.io.reasons import broken_link
 
+OPEN_CLIP_CONFIG = "open_clip_config.json"
 _IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
 _TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
-_CONFIG_FILES = (
+CONFIG_FILES = (
     "config.json",
     *_IMAGE_FILES,
     *_TOKENIZER_FILES,
@@ -36,6 +37,7 @@ _CONFIG_FILES = (
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    OPEN_CLIP_CONFIG,
 )
 _SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 _REVISION = re.compile(r"(?!.*\.\.)(?!\.)[\w.+-]{1,100}(/[\w.+-]{1,100}){0,9}", re.ASCII)
@@ -70,20 +72,35 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
             may not be asked.
 
     """
+    path = own_folder(name, revision)
+    if path is not None:
+        if not (is_open_clip(path) or (path / "config.json").is_file()):
+            why = why_no_model(path) or "there is no config.json in it"
+            raise InputError(f"{path} holds no model: {why}")
+        # In full: class vectors carry the name, and are used from other folders.
+        return ModelFiles(str(path.resolve()), path, None)
+    check_name(name)
+    folder = fetch(name, CONFIG_FILES, _is_configured, revision, download=download)
+    return ModelFiles(name, folder, folder.name, download)
+
+
+def own_folder(name: str, revision: str | None = None) -> Path | None:
+    """The directory of that name; None where it can only be a name of the hub.
+
+    Raises:
+        MissingFileError, InputError: as :func:`find_model`.
+
+    """
     path = Path(name)
     # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
     if os.path.isdir(path):  # noqa: PTH112
-        if not (path / "config.json").is_file():
-            why = why_no_model(path) or "there is no config.json in it"
-            raise InputError(f"{path} holds no model: {why}")
         check_pointers(path)
         if revision is not None:
             raise InputError(
                 f"{path} is a folder and has no revisions: leave it out",
                 arguments={"revision": False},
             )
-        # In full: class vectors carry the name, and are used from other folders.
-        return ModelFiles(str(path.resolve()), path, None)
+        return path
     if os.path.exists(path):  # noqa: PTH110
         kind = kind_of_file(path)
         what = f"{name} is {kind};" if kind else f"{name} is a file;"
@@ -91,18 +108,58 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
     link = broken_link(path)
     if link or name.startswith((".", "~")) or path.is_absolute():
         raise MissingFileError(f"{name}: {link or 'no such directory'}")
+    return None
+
+
+def fetch(
+    name: str,
+    patterns: Sequence[str],
+    complete: Callable[[Path], bool],
+    revision: str | None = None,
+    *,
+    download: bool = True,
+    encoder: str | None = None,
+) -> Path:
+    """Files of a model of the hub, from its cache where they are complete there.
+
+    Args:
+        name: of the model.
+        patterns: names of the files.
+        complete: whether what a folder holds of them is enough.
+        revision: as for :func:`find_model`.
+        download: as for :func:`find_model`.
+        encoder: the name that an encoder which needs them has, if it is another.
+
+    Returns:
+        The folder of the commit, which may lack some of them.
+
+    Raises:
+        InputError, ServerError: as :func:`find_model`.
+
+    """
     if revision is not None and not _REVISION.fullmatch(revision):
         raise InputError(f"{revision!r:.80} is no revision: a commit, branch or tag is needed")
-    check_name(name)
     try:
-        folder = _snapshot(name, _CONFIG_FILES, revision, local_files_only=True)
+        folder = _snapshot(name, patterns, revision, local_files_only=True)
     except LocalEntryNotFoundError:
         folder = None
-    if folder is None or missing_config(folder) is not None:
+    if folder is None or not complete(folder):
         if not download:
-            raise _not_here(name, revision)
-        folder = _download(name, _CONFIG_FILES, revision)
-    return ModelFiles(name, folder, folder.name, download)
+            raise _not_here(name, revision, encoder)
+        folder = _download(name, patterns, revision)
+    return folder
+
+
+def is_open_clip(folder: Path) -> bool:
+    """Whether a model is one of open_clip and, by its ``config.json``, none of transformers."""
+    if not (folder / OPEN_CLIP_CONFIG).is_file():
+        return False
+    try:
+        return "model_type" not in read_json(folder / "config.json")
+    except FileNotFoundError:
+        return True
+    except (ValueError, TypeError):
+        return False
 
 
 def is_commit(revision: str | None) -> TypeGuard[str]:
@@ -116,6 +173,10 @@ def missing_config(folder: Path) -> str | None:
         if not any((folder / file).is_file() for file in group):
             return group[0]
     return None
+
+
+def _is_configured(folder: Path) -> bool:
+    return is_open_clip(folder) or missing_config(folder) is None
 
 
 def fetch_weights(files: ModelFiles) -> bool:
@@ -175,11 +236,11 @@ def _why_no_weights(folder: Path) -> str:
     return f"{neither}; {why}" if why else neither
 
 
-def _not_here(name: str, revision: str | None = None) -> ServerError:
+def _not_here(name: str, revision: str | None = None, encoder: str | None = None) -> ServerError:
     return ServerError(
         f"{_named(name, revision)} is not on this machine and may not be downloaded: to allow "
-        "that, name it as the encoder",
-        arguments={"encoder": name},
+        f"that, name {'it' if encoder is None else encoder} as the encoder",
+        arguments={"encoder": encoder or name},
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cupl.encoders.foreign import check_sizes
+from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError, ServerError
 from cupl.io.json import read_json
 from cupl.progress import Progress, ignore
@@ -35,7 +36,10 @@ def load_encoder(
     the main branch too, stays where it was.
 
     Args:
-        name: ``mini``, a local directory, or a model hub name.
+        name: ``mini``, a local directory, a model hub name, or one of open_clip's:
+            ``open_clip:ViT-B-32/laion2b_s34b_b79k`` (an architecture and its published weights), or
+            a file of weights in place of the latter. A directory or repository that holds
+            ``open_clip_config.json`` and no ``config.json`` of transformers is open_clip's, too.
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: ``auto`` (half on a GPU, on a CPU bfloat16 where that is faster), ``float32``,
             ``bfloat16``, ``float16`` or, on a CPU, ``int8``, see :mod:`cupl.encoders.int8`;
@@ -52,7 +56,8 @@ def load_encoder(
         MissingFileError: ``name`` is written as a path and there is nothing.
         InputError: the directory or model is not a dual encoder, or a setting is wrong.
         ServerError: the model is neither on disk nor reachable, or may not be downloaded.
-        MissingPackageError: ``mini`` is asked for and its packages are not installed.
+        MissingPackageError: ``mini`` or a model of open_clip is asked for and its packages are
+            not installed.
 
     """
     name = os.fspath(name)
@@ -66,10 +71,14 @@ def load_encoder(
             )
         return MiniEncoder.load(device, precision, batch_size, progress)
     from cupl.encoders.device import check_precision, resolve_device
-    from cupl.encoders.hub import find_model
+    from cupl.encoders.hub import find_model, is_open_clip
 
     check_precision(precision, resolve_device(device))  # before anything is downloaded
+    if name.startswith(OPEN_CLIP_PREFIX):
+        return _open_clip(name, device, precision, batch_size, revision, download)
     files = find_model(name, revision, download=download)
+    if is_open_clip(files.folder):
+        return _open_clip(name, device, precision, batch_size, revision, download)
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
 
 
@@ -132,6 +141,17 @@ def load_recorded_encoder(
         "a file names it: to allow that, name it as the encoder",
         arguments={"encoder": name},
     ) from missing
+
+
+def _open_clip(
+    name: str, device: str, precision: str, batch_size: int | str, revision: str | None,
+    download: bool,
+) -> Encoder:  # fmt: skip
+    from cupl.encoders.open_clip import OpenClipEncoder
+    from cupl.encoders.open_clip_files import find_open_clip
+
+    files = find_open_clip(name, revision, download=download)
+    return OpenClipEncoder.load(files, device, precision, batch_size)
 
 
 def _family(name: str, folder: Path) -> type[DualEncoder]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from cupl.embedding.text_cache import TextCache
 from cupl.encoders.loading import named_encoder
+from cupl.encoders.names import split_path
 from cupl.encoders.protocol import Encoder
 from cupl.errors import CuplError, InputError
 from cupl.evaluation.candidate_spec import CandidateSpec, SpecSource, listed_specs
@@ -258,15 +259,15 @@ def _folder(name: str, names: Mapping[str, str]) -> str:
 
 
 def _name(encoder: Encoder, names: dict[str, str]) -> str:
-    """Of a model of the hub all of it, of a folder its last part; another for each encoder.
+    """Of a model of the hub all of it, of a path its last part; another for each encoder.
 
     Args:
         encoder: whose name is wanted.
         names: those that were given, by fingerprint and precision; this one is added.
 
     """
-    folder = os.path.isdir(encoder.id)  # noqa: PTH112
-    plain = Path(encoder.id).resolve().name if folder else encoder.id
+    kind, path = split_path(encoder.id)
+    plain = kind + Path(path).resolve().name if os.path.exists(path) else encoder.id  # noqa: PTH110
     key = f"{encoder.fingerprint} {encoder.precision}"
     number = sum(one.split(" (")[0] == plain for one in names.values()) + 1
     return names.setdefault(key, plain if number == 1 else f"{plain} ({number})")

@@ -1,8 +1,9 @@
 """Encoding, against what people use now: ratios of one run on the same weights.
 
-Run ``python -m tests.benchmarks.bench_encoding``, or with ``text``, ``images``, ``open_clip``,
-``edit``, ``memory`` or ``start`` behind it; ``open_clip``, which is no dependency, and ``memory``,
-which takes minutes, are left out otherwise. Rows are printed as a table and, at the end, as JSON.
+Run ``python -m tests.benchmarks.bench_encoding``, or with ``text``, ``tower``, ``images``,
+``open_clip``, ``edit``, ``memory`` or ``start`` behind it; ``open_clip``, which is no dependency,
+and ``memory``, which takes minutes, are left out otherwise. On a CPU ``auto`` is what cupl finds to
+be the fastest, and figures of several precisions are taken in turn. Rows are printed as a table and, at the end, as JSON.
 The weights are random ones of ViT-B/32's sizes, or those of ``--model DIR``; prompts come from the
 shipped bank, or from ``--bank FILE``.
 """
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch.nn.functional import cosine_similarity
 from transformers import (
     AutoTokenizer,
     CLIPConfig,
@@ -38,6 +40,7 @@ from cupl.classification.classifier import ZeroShotClassifier
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.image_files import find_images
 from cupl.embedding.image_stream import encode_sources
+from cupl.embedding.images import open_image
 from cupl.encoders.batching import tokenize
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.prefix_tree import plant
@@ -47,6 +50,7 @@ from tests.models import save_clip, save_tokenizer
 
 torch.set_num_threads(os.cpu_count() or 1)  # the models of the tests leave them one
 
+CPU_PRECISIONS = ("float32", "bfloat16", "int8")
 rows: list[dict[str, Any]] = []
 
 
@@ -101,19 +105,22 @@ def published_text_loop(model: Any, tokenizer: Any, bank: PromptBank) -> torch.T
 def text(model: Path, bank: PromptBank) -> None:
     """Class vectors of the first 100 classes."""
     first = PromptBank(name="first", classes=bank.classes[:100])
-    encoder: Any = load_encoder(model, "cpu")
     theirs_model = CLIPModel.from_pretrained(model)
     tokenizer = CLIPTokenizer.from_pretrained(model)
-    encoder.encode_text(["warm", "up"])
-    _ = encoder.fingerprint  # once a model, and part of loading it
+    encoders: dict[str, Any] = {
+        name: load_encoder(model, "cpu", name) for name in ("float32", "bfloat16")
+    }
+    took, ours = {}, {}
     rate = matrix_rate()
-    with own_cache():
-        began = time.perf_counter()
-        ours = encode_bank(first, encoder).matrix
-        took = time.perf_counter() - began
-    began = time.perf_counter()
+    for name, encoder in encoders.items():
+        encoder.encode_text(["warm", "up"])
+        with own_cache():
+            began = time.perf_counter(), time.process_time()
+            ours[name] = encode_bank(first, encoder).matrix
+            took[name] = time.perf_counter() - began[0], time.process_time() - began[1]
+    began = time.perf_counter(), time.process_time()
     theirs = published_text_loop(theirs_model, tokenizer, first)
-    slow = time.perf_counter() - began
+    slow = time.perf_counter() - began[0], time.process_time() - began[1]
     prompts = list(dict.fromkeys(text for entry in first for text in entry.texts))
     tokens = tokenize(tokenizer, prompts, 77)
     nodes = len({tuple(ids[:end]) for ids in tokens for end in range(1, len(ids) + 1)})
@@ -125,12 +132,51 @@ def text(model: Path, bank: PromptBank) -> None:
     ends = len(prompts) * (2 + wide) * square
     report(
         "text, 100 classes", prompts=float(len(prompts)), tokens=float(sum(map(len, tokens))),
-        nodes=float(nodes), rows=float(sum(1 for _ in plant(tokens, 128))), ours_s=took,
-        loop_s=slow, ratio=slow / took, gflops=rate / 1e9,
-        share_of_rate_nodes=(nodes * each + ends) / took / rate,
-        share_of_rate_tokens=(sum(map(len, tokens)) * each + ends) / took / rate,
-        difference=(ours - theirs).abs().max().item(),
+        nodes=float(nodes), rows=float(sum(1 for _ in plant(tokens, 128))), gflops=rate / 1e9,
+        share_of_rate_nodes=(nodes * each + ends) / took["float32"][0] / rate,
+        share_of_rate_tokens=(sum(map(len, tokens)) * each + ends) / took["float32"][0] / rate,
     )  # fmt: skip
+    for name, (seconds, worked) in took.items():
+        report(
+            f"text in {name}", ours_s=seconds, loop_s=slow[0], ratio=slow[0] / seconds,
+            ratio_of_cpu=slow[1] / worked, difference=(ours[name] - theirs).abs().max().item(),
+            least_cosine=cosine_similarity(ours[name], theirs).min().item(),
+        )  # fmt: skip
+
+
+@torch.inference_mode()
+def tower(model: Path, bank: PromptBank) -> None:
+    """Prepared images to vectors, in each precision, and what preparing them takes."""
+    encoders: dict[str, Any] = {
+        name: load_encoder(model, "cpu", name) for name in (*CPU_PRECISIONS, "auto")
+    }
+    with TemporaryDirectory() as folder:
+        images = [open_image(path, side=224) for path in photos(Path(folder), (500, 375), 32)]
+        paths = sorted(Path(folder).glob("*.jpg"))
+        exact = encoders["float32"]
+        decoding = cpu_time(lambda: [open_image(path, side=224) for path in paths]) / 32
+        preparing = cpu_time(lambda: [exact.prepare(image) for image in images]) / 32
+    pixels = torch.stack([exact.prepare(image) for image in images])
+    vectors = {name: encoder.encode_prepared(pixels) for name, encoder in encoders.items()}
+    times: dict[str, list[float]] = {name: [] for name in encoders}
+    for _ in range(5):
+        for name, encoder in encoders.items():
+            times[name].append(cpu_time(partial(encoder.encode_prepared, pixels)) / 32)
+    for name, encoder in encoders.items():
+        gains = [one / other for one, other in zip(times["float32"], times[name], strict=True)]
+        report(
+            f"image tower in {name}", used=encoder.precision, cpu_ms=min(times[name]) * 1000,
+            ratio=statistics.median(gains), decoding_ms=decoding * 1000,
+            preparing_ms=preparing * 1000,
+            least_cosine=cosine_similarity(vectors[name], vectors["float32"]).min().item(),
+        )  # fmt: skip
+
+
+def cpu_time(work: Callable[[], object]) -> float:
+    """Seconds of the processor, of all threads."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
 
 
 def photo(width: int, height: int, seed: int) -> Image.Image:
@@ -193,7 +239,7 @@ def open_clip(model: Path, bank: PromptBank) -> None:
 
     theirs, _, preprocess = library.create_model_and_transforms("ViT-B-32-quickgelu")
     theirs.eval()
-    encoder = load_encoder(model, "cpu")
+    encoders = {name: load_encoder(model, "cpu", name) for name in CPU_PRECISIONS}
 
     class Files(Dataset[Any]):
         def __init__(self, paths: list[Path]) -> None:
@@ -211,17 +257,24 @@ def open_clip(model: Path, bank: PromptBank) -> None:
         for batch in DataLoader(Files(paths), batch_size=32, num_workers=workers):
             theirs.encode_image(batch)
 
-    with TemporaryDirectory() as name:
-        for size, number in (((500, 375), 512), ((4000, 3000), 64)):
-            paths = photos(Path(name), size, 16) * (number // 16)
-            ratios, ours = [], []
+    with TemporaryDirectory() as folder:
+        for size, number in (((500, 375), 256), ((4000, 3000), 64)):
+            paths = photos(Path(folder), size, 16) * (number // 16)
+            for encoder in encoders.values():
+                consume(encode_sources, paths[:16], encoder, None, False)
+            ratios: dict[str, list[float]] = {name: [] for name in encoders}
+            times: dict[str, list[float]] = {name: [] for name in encoders}
             for _ in range(3):
-                ours.append(best_of(1, partial(consume, encode_sources, paths, encoder)) / number)
-                ratios.append(best_of(1, partial(loop, paths)) / number / ours[-1])
-            report(
-                f"images {size[0]} x {size[1]}, open_clip", ours_per_s=1 / min(ours),
-                ratio=statistics.median(ratios),
-            )  # fmt: skip
+                slow = best_of(1, partial(loop, paths)) / number
+                for name, encoder in encoders.items():
+                    run = partial(consume, encode_sources, paths, encoder, None, False)
+                    times[name].append(best_of(1, run) / number)
+                    ratios[name].append(slow / times[name][-1])
+            for name, encoder in encoders.items():
+                report(
+                    f"images {size[0]} x {size[1]} in {name}, open_clip", used=encoder.precision,
+                    ours_per_s=1 / min(times[name]), ratio=statistics.median(ratios[name]),
+                )  # fmt: skip
 
 
 def edit(model: Path, bank: PromptBank) -> None:
@@ -307,7 +360,7 @@ def own_cache() -> Iterator[None]:
                 os.environ["CUPL_CACHE"] = before
 
 
-MEASURES = {f.__name__: f for f in (text, images, open_clip, edit, memory, start)}
+MEASURES = {f.__name__: f for f in (text, tower, images, open_clip, edit, memory, start)}
 
 
 def main() -> None:
@@ -320,7 +373,7 @@ def main() -> None:
     bank = PromptBank.load(chosen.bank)
     with TemporaryDirectory() as folder:
         model = chosen.model or save_random_model(Path(folder), bank)
-        for name in chosen.measures or ("text", "images", "edit", "start"):
+        for name in chosen.measures or ("text", "tower", "images", "edit", "start"):
             MEASURES[name](model, bank)
     print(
         json.dumps({"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows})
