@@ -7,7 +7,7 @@ time. The result is the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -41,7 +41,7 @@ def prepare(image: Image, processor: Any) -> torch.Tensor:
         _numbers(processor.image_mean),
         _numbers(processor.image_std),
     )
-    levels = _levels(type(processor), *scale, *norm)
+    levels = _levels(  # type: ignore[arg-type,unused-ignore]type(processor), *scale, *norm)
     pixels = np.empty((len(levels), small.height, small.width), np.float32)
     for channel, of_levels, band in zip(pixels, levels, small.split(), strict=True):
         np.take(of_levels, np.asarray(band), out=channel, mode="clip")
@@ -50,7 +50,7 @@ def prepare(image: Image, processor: Any) -> torch.Tensor:
 
 @lru_cache(maxsize=32)
 def _levels(
-    kind: Callable[..., Any],
+    kind: Any,
     rescales: bool,
     factor: float,
     normalizes: bool,

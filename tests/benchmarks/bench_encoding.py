@@ -2,30 +2,26 @@
 
 Run ``python -m tests.benchmarks.bench_encoding``, or with ``text``, ``tower``, ``images``,
 ``open_clip``, ``edit``, ``memory`` or ``start`` behind it; ``open_clip``, which is no dependency,
-and ``memory``, which takes minutes, are left out otherwise. On a CPU ``auto`` is what cupl finds to
-be the fastest, and figures of several precisions are taken in turn. Rows are printed as a table and, at the end, as JSON.
-The weights are random ones of ViT-B/32's sizes, or those of ``--model DIR``; prompts come from the
-shipped bank, or from ``--bank FILE``.
+and ``memory``, which takes minutes, are left out otherwise. Rows are printed as a table and, at the
+end, as JSON. The weights are random ones of ViT-B/32's sizes, or those of ``--model DIR``; prompts
+come from the shipped bank, or from ``--bank FILE``.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 from torch.nn.functional import cosine_similarity
 from transformers import (
     AutoTokenizer,
@@ -40,32 +36,16 @@ from cupl.classification.classifier import ZeroShotClassifier
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.image_files import find_images
 from cupl.embedding.image_stream import encode_sources
-from cupl.embedding.images import open_image
 from cupl.encoders.batching import tokenize
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.prefix_tree import plant
 from cupl.io.paths import prompts_dir
 from tests.benchmarks.bench_bank import best_of
+from tests.benchmarks.image_towers import open_clip, tower
+from tests.benchmarks.reporting import consume, photos, report, rows
 from tests.models import save_clip, save_tokenizer
 
 torch.set_num_threads(os.cpu_count() or 1)  # the models of the tests leave them one
-
-CPU_PRECISIONS = ("float32", "bfloat16", "int8")
-rows: list[dict[str, Any]] = []
-
-
-def report(what: str, **figures: float | str) -> None:
-    """A row of the table."""
-    rows.append({"what": what, **figures})
-    shown = [f"{name} {value:,.3g}" if isinstance(value, float) else f"{name} {value}"
-             for name, value in figures.items()]  # fmt: skip
-    print(f"{what:40} {'; '.join(shown)}", flush=True)
-
-
-def consume(function: Callable[..., Iterable[object]], *arguments: object) -> None:
-    """Take all that it yields."""
-    for _ in function(*arguments):
-        pass
 
 
 def save_random_model(folder: Path, bank: PromptBank) -> Path:
@@ -144,61 +124,6 @@ def text(model: Path, bank: PromptBank) -> None:
         )  # fmt: skip
 
 
-@torch.inference_mode()
-def tower(model: Path, bank: PromptBank) -> None:
-    """Prepared images to vectors, in each precision, and what preparing them takes."""
-    encoders: dict[str, Any] = {
-        name: load_encoder(model, "cpu", name) for name in (*CPU_PRECISIONS, "auto")
-    }
-    with TemporaryDirectory() as folder:
-        images = [open_image(path, side=224) for path in photos(Path(folder), (500, 375), 32)]
-        paths = sorted(Path(folder).glob("*.jpg"))
-        exact = encoders["float32"]
-        decoding = cpu_time(lambda: [open_image(path, side=224) for path in paths]) / 32
-        preparing = cpu_time(lambda: [exact.prepare(image) for image in images]) / 32
-    pixels = torch.stack([exact.prepare(image) for image in images])
-    vectors = {name: encoder.encode_prepared(pixels) for name, encoder in encoders.items()}
-    times: dict[str, list[float]] = {name: [] for name in encoders}
-    for _ in range(5):
-        for name, encoder in encoders.items():
-            times[name].append(cpu_time(partial(encoder.encode_prepared, pixels)) / 32)
-    for name, encoder in encoders.items():
-        gains = [one / other for one, other in zip(times["float32"], times[name], strict=True)]
-        report(
-            f"image tower in {name}", used=encoder.precision, cpu_ms=min(times[name]) * 1000,
-            ratio=statistics.median(gains), decoding_ms=decoding * 1000,
-            preparing_ms=preparing * 1000,
-            least_cosine=cosine_similarity(vectors[name], vectors["float32"]).min().item(),
-        )  # fmt: skip
-
-
-def cpu_time(work: Callable[[], object]) -> float:
-    """Seconds of the processor, of all threads."""
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
-def photo(width: int, height: int, seed: int) -> Image.Image:
-    """Shapes at every scale: noise that is enlarged, over and over."""
-    random = np.random.default_rng(seed)
-    picture = np.zeros((height, width, 3))
-    for scale in (4, 8, 16, 32, 64, 128):
-        grid = (random.random((height // scale + 2, width // scale + 2, 3)) * 255).astype(np.uint8)
-        large = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
-        picture += np.asarray(large) * scale**0.5
-    return Image.fromarray((picture / picture.max() * 255).astype(np.uint8))
-
-
-def photos(folder: Path, size: tuple[int, int], number: int) -> list[Path]:
-    """JPEG files."""
-    paths = []
-    for seed in range(number):
-        paths.append(folder / f"{size[0]}-{seed}.jpg")
-        photo(*size, seed).save(paths[-1], quality=90)
-    return paths
-
-
 def images(model: Path, bank: PromptBank) -> None:
     """Files to labels, against the transformers pipeline, at 100 labels."""
     from transformers import pipeline
@@ -230,51 +155,6 @@ def images(model: Path, bank: PromptBank) -> None:
                 f"images {size[0]} x {size[1]}, pipeline", ours_per_s=1 / took,
                 pipeline_per_s=1 / slow, ratio=slow / took,
             )  # fmt: skip
-
-
-def open_clip(model: Path, bank: PromptBank) -> None:
-    """Files to image vectors, against open_clip's preprocessing in a DataLoader."""
-    import open_clip as library  # type: ignore[import-not-found,unused-ignore]
-    from torch.utils.data import DataLoader, Dataset
-
-    theirs, _, preprocess = library.create_model_and_transforms("ViT-B-32-quickgelu")
-    theirs.eval()
-    encoders = {name: load_encoder(model, "cpu", name) for name in CPU_PRECISIONS}
-
-    class Files(Dataset[Any]):
-        def __init__(self, paths: list[Path]) -> None:
-            self.paths = paths
-
-        def __len__(self) -> int:
-            return len(self.paths)
-
-        def __getitem__(self, index: int) -> Any:
-            return preprocess(Image.open(self.paths[index]))
-
-    @torch.inference_mode()
-    def loop(paths: list[Path]) -> None:
-        workers = os.cpu_count() or 1
-        for batch in DataLoader(Files(paths), batch_size=32, num_workers=workers):
-            theirs.encode_image(batch)
-
-    with TemporaryDirectory() as folder:
-        for size, number in (((500, 375), 256), ((4000, 3000), 64)):
-            paths = photos(Path(folder), size, 16) * (number // 16)
-            for encoder in encoders.values():
-                consume(encode_sources, paths[:16], encoder, None, False)
-            ratios: dict[str, list[float]] = {name: [] for name in encoders}
-            times: dict[str, list[float]] = {name: [] for name in encoders}
-            for _ in range(3):
-                slow = best_of(1, partial(loop, paths)) / number
-                for name, encoder in encoders.items():
-                    run = partial(consume, encode_sources, paths, encoder, None, False)
-                    times[name].append(best_of(1, run) / number)
-                    ratios[name].append(slow / times[name][-1])
-            for name, encoder in encoders.items():
-                report(
-                    f"images {size[0]} x {size[1]} in {name}, open_clip", used=encoder.precision,
-                    ours_per_s=1 / min(times[name]), ratio=statistics.median(ratios[name]),
-                )  # fmt: skip
 
 
 def edit(model: Path, bank: PromptBank) -> None:
