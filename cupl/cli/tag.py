@@ -114,6 +114,7 @@ def tag_command(
     --examples do, or --class-thresholds, a --reject bank, or --top. Nothing is written into or
     beside photos without --write. Their own keywords stay, and --untag takes the tags away again.
     """
+    from cupl.embedding.elsewhere import check_on_disk
     from cupl.index.tagging import tag_rule
 
     source = ClassSource(bank, vectors, name, classes, templates, text_cache)
@@ -140,6 +141,8 @@ def tag_command(
             check_target(target, *read, *(photos.paths if photos and target.exists() else ()))
     tagged = Tagged(output, kind, write, dry_run=dry_run)
     tagged.check()
+    if write is not None and photos is not None:
+        check_on_disk(photos.paths, "to write into them")
     classifier = load_classifier(
         source, choice, stored, None if reject is None else str(reject),
         encodes=examples is not None,
