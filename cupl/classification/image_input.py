@@ -15,7 +15,8 @@ import torch
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.embedding.image_stream import Encoded, encode_sources
-from cupl.embedding.image_vectors import Embeddings, is_stored
+from cupl.embedding.image_vectors import is_stored
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.terminal import printable

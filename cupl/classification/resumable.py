@@ -23,11 +23,12 @@ from cupl.classification.part_files import PartFile
 from cupl.classification.prediction import Prediction
 from cupl.classification.writers import FailedImages, check_format, columns_of, write_predictions
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.first_images import settle_on
 from cupl.embedding.image_engines import ImageEngine
 from cupl.embedding.image_files import ImagePaths
 from cupl.embedding.image_retries import LOST_IN_A_ROW, any_can_be_opened, until_lost
 from cupl.embedding.image_stream import Encoded
-from cupl.embedding.image_vectors import Embeddings
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import CuplError, InputError, MissingFileError, leading_to
 from cupl.io.atomic import name_beside
 from cupl.io.reasons import reason
@@ -215,6 +216,8 @@ class _Run:
         """
         classifier, stored = self.classifier, self.stored
         reject, thresholds = classifier.reject, self.rule.class_thresholds
+        if stored is None and self.engine is None:
+            settle_on(classifier.encoder, map(os.fsdecode, self.paths))
         here = self.engine.made_by if self.engine else classifier.encoder
         made_by = here if stored is None else stored.provenance
         return {

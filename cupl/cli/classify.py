@@ -12,6 +12,7 @@ from cupl.cli.class_sources import (
     ClassListOption,
     ClassSource,
     EncoderChoice,
+    LogitScaleOption,
     VectorsOption,
 )
 from cupl.cli.classify_checks import check_cluster, check_explained, check_targets, check_together
@@ -24,20 +25,22 @@ from cupl.cli.output import (
     written_format,
 )
 from cupl.cli.predicting import load_classifier
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_stream import Encoded
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.stored_vectors import Embeddings
 
 
 def classify_command(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Image files, folders (recursive) or glob patterns; or a directory of cupl embed."
+            help="Image files, folders (recursive) or glob patterns; or a directory of cupl embed, "
+            "or image embeddings made elsewhere (.npy, .npz, .parquet, .safetensors)."
         ),
     ],
     name: generate_options.NamesOption = None,
@@ -45,6 +48,7 @@ def classify_command(
     bank: BankOption = None,
     vectors: VectorsOption = None,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -65,6 +69,7 @@ def classify_command(
     combine: encoder_options.CombineOption = None,
     strict: encoder_options.StrictOption = False,
     text_cache: encoder_options.TextCacheOption = None,
+    logit_scale: LogitScaleOption = None,
     temperature: Annotated[
         float | None,
         typer.Option(help="Divide the logits by this. [default: what the vectors carry, or 1]"),
@@ -135,18 +140,20 @@ def classify_command(
     code is 3. What is done is kept in OUTPUT.part until all of it is, also the images that
     may be read another time.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.classification.decision import DecisionRule, read_class_thresholds
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.label_counts import LabelCounts
     from cupl.classification.resumable import classify_to_file
     from cupl.classification.writers import FailedImages, check_format
-    from cupl.embedding.image_vectors import stored_images
     from cupl.evaluation.made_by import made_of
     from cupl.progress import Progress, ignore
 
     source = ClassSource(
-        bank, vectors, name, classes, templates, text_cache, pooling, combine, strict
-    )
+        bank, vectors, name, classes, templates, text_cache, pooling, combine, strict,
+        logit_scale,
+    )  # fmt: skip
     source.check(explain)
     check_together(class_thresholds, multi_label, adapt, resume)
     engine_options.check_engine(engine, address, workers)
@@ -158,7 +165,9 @@ def classify_command(
     check_explained(explain, written, report)
     own = None if class_thresholds is None else read_class_thresholds(class_thresholds)
     rule = DecisionRule(threshold, multi_label, own)
-    stored = stored_images(images)
+    here = device if engine == "local" else "auto"
+    choice = EncoderChoice(encoder, revision, here, precision, batch_size)
+    stored = source.image_vectors(images, choice)
     check_cluster(engine, adapt, stored)
     paths, complete = (
         encoder_options.images_of(images, all_files) if stored is None else (list(images), True)
@@ -168,8 +177,6 @@ def classify_command(
         *encoder_options.files_of(encoder),
     ]  # fmt: skip
     check_targets((output, report, fitted), inputs, paths, stored, resume=resume)
-    here = device if engine == "local" else "auto"
-    choice = EncoderChoice(encoder, revision, here, precision, batch_size)
     classifier = load_classifier(
         source, choice, stored, reject, encodes=explain or bool(examples), temperature=temperature,
         ready=lambda labels: to_fit.read(labels, all_files=all_files),

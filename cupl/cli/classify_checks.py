@@ -14,7 +14,7 @@ from cupl.io.outputs import check_outside, check_target
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.stored_vectors import Embeddings
 
 
 def check_together(

@@ -17,6 +17,7 @@ from cupl.cli.output import (
     say_passing,
     say_unreadable,
 )
+from cupl.encoders.joined_names import parts_of_name
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.outputs import check_folder_target
 
@@ -52,7 +53,7 @@ def embed_command(
     from cupl.embedding.image_runs import ImageTally, check_directory, embed_images
 
     engine_options.check_engine(engine, address, workers)
-    model = [encoder] if os.path.isdir(encoder) else []  # noqa: PTH112
+    model = [part for part in parts_of_name(encoder) if os.path.isdir(part)]  # noqa: PTH112
     check_folder_target(output, *model, *images)
     check_directory(output, resume=resume)
     paths, complete = encoder_options.images_of(images, all_files)

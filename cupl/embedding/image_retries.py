@@ -10,6 +10,9 @@ from typing import Protocol, TypeVar
 from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths
 from cupl.embedding.images import open_without_blocking
+from cupl.embedding.remote_stores import is_stored_remotely
+from cupl.embedding.stored_objects import read_range
+from cupl.embedding.tar_files import tar_and_member
 from cupl.errors import InputError
 
 LOST_IN_A_ROW = 50
@@ -46,9 +49,13 @@ def any_can_be_opened(paths: Sequence[str | None]) -> bool:
 def _can_be_opened(path: str | None) -> bool:
     """Whether it is worth reading a batch again."""
     try:
+        if member := tar_and_member(path or ""):
+            path = member[0]
+        if path and is_stored_remotely(path):
+            return bool(read_range(path, 0, 1))
         with open(path or "", "rb", buffering=0, opener=open_without_blocking) as file:
             file.read(1)
-    except (OSError, ValueError):
+    except (OSError, ValueError):  # an ImageError, too
         return False
     return True
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 
+from cupl.embedding.first_images import settle_on
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_engines import ImageEngine, LocalEngine
 from cupl.embedding.image_errors import may_pass
@@ -162,6 +163,9 @@ def _embed(
     progress: Progress,
 ) -> ImageTally:
     check_directory(directory, resume=resume)  # again: another run may just have ended
+    # By the first of all, not of those that are missing: a run goes on in what it began in.
+    if isinstance(engine, LocalEngine):
+        settle_on(engine.made_by, map(os.fsdecode, paths))
 
     whole = _whole_shards(directory, paths, engine, shard_size, tally) if resume else set()
     missing = [i for i in range(math.ceil(len(paths) / shard_size)) if i not in whole]

@@ -4,6 +4,8 @@ The cache is asked first, so a model that is there loads with no network at all 
 commit it was fetched at, as does a branch or tag of it; ``hf cache rm`` makes room for a newer one.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -28,9 +30,11 @@ from cupl.io.reasons import broken_link
 
 OPEN_CLIP_CONFIG = "open_clip_config.json"
 _IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
+_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model")
+_ADAPTER, _ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 CONFIG_FILES = (
     "config.json",
+    _ADAPTER,
     *_IMAGE_FILES,
     *_TOKENIZER_FILES,
     "merges.txt",
@@ -54,6 +58,8 @@ class ModelFiles(NamedTuple):
     """Commit of the hub; ``None`` for a directory of one's own."""
     download: bool = True
     """Whether the hub may be asked for what is missing."""
+    adapter: ModelFiles | None = None
+    """What changes the model and gives it its name; see :mod:`cupl.encoders.adapters`."""
 
 
 def find_model(name: str, revision: str | None = None, *, download: bool = True) -> ModelFiles:
@@ -74,11 +80,11 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
     """
     path = own_folder(name, revision)
     if path is not None:
-        if not (is_open_clip(path) or (path / "config.json").is_file()):
+        if not (is_open_clip(path) or is_adapter(path) or (path / "config.json").is_file()):
             why = why_no_model(path) or "there is no config.json in it"
             raise InputError(f"{path} holds no model: {why}")
         # In full: class vectors carry the name, and are used from other folders.
-        return ModelFiles(str(path.resolve()), path, None)
+        return ModelFiles(str(path.resolve()), path, None, download)
     check_name(name)
     folder = fetch(name, CONFIG_FILES, _is_configured, revision, download=download)
     return ModelFiles(name, folder, folder.name, download)
@@ -162,6 +168,31 @@ def is_open_clip(folder: Path) -> bool:
         return False
 
 
+def is_adapter(folder: Path) -> bool:
+    """Whether it holds an adapter of peft, not a whole model."""
+    return (folder / _ADAPTER).is_file()
+
+
+def adapter_weights(files: ModelFiles) -> Path:
+    """The weights of an adapter, fetched where they are not on disk.
+
+    Raises:
+        InputError: there are none as safetensors.
+        ServerError: as for :func:`find_model`.
+
+    """
+    path = files.folder / _ADAPTER_WEIGHTS
+    if not path.is_file() and files.revision is not None:
+        if not files.download:
+            raise _not_here(files.name)
+        _download(files.name, (_ADAPTER, _ADAPTER_WEIGHTS), files.revision)
+    if path.is_file():
+        return path
+    pickle = (files.folder / "adapter_model.bin").is_file()
+    way_out = "; load it with peft and save it again (save_pretrained)" if pickle else ""
+    raise InputError(f"the adapter {files.name} has no {_ADAPTER_WEIGHTS}{way_out}")
+
+
 def is_commit(revision: str | None) -> TypeGuard[str]:
     """Whether it names a commit of the hub in full, which no branch or tag does."""
     return revision is not None and _COMMIT.fullmatch(revision) is not None
@@ -176,7 +207,7 @@ def missing_config(folder: Path) -> str | None:
 
 
 def _is_configured(folder: Path) -> bool:
-    return is_open_clip(folder) or missing_config(folder) is None
+    return is_open_clip(folder) or is_adapter(folder) or missing_config(folder) is None
 
 
 def fetch_weights(files: ModelFiles) -> bool:
@@ -191,15 +222,27 @@ def fetch_weights(files: ModelFiles) -> bool:
 
     """
     for download in ((), _SAFETENSORS, _PICKLE):
-        if download and files.revision is not None:
-            if not files.download:
-                raise _not_here(files.name)
+        if download:
             # The hub's client warns where nothing matches; the configuration always does.
-            _download(files.name, ("config.json", *download), files.revision)
+            fetch_more(files, ("config.json", *download))
         for weights in (_SAFETENSORS, _PICKLE):
             if _is_complete(files.folder, weights[0], weights[1]):
                 return weights is _SAFETENSORS
     raise InputError(f"{files.name} has no weights: {_why_no_weights(files.folder)}")
+
+
+def fetch_more(files: ModelFiles, patterns: Sequence[str]) -> None:
+    """Fetch more of a model from the hub, at the commit that was found; nothing of a folder's.
+
+    Raises:
+        ServerError: as for :func:`find_model`.
+
+    """
+    if files.revision is None:
+        return
+    if not files.download:
+        raise _not_here(files.name)
+    _download(files.name, patterns, files.revision)
 
 
 def weight_files(folder: Path) -> list[Path]:

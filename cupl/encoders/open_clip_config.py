@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from cupl.encoders.foreign import check_sizes
 from cupl.errors import InputError
+from cupl.io.json import read_json
 
 _MOST = 10_000_000
 """The largest number that any configuration has is the size of a vocabulary, near a million."""
@@ -51,6 +53,22 @@ def check_config(name: str, config: dict[str, Any]) -> None:
         raise _unusable(name, f"its tokenizer cleans texts by {settings['clean']!r:.60}")
     if text.get("tokenizer_mode") not in (None, "", "clips"):
         raise _unusable(name, f"its tokenizer has the mode {text['tokenizer_mode']!r:.60}")
+
+
+def check_text_tower(name: str, folder: Path) -> None:
+    """Refuse a text tower that open_clip does not have: transformers might ask to run its code.
+
+    Raises:
+        InputError: names its type.
+
+    """
+    from open_clip.hf_configs import arch_dict
+
+    check_sizes(folder)
+    config = read_json(folder / "config.json")
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(kind, str) or kind not in arch_dict:
+        raise _unusable(name, f"it names a text tower of the type {kind!r:.60}")
 
 
 def check_weights(name: str, config: Mapping[str, Any], weights: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from cupl.encoders.foreign import check_sizes
 from cupl.encoders.hub import CONFIG_FILES, OPEN_CLIP_CONFIG, fetch, own_folder
 from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
-from cupl.encoders.open_clip_config import check_config
+from cupl.encoders.open_clip_config import check_config, check_text_tower
 from cupl.encoders.open_clip_names import (
     WEIGHT_ENDINGS,
     import_open_clip,
@@ -167,9 +167,9 @@ def _named_parts(
     """
     text = config["text_cfg"]
     if tower := text.get("hf_model_name"):
-        text["hf_model_name"] = str(
-            _repository(name, tower, ("config.json",), download, "config.json")
-        )
+        folder = _repository(name, tower, ("config.json",), download, "config.json")
+        check_text_tower(name, folder)
+        text["hf_model_name"] = str(folder)
     tokenizer = text.get("hf_tokenizer_name")
     if not tokenizer:
         return None

@@ -26,7 +26,10 @@ class EncoderIdentity(Protocol):
 
     @property
     def precision(self) -> str:
-        """Type of number it computes with: ``float32``, ``bfloat16`` or ``float16``."""
+        """Numbers it computes image vectors in: ``float32``, ``bfloat16``, ``float16``, ``int8``.
+
+        Those of texts too, unless it has a ``text_precision``.
+        """
 
     @property
     def dim(self) -> int:
