@@ -59,7 +59,7 @@ def embed_command(
     paths, complete = encoder_options.images_of(images, all_files)
     check_folder_target(output, *{os.path.dirname(path) for path in paths})  # noqa: PTH120
     where = (engine, address, workers)
-    opened = engine_options.opened(
+    opened = engine_options.opened_encoder(
         *where, encoder, device, precision, batch_size, revision=revision
     )
     tally = ImageTally()
