@@ -275,4 +275,5 @@ def _ready() -> None:
 
 def _absolute(path: str) -> str:
     """A worker stands in another folder."""
-    return path if url_scheme(path) else os.path.abspath(path)  # noqa: PTH100
+    # Not made simpler: what follows a link is another place, and members of tars have any name.
+    return path if url_scheme(path) else os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
