@@ -3,7 +3,7 @@
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -149,7 +149,7 @@ def _class_vectors(
     encoder: str,
     revision: str | None,
     device: str,
-    precision: Literal["auto", "float32", "bfloat16", "float16"],
+    precision: encoder_options.PrecisionOption,
     text_cache: encoder_options.TextCacheOption,
     embeddings: "Embeddings | None",
 ) -> "ClassVectors":

@@ -55,8 +55,8 @@ class Photos:
         """
         from cupl.embedding.image_vectors import stored_images
 
-        if (stored := (stored or stored_images)(images)) is not None:
-            return cls([path for some in stored.paths() for path in some], stored, True)
+        if (found := (stored or stored_images)(images)) is not None:
+            return cls([path for some in found.paths() for path in some], found, True)
         return cls(*_found(images, all_files))
 
     def outside(self, folder: Path) -> Photos:

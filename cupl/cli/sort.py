@@ -101,9 +101,8 @@ def sort_command(
     if not dry_run:
         check_folder_target(output, *images)
     try:
-        photos = Photos.of(images, all_files, partial(source.image_vectors, choice=choice)).outside(
-            output
-        )
+        vectors_of = partial(source.image_vectors, choice=choice)
+        photos = Photos.of(images, all_files, vectors_of).outside(output)
     except InputError:
         if not move or not _all_moved(images, output):
             raise

@@ -128,7 +128,7 @@ def open_arrays(path: Path) -> Mapping[str, StoredArray]:
     module, function = _READERS[ending]
     with readable(path):
         found = getattr(import_module(f"cupl.embedding.{module}"), function)(path)
-    return {one.name: one for one in found}
+        return {one.name: one for one in found}
 
 
 def in_blocks(rows: npt.NDArray[Any], number: int) -> Iterator[Any]:

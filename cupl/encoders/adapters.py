@@ -23,9 +23,8 @@ from cupl.encoders.hub import (
     adapter_weights,
     find_model,
     first_line,
-    is_adapter,
-    weight_files,
 )
+from cupl.encoders.model_files import is_adapter, weight_files
 from cupl.encoders.torchvision_import import mend_torchvision
 from cupl.errors import CuplError, InputError, MissingPackageError, ServerError
 from cupl.io.json import read_json

@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save
 from torch.nn.functional import normalize
 
 from cupl.encoders.batching import encode_images
-from cupl.encoders.fingerprint import keep_in_cache
+from cupl.io.kept import keep_in_cache
 from cupl.io.paths import cache_dir
 from cupl.progress import Progress, ignore
 

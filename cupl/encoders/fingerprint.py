@@ -6,16 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cupl.errors import CuplError
-from cupl.io.atomic import write_atomically
-from cupl.io.paths import cache_dir
+from cupl.io.kept import kept_text
 
 if TYPE_CHECKING:
-    from cupl.encoders.protocol import Encoder
+    from cupl.encoders.protocol import EncoderIdentity
 
 
 def remembered(files: Sequence[Path], compute: Callable[[], str], settings: str = "") -> str:
@@ -36,24 +33,10 @@ def remembered(files: Sequence[Path], compute: Callable[[], str], settings: str 
         return compute()
     seen = [[name, s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in stats]
     name = hashlib.sha256((json.dumps(seen) + settings).encode()).hexdigest()
-    path = cache_dir() / "fingerprints" / name
-    with suppress(OSError, ValueError):
-        text = path.read_text("ascii")
-        if re.fullmatch(r"[0-9a-f]{64}", text):
-            return text
-    digest = compute()
-    keep_in_cache(path, digest.encode())
-    return digest
+    return kept_text("fingerprints", name, re.compile(r"[0-9a-f]{64}"), compute)
 
 
-def keep_in_cache(path: Path, data: bytes) -> None:
-    """Write a file of the cache, which only saves time: without it the next start is slow again."""
-    with suppress(OSError, CuplError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
-
-
-def image_fingerprint(encoder: Encoder) -> str:
+def image_fingerprint(encoder: EncoderIdentity) -> str:
     """Hex digest of everything that decides the vector of an image.
 
     It is the encoder's own, but where its text tower is another model's: then it is that of the

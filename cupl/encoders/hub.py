@@ -22,31 +22,38 @@ from huggingface_hub.errors import (
 )
 
 from cupl.encoders.foreign import check_name, check_pointers, other_weights, why_no_model
+from cupl.encoders.model_files import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    IMAGE_CONFIGS,
+    OPEN_CLIP_CONFIG,
+    PICKLE_FILES,
+    SAFETENSORS_FILES,
+    TOKENIZERS,
+    has_weights,
+    is_adapter,
+    is_open_clip,
+    missing_config,
+)
 from cupl.errors import InputError, MissingFileError, ServerError
 from cupl.io.file_kinds import kind_of_file
 from cupl.io.json import read_json
 from cupl.io.paths import cache_dir
 from cupl.io.reasons import broken_link
 
-OPEN_CLIP_CONFIG = "open_clip_config.json"
-_IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "sentencepiece.bpe.model")
-_ADAPTER, _ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 CONFIG_FILES = (
     "config.json",
-    _ADAPTER,
-    *_IMAGE_FILES,
-    *_TOKENIZER_FILES,
+    ADAPTER_CONFIG,
+    *IMAGE_CONFIGS,
+    *TOKENIZERS,
     "merges.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     OPEN_CLIP_CONFIG,
 )
-_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 _REVISION = re.compile(r"(?!.*\.\.)(?!\.)[\w.+-]{1,100}(/[\w.+-]{1,100}){0,9}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_PICKLE = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 
 
 class ModelFiles(NamedTuple):
@@ -156,23 +163,6 @@ def fetch(
     return folder
 
 
-def is_open_clip(folder: Path) -> bool:
-    """Whether a model is one of open_clip and, by its ``config.json``, none of transformers."""
-    if not (folder / OPEN_CLIP_CONFIG).is_file():
-        return False
-    try:
-        return "model_type" not in read_json(folder / "config.json")
-    except FileNotFoundError:
-        return True
-    except (ValueError, TypeError):
-        return False
-
-
-def is_adapter(folder: Path) -> bool:
-    """Whether it holds an adapter of peft, not a whole model."""
-    return (folder / _ADAPTER).is_file()
-
-
 def adapter_weights(files: ModelFiles) -> Path:
     """The weights of an adapter, fetched where they are not on disk.
 
@@ -181,29 +171,21 @@ def adapter_weights(files: ModelFiles) -> Path:
         ServerError: as for :func:`find_model`.
 
     """
-    path = files.folder / _ADAPTER_WEIGHTS
+    path = files.folder / ADAPTER_WEIGHTS
     if not path.is_file() and files.revision is not None:
         if not files.download:
             raise _not_here(files.name)
-        _download(files.name, (_ADAPTER, _ADAPTER_WEIGHTS), files.revision)
+        _download(files.name, (ADAPTER_CONFIG, ADAPTER_WEIGHTS), files.revision)
     if path.is_file():
         return path
     pickle = (files.folder / "adapter_model.bin").is_file()
     way_out = "; load it with peft and save it again (save_pretrained)" if pickle else ""
-    raise InputError(f"the adapter {files.name} has no {_ADAPTER_WEIGHTS}{way_out}")
+    raise InputError(f"the adapter {files.name} has no {ADAPTER_WEIGHTS}{way_out}")
 
 
 def is_commit(revision: str | None) -> TypeGuard[str]:
     """Whether it names a commit of the hub in full, which no branch or tag does."""
     return revision is not None and _COMMIT.fullmatch(revision) is not None
-
-
-def missing_config(folder: Path) -> str | None:
-    """The first configuration file a dual encoder needs and ``folder`` lacks."""
-    for group in (("config.json",), _IMAGE_FILES, _TOKENIZER_FILES):
-        if not any((folder / file).is_file() for file in group):
-            return group[0]
-    return None
 
 
 def _is_configured(folder: Path) -> bool:
@@ -221,13 +203,13 @@ def fetch_weights(files: ModelFiles) -> bool:
         ServerError: as for :func:`find_model`.
 
     """
-    for download in ((), _SAFETENSORS, _PICKLE):
+    for download in ((), SAFETENSORS_FILES, PICKLE_FILES):
         if download:
             # The hub's client warns where nothing matches; the configuration always does.
             fetch_more(files, ("config.json", *download))
-        for weights in (_SAFETENSORS, _PICKLE):
-            if _is_complete(files.folder, weights[0], weights[1]):
-                return weights is _SAFETENSORS
+        for weights in (SAFETENSORS_FILES, PICKLE_FILES):
+            if has_weights(files.folder, weights[0], weights[1]):
+                return weights is SAFETENSORS_FILES
     raise InputError(f"{files.name} has no weights: {_why_no_weights(files.folder)}")
 
 
@@ -245,36 +227,19 @@ def fetch_more(files: ModelFiles, patterns: Sequence[str]) -> None:
     _download(files.name, patterns, files.revision)
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The files of a model that hold its weights."""
-    return [path for pattern in (*_SAFETENSORS, *_PICKLE) for path in folder.glob(pattern)]
-
-
 def first_line(error: BaseException) -> str:
     """The beginning of a message of another library, fit to be printed."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return "".join(filter(str.isprintable, lines[0]))[:200]
 
 
-def _is_complete(folder: Path, whole: str, index: str) -> bool:
-    if (folder / whole).is_file():
-        return True
-    try:
-        weight_map = read_json(folder / index)["weight_map"]
-        return all((folder / shard).is_file() for shard in set(weight_map.values()))
-    except FileNotFoundError:
-        return False
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / index} is damaged") from error
-
-
 def _why_no_weights(folder: Path) -> str:
-    for index in (_SAFETENSORS[1], _PICKLE[1]):
+    for index in (SAFETENSORS_FILES[1], PICKLE_FILES[1]):
         if (folder / index).is_file():
             shards = set(read_json(folder / index)["weight_map"].values())
             gone = sorted(shard for shard in shards if not (folder / shard).is_file())
             return f"{index} names {len(gone)} of {len(shards)} files that are missing: {gone[0]}"
-    neither = f"neither {_SAFETENSORS[0]} nor {_PICKLE[0]}"
+    neither = f"neither {SAFETENSORS_FILES[0]} nor {PICKLE_FILES[0]}"
     why = why_no_model(folder) or other_weights(folder)
     return f"{neither}; {why}" if why else neither
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cupl.encoders.transformers_dual import DualEncoder
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
-_FAMILIES = {
+FAMILIES = {
     "align": ("bert_text", "AlignEncoder"),
     "altclip": ("bert_text", "AltClipEncoder"),
     "chinese_clip": ("bert_text", "ChineseClipEncoder"),
@@ -61,8 +61,9 @@ def load_encoder(
             ``bridge:IMAGE_CLASSIFIER+SENTENCE_ENCODER``
             (:class:`~cupl.encoders.bridge.BridgeEncoder`).
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``auto`` (half on a GPU, full on a CPU), ``float32``, ``bfloat16`` or
-            ``float16``; vectors and scores are float32 in any case.
+        precision: ``auto`` (half on a GPU, on a CPU bfloat16 where that is faster), ``float32``,
+            ``bfloat16``, ``float16`` or, on a CPU, ``int8``, see :mod:`cupl.encoders.int8`;
+            vectors and scores are float32 in any case.
         batch_size: images to encode at once, or ``auto``; halved where the memory of a GPU does
             not hold them.
         revision: commit, branch or tag of the hub; its main branch by default. The commit that
@@ -89,14 +90,15 @@ def load_encoder(
                 arguments={"revision": False},
             )
         return MiniEncoder.load(device, precision, batch_size, progress)
-    from cupl.encoders.device import resolve_device, resolve_precision
-    from cupl.encoders.hub import find_model, is_adapter, is_open_clip
+    from cupl.encoders.device import check_precision, resolve_device
+    from cupl.encoders.hub import find_model
     from cupl.encoders.joined_names import split_name
+    from cupl.encoders.model_files import is_adapter, is_open_clip
 
     place = resolve_device(device)
-    dtype = resolve_precision(precision, place)  # before anything is downloaded
+    check_precision(precision, place)  # before anything is downloaded
     if joined := split_name(name):
-        how = _How(place, dtype, device, precision, batch_size, download, progress)
+        how = _How(place, device, precision, batch_size, download, progress)
         return _load_joined(joined, revision, how)
     if name.startswith(OPEN_CLIP_PREFIX):
         return _open_clip(name, device, precision, batch_size, revision, download)
@@ -175,7 +177,6 @@ class _How(NamedTuple):
     """How a model is loaded."""
 
     place: torch.device
-    dtype: torch.dtype
     device: str
     precision: str
     batch_size: int | str
@@ -187,15 +188,22 @@ def _load_joined(name: JoinedName, revision: str | None, how: _How) -> Encoder:
     """An encoder of two models."""
     from cupl.encoders.bridge import BridgeEncoder
     from cupl.encoders.classifiers import load_classifier
+    from cupl.encoders.device import resolve_precision
     from cupl.encoders.joined_names import PAIR, split_revision
     from cupl.encoders.pair import PairEncoder
     from cupl.encoders.sentence_tower import SentenceTower
 
     revisions = split_revision(name, revision)
+    int8 = how.precision == "int8"
+    if int8 and name.kind != PAIR:
+        raise InputError(f"{name} computes in no int8: use auto", arguments={"precision": "auto"})
+
+    # Of int8 only the images: texts are few and come out less exact.
+    dtype = resolve_precision("auto" if int8 else how.precision, how.place)
 
     def text() -> SentenceTower:
         return SentenceTower.load(
-            name.text, how.place, how.dtype, revision=revisions[1], download=how.download
+            name.text, how.place, dtype, revision=revisions[1], download=how.download
         )
 
     if name.kind == PAIR:
@@ -207,7 +215,7 @@ def _load_joined(name: JoinedName, revision: str | None, how: _How) -> Encoder:
         pair.check_alignment()
         return pair
     classifier = load_classifier(name.image, revision=revisions[0], download=how.download)
-    return BridgeEncoder(classifier, text(), how.place, how.dtype, how.batch_size, how.progress)
+    return BridgeEncoder(classifier, text(), how.place, dtype, how.batch_size, how.progress)
 
 
 def _open_clip(
@@ -239,11 +247,11 @@ def _family(name: str, folder: Path) -> type[DualEncoder]:
         raise InputError(f"{name} holds no model: its config.json is unusable") from error
     if why is not None:
         raise InputError(why)
-    if not isinstance(kind, str) or kind not in _FAMILIES:
+    if not isinstance(kind, str) or kind not in FAMILIES:
         raise InputError(f"{name} is a model of type {kind!r:.60}; {why_no_family(config)}")
     from cupl.encoders.torchvision_import import mend_torchvision
 
     mend_torchvision()  # before transformers is imported, which imports it
-    module, family = _FAMILIES[kind]
+    module, family = FAMILIES[kind]
     found: type[DualEncoder] = getattr(import_module(f"cupl.encoders.{module}"), family)
     return found

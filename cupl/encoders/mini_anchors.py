@@ -10,8 +10,8 @@ from contextlib import suppress
 
 from cupl.bank.model import PromptBank
 from cupl.bank.templates import fill
-from cupl.encoders.fingerprint import keep_in_cache
 from cupl.errors import InputError
+from cupl.io.kept import keep_in_cache
 from cupl.io.paths import cache_dir, prompts_dir
 from cupl.io.text import read_text
 

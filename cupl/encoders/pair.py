@@ -19,6 +19,7 @@ from torch.nn.functional import normalize
 from cupl.encoders.fingerprint import image_fingerprint
 from cupl.encoders.joined_names import BRIDGE, PAIR, JoinedName, join_revisions
 from cupl.encoders.one_tower import USUAL_CLASSIFIER
+from cupl.encoders.placement import Undecided
 from cupl.encoders.protocol import Encoder
 from cupl.encoders.sentence_tower import SentenceTower
 from cupl.errors import InputError
@@ -55,7 +56,7 @@ class PairEncoder:
         digests = [image.fingerprint, text.fingerprint]
         self.fingerprint = hashlib.sha256(json.dumps(["pair", *digests]).encode()).hexdigest()
         self.image_fingerprint = image_fingerprint(image)
-        self.precision, self.dim = image.precision, image.dim
+        self.dim, self.text_precision = image.dim, text.precision
         self.logit_scale, self.logit_bias = image.logit_scale, image.logit_bias
         self.image_side, self.image_batch = image.image_side, image.image_batch
         self.max_tokens = text.max_tokens
@@ -66,6 +67,21 @@ class PairEncoder:
                 f"{text.dim}: the two have no common space; a text model of any space is joined "
                 f"to images by the words of an image classifier, {bridge}"
             )
+
+    @property
+    def precision(self) -> str:
+        """Type of number that images are computed with; that of texts is ``text_precision``."""
+        return self.image.precision
+
+    @property
+    def undecided(self) -> bool:
+        """See :class:`~cupl.encoders.placement.Undecided`."""
+        return isinstance(self.image, Undecided) and self.image.undecided
+
+    def settle(self, images: torch.Tensor) -> None:
+        """See :class:`~cupl.encoders.placement.Undecided`."""
+        if isinstance(self.image, Undecided):
+            self.image.settle(images)
 
     def check_alignment(self) -> None:
         """Warn where nothing shows that the texts lie in the space of the images.

@@ -37,6 +37,7 @@ class SentenceTower:
         revision: commit of the hub, where it came from one.
         dim: width of its vectors.
         max_tokens: longest text that it reads, special tokens included.
+        precision: type of number that it computes with.
         fingerprint: of all that decides a vector.
 
     """
@@ -52,6 +53,7 @@ class SentenceTower:
         model.tokenizer.split_special_tokens = True
         self.fingerprint = _digest(files, model)  # before its weights are rounded
         model.to(device, dtype)
+        self.precision = str(dtype).removeprefix("torch.")
         self.dim = self.encode(["a"]).shape[1]  # tried, since files may say anything
 
     @classmethod

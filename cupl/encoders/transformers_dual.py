@@ -6,7 +6,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pickle import UnpicklingError
 from typing import Any, ClassVar, Self
 
@@ -25,8 +25,9 @@ from cupl.encoders.batching import (
 )
 from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
 from cupl.encoders.fingerprint import digest_of_weights, remembered
-from cupl.encoders.hub import ModelFiles, fetch_weights, first_line, missing_config, weight_files
-from cupl.encoders.linear import pack_linear
+from cupl.encoders.hub import ModelFiles, fetch_weights, first_line
+from cupl.encoders.model_files import missing_config, weight_files
+from cupl.encoders.placement import Placement
 from cupl.encoders.quiet import quiet_transformers
 from cupl.errors import InputError
 
@@ -85,7 +86,6 @@ class DualEncoder(ABC):
         bias = getattr(model, "logit_bias", None)
         self.logit_bias: float | None = None if bias is None else bias.item()
         self.device = device
-        self.precision = str(dtype).removeprefix("torch.")
         self.image_side = self._side(model, processor)
         self.image_batch = resolve_batch(batch_size, device, _IMAGES_ON_CPU, _IMAGES_ON_GPU)
         self._tokenizer = tokenizer
@@ -96,9 +96,8 @@ class DualEncoder(ABC):
         self.dim = self._width()
         _ = self.fingerprint  # of the weights as they are, not as they are rounded or packed here
         if files.adapter is not None:
-            model = merge(model, files.adapter)
-        self._model = model.to(device, dtype)
-        pack_linear(self._model)
+            self._model = model = merge(model, files.adapter)
+        self._placement = Placement(model, device, dtype)
 
     @classmethod
     def load(
@@ -204,17 +203,38 @@ class DualEncoder(ABC):
     @torch.inference_mode()
     def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
         """Projected embeddings of ``[images, 3, side, side]``; see :meth:`encode_images`."""
+        self.settle(images)
         batches = torch.split(images, self.image_batch)
         parts = [encode_halving(self._encode_pixels, batch) for batch in batches]
         return torch.cat([torch.empty(0, self.dim), *parts])
+
+    @property
+    def precision(self) -> str:
+        """Numbers that image vectors are computed in; int8 is given up where images lose by it."""
+        return self._placement.precision
+
+    @property
+    def text_precision(self) -> str:
+        """Numbers that text vectors are computed in, which are never int8."""
+        return self._placement.text_precision
+
+    @property
+    def undecided(self) -> bool:
+        """Whether int8 is yet to be tried on the first images."""
+        return self._placement.undecided
+
+    @torch.inference_mode()
+    def settle(self, images: torch.Tensor) -> None:
+        """Try int8 on some prepared images, where that is yet to be done."""
+        self._placement.settle(partial(encode_halving, self._encode_pixels), images)
 
     def _encode_pixels(self, batch: Any) -> torch.Tensor:
         return self._project(batch.to(self.device, self._dtype)).float().cpu()
 
     @property
     def _dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self._model.dtype
-        return dtype
+        """Of prepared images, on the device."""
+        return self._placement.dtype
 
     @abstractmethod
     def _width(self) -> int:

@@ -162,7 +162,8 @@ def _from_embeddings(
     labels = [label_of(path) for path in paths] if stored is None else stored
     if given is not None and paths and not any(labels) and not given.none_has_class:
         raise InputError(f"{label_file} names no image of {directory}, such as {paths[0]!r:.200}")
-    numbers = class_numbers(labels, index) if stored is not None else given and given.numbers
+    own = None if stored is None else class_numbers(labels, index)
+    numbers = own if given is None else given.numbers
     matcher = ImageMatcher(index, numbers)
     rows = [
         row for row, (path, label) in enumerate(zip(paths, labels, strict=True))
