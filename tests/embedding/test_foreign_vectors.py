@@ -203,9 +203,7 @@ def test_what_cannot_be_read_is_told_in_a_sentence(
 
 
 @pytest.mark.parametrize("name", ["plain.npz", "packed.npz", "fixed.parquet", "two.safetensors"])
-def test_a_file_that_was_cut_off_is_refused(
-    name: str, matrix: Matrix, tmp_path: Path
-) -> None:
+def test_a_file_that_was_cut_off_is_refused(name: str, matrix: Matrix, tmp_path: Path) -> None:
     FILES[name](tmp_path / name, matrix)
     whole = (tmp_path / name).read_bytes()
     for end in range(0, len(whole), len(whole) // 7):
