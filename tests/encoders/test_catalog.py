@@ -22,8 +22,6 @@ BESIDE = {"preprocessor_config.json": {}, "tokenizer.json": {}}
 OPEN_CLIP = {
     "model_cfg": {"embed_dim": 640, "vision_cfg": {"image_size": [288, 288]}, "text_cfg": {}}
 }
-    "model_cfg": {"embed_dim": 640, "vision_cfg": {"image_size": [288, 288]}, "text_cfg": {}}
-}
 SENTENCES = {
     "modules.json": [{"path": ""}, {"path": "1_Pooling"}, {"path": "2_Dense"}],
     "config.json": {"model_type": "distilbert"},
@@ -33,10 +31,6 @@ SENTENCES = {
     "model.safetensors": "weights",
 }
 CLASSIFIER = {
-    "model_type": "vit",
-    "architectures": ["ViTForImageClassification"],
-    "image_size": 224,
-}
     "model_type": "vit",
     "architectures": ["ViTForImageClassification"],
     "image_size": 224,
