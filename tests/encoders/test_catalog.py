@@ -18,10 +18,8 @@ CLIP = {
     "model_type": "clip", "projection_dim": 768, "text_config": {"max_position_embeddings": 77},
     "vision_config": {"image_size": 336},
 }  # fmt: skip
-BESIDE = {"preprocessor_config.json": {}, "tokenizer.json": {}}
+BESIDE: dict[str, Any] = {"preprocessor_config.json": {}, "tokenizer.json": {}}
 OPEN_CLIP = {
-    "model_cfg": {"embed_dim": 640, "vision_cfg": {"image_size": [288, 288]}, "text_cfg": {}}
-}
     "model_cfg": {"embed_dim": 640, "vision_cfg": {"image_size": [288, 288]}, "text_cfg": {}}
 }
 SENTENCES = {
@@ -33,10 +31,6 @@ SENTENCES = {
     "model.safetensors": "weights",
 }
 CLASSIFIER = {
-    "model_type": "vit",
-    "architectures": ["ViTForImageClassification"],
-    "image_size": 224,
-}
     "model_type": "vit",
     "architectures": ["ViTForImageClassification"],
     "image_size": 224,
