@@ -11,12 +11,12 @@ from cupl.cli.class_sources import (
     BankOption,
     ClassListOption,
     ClassSource,
-    EncoderChoice,
     LogitScaleOption,
     VectorsOption,
 )
 from cupl.cli.classify_checks import check_cluster, check_explained, check_targets, check_together
 from cupl.cli.classify_told import Told, new_page, watched, write_page
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.fitting import Fitting
 from cupl.cli.output import (
     count,

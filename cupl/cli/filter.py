@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.class_sources import EncoderChoice, encoder_of_images, encoder_of_vectors
+from cupl.cli.class_sources import encoder_of_images, encoder_of_vectors
 from cupl.cli.classify_checks import check_page, check_written
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.filter_examples import (
     ExampleLabelsOption,
     ExamplePhotosOption,

@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import encoder_options, generate_options
-from cupl.cli.class_sources import (
-    BankOption,
-    ClassListOption,
-    ClassSource,
-    EncoderChoice,
-    VectorsOption,
-)
+from cupl.cli.class_sources import BankOption, ClassListOption, ClassSource, VectorsOption
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.output import count, progress, quoted, say, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.encoders.loading import DEFAULT_ENCODER

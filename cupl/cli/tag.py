@@ -6,13 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encoder_options, generate_options
-from cupl.cli.class_sources import (
-    BankOption,
-    ClassListOption,
-    ClassSource,
-    EncoderChoice,
-    VectorsOption,
-)
+from cupl.cli.class_sources import BankOption, ClassListOption, ClassSource, VectorsOption
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.index import existing_index
 from cupl.cli.output import say
 from cupl.cli.predicting import Photos, inputs_of, load_classifier

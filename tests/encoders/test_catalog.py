@@ -18,7 +18,7 @@ CLIP = {
     "model_type": "clip", "projection_dim": 768, "text_config": {"max_position_embeddings": 77},
     "vision_config": {"image_size": 336},
 }  # fmt: skip
-BESIDE = {"preprocessor_config.json": {}, "tokenizer.json": {}}
+BESIDE: dict[str, Any] = {"preprocessor_config.json": {}, "tokenizer.json": {}}
 OPEN_CLIP = {
     "model_cfg": {"embed_dim": 640, "vision_cfg": {"image_size": [288, 288]}, "text_cfg": {}}
 }
