@@ -37,7 +37,8 @@ def classify_command(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Image files, folders (recursive) or glob patterns; or a directory of cupl embed."
+            help="Image files, folders (recursive), glob patterns, tars or URLs (s3://...); or a "
+            "directory of cupl embed."
         ),
     ],
     name: generate_options.NamesOption = None,
