@@ -39,8 +39,9 @@ def classify_command(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Image files, folders (recursive) or glob patterns; or a directory of cupl embed, "
-            "or image embeddings made elsewhere (.npy, .npz, .parquet, .safetensors)."
+            help="Image files, folders (recursive), glob patterns, tars or URLs (s3://...); or a "
+            "directory of cupl embed, or image embeddings made elsewhere (.npy, .npz, .parquet, "
+            ".safetensors)."
         ),
     ],
     name: generate_options.NamesOption = None,

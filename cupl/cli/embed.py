@@ -24,7 +24,10 @@ from cupl.io.outputs import check_folder_target
 
 def embed_command(
     images: Annotated[
-        list[str], typer.Argument(help="Image files, folders (recursive) or glob patterns.")
+        list[str],
+        typer.Argument(
+            help="Image files, folders (recursive), glob patterns, tars or URLs (s3://...)."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.")],
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,

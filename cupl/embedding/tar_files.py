@@ -68,13 +68,13 @@ def numbered_names(name: str) -> list[str]:
     if found is None or not is_tar(name) or os.path.lexists(name):
         return [name]
     first, last = int(found[1]), int(found[2])
-    if not 0 <= last - first < MAX_NUMBERED:
-        raise InputError(
-            f"{name:.200}: {{{found[1]}..{found[2]}}} is no range of at most {MAX_NUMBERED:,}"
-        )
+    rest = numbered_names(name[found.end() :])
+    if not 0 < (last - first + 1) * len(rest) <= MAX_NUMBERED:
+        numbers = f"{{{found[1]}..{found[2]}}}"
+        raise InputError(f"{name:.200}: {numbers} is no range of at most {MAX_NUMBERED:,}")
     width = len(found[1]) if found[1].startswith("0") else 0
     heads = (name[: found.start()] + f"{i:0{width}}" for i in range(first, last + 1))
-    return [head + tail for head in heads for tail in numbered_names(name[found.end() :])]
+    return [head + tail for head in heads for tail in rest]
 
 
 def _json_label(text: str) -> str:

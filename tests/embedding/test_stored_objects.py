@@ -1,8 +1,11 @@
 import io
+import os
 import pickle
 import threading
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
@@ -36,21 +39,23 @@ from tests.s3_faults import KINDS, FailingStore, failing_store
 SECRET = "not-to-be-shown"
 
 
+@cache
+def client(address: str) -> Any:
+    """One that nothing of is under test."""
+    keys = {"aws_access_key_id": "nobody", "aws_secret_access_key": SECRET}
+    return botocore.session.get_session().create_client(
+        "s3", endpoint_url=address, region_name="us-east-1", **keys
+    )
+
+
 def put(url: str, content: bytes) -> None:
-    """By a client that nothing of is under test."""
-    client = botocore.session.get_session().create_client("s3")
     bucket, _, key = url.removeprefix("s3://").partition("/")
-    client.put_object(Bucket=bucket, Key=key, Body=content)
-    client.close()
+    client(os.environ["AWS_ENDPOINT_URL"]).put_object(Bucket=bucket, Key=key, Body=content)
 
 
 @pytest.fixture(autouse=True)
-def _fresh_stores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Each test reads its environment anew."""
+def _no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    remote_stores._file_system.cache_clear()
-    yield
-    remote_stores._file_system.cache_clear()
 
 
 @pytest.fixture
@@ -61,18 +66,29 @@ def bucket(s3_bucket: str, photos: Path) -> str:
     return f"{s3_bucket}/in"
 
 
-@pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[FailingStore]:
+@pytest.fixture(scope="module")
+def one_that_fails() -> Iterator[FailingStore]:
     with failing_store() as store:
         buffer = io.BytesIO()
         Image.new("RGB", (9, 7), COLORS[3]).save(buffer, "PNG")
         store.content = buffer.getvalue()
-        for name, value in {
-            "AWS_ENDPOINT_URL_S3": store.address, "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": SECRET,
-        }.items():  # fmt: skip
-            monkeypatch.setenv(name, value)
         yield store
+
+
+@pytest.fixture
+def failing(one_that_fails: FailingStore, monkeypatch: pytest.MonkeyPatch) -> FailingStore:
+    """It is asked once, as trying again takes time."""
+    one_that_fails.faults.clear()
+    one_that_fails.asked.clear()
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": one_that_fails.address, "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": SECRET,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(remote_stores, "_TRIES", 1)
+    config = remote_stores._S3_OPTIONS["config_kwargs"]
+    monkeypatch.setitem(config, "retries", {"total_max_attempts": 1})
+    return one_that_fails
 
 
 def told(do: Callable[[], object]) -> CuplError:
@@ -169,6 +185,7 @@ def test_what_a_store_does_is_told_from_what_is_wrong_with_an_image(
     kind: str, failing: FailingStore, encoder: HandMadeEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if kind == "hang":
+        monkeypatch.setenv("AWS_OTHER", "another client")
         monkeypatch.setitem(remote_stores._S3_OPTIONS["config_kwargs"], "read_timeout", 0.1)
     failing.faults["bad.png"] = kind
     good, bad = encode_sources(["s3://bucket/good.png", "s3://bucket/bad.png"], encoder)
@@ -178,7 +195,17 @@ def test_what_a_store_does_is_told_from_what_is_wrong_with_an_image(
     assert may_pass(bad.error)
     assert SECRET not in bad.error
     assert "Signature=" not in bad.error
-    assert failing.asked["bad.png"] <= 8
+    assert failing.asked["bad.png"] <= 4
+
+
+def test_a_store_that_is_busy_is_asked_a_few_times(
+    one_that_fails: FailingStore, failing: FailingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_OTHER", "one that tries again")
+    monkeypatch.setattr(remote_stores, "_TRIES", 2)
+    failing.faults["bad.png"] = "SlowDown"
+    assert BUSY in str(told(lambda: read_image("s3://bucket/bad.png")))
+    assert 2 <= failing.asked["bad.png"] <= 8
 
 
 @pytest.mark.parametrize("kind", ["SlowDown", "NoSuchKey", "cut-off"])
