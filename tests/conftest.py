@@ -15,6 +15,7 @@ from tests.milvus_server import milvus_server
 from tests.s3_server import s3_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the hub's library reads it when it is imported
+os.environ["CUPL_PRECISION"] = "float32"  # what `auto` finds to be fastest differs by machine
 mend_torchvision()  # before a test imports transformers
 settings.register_profile("cupl", database=None, deadline=None)
 settings.load_profile("cupl")

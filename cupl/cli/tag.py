@@ -18,6 +18,7 @@ from cupl.cli.output import say
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.cli.tag_thresholds import TagThresholds
 from cupl.cli.tagging import Tagged, table_kind, untag
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.outputs import check_outside, check_target
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def tag_command(
         ),
     ] = False,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -114,6 +116,8 @@ def tag_command(
     --examples do, or --class-thresholds, a --reject bank, or --top. Nothing is written into or
     beside photos without --write. Their own keywords stay, and --untag takes the tags away again.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.index.tagging import tag_rule
 
     source = ClassSource(bank, vectors, name, classes, templates, text_cache)

@@ -22,6 +22,9 @@ from cupl.embedding.image_kinds import (
 from cupl.embedding.image_sources import url_scheme
 from cupl.embedding.images import open_without_blocking
 from cupl.embedding.left_out import LeftOut
+from cupl.embedding.remote_search import RemoteSearch
+from cupl.embedding.remote_stores import check_keyless, is_stored_remotely, without_keys
+from cupl.embedding.tar_files import is_tar, numbered_names
 from cupl.errors import InputError, MissingFileError
 from cupl.io.file_kinds import INDEX, is_index, wrong_kind
 from cupl.io.folders import NO_IMAGE_ENDINGS, is_junk
@@ -45,10 +48,16 @@ def find_images(
 
     A folder is searched through all its sub-folders (see :class:`ImageSearch`); links to folders
     are followed, each folder is searched once. A pattern (``*``, ``?``, ``[...]``, and ``**`` for
-    any depth) stands for the images it matches, unless a file is called just that. Every other
-    name is kept as it is, whatever its ending, a URL too, and even if there is no such file, so
-    that its reader can say what is wrong with it. Only what systems and tools leave in folders is
-    skipped among several names, as a shell writes them for ``photos/*``; named alone it is read.
+    any depth) stands for the images it matches, unless a file is called just that.
+
+    The URL of an object store (``s3://``, ``gs://``, ``az://``, ``abfss://``, ``hf://datasets/``)
+    is that of an image, of all below it, or a pattern. A tar stands for the images in it, each a
+    path such as ``shard.tar::0001.jpg``; tars may be numbered, ``shard-{0000..0003}.tar``.
+
+    Every other name is kept as it is, whatever its ending, another URL too, and even if there is no
+    such file, so that its reader can say what is wrong with it. Only what systems and tools leave
+    in folders is skipped among several names, as a shell writes them for ``photos/*``; named alone
+    it is read.
 
     Args:
         sources: files, folders, patterns.
@@ -61,8 +70,11 @@ def find_images(
         takes a fifth of the memory that ``Path`` objects do.
 
     Raises:
-        InputError: no folder holds an image, or the only one cannot be listed.
-        MissingFileError: a pattern matches no image.
+        InputError: no folder holds an image, or the only one cannot be listed; or there is a key
+            in a URL.
+        MissingFileError: a pattern matches no image, or there is no such bucket.
+        ServerError: a store cannot be read.
+        MissingPackageError: the package for it is not installed.
 
     """
     search = ImageSearch(all_files=all_files, left_out=left_out)
@@ -92,6 +104,7 @@ class ImageSearch:
     def __init__(self, *, all_files: bool = False, left_out: LeftOut | None = None) -> None:
         self.all_files = all_files
         self.left_out = LeftOut() if left_out is None else left_out
+        self._remote = RemoteSearch(self.left_out, all_files=all_files)
         self._kind_of_name, self._can_be_read = cache(kind_of_name), cache(can_be_read)
 
     def source(self, source: str | os.PathLike[str], *, alone: bool) -> list[str]:
@@ -104,7 +117,10 @@ class ImageSearch:
         """
         name = os.fspath(source)
         # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
+        if is_stored_remotely(name) or is_tar(name):
+            return self._elsewhere(name)
         if url_scheme(name):
+            check_keyless(name)
             return [name]
         there = os.path.lexists(source)
         if there and not alone and is_junk(Path(source).name):
@@ -177,6 +193,21 @@ class ImageSearch:
             return []
         raise self.nothing(f"the folder {root} holds no image ({', '.join(FORMAT_ENDINGS)})")
 
+    def _elsewhere(self, name: str) -> list[str]:
+        """Of the URL of a store, and of tars."""
+        try:
+            names = numbered_names(name)
+        except ValueError as error:
+            raise InputError(f"{name:.200}: {error}") from error
+        if is_stored_remotely(name):
+            found = [image for url in names for image in self._remote.url(url)]
+        else:
+            tars = [tar for one in names for tar in _tars(one)]
+            found = [image for tar in tars for image in self._remote.tar(tar)]
+        if not found:
+            raise self.nothing(f"there is no image in {without_keys(name)}")
+        return found
+
     def _is_image(self, path: str, name: str, *, hidden: bool = False) -> bool:
         ending = os.path.splitext(name)[1].lower()  # noqa: PTH122
         named = self._kind_of_name(ending)
@@ -221,6 +252,18 @@ class ImageSearch:
         if any(part.startswith(".") for part in wild[:-1]) or path.is_dir():
             return False
         return self._is_image(str(path), path.name, hidden=path.name in parts)
+
+
+def _tars(name: str) -> list[str]:
+    """The tars of a pattern, or the one that it names."""
+    if os.path.lexists(name) or not is_pattern(name):
+        return [str(Path(name))]
+    pattern = Path(name)
+    root = Path(pattern.anchor)
+    matches = sorted(root.glob("/".join(pattern.parts[len(root.parts) :])))
+    if not matches:
+        raise MissingFileError(f"no tar matches {name}")
+    return [str(path) for path in matches if not is_junk(path.name)]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -51,6 +51,9 @@ from cupl.embedding.image_ppm import load_ppm
 from cupl.embedding.image_sources import ImageSource, url_scheme
 from cupl.embedding.image_tga import load_tga
 from cupl.embedding.image_tiff import load_tiff, tiff_refusal
+from cupl.embedding.remote_stores import is_stored_remotely
+from cupl.embedding.stored_objects import read_object
+from cupl.embedding.tar_files import tar_and_member, tar_at
 from cupl.io.file_kinds import kind_of_start, own_kind
 
 _MARGIN = 3
@@ -245,6 +248,10 @@ def _undecoded(own: OwnImage, max_pixels: int, tga: bool) -> Image.Image:
 
 
 def _file_bytes(path: str) -> bytes:
+    if member := tar_and_member(path):
+        return tar_at(member[0]).read(member[1])
+    if is_stored_remotely(path):
+        return read_object(path)
     if scheme := url_scheme(path):
         way = "give its path" if scheme == "file" else "download it first"
         raise ImageError(f"this is a URL ({scheme}), not a file: {way}")

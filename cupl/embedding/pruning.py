@@ -16,7 +16,7 @@ from cupl.bank.source import PruningFacts, Source
 from cupl.embedding.bank_encoding import bank_embeddings
 from cupl.embedding.normalize import unit
 from cupl.embedding.text_cache import TextCache
-from cupl.encoders.names import split_path
+from cupl.encoders.joined_names import change_paths
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.csv import csv_lines
@@ -250,12 +250,14 @@ def prune(
     if not dropped:
         return PruningResult(bank, dropped, spared, threshold)
     # Of a path its last part alone: a bank holds none of a machine.
-    kind, model = split_path(encoder.id)
+    model = change_paths(
+        encoder.id, lambda path: Path(path).name if Path(path).is_absolute() else path
+    )
     facts = PruningFacts(
         by=by,
         threshold=threshold,
         keep=keep,
-        encoder=kind + Path(model).name if Path(model).is_absolute() else encoder.id,
+        encoder=model,
         dropped=len(dropped),
     )
     return PruningResult(_without(bank, gone, facts), dropped, spared, threshold)

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict
-from functools import cached_property
+from functools import cached_property, partial
 from pickle import UnpicklingError
 from typing import Any, Self
 
@@ -30,6 +30,7 @@ from cupl.encoders.open_clip_files import OpenClipFiles
 from cupl.encoders.open_clip_images import OpenClipPreprocessing
 from cupl.encoders.open_clip_names import import_open_clip
 from cupl.encoders.open_clip_texts import OpenClipTexts
+from cupl.encoders.placement import Placement
 from cupl.errors import CuplError, InputError, is_out_of_memory
 
 _IMAGES_ON_CPU, _IMAGES_ON_GPU = 16, 256
@@ -58,7 +59,6 @@ class OpenClipEncoder:
             None if model.logit_bias is None else model.logit_bias.item()
         )
         self.device = device
-        self.precision = str(dtype).removeprefix("torch.")
         self.dim = int(files.config["embed_dim"])
         self.image_batch = resolve_batch(batch_size, device, _IMAGES_ON_CPU, _IMAGES_ON_GPU)
         size = model.visual.image_size
@@ -70,9 +70,8 @@ class OpenClipEncoder:
         self._files = files
         self._texts = texts
         self._model = model
-        self._dtype = dtype
         _ = self.fingerprint  # of the weights as they are, not as they are rounded here
-        self._model = model.to(device, dtype)
+        self._placement = Placement(model, device, dtype, is_text=lambda name: name != "visual")
 
     @classmethod
     def load(
@@ -180,8 +179,28 @@ class OpenClipEncoder:
         parts = [encode_halving(self._encode_pixels, batch) for batch in batches]
         return torch.cat([torch.empty(0, self.dim), *parts])
 
+    @property
+    def precision(self) -> str:
+        """Numbers that image vectors are computed in; int8 is given up where images lose by it."""
+        return self._placement.precision
+
+    @property
+    def text_precision(self) -> str:
+        """Numbers that text vectors are computed in, which are never int8."""
+        return self._placement.text_precision
+
+    @property
+    def undecided(self) -> bool:
+        """Whether int8 is yet to be tried on the first images."""
+        return self._placement.undecided
+
+    @torch.inference_mode()
+    def settle(self, images: torch.Tensor) -> None:
+        """Try int8 on some prepared images, where that is yet to be done."""
+        self._placement.settle(partial(encode_halving, self._encode_pixels), images)
+
     def _encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
-        pixels = pixels.to(self.device, self._dtype)
+        pixels = pixels.to(self.device, self._placement.dtype)
         vectors: torch.Tensor = self._model.encode_image(pixels, normalize=False)
         return vectors.float().cpu()
 

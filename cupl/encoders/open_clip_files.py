@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cupl.encoders.foreign import check_sizes
-from cupl.encoders.hub import CONFIG_FILES, OPEN_CLIP_CONFIG, fetch, own_folder
+from cupl.encoders.hub import CONFIG_FILES, fetch, own_folder
+from cupl.encoders.model_files import OPEN_CLIP_CONFIG
 from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
 from cupl.encoders.open_clip_config import check_config, check_text_tower
 from cupl.encoders.open_clip_names import (

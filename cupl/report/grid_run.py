@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from cupl.embedding.text_cache import TextCache
+from cupl.encoders.joined_names import change_paths
 from cupl.encoders.loading import named_encoder
-from cupl.encoders.names import split_path
 from cupl.encoders.protocol import Encoder
 from cupl.errors import CuplError, InputError
 from cupl.evaluation.candidate_spec import CandidateSpec, SpecSource, listed_specs
@@ -258,6 +258,10 @@ def _folder(name: str, names: Mapping[str, str]) -> str:
     return file_names(given)[given.index(name)]
 
 
+def _last_part(path: str) -> str:
+    return Path(path).resolve().name if os.path.exists(path) else path  # noqa: PTH110
+
+
 def _name(encoder: Encoder, names: dict[str, str]) -> str:
     """Of a model of the hub all of it, of a path its last part; another for each encoder.
 
@@ -266,8 +270,7 @@ def _name(encoder: Encoder, names: dict[str, str]) -> str:
         names: those that were given, by fingerprint and precision; this one is added.
 
     """
-    kind, path = split_path(encoder.id)
-    plain = kind + Path(path).resolve().name if os.path.exists(path) else encoder.id  # noqa: PTH110
+    plain = change_paths(encoder.id, _last_part)
     key = f"{encoder.fingerprint} {encoder.precision}"
     number = sum(one.split(" (")[0] == plain for one in names.values()) + 1
     return names.setdefault(key, plain if number == 1 else f"{plain} ({number})")

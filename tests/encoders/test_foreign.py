@@ -14,10 +14,8 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5\n
     [
         (
             {"open_clip_pytorch_model.bin": ""},
-            "name them .*open_clip:ARCHITECTURE/.*model.bin",
+            "open_clip:ARCHITECTURE/.*_model.bin",
         ),
-        ({"adapter_config.json": '{"base_model_name_or_path": "x/y"}'}, "LoRA.*'x/y'.*merge"),
-        ({"adapter_config.json": "[]"}, "LoRA adapter,.*merge"),
         ({"model_index.json": "{}"}, "diffusers.*no image tower"),
         ({"modules.json": "[]", "0_CLIPModel/config.json": "{}"}, "name .*0_CLIPModel, the CLIP"),
         ({"tf_model.h5": ""}, "TensorFlow"),
@@ -49,7 +47,6 @@ def test_a_pointer_of_git_lfs(name: str, tmp_path: Path) -> None:
         ("flax_model.msgpack", "", "Flax"),
         ("model.pt", "", "torch.save"),
         ("model.safetensors.incomplete", "", "cut off"),
-        ("adapter_config.json", "{}", "LoRA"),
         (
             "model.safetensors.index.json",
             '{"weight_map": {"a": "model-1-of-2.safetensors"}}',
