@@ -1,0 +1,89 @@
+"""Bridges: any classifier and any text model, equal to ConSE written out in numpy."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sentence_transformers import SentenceTransformer
+
+from cupl.encoders.bridge import BridgeEncoder
+from cupl.encoders.classifiers import load_classifier
+from cupl.encoders.loading import load_encoder, load_recorded_encoder
+from cupl.errors import InputError, MissingPackageError
+from tests.models import draw
+from tests.two_models import ANIMALS, save_classifier, save_sentences, save_timm
+
+IMAGES = [draw(60, 40, seed) for seed in range(3)]
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_sentences(tmp_path_factory.mktemp("bridge") / "text")
+
+
+@pytest.fixture(scope="module", params=[save_classifier, save_timm])
+def classifier(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    save: Callable[[Path], Path] = request.param
+    return save(tmp_path_factory.mktemp("bridge") / "classifier")
+
+
+def unit(rows: Any) -> Any:
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def naive(classifier: Path, text: Path) -> tuple[Any, Any]:
+    """ConSE of the images, and the centre of the anchors."""
+    model = SentenceTransformer(str(text), device="cpu")
+    anchors = []
+    for label in ANIMALS:
+        names = label.replace("_", " ").split(", ")
+        texts = [form.format(name) for name in names for form in ("{}", "a photo of the {}")]
+        anchors.append(unit(unit(model.encode(texts)).mean(axis=0)))
+    centre = np.stack(anchors).mean(axis=0)
+    loaded = load_classifier(str(classifier))
+    loaded.place(torch.device("cpu"), torch.float32)
+    logits = loaded.logits(torch.stack([loaded.prepare(one) for one in IMAGES]), 2).numpy()
+    weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    return weights @ unit(np.stack(anchors) - centre), centre
+
+
+def test_it_is_conse(classifier: Path, text: Path) -> None:
+    bridge = load_encoder(f"bridge:{classifier}+{text}", "cpu")
+    assert isinstance(bridge, BridgeEncoder)
+    images, centre = naive(classifier, text)
+    np.testing.assert_allclose(bridge.encode_images(IMAGES).numpy(), images, atol=1e-5)
+    words = ["ein Frosch", "一只猫"]
+    plain = unit(SentenceTransformer(str(text), device="cpu").encode(words))
+    np.testing.assert_allclose(bridge.encode_text(words).numpy(), plain - centre, atol=1e-5)
+    again = load_recorded_encoder(bridge.id, bridge.revision, "cpu")
+    assert again.fingerprint == bridge.fingerprint
+    assert bridge.logit_scale > 0
+
+
+def test_classes_without_names_are_refused(text: Path, tmp_path: Path) -> None:
+    codes = save_classifier(tmp_path / "codes", ["LABEL_0", "LABEL_1"])
+    with pytest.raises(InputError, match="have no names .*id2label of its config.json"):
+        load_encoder(f"bridge:{codes}+{text}", "cpu")
+    unnamed = save_timm(tmp_path / "timm", labels=None)
+    with pytest.raises(InputError, match="have no names .*label_names of its config.json"):
+        load_encoder(f"bridge:{unnamed}+{text}", "cpu")
+
+
+def test_wrong_order_and_a_classifier_alone(text: Path, tmp_path: Path) -> None:
+    model = save_classifier(tmp_path / "vit")
+    with pytest.raises(InputError, match="is a text model .*in this order"):
+        load_encoder(f"bridge:{text}+{model}", "cpu")
+    with pytest.raises(InputError, match=r"is an image classifier: .*bridge:.*vit\+"):
+        load_encoder(model, "cpu")
+
+
+def test_missing_timm_names_the_extra(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = save_timm(tmp_path / "timm")
+    monkeypatch.setitem(__import__("sys").modules, "timm", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'cupl\[open-clip\]'"):
+        load_encoder(f"bridge:{model}+{text}", "cpu")
