@@ -3,10 +3,9 @@
 import fcntl
 import os
 import shutil
-import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,12 +22,13 @@ HEALTH = {
 
 
 @contextmanager
-def ray_nodes(folder: Path, client_port: int) -> Iterator[Any]:
+def ray_nodes(folder: Path, client_port: int, environment: Mapping[str, str]) -> Iterator[Any]:
     """A cluster of one node with one core, one at a time on this machine.
 
     Args:
         folder: where its workers have their home.
         client_port: where those outside connect.
+        environment: of its workers, beside the usual.
 
     """
     with (
@@ -38,7 +38,7 @@ def ray_nodes(folder: Path, client_port: int) -> Iterator[Any]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name, value in {
             "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "HOME": str(folder),
-            "CUPL_CACHE": str(folder), "PYTHONPATH": str(Path(__file__).parents[1]),
+            "CUPL_CACHE": str(folder), "PYTHONPATH": str(Path(__file__).parents[1]), **environment,
         }.items():  # fmt: skip
             patch.setenv(name, value)
         patch.delenv("RAY_ADDRESS", raising=False)
@@ -59,13 +59,13 @@ def ray_nodes(folder: Path, client_port: int) -> Iterator[Any]:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def kill_worker(node: Any) -> None:
-    """End a process of a node while it encodes, as nothing can prevent."""
+def signal_worker(node: Any, number: int) -> None:
+    """Send a signal to a process of a node as soon as it encodes."""
     [raylet] = node.all_processes["raylet"]
     before = time.monotonic()
-    while time.monotonic() < before + 30:
+    while time.monotonic() < before + 120:
         for worker in _workers(raylet.process.pid):
-            os.kill(worker, signal.SIGKILL)
+            os.kill(worker, number)
             return
     raise AssertionError("no worker encodes")
 

@@ -7,7 +7,7 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.adapt_examples import ExampleOptions, adapt_to_examples
-from cupl.cli.class_sources import EncoderChoice
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.output import HOW, check_vectors_target, quoted, say, say_next
 from cupl.cli.photos import adapt_to_photo_files
 

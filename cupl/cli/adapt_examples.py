@@ -10,7 +10,7 @@ from cupl.cli.made_elsewhere import check_labelled
 from cupl.cli.output import count, progress, say, say_unreadable
 
 if TYPE_CHECKING:
-    from cupl.cli.class_sources import EncoderChoice
+    from cupl.cli.encoder_choice import EncoderChoice
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_cache import ImageCache
     from cupl.evaluation.labelled import LabelledImages

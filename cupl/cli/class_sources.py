@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from cupl.cli import encoder_options
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.generate_options import labels_of
 from cupl.cli.made_elsewhere import image_vectors_of
 from cupl.cli.output import say
-from cupl.encoders.loading import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
@@ -55,25 +54,6 @@ class HasProvenance(Protocol):
     @property
     def provenance(self) -> ImageProvenance:
         """Their encoder."""
-
-
-@dataclass(frozen=True)
-class EncoderChoice:
-    """Which encoder, where and how."""
-
-    name: str | None
-    revision: str | None
-    device: str
-    precision: Any
-    batch_size: Any
-
-    @cached_property
-    def named(self) -> Encoder:
-        """The encoder of that name, loaded once."""
-        from cupl.encoders.loading import load_encoder
-
-        how = (self.device, self.precision, self.batch_size)
-        return load_encoder(self.name or DEFAULT_ENCODER, *how, revision=self.revision)
 
 
 @dataclass(frozen=True)

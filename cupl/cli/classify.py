@@ -11,12 +11,12 @@ from cupl.cli.class_sources import (
     BankOption,
     ClassListOption,
     ClassSource,
-    EncoderChoice,
     LogitScaleOption,
     VectorsOption,
 )
 from cupl.cli.classify_checks import check_cluster, check_explained, check_targets, check_together
 from cupl.cli.classify_told import Told, new_page, watched, write_page
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.fitting import Fitting
 from cupl.cli.output import (
     count,
@@ -39,8 +39,9 @@ def classify_command(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Image files, folders (recursive) or glob patterns; or a directory of cupl embed, "
-            "or image embeddings made elsewhere (.npy, .npz, .parquet, .safetensors)."
+            help="Image files, folders (recursive), glob patterns, tars or URLs (s3://...); or a "
+            "directory of cupl embed, or image embeddings made elsewhere (.npy, .npz, .parquet, "
+            ".safetensors)."
         ),
     ],
     name: generate_options.NamesOption = None,

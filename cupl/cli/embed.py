@@ -24,7 +24,10 @@ from cupl.io.outputs import check_folder_target
 
 def embed_command(
     images: Annotated[
-        list[str], typer.Argument(help="Image files, folders (recursive) or glob patterns.")
+        list[str],
+        typer.Argument(
+            help="Image files, folders (recursive), glob patterns, tars or URLs (s3://...)."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.")],
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
@@ -59,7 +62,7 @@ def embed_command(
     paths, complete = encoder_options.images_of(images, all_files)
     check_folder_target(output, *{os.path.dirname(path) for path in paths})  # noqa: PTH120
     where = (engine, address, workers)
-    opened = engine_options.opened(
+    opened = engine_options.opened_encoder(
         *where, encoder, device, precision, batch_size, revision=revision
     )
     tally = ImageTally()

@@ -40,7 +40,7 @@ def check_engine(engine: str, address: str | None, workers: int | None) -> None:
 
 
 @contextmanager
-def opened(
+def opened_encoder(
     engine: str,
     address: str | None,
     workers: int | None,

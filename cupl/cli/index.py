@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.class_sources import EncoderChoice
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.made_elsewhere import image_vectors_of
 from cupl.cli.output import HOW, count, progress, quoted, say, say_next, say_unreadable, say_warning
 from cupl.encoders.loading import DEFAULT_ENCODER

@@ -13,7 +13,7 @@ from cupl.io.terminal import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cupl.cli.class_sources import EncoderChoice
+    from cupl.cli.encoder_choice import EncoderChoice
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.foreign_vectors import Maker
     from cupl.embedding.image_shards import ImageProvenance

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from cupl.classification.classifier import ZeroShotClassifier
-    from cupl.cli.class_sources import EncoderChoice
+    from cupl.cli.encoder_choice import EncoderChoice
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_cache import ImageCache
     from cupl.embedding.image_stream import Encoded

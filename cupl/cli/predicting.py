@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.decision import DecisionRule
     from cupl.classification.prediction import Prediction
-    from cupl.cli.class_sources import ClassSource, EncoderChoice, HasProvenance
+    from cupl.cli.class_sources import ClassSource, HasProvenance
+    from cupl.cli.encoder_choice import EncoderChoice
     from cupl.embedding.image_retries import ImageOutcome
     from cupl.embedding.stored_vectors import Embeddings
 

@@ -7,13 +7,8 @@ import typer
 from typer.core import TyperCommand
 
 from cupl.cli import encoder_options, found_output, generate_options
-from cupl.cli.class_sources import (
-    BankOption,
-    ClassListOption,
-    ClassSource,
-    EncoderChoice,
-    VectorsOption,
-)
+from cupl.cli.class_sources import BankOption, ClassListOption, ClassSource, VectorsOption
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.found_output import FoundOutput, opened_index
 from cupl.cli.index import IndexOption
 from cupl.cli.output import say, say_warning

@@ -82,7 +82,7 @@ def labels_in(
     return _beside(path, arrays, vectors, _LABELS, ("text", "whole"))
 
 
-def names_in(
+def class_names_in(
     path: Path, arrays: Mapping[str, StoredArray], vectors: StoredArray
 ) -> StoredArray | None:
     """The class of each row."""

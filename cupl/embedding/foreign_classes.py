@@ -11,7 +11,7 @@ import numpy as np
 
 from cupl.bank.labels import ClassLabel
 from cupl.embedding.array_files import ROWS, Blocks, StoredArray, open_arrays
-from cupl.embedding.array_roles import names_in, vectors_in
+from cupl.embedding.array_roles import class_names_in, vectors_in
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.foreign_vectors import is_vector_file
 from cupl.encoders.protocol import Encoder
@@ -63,7 +63,7 @@ def load_class_file(
             arguments={"encoder": ...},
         )
     if names is None:
-        stored = names_in(path, arrays, vectors)
+        stored = class_names_in(path, arrays, vectors)
         if stored is None:
             raise InputError(
                 f"{shown} does not name its {len(vectors):,} classes: name them, one a row",

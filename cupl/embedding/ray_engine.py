@@ -17,8 +17,8 @@ from cupl.embedding.image_sources import url_scheme
 from cupl.embedding.image_stream import Encoded
 from cupl.embedding.ray_cluster import ray_cluster, ray_in_words, worker_share
 from cupl.embedding.ray_tasks import (
-    EncoderSettings,
     LoadedEncoder,
+    WorkerSettings,
     describe_encoder,
     encode_table,
     table_of,
@@ -80,7 +80,7 @@ class RayEngine:
             raise InputError(f"the number of workers is {workers}; at least one is needed")
         name = os.fspath(encoder)
         name = os.path.abspath(name) if os.path.isdir(name) else name  # noqa: PTH100, PTH112
-        self._settings = EncoderSettings(
+        self._settings = WorkerSettings(
             name, device, precision, batch_size, revision, download, 1
         )  # fmt: skip
         self._address, self._workers = address, workers
@@ -223,7 +223,7 @@ class RayEngine:
 
 
 def ray_data_rows(
-    tables: list[Any], settings: EncoderSettings, loaded: LoadedEncoder, share: dict[str, int]
+    tables: list[Any], settings: WorkerSettings, loaded: LoadedEncoder, share: dict[str, int]
 ) -> Generator[Any]:
     """Rows encoded by Ray Data, in their order.
 
@@ -275,4 +275,5 @@ def _ready() -> None:
 
 def _absolute(path: str) -> str:
     """A worker stands in another folder."""
-    return path if url_scheme(path) else os.path.abspath(path)  # noqa: PTH100
+    # Not made simpler: what follows a link is another place, and members of tars have any name.
+    return path if url_scheme(path) else os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118

@@ -32,7 +32,7 @@ SEVERAL_GPUS = {"RAY_EXPERIMENTAL_NOSET_CUDA_VISIBLE_DEVICES": "1"}
 
 
 @dataclass(frozen=True)
-class EncoderSettings:
+class WorkerSettings:
     """Which encoder a process loads, and how: see :func:`~cupl.encoders.loading.load_encoder`."""
 
     name: str
@@ -68,7 +68,7 @@ class LoadedEncoder:
         return None
 
 
-def describe_encoder(settings: EncoderSettings) -> LoadedEncoder | str:
+def describe_encoder(settings: WorkerSettings) -> LoadedEncoder | str:
     """Load the encoder; what it is, or why it cannot be loaded."""
     try:
         return _described(settings, _encoder(settings, _own_device(settings.device)))
@@ -81,7 +81,7 @@ def try_files(paths: Sequence[str | None]) -> bool:
     return any_can_be_opened(paths)
 
 
-def encode_table(table: Any, settings: EncoderSettings, expected: LoadedEncoder) -> Any:
+def encode_table(table: Any, settings: WorkerSettings, expected: LoadedEncoder) -> Any:
     """Encode the images of a row of ``part`` and ``paths``.
 
     Returns:
@@ -124,7 +124,7 @@ def _encoded(paths: list[str], encoder: Encoder, threads: int) -> tuple[list[str
 
 
 @lru_cache(maxsize=1)
-def _encoder(settings: EncoderSettings, device: str) -> Encoder:
+def _encoder(settings: WorkerSettings, device: str) -> Encoder:
     """The model of this process."""
     import torch
 
@@ -139,7 +139,7 @@ def _encoder(settings: EncoderSettings, device: str) -> Encoder:
     )
 
 
-def _described(settings: EncoderSettings, encoder: Encoder) -> LoadedEncoder:
+def _described(settings: WorkerSettings, encoder: Encoder) -> LoadedEncoder:
     return LoadedEncoder(
         encoder.id, encoder.revision, encoder.fingerprint, encoder.precision,
         encoder.dim, encoder.image_batch, cupl_version(),

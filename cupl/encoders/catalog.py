@@ -231,6 +231,8 @@ def _of_sentences(folder: Path) -> _Facts | None:
             said = read_json(place / file) if (place / file).is_file() else {}
             width = said.get("out_features", said.get("word_embedding_dimension", width))
             tokens = said.get("max_seq_length", tokens)
+    if width is None:
+        return None
     weights = any(path.is_file() for path in folder.rglob("*.safetensors")) or any(
         path.is_file() for path in folder.rglob("pytorch_model*.bin")
     )

@@ -35,14 +35,11 @@ def prepare(image: Image, processor: Any) -> torch.Tensor:
 
     """
     small = _crop(_resize(image, processor), processor)
-    scale = (bool(processor.do_rescale), processor.rescale_factor)
-    norm = (
-        bool(processor.do_normalize),
-        _numbers(processor.image_mean),
-        _numbers(processor.image_std),
-    )
     kind: Any = type(processor)
-    levels = _levels(kind, *scale, *norm)
+    levels = _levels(
+        kind, bool(processor.do_rescale), processor.rescale_factor, bool(processor.do_normalize),
+        _numbers(processor.image_mean), _numbers(processor.image_std),
+    )  # fmt: skip
     pixels = np.empty((len(levels), small.height, small.width), np.float32)
     for channel, of_levels, band in zip(pixels, levels, small.split(), strict=True):
         np.take(of_levels, np.asarray(band), out=channel, mode="clip")

@@ -11,7 +11,7 @@ import pytest
 
 from cupl.embedding.ray_cluster import WorkerShare, ray_cluster, ray_in_words, worker_share
 from cupl.embedding.ray_engine import RayEngine
-from cupl.embedding.ray_tasks import EncoderSettings, LoadedEncoder, encode_table, table_of
+from cupl.embedding.ray_tasks import LoadedEncoder, WorkerSettings, encode_table, table_of
 from cupl.errors import InputError, MissingPackageError, ServerError
 from tests.models import save_clip
 
@@ -104,7 +104,7 @@ def test_what_ray_raises_is_one_sentence() -> None:
 
 
 def test_another_encoder_on_a_machine_is_refused(tmp_path: Any) -> None:
-    settings = EncoderSettings(
+    settings = WorkerSettings(
         str(save_clip(tmp_path / "clip")), "cpu", "float32", "auto", None, False, threads=1
     )
     [row] = encode_table(table_of(3, ["a.png"]), settings, LOADED).to_pylist()

@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,8 @@ from cupl.embedding.ray_engine import RayEngine
 from cupl.encoders.loading import load_encoder
 from cupl.errors import InputError
 from tests.models import bank_of, draw, save_clip
-from tests.ray_cluster import NODE, kill_worker, ray_nodes
+from tests.ray_cluster import NODE, ray_nodes, signal_worker
+from tests.s3_server import s3_environment
 
 SHARD = 8
 _DRAWN = 13
@@ -33,8 +36,9 @@ def client_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, client_port: int) -> Iterator[Any]:
-    with ray_nodes(tmp_path_factory.mktemp("home"), client_port) as nodes:
+def cluster(tmp_path_factory: pytest.TempPathFactory, client_port: int, s3: str) -> Iterator[Any]:
+    folder = tmp_path_factory.mktemp("home")
+    with ray_nodes(folder, client_port, s3_environment(s3)) as nodes:
         yield nodes
 
 
@@ -45,7 +49,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_clip(folder / "clip")
     (folder / "photos").mkdir()
     for i in range(_DRAWN):  # large, so that there is somebody to kill
-        draw(1200, 900, i).save(folder / f"{i}.jpg", quality=50)
+        draw(1600, 1200, i).save(folder / f"{i}.jpg", quality=50)
     for i in range(120):
         os.link(folder / f"{i % _DRAWN}.jpg", folder / "photos" / f"{i:03}.png")
     (folder / "photos" / "031.png").unlink()
@@ -76,16 +80,24 @@ def test_a_killed_worker_and_a_killed_node_change_no_bit(
     second = cluster.add_node(**NODE)
     counts: list[int] = []
 
-    def progress(done: int, total: int) -> None:
-        counts.append(done)
-        if done == 3 * SHARD:
-            kill_worker(cluster.head_node)
-        elif done == 5 * SHARD:
-            cluster.remove_node(second, allow_graceful=False)
+    def kill() -> None:
+        """A worker, and when the other node's is in the midst of a part, that node."""
+        signal_worker(second, signal.SIGSTOP)
+        signal_worker(cluster.head_node, signal.SIGKILL)
+        signal_worker(cluster.head_node, 0)  # which encodes again, in another process
+        cluster.remove_node(second, allow_graceful=False)
 
-    with RayEngine("clip", address=cluster.address) as engine:
+    with (
+        RayEngine("clip", address=cluster.address) as engine,
+        ThreadPoolExecutor(1) as pool,
+    ):
         assert engine.workers == 2
-        tally = embed_images("photos", engine, tmp_path / "v", shard_size=SHARD, progress=progress)
+        killed = pool.submit(kill)
+        tally = embed_images(
+            "photos", engine, tmp_path / "v", shard_size=SHARD,
+            progress=lambda done, total: counts.append(done),
+        )  # fmt: skip
+        killed.result()
     assert counts == list(range(1, 121))
     assert (tally.images, tally.shards, tally.failed) == (120, 15, 2)
     assert contents(tmp_path / "v") == contents("local")
@@ -138,6 +150,23 @@ def test_from_outside_of_the_cluster(
     with RayEngine("clip", address=f"ray://127.0.0.1:{client_port}") as engine:
         embed_images("photos", engine, tmp_path / "v", shard_size=SHARD)
     assert contents(tmp_path / "v") == contents("local")
+
+
+def test_photos_of_an_object_store(
+    cluster: Any, s3_bucket: str, place: Path, tmp_path: Path
+) -> None:
+    from s3fs import S3FileSystem
+
+    S3FileSystem(endpoint_url=os.environ["AWS_ENDPOINT_URL"]).put(
+        [str(photo) for photo in sorted(Path("photos").iterdir())[:20]], f"{s3_bucket}/photos/"
+    )
+    with RayEngine("clip", address=cluster.address) as engine:
+        embed_images(f"{s3_bucket}/photos/", engine, tmp_path / "v", shard_size=SHARD)
+    local = tmp_path / "local"
+    embed_images(f"{s3_bucket}/photos/", "clip", local, shard_size=SHARD, image_cache=False)
+    assert contents(tmp_path / "v") == contents(local)
+    [first, *_] = load_embeddings(local)
+    assert (first.paths[0], first.errors) == (f"{s3_bucket}/photos/000.png", [None] * SHARD)
 
 
 def test_what_a_node_does_not_have_is_said(cluster: Any, place: Path, tmp_path: Path) -> None:
