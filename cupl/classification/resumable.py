@@ -218,12 +218,15 @@ class _Run:
         reject, thresholds = classifier.reject, self.rule.class_thresholds
         if stored is None and self.engine is None:
             settle_on(classifier.encoder, map(os.fsdecode, self.paths))
-        here = self.engine.made_by if self.engine else classifier.encoder
-        made_by = here if stored is None else stored.provenance
+        precision = (
+            stored.provenance.precision  # of what is stored no encoder is needed
+            if stored is not None
+            else (self.engine.made_by if self.engine else classifier.encoder).precision
+        )
         return {
             "format": "cupl-part/2",
             "class vectors": _digest(classifier.vectors),
-            "precision": made_by.precision,
+            "precision": precision,
             "batch size": self.image_batch if stored is None else 1,
             "top-k": self.top_k,
             "threshold": self.rule.threshold,

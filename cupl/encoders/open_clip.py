@@ -71,7 +71,10 @@ class OpenClipEncoder:
         self._texts = texts
         self._model = model
         _ = self.fingerprint  # of the weights as they are, not as they are rounded here
-        self._placement = Placement(model, device, dtype, is_text=lambda name: name != "visual")
+        # Some towers, such as EVA's and a ResNet's, read the weights of their linear layers.
+        self._placement = Placement(
+            model, device, dtype, is_text=lambda name: name != "visual", pack=False
+        )
 
     @classmethod
     def load(
@@ -197,7 +200,13 @@ class OpenClipEncoder:
     @torch.inference_mode()
     def settle(self, images: torch.Tensor) -> None:
         """Try int8 on some prepared images, where that is yet to be done."""
-        self._placement.settle(partial(encode_halving, self._encode_pixels), images)
+        try:
+            self._placement.settle(partial(encode_halving, self._encode_pixels), images)
+        except (AttributeError, TypeError) as error:  # of a tower that reads its layers' weights
+            raise InputError(
+                f"the image tower of {self.id} cannot be computed in int8",
+                arguments={"precision": "float32"},
+            ) from error
 
     def _encode_pixels(self, pixels: torch.Tensor) -> torch.Tensor:
         pixels = pixels.to(self.device, self._placement.dtype)

@@ -26,6 +26,7 @@ class Placement:
             tower. Texts are few, kept, and come out less exact: they are computed as with
             ``auto``.
         is_text: whether the direct part of the model with that name belongs to texts alone.
+        pack: whether nothing but its linear layers themselves reads their weights.
 
     Attributes:
         precision: of image vectors; with int8 that only after :meth:`settle`.
@@ -40,6 +41,7 @@ class Placement:
         device: torch.device,
         dtype: torch.dtype,
         is_text: Callable[[str], bool] = lambda name: name.startswith("text"),
+        pack: bool = True,
     ) -> None:
         self._trial: Int8Trial | None = None
         self.precision = self.text_precision = _name(dtype)
@@ -57,7 +59,8 @@ class Placement:
                 else:
                     images.append(part)
             self._trial = Int8Trial(images)
-        pack_linear(model)
+        if pack:
+            pack_linear(model)
 
     @property
     def undecided(self) -> bool:
