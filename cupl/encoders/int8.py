@@ -46,6 +46,8 @@ class Int8Linear(Module):
         levels = (weight / self._scale[:, None]).round().to(torch.int8)
         self._weight = torch.ops.onednn.qlinear_prepack(levels, [_ROWS, self.in_features])
         self._zeros = torch.zeros(self.out_features, dtype=torch.int64)
+        # Asked for its type alone: the patches of SigLIP 2 are made of the type that it has.
+        self.weight = self._scale
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """``[..., in]`` to ``[..., out]``, float32."""

@@ -26,7 +26,9 @@ def why_one_tower(name: str, config: Mapping[str, Any]) -> str | None:
             f"{name} is an image classifier: it knows its own classes and no texts, so no prompt "
             f"has a place among its images; its classes' names join it to a text model, {bridge}"
         )
-    if "vocab_size" in config and not {"vision_config", "text_config"} & config.keys():
+    is_part = "_text_model" in str(config.get("model_type"))  # of a model that has images, too
+    is_whole = bool({"vision_config", "text_config"} & config.keys())
+    if "vocab_size" in config and not is_part and not is_whole:
         width = config.get("hidden_size", config.get("dim"))
         numbers = f" of {width} numbers" if isinstance(width, int) else ""
         return (

@@ -23,6 +23,8 @@ _MAX_ASPECT = 100
 _MAX_ENLARGED = 10
 """How many times the side of a model its images may be resized to, before they are cropped."""
 _Numbers: TypeAlias = tuple[float, ...] | float | None
+_OF_EFFICIENTNET = ("rescale_offset", "include_top")
+"""What its processor has beside the settings of all."""
 _EDGES = ("shortest_edge", "height", "width")
 
 
@@ -36,9 +38,10 @@ def prepare(image: Image, processor: Any) -> torch.Tensor:
     """
     small = _crop(_resize(image, processor), processor)
     kind: Any = type(processor)
+    more = tuple((key, getattr(processor, key)) for key in _OF_EFFICIENTNET if hasattr(kind, key))
     levels = _levels(
         kind, bool(processor.do_rescale), processor.rescale_factor, bool(processor.do_normalize),
-        _numbers(processor.image_mean), _numbers(processor.image_std),
+        _numbers(processor.image_mean), _numbers(processor.image_std), more,
     )  # fmt: skip
     pixels = np.empty((len(levels), small.height, small.width), np.float32)
     for channel, of_levels, band in zip(pixels, levels, small.split(), strict=True):
@@ -54,12 +57,15 @@ def _levels(
     normalizes: bool,
     mean: _Numbers,
     std: _Numbers,
+    more: tuple[tuple[str, Any], ...],
 ) -> npt.NDArray[np.float32]:
     """What a processor makes of each of the 256 levels of each channel, ``[3, 256]``.
 
     By the processor itself, so that it is the same bits, in a fifth of the time.
     """
-    processor = kind(do_rescale=rescales, rescale_factor=factor, do_normalize=normalizes)
+    processor = kind(
+        do_rescale=rescales, rescale_factor=factor, do_normalize=normalizes, **dict(more)
+    )
     processor.image_mean, processor.image_std = mean, std
     ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (1, 256, 3))
     done = {"do_resize": False, "do_center_crop": False, "do_pad": False}

@@ -212,7 +212,7 @@ def test_long_texts_are_cut_where_training_cut_them(
     assert vectors.provenance.truncated == (("dog", long),)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+@pytest.mark.parametrize("precision", ["bfloat16", "float16", "int8"])
 def test_half_precision_is_close_and_the_same_encoder(
     precision: str, encoder: DualEncoder, folder: Path
 ) -> None:
