@@ -25,6 +25,7 @@ from cupl.classification.sort_journal import (
     is_own_list,
     read_journal,
 )
+from cupl.embedding.elsewhere import check_on_disk
 from cupl.errors import CuplError, InputError
 from cupl.io.locks import sole_writer
 from cupl.io.placing import Act, SourceError, copy_new, file_digest, move_new
@@ -149,6 +150,7 @@ def _photos(predictions: Iterable[Prediction], folder: Path, report: SortReport)
     for one in listed_predictions(predictions):
         if one.path is None:
             raise InputError("a photo to sort needs a path, and one of the predictions has none")
+        check_on_disk([one.path], "to sort them")
         if not outside([one.path], folder):
             continue
         parent, name = os.path.split(os.path.abspath(one.path))  # noqa: PTH100

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cupl.cli import encoder_options, fitting, generate_options
+from cupl.cli import encoder_options, engine_options, fitting, generate_options
 from cupl.cli.class_sources import (
     BankOption,
     ClassListOption,
@@ -14,7 +14,7 @@ from cupl.cli.class_sources import (
     LogitScaleOption,
     VectorsOption,
 )
-from cupl.cli.classify_checks import check_explained, check_targets, check_together
+from cupl.cli.classify_checks import check_cluster, check_explained, check_targets, check_together
 from cupl.cli.classify_told import Told, new_page, watched, write_page
 from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.fitting import Fitting
@@ -39,8 +39,9 @@ def classify_command(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Image files, folders (recursive) or glob patterns; or a directory of cupl embed, "
-            "or image embeddings made elsewhere (.npy, .npz, .parquet, .safetensors)."
+            help="Image files, folders (recursive), glob patterns, tars or URLs (s3://...); or a "
+            "directory of cupl embed, or image embeddings made elsewhere (.npy, .npz, .parquet, "
+            ".safetensors)."
         ),
     ],
     name: generate_options.NamesOption = None,
@@ -130,6 +131,9 @@ def classify_command(
         ),
     ] = False,
     all_files: encoder_options.AllFilesOption = False,
+    engine: engine_options.EngineOption = "local",
+    address: engine_options.AddressOption = None,
+    workers: engine_options.WorkersOption = None,
 ) -> None:
     """Classify images by the names of classes, with a prompt bank or with class vectors.
 
@@ -153,6 +157,7 @@ def classify_command(
     )  # fmt: skip
     source.check(explain)
     check_together(class_thresholds, multi_label, adapt, resume)
+    engine_options.check_engine(engine, address, workers)
     to_fit = Fitting(keep, coverage, examples, labels, fitted)
     to_fit.check(threshold, multi_label)
     output = None if output == Path("-") else output  # as without it
@@ -161,8 +166,10 @@ def classify_command(
     check_explained(explain, written, report)
     own = None if class_thresholds is None else read_class_thresholds(class_thresholds)
     rule = DecisionRule(threshold, multi_label, own)
-    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
+    here = device if engine == "local" else "auto"
+    choice = EncoderChoice(encoder, revision, here, precision, batch_size)
     stored = source.image_vectors(images, choice)
+    check_cluster(engine, adapt, stored)
     paths, complete = (
         encoder_options.images_of(images, all_files) if stored is None else (list(images), True)
     )
@@ -182,14 +189,25 @@ def classify_command(
     told = Told(new_page(report), LabelCounts(multi_label=multi_label))
     total = len(paths) if stored is None else len(stored)
 
-    def label(update: Progress) -> FailedImages:
-        return classify_to_file(
-            classifier, paths if stored is None else stored, output, written, top_k,
-            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=told.keep,
-            encoded=encoded, resume=resume, progress=update,
-        )  # fmt: skip
+    there = engine_options.opened_beside(
+        engine,
+        address,
+        workers,
+        classifier,
+        encoder,
+        (device, precision, batch_size),
+        download=encoder is not None or vectors is None,
+    )
+    with there as cluster:
 
-    failures = label(ignore) if output is None else watched(label, total)
+        def label(update: Progress) -> FailedImages:
+            return classify_to_file(
+                classifier, paths if stored is None else stored, output, written, top_k,
+                rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=told.keep,
+                encoded=encoded, engine=cluster, resume=resume, progress=update,
+            )  # fmt: skip
+
+        failures = label(ignore) if output is None else watched(label, total)
     if output is not None:
         say(f"wrote {output}: {count(total, 'image')}")
     if report is not None and told.page is not None:

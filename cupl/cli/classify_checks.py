@@ -30,6 +30,19 @@ def check_together(
         )
 
 
+def check_cluster(engine: str, adapt: bool, stored: Embeddings | None) -> None:
+    """Accept a cluster where images are encoded once, one after the other."""
+    if engine != "local" and stored is not None:
+        raise typer.BadParameter(
+            f"the images of {stored.directory} are encoded: leave out --engine ray"
+        )
+    if engine != "local" and adapt:
+        raise typer.BadParameter(
+            "--adapt looks at all images before the first label: use cupl embed --engine ray, then "
+            "cupl adapt"
+        )
+
+
 def check_explained(explain: bool, format: str, report: Path | None) -> None:
     """Accept explanations where there is a place for them."""
     if explain and format not in ("table", "jsonl") and report is None:

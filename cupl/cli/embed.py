@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cupl.cli import encoder_options
+from cupl.cli import encoder_options, engine_options
 from cupl.cli.output import (
     HOW,
     count,
@@ -24,7 +24,10 @@ from cupl.io.outputs import check_folder_target
 
 def embed_command(
     images: Annotated[
-        list[str], typer.Argument(help="Image files, folders (recursive) or glob patterns.")
+        list[str],
+        typer.Argument(
+            help="Image files, folders (recursive), glob patterns, tars or URLs (s3://...)."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Directory to write into.")],
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
@@ -40,6 +43,9 @@ def embed_command(
         int, typer.Option(min=1, max=100_000, help="Images a file, written when it is full.")
     ] = 1024,
     all_files: encoder_options.AllFilesOption = False,
+    engine: engine_options.EngineOption = "local",
+    address: engine_options.AddressOption = None,
+    workers: engine_options.WorkersOption = None,
 ) -> None:
     """Encode images into vectors: safetensors, with paths and errors in Parquet.
 
@@ -48,17 +54,20 @@ def embed_command(
     """
     from cupl.embedding.image_cache import beside_texts
     from cupl.embedding.image_runs import ImageTally, check_directory, embed_images
-    from cupl.encoders.loading import load_encoder
 
+    engine_options.check_engine(engine, address, workers)
     model = [part for part in parts_of_name(encoder) if os.path.isdir(part)]  # noqa: PTH112
     check_folder_target(output, *model, *images)
     check_directory(output, resume=resume)
     paths, complete = encoder_options.images_of(images, all_files)
     check_folder_target(output, *{os.path.dirname(path) for path in paths})  # noqa: PTH120
-    loaded = load_encoder(encoder, device, precision, batch_size, revision=revision)
+    where = (engine, address, workers)
+    opened = engine_options.opened_encoder(
+        *where, encoder, device, precision, batch_size, revision=revision
+    )
     tally = ImageTally()
     try:
-        with progress("images") as update:
+        with opened as loaded, progress("images") as update:
             embed_images(
                 paths, loaded, output,
                 shard_size=shard_size, resume=resume,

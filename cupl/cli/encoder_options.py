@@ -157,7 +157,9 @@ def _files_of(encoder: str) -> list[Path]:
         return []
     kinds = ("*.json", "*.txt", "*.bin", "*.model", "model*.safetensors", "open_clip*.safetensors",
              "*.pt", "*.pth")  # fmt: skip
-    return [path for kind in kinds for path in Path(encoder).rglob(kind)]
+    # A model of sentence-transformers has folders in its own.
+    patterns = [pattern for kind in kinds for pattern in (kind, f"*/{kind}")]
+    return [path for pattern in patterns for path in Path(encoder).glob(pattern)]
 
 
 def encode_with(
@@ -212,8 +214,9 @@ def check_there(images: Sequence[str]) -> None:
     from cupl.embedding.image_files import is_pattern
     from cupl.embedding.image_kinds import IMAGE_ENDINGS
     from cupl.embedding.image_sources import url_scheme
+    from cupl.embedding.tar_files import numbered_names
 
-    for name in images:
+    for name in (one for image in images for one in numbered_names(image)):
         # A file that is gone is an image that cannot be read; a folder may be a drive's.
         file = url_scheme(name) or Path(name).suffix.lower() in IMAGE_ENDINGS
         if not (file or is_pattern(name) or os.path.lexists(name)):

@@ -81,6 +81,7 @@ def sort_command(
         encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.classification.decision import DecisionRule
     from cupl.classification.sorting import sort_images
+    from cupl.embedding.elsewhere import check_on_disk
 
     if undo is not None:
         if images or output is not None:
@@ -102,6 +103,7 @@ def sort_command(
         if not move or not _all_moved(images, output):
             raise
         return
+    check_on_disk(photos.paths, "to sort them")
     _check_list(output, [*inputs_of(source, choice), reject])
     classifier = load_classifier(source, choice, photos.stored, reject)
     predictions = photos.predictions(classifier, DecisionRule(threshold))

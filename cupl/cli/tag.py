@@ -111,6 +111,8 @@ def tag_command(
     --examples do, or --class-thresholds, a --reject bank, or --top. Nothing is written into or
     beside photos without --write. Their own keywords stay, and --untag takes the tags away again.
     """
+    from cupl.embedding.elsewhere import check_on_disk
+
     if text_encoder is not None:
         encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.index.tagging import tag_rule
@@ -139,6 +141,8 @@ def tag_command(
             check_target(target, *read, *(photos.paths if photos and target.exists() else ()))
     tagged = Tagged(output, kind, write, dry_run=dry_run)
     tagged.check()
+    if write is not None and photos is not None:
+        check_on_disk(photos.paths, "to write into them")
     classifier = load_classifier(
         source, choice, stored, None if reject is None else str(reject),
         encodes=examples is not None,

@@ -11,6 +11,7 @@ from pathlib import Path
 from cupl.bank.class_folders import classes_of_folders
 from cupl.bank.labels import ClassLabel
 from cupl.description.sent_photos import PreparedPhoto, SentPhotos
+from cupl.embedding.elsewhere import check_on_disk
 from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.left_out import LeftOut
@@ -160,6 +161,7 @@ def photos_of_folders(root: str | os.PathLike[str], *, all_files: bool = False) 
 
     """
     root = Path(root)
+    check_on_disk([root], "to describe their folders")
     if not os.path.lexists(root):
         raise missing(root, f"there is no folder {root}")
     try:

@@ -31,7 +31,7 @@ from cupl.embedding.revisions import another_revision
 from cupl.embedding.vectors_file import PARTS, VECTORS, read_vectors, write_vectors
 from cupl.encoders.fingerprint import image_fingerprint
 from cupl.encoders.loading import load_recorded_encoder
-from cupl.encoders.protocol import Encoder
+from cupl.encoders.protocol import Encoder, EncoderIdentity
 from cupl.errors import InputError
 from cupl.io.arguments import check_path
 from cupl.io.file_kinds import ARRAYS, CLASS_VECTORS, SAFETENSORS, check_own_kind, kind_of_file
@@ -293,7 +293,7 @@ class ClassVectors:
                 "the same"
             )
 
-    def check_encoder(self, encoder: Encoder) -> None:
+    def check_encoder(self, encoder: EncoderIdentity) -> None:
         """Accept only the encoder that made these vectors; equal width proves nothing.
 
         One whose text tower is another and whose images are the same will do, too: the images of

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from cupl.embedding.elsewhere import as_url
 from cupl.embedding.image_kinds import (
     EXTRA_PACKAGES,
     FORMAT_ENDINGS,
@@ -115,7 +116,7 @@ class ImageSearch:
             alone: whether nothing else was named.
 
         """
-        name = os.fspath(source)
+        name = as_url(source)
         # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
         if is_stored_remotely(name) or is_tar(name):
             return self._elsewhere(name)
@@ -195,10 +196,7 @@ class ImageSearch:
 
     def _elsewhere(self, name: str) -> list[str]:
         """Of the URL of a store, and of tars."""
-        try:
-            names = numbered_names(name)
-        except ValueError as error:
-            raise InputError(f"{name:.200}: {error}") from error
+        names = numbered_names(name)
         if is_stored_remotely(name):
             found = [image for url in names for image in self._remote.url(url)]
         else:

@@ -33,7 +33,7 @@ from cupl.embedding.image_tables import open_image_table, read_image_table, writ
 from cupl.embedding.revisions import another_revision
 from cupl.embedding.vectors_file import MAX_DIM
 from cupl.encoders.fingerprint import image_fingerprint
-from cupl.encoders.protocol import Encoder
+from cupl.encoders.protocol import EncoderIdentity
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
 from cupl.io.reasons import reason
@@ -59,7 +59,7 @@ class ImageProvenance(BaseModel):
     cupl: StrictStr = "0"
 
     @classmethod
-    def of(cls, encoder: Encoder) -> ImageProvenance:
+    def of(cls, encoder: EncoderIdentity) -> ImageProvenance:
         """What an encoder's vectors say of it."""
         return cls(
             encoder=encoder.id,
@@ -71,7 +71,7 @@ class ImageProvenance(BaseModel):
         )
 
     def check_encoder(
-        self, encoder: Encoder, again: str = "embed the images again into another directory"
+        self, encoder: EncoderIdentity, again: str = "embed the images again into another directory"
     ) -> None:
         """Accept only an encoder that makes the same vectors; equal width proves nothing.
 

@@ -44,7 +44,7 @@ _STORES = {
     "abfss": _Store("abfss", "adlfs", "az"),
     "hf": _Store("hf", "huggingface_hub", None),
 }
-KINDS_OF_URL = "s3://, gs://, az://, abfss:// and hf://"
+_SETTINGS = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_", "HF_")
 _KEY_IN_PLACE = re.compile(r"(?<=://)[^/@]*@(?!.*\.core\.)|(?<=://)[^/@]*:[^/@]*@", re.ASCII)
 _SIGNATURE = re.compile(
     r"[?&](X-Amz-|X-Goog-|AWSAccessKeyId=|Signature=|sig=|se=|token=|access_token=)", re.IGNORECASE
@@ -91,17 +91,19 @@ def check_store_url(url: str) -> None:
 
 
 def store_of(url: str) -> Any:
-    """The file system (fsspec) that a URL is in; one a store and process.
+    """The file system (fsspec) that a URL is in; one a store, process and environment.
 
     Raises:
         MissingPackageError: its package is not installed.
 
     """
-    return _file_system((url_scheme(url) or "").lower(), os.getpid())
+    # Keys may be set once they were found missing.
+    told = hash(frozenset(one for one in os.environ.items() if one[0].startswith(_SETTINGS)))
+    return _file_system((url_scheme(url) or "").lower(), os.getpid(), told)
 
 
 @functools.cache
-def _file_system(scheme: str, _process: int) -> Any:
+def _file_system(scheme: str, _process: int, _environment: int) -> Any:
     store = _STORES[scheme]
     if find_spec(store.package) is None:
         raise MissingPackageError(

@@ -29,6 +29,7 @@ from cupl.embedding.image_errors import NO_FILE, UNREAD, ImageError, unread
 from cupl.embedding.image_ownership import check_bytes
 from cupl.embedding.remote_stores import is_stored_remotely
 from cupl.embedding.stored_objects import object_size, read_range
+from cupl.errors import InputError
 
 SEPARATOR = "::"
 """Between a tar and its member: ``shard-0000.tar::0001.jpg``."""
@@ -60,18 +61,20 @@ def numbered_names(name: str) -> list[str]:
     """``shard-{0000..0003}.tar`` in full, as WebDataset writes it; any other name as it is.
 
     Raises:
-        ValueError: these are more than ``MAX_NUMBERED``, or they count down.
+        InputError: these are more than ``MAX_NUMBERED``, or they count down.
 
     """
     found = _BRACES.search(name)
-    if found is None or os.path.lexists(name):
+    if found is None or not is_tar(name) or os.path.lexists(name):
         return [name]
     first, last = int(found[1]), int(found[2])
-    if not 0 <= last - first < MAX_NUMBERED:
-        raise ValueError(f"{{{found[1]}..{found[2]}}} is no range of at most {MAX_NUMBERED:,}")
+    rest = numbered_names(name[found.end() :])
+    if not 0 < (last - first + 1) * len(rest) <= MAX_NUMBERED:
+        numbers = f"{{{found[1]}..{found[2]}}}"
+        raise InputError(f"{name:.200}: {numbers} is no range of at most {MAX_NUMBERED:,}")
     width = len(found[1]) if found[1].startswith("0") else 0
     heads = (name[: found.start()] + f"{i:0{width}}" for i in range(first, last + 1))
-    return [head + tail for head in heads for tail in numbered_names(name[found.end() :])]
+    return [head + tail for head in heads for tail in rest]
 
 
 def _json_label(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from cupl.io.kept import kept_text
 
 if TYPE_CHECKING:
-    from cupl.encoders.protocol import Encoder
+    from cupl.encoders.protocol import EncoderIdentity
 
 
 def remembered(files: Sequence[Path], compute: Callable[[], str], settings: str = "") -> str:
@@ -36,7 +36,7 @@ def remembered(files: Sequence[Path], compute: Callable[[], str], settings: str 
     return kept_text("fingerprints", name, re.compile(r"[0-9a-f]{64}"), compute)
 
 
-def image_fingerprint(encoder: Encoder) -> str:
+def image_fingerprint(encoder: EncoderIdentity) -> str:
     """Hex digest of everything that decides the vector of an image.
 
     It is the encoder's own, but where its text tower is another model's: then it is that of the

@@ -24,6 +24,7 @@ from cupl.encoders.batching import Tokens, as_texts, encode_images, encode_uniqu
 from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
 from cupl.encoders.fingerprint import digest_of_weights, remembered
 from cupl.encoders.hub import first_line
+from cupl.encoders.open_clip_causal import CausalTexts, is_causal
 from cupl.encoders.open_clip_config import check_weights
 from cupl.encoders.open_clip_files import OpenClipFiles
 from cupl.encoders.open_clip_images import OpenClipPreprocessing
@@ -149,6 +150,8 @@ class OpenClipEncoder:
         return encode_unique_texts(texts, self._texts.ids, self._encode_tokens)
 
     def _encode_tokens(self, tokens: list[Tokens]) -> torch.Tensor:
+        if is_causal(self._model):
+            return CausalTexts(self._model).encode(tokens)
         size = _TEXTS_ON_CPU if self.device.type == "cpu" else _TEXTS_ON_GPU
         vectors = torch.empty(len(tokens), self.dim)
         for start in range(0, len(tokens), size):
@@ -207,7 +210,7 @@ class OpenClipEncoder:
         side = (self._preprocessing.width, self._preprocessing.height)
         try:
             image = self._encode_pixels(self.prepare(new("RGB", side, "gray"))[None])
-            text = self._encode_ids(torch.tensor(self._texts.ids(["a"])))
+            text = self._encode_tokens(self._texts.ids(["a"]))
         except Exception as error:
             if is_out_of_memory(error):
                 raise _too_large(self.id) from error

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from cupl.encoders.batching import Tokens
+from cupl.encoders.batching import Tokens, hide_special_pieces
 from cupl.encoders.hub import first_line
 from cupl.encoders.open_clip_files import OpenClipFiles
 from cupl.encoders.open_clip_names import import_open_clip
@@ -53,6 +53,8 @@ class OpenClipTexts:
                     **self._settings,
                 )
                 self.words = self._tokenizer.tokenizer
+                if hasattr(self.words, "backend_tokenizer"):
+                    hide_special_pieces(self.words)
                 self.highest = max(self.words.get_vocab().values())
             self.ids(["a"])
         except Exception as error:  # a damaged file fails in the parser of whichever library

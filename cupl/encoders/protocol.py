@@ -9,11 +9,8 @@ import torch
 from PIL.Image import Image
 
 
-class Encoder(Protocol):
-    """A text tower and an image tower with one common space.
-
-    Nothing here normalises. Vectors are float32 on the CPU, in the order of what they stand for.
-    """
+class EncoderIdentity(Protocol):
+    """Which encoder makes vectors, and in which batches; it may be on another machine."""
 
     @property
     def id(self) -> str:
@@ -39,16 +36,23 @@ class Encoder(Protocol):
         """Width of the common space."""
 
     @property
+    def image_batch(self) -> int:
+        """How many images to encode at once."""
+
+
+class Encoder(EncoderIdentity, Protocol):
+    """A text tower and an image tower with one common space.
+
+    Nothing here normalises. Vectors are float32 on the CPU, in the order of what they stand for.
+    """
+
+    @property
     def logit_scale(self) -> float:
         """Factor on the cosine before the softmax or sigmoid (the inverse temperature)."""
 
     @property
     def logit_bias(self) -> float | None:
         """Added to scale x cosine before a sigmoid; None for a softmax over the classes."""
-
-    @property
-    def image_batch(self) -> int:
-        """How many images to encode at once."""
 
     @property
     def image_side(self) -> int:

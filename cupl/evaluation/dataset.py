@@ -13,16 +13,20 @@ import torch
 from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
 from cupl.classification.sort_journal import JOURNAL_NAME
+from cupl.embedding.elsewhere import as_url
 from cupl.embedding.foreign_vectors import ForeignEmbeddings, is_vector_file, open_vector_files
 from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.embedding.image_shards import Shard
 from cupl.embedding.image_vectors import is_stored, load_embeddings
+from cupl.embedding.remote_stores import is_stored_remotely
 from cupl.embedding.stored_vectors import Embeddings
+from cupl.embedding.tar_files import is_tar, tar_and_member
 from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
 from cupl.evaluation.label_files import given_labels, read_label_file, sampled_pairs
 from cupl.evaluation.labelled import ImageMatcher, LabelledImages, images_in_words
+from cupl.evaluation.labels_elsewhere import labelled_elsewhere
 from cupl.evaluation.sampled import explain_sample, without_class
 from cupl.io.file_kinds import FOLDER, check_own_kind
 from cupl.io.reasons import missing, reason
@@ -43,8 +47,10 @@ def read_labelled(
         source: an ImageFolder (a folder for each class, searched through its sub-folders), a
             ``.csv`` with the columns ``path`` and ``label`` (a path counts from the file's
             folder; see :func:`~cupl.evaluation.label_files.read_label_file`), a directory that
-            ``cupl embed`` wrote, or a file of vectors that were made elsewhere (``.npy``,
-            ``.npz``, ``.parquet``, ``.safetensors``), which may have the labels in it.
+            ``cupl embed`` wrote, a file of vectors that were made elsewhere (``.npy``, ``.npz``,
+            ``.parquet``, ``.safetensors``), which may have the labels in it, or the URL of an
+            object store, or tars; see
+            :func:`~cupl.evaluation.labels_elsewhere.labelled_elsewhere`.
         labels: the classes.
         label_file: a CSV of path and label for such vectors; a path counts from the file's folder,
             or stands as ``cupl embed`` was given it, or is the number of the row of a file that
@@ -58,8 +64,9 @@ def read_labelled(
         InputError: it holds no labelled image, or cannot be read, or an image has two labels.
 
     """
-    path, index = Path(source), ClassIndex(labels)
-    if not os.path.exists(path):  # noqa: PTH110 (Path's raises for over-long names)
+    path, index, name = Path(source), ClassIndex(labels), as_url(source)
+    elsewhere = is_stored_remotely(name) or is_tar(name)
+    if not elsewhere and not os.path.exists(path):  # noqa: PTH110 (Path's raises for over-long names)
         raise missing(path, f"{path}: no such file or folder")
     folder = os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for over-long names)
     embedded = is_vector_file(path) or (folder and is_stored(path))
@@ -68,7 +75,9 @@ def read_labelled(
             f"{path} holds no image vectors, such as cupl embed writes; a file of labels goes with "
             "those"
         )
-    if embedded:
+    if elsewhere:
+        images = labelled_elsewhere(name, index, all_files=all_files)
+    elif embedded:
         images = _from_embeddings(path, index, label_file)
     elif folder:
         images = _from_folder(path, index, all_files)
@@ -81,7 +90,7 @@ def read_labelled(
     images.notes.extend(explain_sample(images))
     return replace(
         images,
-        source=os.fspath(source),
+        source=name,
         label_file=None if label_file is None else os.fspath(label_file),
     )
 
@@ -162,9 +171,8 @@ def _from_embeddings(
     labels = [label_of(path) for path in paths] if stored is None else stored
     if given is not None and paths and not any(labels) and not given.none_has_class:
         raise InputError(f"{label_file} names no image of {directory}, such as {paths[0]!r:.200}")
-    numbers = None if given is None else given.numbers
-    if stored is not None:
-        numbers = class_numbers(labels, index)
+    own = None if stored is None else class_numbers(labels, index)
+    numbers = own if given is None else given.numbers
     matcher = ImageMatcher(index, numbers)
     rows = [
         row for row, (path, label) in enumerate(zip(paths, labels, strict=True))
@@ -215,7 +223,7 @@ def _stored_labels(embeddings: Embeddings, shards: Sequence[Shard]) -> list[str]
 
 def _label_by_folder(paths: Iterable[str], index: ClassIndex) -> Callable[[str], str]:
     """The nearest folder that means a class, below those that all share; else the nearest."""
-    parts = {folder: Path(folder).parts for folder in set(map(os.path.dirname, paths))}
+    parts = {folder: Path(folder).parts for folder in set(map(_folder_of, paths))}
     shared = len(os.path.commonprefix(list(parts.values())))  # noqa: RUF071 (of tuples)
 
     @cache
@@ -224,4 +232,10 @@ def _label_by_folder(paths: Iterable[str], index: ClassIndex) -> Callable[[str],
         nearest = Path(folder).name
         return next((name for name in below if index.find(name) is not None), nearest)
 
-    return lambda path: label_of(os.path.dirname(path))  # noqa: PTH120
+    return lambda path: label_of(_folder_of(path))
+
+
+def _folder_of(path: str) -> str:
+    """A tar's name counts as that of a folder."""
+    member = tar_and_member(path)
+    return os.path.dirname("/".join(member) if member else path)  # noqa: PTH120

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from cupl.embedding.elsewhere import check_on_disk
 from cupl.errors import InputError
 from cupl.index.exiv2 import need_exiv2
 from cupl.index.holders import PhotoOutcome, WrittenReport, change_sidecar, remove_unfinished_beside
@@ -45,6 +46,7 @@ def write_descriptions(
     for given in descriptions.values():
         if not isinstance(given, str):
             raise InputError(f"a description is a text, not {given!r:.80}")
+    check_on_disk(descriptions, "to write beside them")
     need_exiv2()
     remove_unfinished_beside(descriptions)
     report = WrittenReport()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+from cupl.embedding.elsewhere import is_elsewhere
 from cupl.index.rows import ID, PhotoRow, paths_of
 from cupl.index.store import PhotoStore
 from cupl.index.where import Where
 
-_File = tuple[int, int]
-"""Device and number of a file: all its names have the same, links and hard links too."""
+_File = tuple[int, int] | str
+"""Device and number of a file: all its names have the same, links and hard links too. Of what is in
+a store or a tar its path."""
 
 
 class FilesNow:
@@ -49,6 +51,8 @@ class FilesNow:
         return self._file(row.path, row.size, row.mtime_ns) is not None
 
     def _file(self, path: str, size: int, mtime_ns: int) -> _File | None:
+        if is_elsewhere(path):  # taken to be as it was: to ask would be a request a photo
+            return path
         try:
             status = os.stat(path)  # noqa: PTH116 (of a million files)
         except (OSError, ValueError):

@@ -14,7 +14,9 @@ from cupl.embedding.image_files import is_pattern
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.embedding.image_sources import described, is_tensor, url_scheme
 from cupl.embedding.image_vectors import stored_images
+from cupl.embedding.remote_stores import is_stored_remotely
 from cupl.embedding.stored_vectors import Embeddings
+from cupl.embedding.tar_files import numbered_names
 from cupl.errors import InputError, MissingFileError
 from cupl.index.examples import Vector, unit_vector
 from cupl.io.arguments import check_whole, several
@@ -58,13 +60,20 @@ def _check_named(names: list[Any]) -> None:
                 f"{described(one)}"
             )
     texts = list(map(os.fspath, names))
-    gone = [one for one in texts if not (os.path.lexists(one) or is_pattern(one))]
+    gone = [one for one in texts if not _may_be_there(one)]
     files = [one for one in gone if url_scheme(one) or one.lower().endswith(_ENDINGS)]
     if gone and (len(gone) == len(names) or len(files) < len(gone)):
         first = next((one for one in gone if one not in files), gone[0])
         if scheme := url_scheme(first):
             raise InputError(f"an index knows photos by their files, and this is a URL ({scheme})")
         raise MissingFileError(f"there is no file or folder {first}")
+
+
+def _may_be_there(name: str) -> bool:
+    return (
+        os.path.lexists(name) or is_pattern(name) or is_stored_remotely(name)
+        or numbered_names(name) != [name]
+    )  # fmt: skip
 
 
 _ENDINGS = tuple(IMAGE_ENDINGS)

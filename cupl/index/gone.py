@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 
+from cupl.embedding.elsewhere import is_elsewhere
 from cupl.io.folders import is_junk
 
 
@@ -28,6 +29,8 @@ class GoneFiles:
 
         """
         folder = os.path.dirname(path)  # noqa: PTH120
+        if is_elsewhere(path):
+            return False
         try:
             os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, get_args
 
+from cupl.embedding.elsewhere import check_on_disk
 from cupl.errors import InputError
 from cupl.index.exiv2 import need_exiv2
 from cupl.index.holders import (
@@ -78,6 +79,7 @@ def write_keywords(
     if not isinstance(keywords, Mapping):
         raise InputError(f"keywords are those of each path, a mapping, not {keywords!r:.80}")
     words_of = {path: _words(given) for path, given in keywords.items()}
+    check_on_disk(keywords, "to write into them")
     need_exiv2()
     remove_unfinished_beside(keywords)
     report = WrittenReport()
@@ -115,6 +117,7 @@ def remove_keywords(
     report, given = WrittenReport(), several(paths)
     for path in given:
         check_path(path, "a photo")
+    check_on_disk(given, "to write into them")
     remove_unfinished_beside([] if dry_run else given)
     with _rows_of(index) as rows:
         for path in counted(given, progress, len(given)):
