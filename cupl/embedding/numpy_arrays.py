@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from collections.abc import Iterator
 from functools import partial
@@ -28,18 +29,27 @@ _MOST_BYTES = 2**28
 
 
 def open_npy(path: Path) -> Iterator[StoredArray]:
-    """The one array of a file, mapped and not read."""
+    """The one array of a file; its rows are not read yet."""
     with path.open("rb") as file:
         shape, _, type_ = _header(file)
         _check_type("", type_)
         size = file.tell() + _bytes(shape, type_)
     if path.stat().st_size < size:
         raise NotReadError(f"{path.stat().st_size:,} bytes of {size:,}: it was cut off")
-    yield StoredArray("", shape, kind_of_type(type_), str(type_), partial(_mapped, path))
+    yield StoredArray("", shape, kind_of_type(type_), str(type_), partial(_file_blocks, path))
 
 
-def _mapped(path: Path, number: int) -> Iterator[Any]:
-    return in_blocks(np.load(path, mmap_mode="r", allow_pickle=False), number)
+def _file_blocks(path: Path, number: int) -> Iterator[Any]:
+    """Read and not mapped, so that what was read does not stay in memory."""
+    with path.open("rb") as file:
+        shape, fortran, type_ = _header(file)
+        if fortran and len(shape) > 1:  # a row lies all over the file
+            yield from in_blocks(np.load(path, mmap_mode="r", allow_pickle=False), number)
+            return
+        file.seek(number * ROWS * _bytes(shape[1:], type_), os.SEEK_CUR)
+        for start in range(number * ROWS, shape[0], ROWS):
+            part = (min(ROWS, shape[0] - start), *shape[1:])
+            yield listed(_read(file, part, type_))
 
 
 def open_npz(path: Path) -> Iterator[StoredArray]:

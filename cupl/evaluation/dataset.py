@@ -72,8 +72,8 @@ def read_labelled(
     embedded = is_vector_file(path) or (folder and is_stored(path))
     if label_file is not None and not embedded:
         raise InputError(
-            f"{path} holds no image vectors, such as cupl embed writes; a file of labels goes with "
-            "those"
+            f"{path} holds no vectors that cupl embed wrote, nor another program; a file of labels "
+            "goes with those"
         )
     if elsewhere:
         images = labelled_elsewhere(name, index, all_files=all_files)
