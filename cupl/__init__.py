@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from cupl.embedding.image_files import find_images as find_images
     from cupl.embedding.image_runs import embed_images as embed_images
     from cupl.embedding.image_vectors import load_embeddings as load_embeddings
+    from cupl.embedding.ray_engine import RayEngine as RayEngine
     from cupl.encoders.loading import load_encoder as load_encoder
     from cupl.encoders.protocol import Encoder as Encoder
     from cupl.errors import CuplError as CuplError
@@ -77,6 +78,7 @@ _HOME = {
     "Prediction": "classification.prediction",
     "PromptBank": "bank.model",
     "QuestionSet": "bank.templates",
+    "RayEngine": "embedding.ray_engine",
     "Request": "llm.protocol",
     "Response": "llm.protocol",
     "Sampling": "llm.protocol",
@@ -128,6 +130,7 @@ __all__ = [
     "Prediction",
     "PromptBank",
     "QuestionSet",
+    "RayEngine",
     "Request",
     "Response",
     "Sampling",

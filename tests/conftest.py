@@ -12,9 +12,10 @@ from hypothesis import configuration, settings
 
 from cupl.encoders.torchvision_import import mend_torchvision
 from tests.milvus_server import milvus_server
-from tests.s3_server import s3_server
+from tests.s3_server import s3_environment, s3_server
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # the hub's library reads it when it is imported
+os.environ["CUPL_PRECISION"] = "float32"  # what `auto` finds to be fastest differs by machine
 mend_torchvision()  # before a test imports transformers
 settings.register_profile("cupl", database=None, deadline=None)
 settings.load_profile("cupl")
@@ -67,10 +68,7 @@ def s3() -> Iterator[str]:
 @pytest.fixture
 def s3_bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of a place in it, with the environment in which it can be used."""
-    for name, value in {
-        "AWS_ENDPOINT_URL": s3, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "not-to-be-shown",
-    }.items():  # fmt: skip
+    for name, value in s3_environment(s3).items():
         monkeypatch.setenv(name, value)
     return f"s3://photos/{uuid4().hex}"
 

@@ -16,7 +16,11 @@ from tokenizers import (
     pre_tokenizers,
     processors,
 )
-from transformers import (
+
+from cupl.encoders.torchvision_import import mend_torchvision
+
+mend_torchvision()  # for processes that do not read conftest.py
+from transformers import (  # noqa: E402
     CLIPConfig,
     CLIPImageProcessorPil,
     CLIPModel,
@@ -26,8 +30,8 @@ from transformers import (
     SiglipModel,
 )
 
-from cupl.bank.model import ClassPrompts, PromptBank
-from cupl.encoders.batching import as_texts, encode_images
+from cupl.bank.model import ClassPrompts, PromptBank  # noqa: E402
+from cupl.encoders.batching import as_texts, encode_images  # noqa: E402
 
 # Test processes share the cores: with a thread for each core in every one of them they mostly wait
 # for one another, and a test of 1.6 s takes 16.

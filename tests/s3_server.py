@@ -42,3 +42,11 @@ def _serve() -> None:
 
 if __name__ == "__main__":
     _serve()
+
+
+def s3_environment(address: str) -> dict[str, str]:
+    """What leads the readers of object stores to a server."""
+    return {
+        "AWS_ENDPOINT_URL": address, "AWS_ALLOW_HTTP": "true", "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "not-to-be-shown",
+    }  # fmt: skip

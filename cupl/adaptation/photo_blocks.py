@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import torch
 
-from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.normalize import directions, has_direction
+from cupl.embedding.stored_vectors import Embeddings
 
 _CELLS = 2**22
 """Numbers of one photo and one class that are in memory together: 16 MB, a few times."""

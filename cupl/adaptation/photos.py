@@ -36,8 +36,8 @@ from cupl.adaptation.photo_blocks import PhotoBlocks, distinct_share
 from cupl.adaptation.photos_report import PhotosReport
 from cupl.embedding.adapter import Adaptation, Adapter
 from cupl.embedding.class_vectors import ClassVectors
-from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.modality_gap import has_gap
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import InputError
 from cupl.progress import Progress, ignore
 

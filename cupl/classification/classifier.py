@@ -116,8 +116,8 @@ class ZeroShotClassifier(ImageClassifier):
             encoder: an encoder or its name.
             device: where an encoder given by name computes: ``auto`` (CUDA, then MPS, then CPU),
                 ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-            precision: ``auto`` (half on a GPU, full on a CPU), ``float32``, ``bfloat16`` or
-                ``float16``.
+            precision: ``auto``, ``float32``, ``bfloat16``, ``float16`` or ``int8``, as for
+                :func:`~cupl.encoders.loading.load_encoder`.
             batch_size: images to encode at once, or ``auto``.
             revision: commit, branch or tag of the model hub.
             pooling: how the prompts of a class become one vector: ``normalized-mean``, ``mean``,

@@ -42,7 +42,7 @@ from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_shards import Shard
 from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.image_stream import Encoded
-from cupl.embedding.image_vectors import Embeddings
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.embedding.text_cache import TextCache
 from cupl.encoders.loading import DEFAULT_ENCODER, named_encoder
 from cupl.encoders.protocol import Encoder

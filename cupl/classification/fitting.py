@@ -19,8 +19,8 @@ from cupl.classification.scoring import scores_of
 from cupl.classification.thresholds import check_rate, fit_class_thresholds, fit_thresholds
 from cupl.classification.vector_classifier import Scorable, VectorClassifier
 from cupl.embedding.fitted import FittedCoverage, FittedThreshold
-from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import InputError
 from cupl.io.words import number_of
 from cupl.progress import Progress, ignore

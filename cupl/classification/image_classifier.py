@@ -17,6 +17,7 @@ from cupl.classification.image_input import (
     encoded_batches,
     encoded_rows,
     image_sources,
+    in_batches,
     is_image_vectors,
 )
 from cupl.classification.prediction import Prediction
@@ -156,20 +157,26 @@ class ImageClassifier(FittingClassifier):
 
     def predict_encoded(
         self,
-        images: Sequence[Encoded],
+        images: Iterable[Encoded],
         top_k: int = 5,
         *,
         rule: DecisionRule = NEAREST_CLASS,
         explain: int = 0,
+        batch: int | None = None,
     ) -> Generator[Prediction, None, None]:
-        """Classify images that were encoded just now; see :meth:`predict`."""
+        """Classify images that are encoded elsewhere; see :meth:`predict`.
+
+        Args:
+            images: taken as predictions are asked for.
+            top_k: as for :meth:`predict`.
+            rule: how scores become labels.
+            explain: as for :meth:`predict`.
+            batch: images that are judged together; by default as many as the encoder takes.
+
+        """
         judge = self._judge(top_k, rule, explain)
-        size = self.encoder.image_batch
-        return (
-            prediction
-            for start in range(0, len(images), size)
-            for prediction in _judged(images[start : start + size], judge)
-        )
+        batches = in_batches(images, batch or self.encoder.image_batch)
+        return _predict_all(batches, judge, ignore, 0)
 
     def encode_again(self, images: Sequence[ImageSource]) -> list[Encoded]:
         """Encode images together, whatever the cache has of them."""

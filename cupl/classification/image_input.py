@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Generator, Iterable, Iterator, Sized
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,8 @@ import torch
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_sources import ImageSource, one_or_many
 from cupl.embedding.image_stream import Encoded, encode_sources
-from cupl.embedding.image_vectors import Embeddings, is_stored
+from cupl.embedding.image_vectors import is_stored
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.terminal import printable
@@ -60,8 +61,17 @@ def encoded_batches(
     sources: Iterable[ImageSource], encoder: Encoder, image_cache: ImageCache = None
 ) -> Generator[list[Encoded], None, None]:
     """The images as :func:`encode_sources` gives them, a batch of the encoder at a time."""
-    with closing(encode_sources(sources, encoder, image_cache=image_cache)) as encoded:
-        while batch := list(islice(encoded, encoder.image_batch)):
+    encoded = encode_sources(sources, encoder, image_cache=image_cache)
+    return in_batches(encoded, encoder.image_batch)
+
+
+def in_batches(images: Iterable[Encoded], size: int) -> Generator[list[Encoded], None, None]:
+    """The images, so many at a time; what gives them is closed with this."""
+    with ExitStack() as ended:
+        if isinstance(images, Generator):
+            ended.enter_context(closing(images))
+        rest = iter(images)
+        while batch := list(islice(rest, size)):
             yield batch
 
 

@@ -17,7 +17,7 @@ from cupl.classification.part_lines import parse_line_of_0_1, parse_part_line, p
 from cupl.classification.prediction import Prediction
 from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths
-from cupl.embedding.image_retries import tried_again
+from cupl.embedding.image_retries import CanOpen, any_can_be_opened, tried_again
 from cupl.errors import InputError
 from cupl.io.atomic import open_atomically
 from cupl.io.json import parse_json
@@ -75,18 +75,24 @@ class PartFile:
         """Let go of the file, which stays."""
         self._file.close()
 
-    def try_again(self, size: int, predict: Callable[[list[str]], Iterable[Prediction]]) -> None:
+    def try_again(
+        self,
+        size: int,
+        predict: Callable[[list[str]], Iterable[Prediction]],
+        can_open: CanOpen = any_can_be_opened,
+    ) -> None:
         """Make those anew that could not be read for no fault of the images.
 
         Args:
             size: images a batch.
             predict: the predictions of a batch.
+            can_open: whether it is worth trying.
 
         """
         if not self._passing:
             return
         with open_atomically(self.path) as new:
-            rows = tried_again(self._rows(), size, predict)
+            rows = tried_again(self._rows(), size, predict, can_open)
             self._file.seek(0)
             new.write(self._file.readline(_MAX_ROW))
             new.writelines(map(part_line, rows))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -22,15 +23,20 @@ from cupl.classification.part_files import PartFile
 from cupl.classification.prediction import Prediction
 from cupl.classification.writers import FailedImages, check_format, columns_of, write_predictions
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.first_images import settle_on
+from cupl.embedding.image_engines import ImageEngine
 from cupl.embedding.image_files import ImagePaths
-from cupl.embedding.image_retries import LOST_IN_A_ROW, until_lost
+from cupl.embedding.image_retries import LOST_IN_A_ROW, any_can_be_opened, until_lost
 from cupl.embedding.image_stream import Encoded
-from cupl.embedding.image_vectors import Embeddings
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import CuplError, InputError, MissingFileError, leading_to
 from cupl.io.atomic import name_beside
 from cupl.io.reasons import reason
 from cupl.io.targets import is_stream
 from cupl.progress import Progress, ignore
+
+_PART = 256
+"""Images that go to another machine together, or a few more."""
 
 
 def classify_to_file(
@@ -44,6 +50,7 @@ def classify_to_file(
     explain: int = 0,
     on_prediction: Callable[[Prediction], None] = ignore,
     encoded: Sequence[Encoded] | None = None,
+    engine: ImageEngine | None = None,
     resume: bool = False,
     progress: Progress = ignore,
 ) -> FailedImages:
@@ -60,6 +67,7 @@ def classify_to_file(
         explain: as for :meth:`ZeroShotClassifier.predict`.
         on_prediction: told each prediction as it is written, those of the earlier run included.
         encoded: the same images, where they were encoded just now.
+        engine: what encodes them, where that is not the classifier's encoder.
         resume: go on where a run has left ``OUTPUT.part``, as it does when it is stopped and when
             images could not be read for no fault of theirs: these are tried again. The result is
             the same as of one run without faults. Without such a file the run begins at the
@@ -83,7 +91,7 @@ def classify_to_file(
         labels=rule.multi_label or classifier.vectors.provenance.coverage is not None,
         explanation=explain > 0,
     )
-    run = _Run(classifier, images, encoded, top_k, rule, explain)
+    run = _Run(classifier, images, encoded, top_k, rule, explain, engine)
     paths = run.paths
 
     def write(predictions: Iterable[Prediction]) -> FailedImages:
@@ -102,13 +110,14 @@ def classify_to_file(
 
     def kept() -> str:
         before = part.done - LOST_IN_A_ROW
-        return f"{before:,} of {len(paths):,} images are done and kept in {partial}, to go on with"
+        done = f"{before:,} of {len(paths):,} images are done and kept in {partial}, to go on with"
+        return done + (engine.readers if engine else "")
 
     try:
         opened = PartFile(partial, run.settings(), paths, classifier.labels, resume=resume)
         with closing(opened) as part:
             if run.stored is None:
-                part.try_again(classifier.encoder.image_batch, run.predict_again)
+                part.try_again(run.image_batch, run.predict_again, run.can_open)
             if paths:
                 progress(part.done, len(paths))
             with closing(run.predict_from(part.done)) as predictions:
@@ -150,6 +159,7 @@ class _Run:
     top_k: int
     rule: DecisionRule
     explain: int
+    engine: ImageEngine | None
 
     @property
     def stored(self) -> Embeddings | None:
@@ -171,13 +181,25 @@ class _Run:
             )
         if self.encoded is not None:
             return self._predict_encoded(self.encoded[start:])
+        if self.engine is not None:
+            return self._predict_encoded(self.engine.encode_parts(self._parts(start)))
         return self.classifier.predict(
             self.paths[start:], self.top_k, **asdict(self.rule), explain=self.explain
         )
 
     def predict_again(self, batch: list[str]) -> Iterator[Prediction]:
         """The predictions of images that are read and encoded again, together."""
-        return self._predict_encoded(self.classifier.encode_again(batch))
+        again = self.engine.encode_again if self.engine else self.classifier.encode_again
+        return self._predict_encoded(again(batch))
+
+    def can_open(self, paths: Sequence[str | None]) -> bool:
+        """Whether any of some files can be read from where images are read."""
+        return self.engine.can_open(paths) if self.engine else any_can_be_opened(paths)
+
+    @property
+    def image_batch(self) -> int:
+        """Images that are encoded and judged together."""
+        return (self.engine.made_by if self.engine else self.classifier.encoder).image_batch
 
     def until_lost(
         self, predictions: Iterator[Prediction], kept: Callable[[], str], **arguments: object
@@ -185,7 +207,7 @@ class _Run:
         """See :func:`~cupl.embedding.image_retries.until_lost`; what is stored is on no drive."""
         if self.stored is not None:
             return predictions
-        return until_lost(predictions, self.paths, kept, arguments)
+        return until_lost(predictions, self.paths, kept, arguments, self.can_open)
 
     def settings(self) -> dict[str, Any]:
         """All that decides a row. The last digits of a score depend on the batch it was made in.
@@ -194,12 +216,15 @@ class _Run:
         """
         classifier, stored = self.classifier, self.stored
         reject, thresholds = classifier.reject, self.rule.class_thresholds
-        made_by = classifier.encoder if stored is None else stored.provenance
+        if stored is None and self.engine is None:
+            settle_on(classifier.encoder, map(os.fsdecode, self.paths))
+        here = self.engine.made_by if self.engine else classifier.encoder
+        made_by = here if stored is None else stored.provenance
         return {
             "format": "cupl-part/2",
             "class vectors": _digest(classifier.vectors),
             "precision": made_by.precision,
-            "batch size": classifier.encoder.image_batch if stored is None else 1,
+            "batch size": self.image_batch if stored is None else 1,
             "top-k": self.top_k,
             "threshold": self.rule.threshold,
             "several labels": self.rule.multi_label or None,
@@ -210,9 +235,15 @@ class _Run:
             "image vectors": None if stored is None else stored.provenance.fingerprint,
         }
 
-    def _predict_encoded(self, images: Sequence[Encoded]) -> Generator[Prediction, None, None]:
+    def _parts(self, start: int) -> Iterator[list[str]]:
+        """Lists of the images from there on, in whole batches."""
+        size = -(-_PART // self.image_batch) * self.image_batch
+        for first in range(start, len(self.paths), size):
+            yield [os.fspath(path) for path in self.paths[first : first + size]]
+
+    def _predict_encoded(self, images: Iterable[Encoded]) -> Generator[Prediction, None, None]:
         return self.classifier.predict_encoded(
-            images, self.top_k, rule=self.rule, explain=self.explain
+            images, self.top_k, rule=self.rule, explain=self.explain, batch=self.image_batch
         )
 
 

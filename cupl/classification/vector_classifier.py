@@ -31,8 +31,8 @@ from cupl.classification.scoring import (
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_shards import Shard
 from cupl.embedding.image_sources import ImageSource
-from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import InputError
 from cupl.io.arguments import check_whole
 from cupl.io.words import number_of

@@ -27,6 +27,7 @@ from cupl.cli import (
     duplicates,
     embed,
     encode,
+    encoders,
     evaluate,
     filter,
     generate,
@@ -60,6 +61,7 @@ app.command("demo")(demo.demo_command)
 app.command("generate")(generate.generate_command)
 app.command("describe")(describe.describe_command)
 app.command("encode")(encode.encode_command)
+app.command("encoders")(encoders.encoders_command)
 app.command("embed")(embed.embed_command)
 app.command("adapt")(adapt.adapt_command)
 app.command("classify")(classify.classify_command)

@@ -1,36 +1,52 @@
 """``cupl adapt``: class vectors to the photos that they will classify."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.adapt_examples import ExampleOptions, adapt_to_examples
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.output import HOW, check_vectors_target, quoted, say, say_next
 from cupl.cli.photos import adapt_to_photo_files
 
+if TYPE_CHECKING:
+    from cupl.embedding.class_vectors import ClassVectors
+
 
 def adapt_command(
-    vectors: Annotated[Path, typer.Argument(help="Class vectors of cupl encode (.safetensors).")],
+    vectors: Annotated[
+        Path,
+        typer.Argument(
+            help="Class vectors of cupl encode (.safetensors), or class embeddings made "
+            "elsewhere that name their classes."
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.safetensors).")],
     photos: Annotated[
         list[str] | None,
         typer.Option(
             help="Photos such as will be classified, without labels: files, folders or patterns, "
-            "or a directory of cupl embed. Give it again for more."
+            "a directory of cupl embed, or embeddings made elsewhere (.npy, .npz, .parquet, "
+            ".safetensors). Give it again for more."
         ),
     ] = None,
     examples: Annotated[
         Path | None,
         typer.Option(
             help="Labelled images, a few of each class: an ImageFolder, a .csv of path and label, "
-            "or a directory of cupl embed."
+            "a directory of cupl embed, or embeddings made elsewhere."
         ),
     ] = None,
+    encoder: encoder_options.SaidEncoderOption = None,
+    revision: encoder_options.RevisionOption = None,
     labels: Annotated[
         Path | None,
-        typer.Option(help="For cupl embed: a .csv of path and label. [default: folder names]"),
+        typer.Option(
+            help="For image vectors: a .csv of path and label. [default: those in the file, or "
+            "folder names]"
+        ),
     ] = None,
     skip_unmatched: Annotated[
         bool, typer.Option("--skip-unmatched", help="Leave out images whose label means no class.")
@@ -46,7 +62,6 @@ def adapt_command(
     Where photos cannot help, or examples show no gain at all, the class vectors stay as they are,
     and it says so. Exit code 3 where some images could not be read; the others count.
     """
-    from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_cache import beside_texts
 
     if photos and examples is not None:
@@ -55,13 +70,14 @@ def adapt_command(
             "there are both, the two do not add up"
         )
     check_vectors_target(output, vectors, examples, labels, *(photos or ()))
-    made = ClassVectors.load(vectors)
+    made = _class_vectors(vectors)
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     had_coverage = made.provenance.coverage is not None
     if photos:
         if labels is not None or skip_unmatched:
             raise typer.BadParameter("--labels and --skip-unmatched go with --examples")
         adapted, all_read = adapt_to_photo_files(
-            made, photos, all_files, device, precision, batch_size, beside_texts(embedding_cache)
+            made, photos, all_files, choice, beside_texts(embedding_cache)
         )
     elif examples is not None:
         options = ExampleOptions(
@@ -69,9 +85,7 @@ def adapt_command(
             labels,
             skip_unmatched,
             all_files,
-            device,
-            precision,
-            batch_size,
+            choice,
             beside_texts(embedding_cache),
         )
         adapted, unreadable = adapt_to_examples(made, options)
@@ -85,3 +99,10 @@ def adapt_command(
     say_next(f"cupl classify IMAGE... --vectors {quoted(output)}", output, carry=HOW)
     if not all_read:
         raise typer.Exit(3)
+
+
+def _class_vectors(path: Path) -> "ClassVectors":
+    from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.foreign_classes import is_class_file, load_class_file
+
+    return load_class_file(path) if is_class_file(path) else ClassVectors.load(path)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
+from cupl.cli.made_elsewhere import check_labelled
 from cupl.cli.output import count, progress, say, say_unreadable
 
 if TYPE_CHECKING:
+    from cupl.cli.encoder_choice import EncoderChoice
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_cache import ImageCache
     from cupl.evaluation.labelled import LabelledImages
@@ -24,9 +26,7 @@ class ExampleOptions:
     labels: Path | None
     skip_unmatched: bool
     all_files: bool
-    device: str
-    precision: str
-    batch_size: Any
+    choice: EncoderChoice
     image_cache: ImageCache
 
 
@@ -66,10 +66,13 @@ def _encoded(
     from cupl.evaluation.labelled import encode_labelled
 
     if found.vectors is None:
-        encoder = vectors.load_encoder(options.device, options.precision, options.batch_size)
+        how = options.choice
+        encoder = vectors.load_encoder(how.device, how.precision, how.batch_size)
         vectors.check_encoder(encoder)
         with progress("images") as update:
             return encode_labelled(found, encoder, update, options.image_cache)
-    if found.provenance is not None:
+    if found.provenance is None:
+        check_labelled(found, options.choice, vectors)
+    else:
         vectors.check_embeddings(found.provenance)
     return found

@@ -155,6 +155,7 @@ def prune_bank_command(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Bank to write (.yaml).")],
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -176,6 +177,7 @@ def prune_bank_command(
     ] = None,
 ) -> None:
     """Drop prompts that add nothing or lead astray, judged by their embeddings without labels."""
+    encoder = encoder_options.with_text_encoder(encoder, text_encoder)
     from cupl.bank.model import PromptBank
     from cupl.embedding.pruning import prune as prune_bank
     from cupl.encoders.loading import load_encoder

@@ -3,7 +3,7 @@
 import math
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
     from cupl.bank.model import PromptBank
     from cupl.embedding.class_vectors import ClassVectors
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.stored_vectors import Embeddings
 
 _SHOWN = 5
 
@@ -51,6 +51,7 @@ def contrast_command(
         int, typer.Option(min=1, max=20, help="Attributes to ask for about a pair.")
     ] = 4,
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -83,6 +84,7 @@ def contrast_command(
     One question is about both classes of a pair, so that both answers have the same attributes.
     What comes are ordinary prompts under that question.
     """
+    encoder = encoder_options.with_text_encoder(encoder, text_encoder)
     from dataclasses import replace
 
     from cupl.bank.model import PromptBank
@@ -147,7 +149,7 @@ def _class_vectors(
     encoder: str,
     revision: str | None,
     device: str,
-    precision: Literal["auto", "float32", "bfloat16", "float16"],
+    precision: encoder_options.PrecisionOption,
     text_cache: encoder_options.TextCacheOption,
     embeddings: "Embeddings | None",
 ) -> "ClassVectors":

@@ -50,6 +50,7 @@ def names_command(
         ),
     ] = 5,
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -79,6 +80,7 @@ def names_command(
     the bank, is better is judged by adaptation to the photos. The bank is not changed; with -o
     a copy has the proposed names, in its prompts too.
     """
+    encoder = encoder_options.with_text_encoder(encoder, text_encoder)
     from cupl.bank.model import PromptBank
     from cupl.embedding.image_vectors import load_embeddings
     from cupl.encoders.loading import load_encoder

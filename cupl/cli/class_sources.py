@@ -5,23 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from cupl.cli import encoder_options
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.generate_options import labels_of
-from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.cli.made_elsewhere import image_vectors_of
+from cupl.cli.output import say
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
     from cupl.bank.model import PromptBank
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_shards import ImageProvenance
+    from cupl.embedding.stored_vectors import Embeddings
     from cupl.encoders.protocol import Encoder
 
 BankOption = Annotated[Path | None, typer.Option(help="Prompt bank (.yaml).")]
-VectorsOption = Annotated[Path | None, typer.Option(help="Class vectors (.safetensors).")]
+VectorsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Class vectors (.safetensors), or class embeddings made elsewhere (.npy, .npz, "
+        ".parquet, .safetensors)."
+    ),
+]
+LogitScaleOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Of class embeddings made elsewhere: what cosines are multiplied by before the "
+        "softmax; it decides no label. [default: the encoder's, or 100]"
+    ),
+]
 ClassListOption = Annotated[
     str | None,
     typer.Option(
@@ -41,17 +57,6 @@ class HasProvenance(Protocol):
 
 
 @dataclass(frozen=True)
-class EncoderChoice:
-    """Which encoder, where and how."""
-
-    name: str | None
-    revision: str | None
-    device: str
-    precision: Any
-    batch_size: Any
-
-
-@dataclass(frozen=True)
 class ClassSource:
     """The classes as the options name them, and how their prompts become vectors."""
 
@@ -64,11 +69,19 @@ class ClassSource:
     pooling: encoder_options.PoolingOption = None
     combine: encoder_options.CombineOption = None
     strict: bool = False
+    logit_scale: float | None = None
 
     @property
     def by_names(self) -> bool:
         """Whether there are names alone."""
         return bool(self.names) or self.classes is not None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether the class vectors were made elsewhere; names say then which each is of."""
+        from cupl.embedding.foreign_classes import is_class_file
+
+        return self.vectors is not None and is_class_file(self.vectors)
 
     @property
     def files(self) -> list[str | Path | None]:
@@ -77,7 +90,12 @@ class ClassSource:
 
     def check(self, explain: bool) -> None:
         """Accept options that go together."""
-        ways = [self.bank is not None, self.vectors is not None, self.by_names]
+        named = self.by_names and not self.foreign
+        ways = [self.bank is not None, self.vectors is not None, named]
+        if self.logit_scale is not None and not self.foreign:
+            raise typer.BadParameter(
+                "--logit-scale goes with --vectors that were made elsewhere; others carry theirs"
+            )
         if self.vectors is not None and (
             self.pooling or self.templates or self.combine or self.strict
         ):
@@ -114,13 +132,12 @@ class ClassSource:
             ready: called with the classes before the encoder is loaded.
 
         """
-        from cupl.embedding.class_vectors import ClassVectors
-
         prompts = self._prompts()
-        if self.vectors is not None:
-            made = ClassVectors.load(self.vectors)
+        if (made := self.class_vectors(choice)) is not None:
             encoder_options.say_twins(made)
             ready(made.labels)
+            if self.foreign and choice.name is None and self.logit_scale is None:
+                say("probabilities by the logit scale 100; --logit-scale takes another")
             return prompts, made, encoder_of_vectors(made, choice, stored, needs_encoder)
         assert prompts is not None  # noqa: S101 (one way is given)
         texts = () if self.by_names else encoder_options.templates_of(self.templates, self.combine)
@@ -130,6 +147,26 @@ class ClassSource:
             prompts, encoder, self.pooling, texts, self.combine, self.strict, self.text_cache
         )
         return prompts, made, encoder
+
+    def class_vectors(self, choice: EncoderChoice) -> ClassVectors | None:
+        """Those that are there; where they were made elsewhere, by the encoder that is named."""
+        from cupl.embedding.class_vectors import ClassVectors
+        from cupl.embedding.foreign_classes import load_class_file
+
+        if self.vectors is None:
+            return None
+        if not self.foreign:
+            return ClassVectors.load(self.vectors)
+        names = labels_of(self.classes, self.names or []) if self.by_names else None
+        encoder = None if choice.name is None else choice.named
+        return load_class_file(self.vectors, names, encoder, self.logit_scale)
+
+    def image_vectors(self, images: Sequence[str], choice: EncoderChoice) -> Embeddings | None:
+        """The image vectors that are named, if there are any; see ``made_elsewhere``."""
+        from cupl.embedding.foreign_vectors import is_vector_file
+
+        foreign = any(map(is_vector_file, images))
+        return image_vectors_of(images, choice, self.class_vectors(choice) if foreign else None)
 
     def made_with(self, encoder: Callable[[], Encoder]) -> ClassVectors:
         """The class vectors; the encoder is loaded where they are not made yet."""
@@ -147,7 +184,7 @@ class ClassSource:
         from cupl.bank.model import PromptBank
         from cupl.bank.template_banks import PHOTO, template_bank
 
-        if self.by_names:
+        if self.by_names and not self.foreign:
             return template_bank(labels_of(self.classes, self.names or []), self.templates or PHOTO)
         return None if self.bank is None else PromptBank.load(self.bank)
 
@@ -168,12 +205,21 @@ def encoder_of_vectors(
     how = (choice.device, choice.precision, choice.batch_size)
     if stored is not None:
         made.check_embeddings(stored.provenance)
-    if choice.name is None and choice.revision is None:
-        unneeded = stored is not None and not needs_encoder
-        return None if unneeded else made.load_encoder(*how)
-    name = choice.name or made.provenance.encoder
-    download = choice.name is not None
-    return load_encoder(name, *how, revision=choice.revision, download=download)
+    unnamed = choice.name is None and choice.revision is None
+    if stored is not None and not needs_encoder and (unnamed or _is_foreign(stored)):
+        return None
+    if unnamed:
+        return made.load_encoder(*how)
+    if choice.name is not None:
+        return choice.named
+    return load_encoder(made.provenance.encoder, *how, revision=choice.revision, download=False)
+
+
+def _is_foreign(stored: HasProvenance) -> bool:
+    """Whether the encoder that was named is that of these vectors, which has been compared."""
+    from cupl.embedding.foreign_vectors import ForeignEmbeddings
+
+    return isinstance(stored, ForeignEmbeddings)
 
 
 def encoder_of_images(choice: EncoderChoice, stored: HasProvenance | None) -> Encoder:
@@ -182,12 +228,15 @@ def encoder_of_images(choice: EncoderChoice, stored: HasProvenance | None) -> En
 
     how = (choice.device, choice.precision, choice.batch_size)
     if stored is None:
-        return load_encoder(choice.name or DEFAULT_ENCODER, *how, revision=choice.revision)
+        return choice.named
     made_by = stored.provenance
     if choice.name is None and choice.revision is None:
         encoder = load_recorded_encoder(made_by.encoder, made_by.revision, *how)
     else:
-        name, download = choice.name or made_by.encoder, choice.name is not None
-        encoder = load_encoder(name, *how, revision=choice.revision, download=download)
+        encoder = (
+            choice.named
+            if choice.name is not None
+            else load_encoder(made_by.encoder, *how, revision=choice.revision, download=False)
+        )
     made_by.check_encoder(encoder)
     return encoder

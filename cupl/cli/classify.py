@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cupl.cli import encoder_options, fitting, generate_options
+from cupl.cli import encoder_options, engine_options, fitting, generate_options
 from cupl.cli.class_sources import (
     BankOption,
     ClassListOption,
     ClassSource,
-    EncoderChoice,
+    LogitScaleOption,
     VectorsOption,
 )
-from cupl.cli.classify_checks import check_explained, check_targets, check_together
+from cupl.cli.classify_checks import check_cluster, check_explained, check_targets, check_together
 from cupl.cli.classify_told import Told, new_page, watched, write_page
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.fitting import Fitting
 from cupl.cli.output import (
     count,
@@ -24,13 +25,14 @@ from cupl.cli.output import (
     written_format,
 )
 from cupl.cli.predicting import load_classifier
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_stream import Encoded
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.stored_vectors import Embeddings
 
 
 def classify_command(
@@ -38,7 +40,8 @@ def classify_command(
         list[str],
         typer.Argument(
             help="Image files, folders (recursive), glob patterns, tars or URLs (s3://...); or a "
-            "directory of cupl embed."
+            "directory of cupl embed, or image embeddings made elsewhere (.npy, .npz, .parquet, "
+            ".safetensors)."
         ),
     ],
     name: generate_options.NamesOption = None,
@@ -46,6 +49,7 @@ def classify_command(
     bank: BankOption = None,
     vectors: VectorsOption = None,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -66,6 +70,7 @@ def classify_command(
     combine: encoder_options.CombineOption = None,
     strict: encoder_options.StrictOption = False,
     text_cache: encoder_options.TextCacheOption = None,
+    logit_scale: LogitScaleOption = None,
     temperature: Annotated[
         float | None,
         typer.Option(help="Divide the logits by this. [default: what the vectors carry, or 1]"),
@@ -126,6 +131,9 @@ def classify_command(
         ),
     ] = False,
     all_files: encoder_options.AllFilesOption = False,
+    engine: engine_options.EngineOption = "local",
+    address: engine_options.AddressOption = None,
+    workers: engine_options.WorkersOption = None,
 ) -> None:
     """Classify images by the names of classes, with a prompt bank or with class vectors.
 
@@ -133,20 +141,23 @@ def classify_command(
     code is 3. What is done is kept in OUTPUT.part until all of it is, also the images that
     may be read another time.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.classification.decision import DecisionRule, read_class_thresholds
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.label_counts import LabelCounts
     from cupl.classification.resumable import classify_to_file
     from cupl.classification.writers import FailedImages, check_format
-    from cupl.embedding.image_vectors import stored_images
     from cupl.evaluation.made_by import made_of
     from cupl.progress import Progress, ignore
 
     source = ClassSource(
-        bank, vectors, name, classes, templates, text_cache, pooling, combine, strict
-    )
+        bank, vectors, name, classes, templates, text_cache, pooling, combine, strict,
+        logit_scale,
+    )  # fmt: skip
     source.check(explain)
     check_together(class_thresholds, multi_label, adapt, resume)
+    engine_options.check_engine(engine, address, workers)
     to_fit = Fitting(keep, coverage, examples, labels, fitted)
     to_fit.check(threshold, multi_label)
     output = None if output == Path("-") else output  # as without it
@@ -155,7 +166,10 @@ def classify_command(
     check_explained(explain, written, report)
     own = None if class_thresholds is None else read_class_thresholds(class_thresholds)
     rule = DecisionRule(threshold, multi_label, own)
-    stored = stored_images(images)
+    here = device if engine == "local" else "auto"
+    choice = EncoderChoice(encoder, revision, here, precision, batch_size)
+    stored = source.image_vectors(images, choice)
+    check_cluster(engine, adapt, stored)
     paths, complete = (
         encoder_options.images_of(images, all_files) if stored is None else (list(images), True)
     )
@@ -164,7 +178,6 @@ def classify_command(
         *encoder_options.files_of(encoder),
     ]  # fmt: skip
     check_targets((output, report, fitted), inputs, paths, stored, resume=resume)
-    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     classifier = load_classifier(
         source, choice, stored, reject, encodes=explain or bool(examples), temperature=temperature,
         ready=lambda labels: to_fit.read(labels, all_files=all_files),
@@ -176,14 +189,25 @@ def classify_command(
     told = Told(new_page(report), LabelCounts(multi_label=multi_label))
     total = len(paths) if stored is None else len(stored)
 
-    def label(update: Progress) -> FailedImages:
-        return classify_to_file(
-            classifier, paths if stored is None else stored, output, written, top_k,
-            rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=told.keep,
-            encoded=encoded, resume=resume, progress=update,
-        )  # fmt: skip
+    there = engine_options.opened_beside(
+        engine,
+        address,
+        workers,
+        classifier,
+        encoder,
+        (device, precision, batch_size),
+        download=encoder is not None or vectors is None,
+    )
+    with there as cluster:
 
-    failures = label(ignore) if output is None else watched(label, total)
+        def label(update: Progress) -> FailedImages:
+            return classify_to_file(
+                classifier, paths if stored is None else stored, output, written, top_k,
+                rule=rule, explain=PROMPTS_NAMED if explain else 0, on_prediction=told.keep,
+                encoded=encoded, engine=cluster, resume=resume, progress=update,
+            )  # fmt: skip
+
+        failures = label(ignore) if output is None else watched(label, total)
     if output is not None:
         say(f"wrote {output}: {count(total, 'image')}")
     if report is not None and told.page is not None:

@@ -14,7 +14,7 @@ from cupl.io.outputs import check_outside, check_target
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.stored_vectors import Embeddings
 
 
 def check_together(
@@ -27,6 +27,19 @@ def check_together(
         raise typer.BadParameter(
             "--adapt looks at all images before the first label, so that there is nothing to go on "
             "with: for a run that can, use cupl embed, then cupl adapt"
+        )
+
+
+def check_cluster(engine: str, adapt: bool, stored: Embeddings | None) -> None:
+    """Accept a cluster where images are encoded once, one after the other."""
+    if engine != "local" and stored is not None:
+        raise typer.BadParameter(
+            f"the images of {stored.directory} are encoded: leave out --engine ray"
+        )
+    if engine != "local" and adapt:
+        raise typer.BadParameter(
+            "--adapt looks at all images before the first label: use cupl embed --engine ray, then "
+            "cupl adapt"
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli import found_output
-from cupl.cli.class_sources import EncoderChoice
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.found_output import FoundOutput, opened_index
 from cupl.cli.index import IndexOption
 from cupl.cli.output import count, progress, quoted, say, say_next, say_unreadable

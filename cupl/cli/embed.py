@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cupl.cli import encoder_options
+from cupl.cli import encoder_options, engine_options
 from cupl.cli.output import (
     HOW,
     count,
@@ -17,6 +17,7 @@ from cupl.cli.output import (
     say_passing,
     say_unreadable,
 )
+from cupl.encoders.joined_names import parts_of_name
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.outputs import check_folder_target
 
@@ -42,6 +43,9 @@ def embed_command(
         int, typer.Option(min=1, max=100_000, help="Images a file, written when it is full.")
     ] = 1024,
     all_files: encoder_options.AllFilesOption = False,
+    engine: engine_options.EngineOption = "local",
+    address: engine_options.AddressOption = None,
+    workers: engine_options.WorkersOption = None,
 ) -> None:
     """Encode images into vectors: safetensors, with paths and errors in Parquet.
 
@@ -50,17 +54,20 @@ def embed_command(
     """
     from cupl.embedding.image_cache import beside_texts
     from cupl.embedding.image_runs import ImageTally, check_directory, embed_images
-    from cupl.encoders.loading import load_encoder
 
-    model = [encoder] if os.path.isdir(encoder) else []  # noqa: PTH112
+    engine_options.check_engine(engine, address, workers)
+    model = [part for part in parts_of_name(encoder) if os.path.isdir(part)]  # noqa: PTH112
     check_folder_target(output, *model, *images)
     check_directory(output, resume=resume)
     paths, complete = encoder_options.images_of(images, all_files)
     check_folder_target(output, *{os.path.dirname(path) for path in paths})  # noqa: PTH120
-    loaded = load_encoder(encoder, device, precision, batch_size, revision=revision)
+    where = (engine, address, workers)
+    opened = engine_options.opened_encoder(
+        *where, encoder, device, precision, batch_size, revision=revision
+    )
     tally = ImageTally()
     try:
-        with progress("images") as update:
+        with opened as loaded, progress("images") as update:
             embed_images(
                 paths, loaded, output,
                 shard_size=shard_size, resume=resume,

@@ -16,6 +16,7 @@ def encode_command(
     bank: Annotated[Path, typer.Argument(help="Prompt bank.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.safetensors).")],
     encoder: encoder_options.EncoderOption = DEFAULT_ENCODER,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -27,6 +28,7 @@ def encode_command(
     classes: SubsetOption = None,
 ) -> None:
     """Encode a bank into one vector for each class."""
+    encoder = encoder_options.with_text_encoder(encoder, text_encoder)
     from cupl.bank.model import PromptBank
     from cupl.encoders.loading import load_encoder
 

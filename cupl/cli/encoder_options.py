@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from cupl.cli.output import count, progress, say, say_warning
+from cupl.encoders.joined_names import BRIDGE, PAIR, JoinedName, parts_of_name
 from cupl.encoders.loading import DEFAULT_ENCODER
+from cupl.encoders.names import OPEN_CLIP_PREFIX as PREFIX
 from cupl.io.reasons import missing
 
 if TYPE_CHECKING:
@@ -35,15 +37,32 @@ def embedding_cache(text: str) -> Any:
     return False if text.lower() == "none" else Path(text)
 
 
+_ENCODERS = (
+    "Hub name or local directory of a CLIP or SigLIP model, open_clip:ARCHITECTURE/TAG (or /FILE), "
+    "or mini"
+)
 EncoderOption = Annotated[
     str,
-    typer.Option(help="Hub name or local directory of a CLIP or SigLIP model, or mini."),
+    typer.Option(help=f"{_ENCODERS}."),
 ]
 UsualEncoderOption = Annotated[
     str | None,
     typer.Option(
-        help="Hub name or local directory of a CLIP or SigLIP model, or mini. [default: the one "
-        f"that made the vectors, or {DEFAULT_ENCODER}]"
+        help=f"{_ENCODERS}. [default: the one that made the vectors, or {DEFAULT_ENCODER}]"
+    ),
+]
+TextEncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Text tower in place of the encoder's own: a sentence-transformers model trained to "
+        "fit it, for other languages. Short for --encoder pair:ENCODER+NAME."
+    ),
+]
+SaidEncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of image embeddings made elsewhere: the encoder that made them. [default: that of "
+        "class vectors that were made elsewhere, too]"
     ),
 ]
 RevisionOption = Annotated[
@@ -56,8 +75,11 @@ AllFilesOption = Annotated[
 ]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 PrecisionOption = Annotated[
-    Literal["auto", "float32", "bfloat16", "float16"],
-    typer.Option(help="Numbers to compute with; auto is half precision on a GPU."),
+    Literal["auto", "float32", "bfloat16", "float16", "int8"],
+    typer.Option(
+        help="Numbers to compute with; auto is half precision on a GPU, and on a CPU where it is "
+        "faster; int8, on a CPU, is checked on your first images."
+    ),
 ]
 BatchSizeOption = Annotated[
     Any,
@@ -108,12 +130,36 @@ def templates_of(templates: TemplatesOption, combine: CombineOption) -> Sequence
     return TemplateSet.load(templates).templates if templates else ()
 
 
+def with_text_encoder(encoder: str, text_encoder: str | None) -> str:
+    """The name of an encoder, with another text tower where one is named."""
+    if text_encoder is None:
+        return encoder
+    if encoder.startswith((PAIR, BRIDGE)):
+        raise typer.BadParameter(
+            f"--text-encoder: the encoder {encoder!r:.200} has a text model of its own"
+        )
+    return str(JoinedName(PAIR, encoder, text_encoder))
+
+
 def files_of(encoder: str | None) -> list[Path]:
-    """The files of an encoder in a local directory, which no result may take the place of."""
-    if encoder is None or not os.path.isdir(encoder):  # noqa: PTH112
+    """The files of an encoder on this machine, which no result may take the place of."""
+    return [file for part in parts_of_name(encoder or "") for file in _files_of(part)]
+
+
+def _files_of(encoder: str) -> list[Path]:
+    if encoder.startswith(PREFIX):
+        encoder = encoder.removeprefix(PREFIX)
+        parts = encoder.split("/")  # of which the first ones name the architecture
+        files = [Path("/".join(parts[start:])) for start in range(1, len(parts))]
+        if not os.path.isdir(encoder):  # noqa: PTH112
+            return [file for file in files if os.path.isfile(file)]  # noqa: PTH113
+    if not os.path.isdir(encoder):  # noqa: PTH112
         return []
-    kinds = ("*.json", "*.txt", "*.bin", "*.model", "model*.safetensors")
-    return [path for kind in kinds for path in Path(encoder).glob(kind)]
+    kinds = ("*.json", "*.txt", "*.bin", "*.model", "model*.safetensors", "open_clip*.safetensors",
+             "*.pt", "*.pth")  # fmt: skip
+    # A model of sentence-transformers has folders in its own.
+    patterns = [pattern for kind in kinds for pattern in (kind, f"*/{kind}")]
+    return [path for pattern in patterns for path in Path(encoder).glob(pattern)]
 
 
 def encode_with(

@@ -12,6 +12,7 @@ from cupl.cli import encoder_options
 from cupl.cli.evaluate_grid import progress_of_both, say_left_out, show_grid
 from cupl.cli.output import count, say, say_warning
 from cupl.cli.subset import SubsetOption, subset
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import InputError
 from cupl.io.outputs import check_folder_target, check_outside, check_target
 
@@ -56,6 +57,7 @@ def evaluate_command(
             "as for encode]"
         ),
     ] = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -147,6 +149,11 @@ def evaluate_command(
         raise typer.BadParameter("name what to judge: --bank, or --candidate with a bank in it")
     if scores and output is None:
         raise typer.BadParameter("--scores goes with -o: name the directory of the report, -o DIR")
+    if text_encoder is not None:
+        encoder = [
+            encoder_options.with_text_encoder(one, text_encoder)
+            for one in encoder or [DEFAULT_ENCODER]
+        ]
     encoders, specs = encoder or [], [CandidateSpec.parse(one) for one in candidate or []]
     several = len(data) > 1 or len(encoders) > 1
     if several and calibrated is not None:

@@ -3,14 +3,16 @@
 from collections import Counter
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cupl.cli import encoder_options
-from cupl.cli.class_sources import EncoderChoice, encoder_of_images, encoder_of_vectors
+from cupl.cli.class_sources import encoder_of_images, encoder_of_vectors
 from cupl.cli.classify_checks import check_page, check_written
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.filter_examples import (
     ExampleLabelsOption,
     ExamplePhotosOption,
@@ -18,8 +20,10 @@ from cupl.cli.filter_examples import (
     FilterExamples,
     MissRateOption,
 )
+from cupl.cli.made_elsewhere import image_vectors_of
 from cupl.cli.output import count, progress, say, say_unreadable, written_format
 from cupl.cli.predicting import Photos
+from cupl.encoders.loading import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +89,7 @@ def filter_command(
         ),
     ] = None,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -99,6 +104,8 @@ def filter_command(
     --examples the thresholds keep stated rates. An image that cannot be read is never allowed: it
     is for review, with the error, and the exit code is 3.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.classification.filter_classes import FilterSides
     from cupl.classification.filter_thresholds import FilterThresholds
     from cupl.classification.filter_writers import write_decisions
@@ -113,14 +120,14 @@ def filter_command(
     written = written_format(format, output)
     check_format(written, output)
     check_page("--review", review)
-    photos = Photos.of(images, all_files)
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
+    photos = Photos.of(images, all_files, partial(image_vectors_of, choice=choice, made=None))
     inputs = [block, allow, templates, labels, examples, *encoder_options.files_of(encoder)]
     check_written((output, review), inputs, photos.paths, photos.stored)
     texts = encoder_options.templates_of(templates, None)
     sides = FilterSides.of(block or block_name, allow or allow_name, texts)
     sides.check_thresholds(examples is not None or allow_below is not None)
     to_fit.read(photos.paths, all_files=all_files)
-    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     made = _filter(sides, choice, photos, texts, text_cache)
     if allow_below is not None and block_above is not None:
         made.thresholds = FilterThresholds(allow_below, block_above)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli.fitting import readable_examples
+from cupl.cli.made_elsewhere import refuse_vector_file
 from cupl.cli.output import count, progress, say, say_warning
 from cupl.errors import InputError
 from cupl.evaluation.numbers import percent
@@ -106,6 +107,7 @@ class FilterExamples:
         if self.source is None:
             return
         sides = ClassLabel("block", aliases=("blocked",)), ClassLabel("allow", aliases=("allowed",))
+        refuse_vector_file(self.source)
         found = read_labelled(self.source, sides, self.labels, all_files=all_files)
         for note in found.notes:
             say(note)

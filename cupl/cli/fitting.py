@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cupl.cli.encoder_options import images_of
+from cupl.cli.made_elsewhere import refuse_vector_file
 from cupl.cli.output import check_vectors_target, count, progress, say, say_unreadable
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.embedding.fitted import FittedCoverage, FittedThreshold
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.stored_vectors import Embeddings
     from cupl.evaluation.labelled import LabelledImages
 
 _SHOWN = 3
@@ -129,6 +130,7 @@ def _photos(examples: str, keep: float, all_files: bool) -> "Embeddings | Labell
     from cupl.embedding.image_vectors import stored_images
     from cupl.evaluation.labelled import LabelledImages
 
+    refuse_vector_file(examples)
     if (stored := stored_images([examples])) is not None:
         return stored
     paths, _ = images_of([examples], all_files)
@@ -148,6 +150,7 @@ def labelled_examples(
     from cupl.evaluation.dataset import read_labelled
     from cupl.evaluation.labelled import check_matched
 
+    refuse_vector_file(examples)
     named = read_labelled(examples, classes, labels, all_files=all_files)
     for note in named.notes:
         say(note)

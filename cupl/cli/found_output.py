@@ -20,7 +20,7 @@ from cupl.errors import InputError
 from cupl.io.outputs import check_outside, check_target
 
 if TYPE_CHECKING:
-    from cupl.cli.class_sources import EncoderChoice
+    from cupl.cli.encoder_choice import EncoderChoice
     from cupl.index.found_files import FoundList
     from cupl.index.photo_index import PhotoIndex
     from cupl.index.store import PhotoStore

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cupl.cli import encoder_options
+from cupl.cli.encoder_choice import EncoderChoice
+from cupl.cli.made_elsewhere import image_vectors_of
 from cupl.cli.output import HOW, count, progress, quoted, say, say_next, say_unreadable, say_warning
 from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import MissingFileError
@@ -17,8 +19,8 @@ from cupl.io.reasons import broken_link
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
-    from cupl.embedding.image_vectors import Embeddings
     from cupl.embedding.left_out import LeftOut
+    from cupl.embedding.stored_vectors import Embeddings
     from cupl.index.changes import IndexChanges
     from cupl.index.photo_index import PhotoIndex
 
@@ -40,7 +42,8 @@ def index_add_command(
         list[str],
         typer.Argument(
             help="Image files, folders (recursive) or glob patterns; or a folder that cupl embed "
-            "wrote, whose vectors are taken."
+            "wrote, or embeddings made elsewhere (.npy, .npz, .parquet, .safetensors), whose "
+            "vectors are taken."
         ),
     ],
     index: IndexOption,
@@ -64,11 +67,11 @@ def index_add_command(
     is encoded anew. An image that cannot be read is named; the others go on and the exit code is 3.
     """
     from cupl.embedding.image_cache import beside_texts
-    from cupl.embedding.image_vectors import stored_images
     from cupl.embedding.left_out import LeftOut
 
     encoder_options.check_there(images)
-    stored, left = stored_images(images), LeftOut()
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
+    stored, left = _stored(images, index, choice), LeftOut()
     how = {"device": device, "precision": precision, "batch_size": batch_size}
     opened = _opened(index, encoder, revision, stored, how)
     with _told_where_stopped(index, opened), progress("images") as update:
@@ -170,12 +173,27 @@ def _say_compacting() -> None:
     say("building the index for quick searches")
 
 
+def _stored(images: Sequence[str], index: str, choice: EncoderChoice) -> Embeddings | None:
+    """Vectors in place of images; those made elsewhere by the encoder that is named."""
+    from cupl.embedding.foreign_vectors import is_vector_file
+    from cupl.index.photo_index import PhotoIndex
+
+    made_by = None
+    if any(map(is_vector_file, images)):
+        with suppress(MissingFileError):  # a new one
+            made_by = PhotoIndex.open(index).store.metadata.provenance
+    return image_vectors_of(images, choice, made_by)
+
+
 def _opened(
     index: str, encoder: str | None, revision: str | None, stored: Embeddings | None, how: Any
 ) -> PhotoIndex:
     """The index, made where there is none."""
+    from cupl.embedding.foreign_vectors import ForeignEmbeddings
     from cupl.index.photo_index import PhotoIndex
 
+    if isinstance(stored, ForeignEmbeddings):
+        return PhotoIndex.open(index, stored, **how)
     if encoder is None:
         try:
             opened = PhotoIndex.open(index, stored, **how)

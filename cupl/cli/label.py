@@ -1,19 +1,15 @@
 """``cupl label``: a small sample of photos to label by hand, for ``cupl evaluate``."""
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cupl.cli import encoder_options, generate_options
-from cupl.cli.class_sources import (
-    BankOption,
-    ClassListOption,
-    ClassSource,
-    EncoderChoice,
-    VectorsOption,
-)
+from cupl.cli.class_sources import BankOption, ClassListOption, ClassSource, VectorsOption
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.output import MADE, count, quoted, say, say_next, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.encoders.loading import DEFAULT_ENCODER
@@ -42,6 +38,7 @@ def label_command(
     ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Another one draws other photos.")] = 0,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -58,15 +55,17 @@ def label_command(
     labels. Paths count from the file's folder where the photos lie below it, else they are
     absolute.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.evaluation.label_sample import sample_to_label, vectors_in_words
     from cupl.evaluation.sample_file import CANNOT_TELL, NONE_OF_THESE
 
     source = ClassSource(bank, vectors, name, classes, templates, text_cache)
     source.check(explain=False)
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     if is_stream(output) or output.suffix.lower() != ".csv":
         raise typer.BadParameter(f"{output} is no .csv: the labels are to be written into it")
-    photos = Photos.of(images, all_files)
-    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
+    photos = Photos.of(images, all_files, partial(source.image_vectors, choice=choice))
     there = photos.paths if os.path.lexists(output) else ()
     check_target(output, *inputs_of(source, choice), *there)
     classifier = load_classifier(source, choice, photos.stored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cupl.cli.encoder_options import images_of
 from cupl.cli.output import progress, say, say_unreadable
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     import torch
 
     from cupl.classification.classifier import ZeroShotClassifier
+    from cupl.cli.encoder_choice import EncoderChoice
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_cache import ImageCache
     from cupl.embedding.image_stream import Encoded
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.stored_vectors import Embeddings
 
 _SHOWN = 3
 
@@ -63,21 +64,19 @@ def adapt_to_photo_files(
     vectors: ClassVectors,
     photos: Sequence[str],
     all_files: bool,
-    device: str,
-    precision: Any,
-    batch_size: Any,
+    choice: EncoderChoice,
     image_cache: ImageCache,
 ) -> tuple[ClassVectors, bool]:
     """Class vectors adapted to photos, encoded where they are not; and whether all were read."""
     from cupl.classification.classifier import ZeroShotClassifier
-    from cupl.embedding.image_vectors import stored_images
+    from cupl.cli.made_elsewhere import image_vectors_of
 
-    if (stored := stored_images(photos)) is not None:
+    if (stored := image_vectors_of(photos, choice, vectors)) is not None:
         classifier = ZeroShotClassifier(vectors)
         adapt_classifier(classifier, stored)
         return classifier.vectors, True
     paths, complete = images_of(photos, all_files)
-    encoder = vectors.load_encoder(device, precision, batch_size)
+    encoder = vectors.load_encoder(choice.device, choice.precision, choice.batch_size)
     classifier = ZeroShotClassifier(vectors, encoder, image_cache=image_cache)
     images = encode_photos(paths, classifier)
     adapt_classifier(classifier, vectors_of(images))

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.decision import DecisionRule
     from cupl.classification.prediction import Prediction
-    from cupl.cli.class_sources import ClassSource, EncoderChoice, HasProvenance
+    from cupl.cli.class_sources import ClassSource, HasProvenance
+    from cupl.cli.encoder_choice import EncoderChoice
     from cupl.embedding.image_retries import ImageOutcome
-    from cupl.embedding.image_vectors import Embeddings
+    from cupl.embedding.stored_vectors import Embeddings
 
 _Outcome = TypeVar("_Outcome", bound="ImageOutcome")
 
@@ -39,12 +40,24 @@ class Photos:
     complete: bool
 
     @classmethod
-    def of(cls, images: Sequence[str], all_files: bool) -> Photos:
-        """Those that the arguments name."""
+    def of(
+        cls,
+        images: Sequence[str],
+        all_files: bool,
+        stored: Callable[[Sequence[str]], Embeddings | None] | None = None,
+    ) -> Photos:
+        """Those that the arguments name.
+
+        Args:
+            images: the arguments.
+            all_files: open every file of a folder.
+            stored: finds vectors among them; by default only those of ``cupl embed``.
+
+        """
         from cupl.embedding.image_vectors import stored_images
 
-        if (stored := stored_images(images)) is not None:
-            return cls([path for some in stored.paths() for path in some], stored, True)
+        if (found := (stored or stored_images)(images)) is not None:
+            return cls([path for some in found.paths() for path in some], found, True)
         return cls(*_found(images, all_files))
 
     def outside(self, folder: Path) -> Photos:

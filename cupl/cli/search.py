@@ -7,17 +7,13 @@ import typer
 from typer.core import TyperCommand
 
 from cupl.cli import encoder_options, found_output, generate_options
-from cupl.cli.class_sources import (
-    BankOption,
-    ClassListOption,
-    ClassSource,
-    EncoderChoice,
-    VectorsOption,
-)
+from cupl.cli.class_sources import BankOption, ClassListOption, ClassSource, VectorsOption
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.found_output import FoundOutput, opened_index
 from cupl.cli.index import IndexOption
 from cupl.cli.output import say, say_warning
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -80,6 +76,7 @@ def search_command(
     pooling: encoder_options.PoolingOption = None,
     templates: encoder_options.TemplatesOption = None,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -92,6 +89,8 @@ def search_command(
     begins with ./ or / or is an image file is a photo, any other a text; a text in double quotes
     is taken as it is. What begins with a minus and no space comes behind --, or after --not.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     source = ClassSource(bank, vectors, name, classes, templates, text_cache, pooling)
     by_class = source.by_names or bank is not None or vectors is not None
     terms = _terms(query or [], image or [], without or [])

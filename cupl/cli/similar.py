@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from cupl.cli import encoder_options, found_output
-from cupl.cli.class_sources import EncoderChoice
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.found_output import FoundOutput, opened_index
 from cupl.cli.index import IndexOption
 from cupl.cli.output import say

@@ -1,21 +1,18 @@
 """``cupl sort``: photos into folders by label, with a list and a way back."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cupl.cli import encoder_options, generate_options
-from cupl.cli.class_sources import (
-    BankOption,
-    ClassListOption,
-    ClassSource,
-    EncoderChoice,
-    VectorsOption,
-)
+from cupl.cli.class_sources import BankOption, ClassListOption, ClassSource, VectorsOption
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.output import count, progress, quoted, say, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import InputError
 from cupl.io.outputs import check_folder_target, check_target
 from cupl.io.terminal import printable
@@ -65,6 +62,7 @@ def sort_command(
         typer.Option(metavar="FOLDER", help="Take back what was sorted into this folder."),
     ] = None,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -79,6 +77,8 @@ def sort_command(
     where it is, and the exit code is 3. The same command again goes on where it was stopped, and
     leaves alone what is there.
     """
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.classification.decision import DecisionRule
     from cupl.classification.sorting import sort_images
     from cupl.embedding.elsewhere import check_on_disk
@@ -93,16 +93,17 @@ def sort_command(
     how = _how(copy, link, move)
     source = ClassSource(bank, vectors, name, classes, templates, text_cache)
     source.check(explain=False)
+    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     if not dry_run:
         check_folder_target(output, *images)
     try:
-        photos = Photos.of(images, all_files).outside(output)
+        vectors_of = partial(source.image_vectors, choice=choice)
+        photos = Photos.of(images, all_files, vectors_of).outside(output)
     except InputError:
         if not move or not _all_moved(images, output):
             raise
         return
     check_on_disk(photos.paths, "to sort them")
-    choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     _check_list(output, [*inputs_of(source, choice), reject])
     classifier = load_classifier(source, choice, photos.stored, reject)
     predictions = photos.predictions(classifier, DecisionRule(threshold))

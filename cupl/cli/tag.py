@@ -6,18 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cupl.cli import encoder_options, generate_options
-from cupl.cli.class_sources import (
-    BankOption,
-    ClassListOption,
-    ClassSource,
-    EncoderChoice,
-    VectorsOption,
-)
+from cupl.cli.class_sources import BankOption, ClassListOption, ClassSource, VectorsOption
+from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.index import existing_index
 from cupl.cli.output import say
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.cli.tag_thresholds import TagThresholds
 from cupl.cli.tagging import Tagged, table_kind, untag
+from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.outputs import check_outside, check_target
 
 if TYPE_CHECKING:
@@ -100,6 +96,7 @@ def tag_command(
         ),
     ] = False,
     encoder: encoder_options.UsualEncoderOption = None,
+    text_encoder: encoder_options.TextEncoderOption = None,
     revision: encoder_options.RevisionOption = None,
     device: encoder_options.DeviceOption = "auto",
     precision: encoder_options.PrecisionOption = "auto",
@@ -115,6 +112,9 @@ def tag_command(
     beside photos without --write. Their own keywords stay, and --untag takes the tags away again.
     """
     from cupl.embedding.elsewhere import check_on_disk
+
+    if text_encoder is not None:
+        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
     from cupl.index.tagging import tag_rule
 
     source = ClassSource(bank, vectors, name, classes, templates, text_cache)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cupl.embedding.image_stream import Encoded
-from cupl.embedding.image_vectors import Embeddings
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import InputError
 from cupl.io.arguments import check_whole
 from cupl.io.words import number_of

@@ -163,6 +163,7 @@ def _encode(
             encoder=encoder.id,
             revision=encoder.revision,
             fingerprint=encoder.fingerprint,
+            image_fingerprint=getattr(encoder, "image_fingerprint", None),
             logit_scale=encoder.logit_scale,
             logit_bias=encoder.logit_bias,
             pooling=pooling,

@@ -29,8 +29,9 @@ from cupl.embedding.parts import ClassParts
 from cupl.embedding.provenance import ELSEWHERE, Provenance
 from cupl.embedding.revisions import another_revision
 from cupl.embedding.vectors_file import PARTS, VECTORS, read_vectors, write_vectors
+from cupl.encoders.fingerprint import image_fingerprint
 from cupl.encoders.loading import load_recorded_encoder
-from cupl.encoders.protocol import Encoder
+from cupl.encoders.protocol import Encoder, EncoderIdentity
 from cupl.errors import InputError
 from cupl.io.arguments import check_path
 from cupl.io.file_kinds import ARRAYS, CLASS_VECTORS, SAFETENSORS, check_own_kind, kind_of_file
@@ -285,15 +286,18 @@ class ClassVectors:
 
         """
         ours = self.provenance
-        if (theirs.fingerprint, theirs.dim) != (ours.fingerprint, self.matrix.shape[1]):
+        if (theirs.fingerprint, theirs.dim) != (ours.of_images, self.matrix.shape[1]):
             raise InputError(
                 f"these image vectors were made by {theirs}, the class vectors by the encoder "
                 f"{ours.encoder!r:.100} (fingerprint {ours.fingerprint[:12]!r}): encode both with "
                 "the same"
             )
 
-    def check_encoder(self, encoder: Encoder) -> None:
+    def check_encoder(self, encoder: EncoderIdentity) -> None:
         """Accept only the encoder that made these vectors; equal width proves nothing.
+
+        One whose text tower is another and whose images are the same will do, too: the images of
+        CLIP alone for class vectors of a pair.
 
         Raises:
             InputError: the fingerprints differ, or the width of a file made by hand.
@@ -306,7 +310,7 @@ class ClassVectors:
                 f"without a fingerprint that could tell whether {encoder.id} is the same: classify "
                 "image vectors of their encoder with them (predict_vectors)"
             )
-        if encoder.fingerprint != made_by.fingerprint:
+        if image_fingerprint(encoder) != made_by.of_images:
             raise another_revision(
                 "class vectors", made_by.encoder, made_by.revision, encoder, "encode the bank again"
             ) or InputError(

@@ -23,6 +23,7 @@ from cupl.embedding.images import ReadImage
 from cupl.embedding.normalize import has_direction
 from cupl.embedding.text_cache import embedding_folder
 from cupl.embedding.vector_cache import VectorCache
+from cupl.encoders.fingerprint import image_fingerprint
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 
@@ -89,7 +90,9 @@ class CachedVectors:
         most = 0 if place is False else most_bytes()
         folder = image_cache_folder(place) if place is not False and most else None
         self._cache = VectorCache(folder, "image vectors", most)
-        self._made_by = f"{_READING} {PIL.__version__} {encoder.fingerprint} {encoder.precision}"
+        self._made_by = (
+            f"{_READING} {PIL.__version__} {image_fingerprint(encoder)} {encoder.precision}"
+        )
         self._dim, self._lookup = encoder.dim, lookup
         self._new: list[tuple[str, bytes]] = []
 

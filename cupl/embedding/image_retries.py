@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Protocol, TypeVar
 
@@ -22,6 +22,10 @@ _TRIED = 10
 """Other images, from all over the list, that are opened to see whether it is the drive."""
 
 
+CanOpen = Callable[[Sequence[str | None]], bool]
+"""Whether any of some files can be read from."""
+
+
 class ImageOutcome(Protocol):
     """What became of an image: a vector, a prediction or an error."""
 
@@ -37,11 +41,31 @@ class ImageOutcome(Protocol):
 _Outcome = TypeVar("_Outcome", bound=ImageOutcome)
 
 
+def any_can_be_opened(paths: Sequence[str | None]) -> bool:
+    """Whether any of some files can be read from on this machine."""
+    return any(map(_can_be_opened, paths))
+
+
+def _can_be_opened(path: str | None) -> bool:
+    """Whether it is worth reading a batch again."""
+    try:
+        if member := tar_and_member(path or ""):
+            path = member[0]
+        if path and is_stored_remotely(path):
+            return bool(read_range(path, 0, 1))
+        with open(path or "", "rb", buffering=0, opener=open_without_blocking) as file:
+            file.read(1)
+    except (OSError, ValueError):  # an ImageError, too
+        return False
+    return True
+
+
 def until_lost(
     images: Iterable[_Outcome],
     paths: ImagePaths,
     kept: Callable[[], str],
     arguments: Mapping[str, object],
+    can_open: CanOpen = any_can_be_opened,
 ) -> Iterator[_Outcome]:
     """The images as they are, until their drive is gone.
 
@@ -53,6 +77,7 @@ def until_lost(
         paths: of all images.
         kept: what to say of those before, once all that came has been taken.
         arguments: that lead out of it; see :class:`~cupl.errors.CuplError`.
+        can_open: tries the others where the images are read.
 
     Raises:
         InputError: the drive is gone.
@@ -69,7 +94,7 @@ def until_lost(
         yield image
         if lost and lost % LOST_IN_A_ROW == 0:
             others = islice(paths, 0, None, max(1, len(paths) // _TRIED))
-            if any(map(_can_be_opened, (read, *(os.fspath(path) for path in others)))):
+            if can_open([read, *(os.fspath(path) for path in others)]):
                 continue
             raise InputError(
                 f"{lost} images in a row could not be read, as if their drive was gone, the first "
@@ -79,7 +104,10 @@ def until_lost(
 
 
 def tried_again(
-    images: Iterable[_Outcome], size: int, encode: Callable[[list[str]], Iterable[_Outcome]]
+    images: Iterable[_Outcome],
+    size: int,
+    encode: Callable[[list[str]], Iterable[_Outcome]],
+    can_open: CanOpen = any_can_be_opened,
 ) -> Iterator[_Outcome]:
     """Outcomes of an earlier run, those that may have passed made anew.
 
@@ -90,27 +118,15 @@ def tried_again(
         images: of the earlier run, from the beginning of a batch.
         size: images a batch.
         encode: makes the outcomes of a batch.
+        can_open: whether it is worth reading some again.
 
     """
     rest = iter(images)
     while batch := list(islice(rest, size)):
-        if any(may_pass(image.error) and _can_be_opened(image.path) for image in batch):
+        passing = [image.path for image in batch if may_pass(image.error)]
+        if passing and can_open(passing):
             again = encode([str(image.path) for image in batch])
             batch = [
                 old if may_pass(new.error) else new for old, new in zip(batch, again, strict=True)
             ]
         yield from batch
-
-
-def _can_be_opened(path: str | None) -> bool:
-    """Whether it is worth reading a batch again."""
-    try:
-        if member := tar_and_member(path or ""):
-            path = member[0]
-        if path and is_stored_remotely(path):
-            return bool(read_range(path, 0, 1))
-        with open(path or "", "rb", buffering=0, opener=open_without_blocking) as file:
-            file.read(1)
-    except (OSError, ValueError):  # an ImageError, too
-        return False
-    return True

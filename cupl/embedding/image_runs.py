@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Literal
 
 import torch
 
+from cupl.embedding.first_images import settle_on
 from cupl.embedding.image_cache import ImageCache
+from cupl.embedding.image_engines import ImageEngine, LocalEngine
 from cupl.embedding.image_errors import may_pass
 from cupl.embedding.image_files import ImagePaths, find_images
 from cupl.embedding.image_retries import tried_again, until_lost
@@ -29,9 +31,10 @@ from cupl.embedding.image_shards import (
     write_shard,
 )
 from cupl.embedding.image_sources import described
-from cupl.embedding.image_stream import Encoded, encode_sources
+from cupl.embedding.image_stream import Encoded
+from cupl.embedding.ray_engine import RayEngine
 from cupl.encoders.loading import named_encoder
-from cupl.encoders.protocol import Encoder
+from cupl.encoders.protocol import Encoder, EncoderIdentity
 from cupl.errors import InputError, leading_to
 from cupl.io.atomic import check_folder
 from cupl.io.locks import sole_writer
@@ -90,7 +93,7 @@ def check_directory(directory: Path, *, resume: bool) -> None:
 
 def embed_images(
     paths: Iterable[str | os.PathLike[str]] | str | os.PathLike[str],
-    encoder: Encoder | str | os.PathLike[str],
+    encoder: Encoder | str | os.PathLike[str] | RayEngine,
     directory: str | os.PathLike[str],
     *,
     shard_size: int = SHARD_SIZE,
@@ -110,7 +113,8 @@ def embed_images(
         paths: the images; or one file, folder or pattern, see
             :func:`~cupl.embedding.image_files.find_images`.
         encoder: its image tower encodes them; an encoder, or the name of one as for
-            :func:`~cupl.encoders.loading.load_encoder`.
+            :func:`~cupl.encoders.loading.load_encoder`; or the machines of a cluster, for which
+            ``workers`` and ``image_cache`` mean nothing.
         directory: made where it is missing; what else lies in it is left alone.
         shard_size: images a shard, which is what a crash costs at most.
         resume: keep the whole shards that are there and make the others; images that could not
@@ -139,45 +143,47 @@ def embed_images(
         raise InputError("there is no image to embed")
     if not 1 <= shard_size <= MAX_SHARD_SIZE:
         raise InputError(f"the shard size is {shard_size}; it goes from 1 to {MAX_SHARD_SIZE:,}")
-    encoder = named_encoder(encoder)
+    engine: ImageEngine
+    if isinstance(encoder, RayEngine):
+        engine = encoder
+    else:
+        engine = LocalEngine(named_encoder(encoder), workers, image_cache)
     check_directory(directory, resume=resume)
     with sole_writer(directory):
-        return _embed(
-            directory, paths, encoder, shard_size, resume, workers, image_cache, tally, progress
-        )
+        return _embed(directory, paths, engine, shard_size, resume, tally, progress)
 
 
 def _embed(
     directory: Path,
     paths: ImagePaths,
-    encoder: Encoder,
+    engine: ImageEngine,
     shard_size: int,
     resume: bool,
-    workers: int | None,
-    image_cache: ImageCache,
     tally: ImageTally,
     progress: Progress,
 ) -> ImageTally:
     check_directory(directory, resume=resume)  # again: another run may just have ended
+    # By the first of all, not of those that are missing: a run goes on in what it began in.
+    if isinstance(engine, LocalEngine):
+        settle_on(engine.made_by, map(os.fsdecode, paths))
 
-    def again(part: list[str]) -> Iterator[Encoded]:
-        return encode_sources(part, encoder, workers, image_cache, lookup=False)
-
-    whole = _whole_shards(directory, paths, encoder, shard_size, tally, again) if resume else set()
+    whole = _whole_shards(directory, paths, engine, shard_size, tally) if resume else set()
     missing = [i for i in range(math.ceil(len(paths) / shard_size)) if i not in whole]
     parts = (_part(paths, number, shard_size) for number in missing)
     done = itertools.count(tally.images + 1)
 
     def kept() -> str:
-        return f"{tally.images:,} of {len(paths):,} images are kept in {directory}, to go on with"
+        done = f"{tally.images:,} of {len(paths):,} images are kept in {directory}, to go on with"
+        return done + engine.readers
 
-    with closing(_encoded(parts, encoder, workers, image_cache, shard_size)) as stream:
-        images = until_lost(stream, paths, kept, {"resume": True})
+    made_by = engine.made_by
+    with closing(engine.encode_parts(parts)) as stream:
+        images = until_lost(stream, paths, kept, {"resume": True}, engine.can_open)
         for number in missing:
             part = _part(paths, number, shard_size)
-            shard = _shard(part, images, encoder, lambda: progress(next(done), len(paths)))
+            shard = _shard(part, images, made_by, lambda: progress(next(done), len(paths)))
             with leading_to(resume=True):  # out of a full disk, say: the shards before are kept
-                write_shard(directory, _metadata(encoder, number, shard_size), shard)
+                write_shard(directory, _metadata(made_by, number, shard_size), shard)
             tally.add(shard)
     _check_all_there(directory, tally)
     return tally
@@ -213,34 +219,15 @@ def _part(paths: ImagePaths, number: int, shard_size: int) -> list[str]:
     return [os.fspath(path) for path in paths[start : start + shard_size]]
 
 
-def _metadata(encoder: Encoder, number: int, shard_size: int) -> ShardMetadata:
+def _metadata(encoder: EncoderIdentity, number: int, shard_size: int) -> ShardMetadata:
     provenance = ImageProvenance.of(encoder)
     return ShardMetadata(shard=number, shard_size=shard_size, provenance=provenance)
-
-
-def _encoded(
-    parts: Iterable[Iterable[str]],
-    encoder: Encoder,
-    workers: int | None,
-    image_cache: ImageCache,
-    shard_size: int,
-) -> Generator[Encoded]:
-    """The images of some shards, in batches that do not depend on which other shards are made.
-
-    The last digits of a vector depend on how many images share its batch. Where batches end with
-    the shards, the next shard is read while the model is busy with this one; elsewhere each
-    shard starts anew.
-    """
-    if shard_size % encoder.image_batch == 0:
-        parts = [itertools.chain.from_iterable(parts)]
-    for part in parts:
-        yield from encode_sources(part, encoder, workers, image_cache)
 
 
 def _shard(
     paths: list[str],
     images: Iterator[Encoded],
-    encoder: Encoder,
+    encoder: EncoderIdentity,
     progress: Callable[[], None] = ignore,
 ) -> Shard:
     """Of the next images."""
@@ -257,10 +244,9 @@ def _shard(
 def _whole_shards(
     directory: Path,
     paths: ImagePaths,
-    encoder: Encoder,
+    engine: ImageEngine,
     shard_size: int,
     tally: ImageTally,
-    again: Callable[[list[str]], Iterator[Encoded]],
 ) -> set[int]:
     """Numbers of the shards that are there and part of this run, what may have passed mended.
 
@@ -268,7 +254,7 @@ def _whole_shards(
         InputError: what is there is damaged, or of another run.
 
     """
-    whole = set()
+    encoder, whole = engine.made_by, set()
     for number in shard_numbers(directory, "images"):
         metadata, shard = read_shard(directory, number)
         metadata.provenance.check_encoder(encoder)
@@ -279,7 +265,9 @@ def _whole_shards(
         if shard.paths == present:
             whole.add(number)
             if any(map(may_pass, shard.errors)):
-                images = tried_again(_images(shard), encoder.image_batch, again)
+                images = tried_again(
+                    _images(shard), encoder.image_batch, engine.encode_again, engine.can_open
+                )
                 mended = _shard(shard.paths, images, encoder)
                 if mended.errors != shard.errors:
                     write_shard(directory, metadata, mended)

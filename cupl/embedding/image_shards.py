@@ -32,7 +32,8 @@ from safetensors.torch import load, save
 from cupl.embedding.image_tables import open_image_table, read_image_table, write_image_table
 from cupl.embedding.revisions import another_revision
 from cupl.embedding.vectors_file import MAX_DIM
-from cupl.encoders.protocol import Encoder
+from cupl.encoders.fingerprint import image_fingerprint
+from cupl.encoders.protocol import EncoderIdentity
 from cupl.errors import InputError
 from cupl.io.atomic import write_atomically
 from cupl.io.reasons import reason
@@ -51,27 +52,28 @@ class ImageProvenance(BaseModel):
     encoder: StrictStr
     revision: StrictStr | None = None
     fingerprint: StrictStr
+    """Of all that decides the vector of an image: a pair's is that of its image encoder."""
     precision: StrictStr
     """Type of number that the encoder computed with; the vectors are float32."""
     dim: Annotated[int, Field(ge=1, le=MAX_DIM)]
     cupl: StrictStr = "0"
 
     @classmethod
-    def of(cls, encoder: Encoder) -> ImageProvenance:
+    def of(cls, encoder: EncoderIdentity) -> ImageProvenance:
         """What an encoder's vectors say of it."""
         return cls(
             encoder=encoder.id,
             revision=encoder.revision,
-            fingerprint=encoder.fingerprint,
+            fingerprint=image_fingerprint(encoder),
             precision=encoder.precision,
             dim=encoder.dim,
             cupl=cupl_version(),
         )
 
     def check_encoder(
-        self, encoder: Encoder, again: str = "embed the images again into another directory"
+        self, encoder: EncoderIdentity, again: str = "embed the images again into another directory"
     ) -> None:
-        """Accept only the encoder that made the vectors; equal width proves nothing.
+        """Accept only an encoder that makes the same vectors; equal width proves nothing.
 
         Args:
             encoder: the one that is to be used with them.
@@ -81,7 +83,7 @@ class ImageProvenance(BaseModel):
             InputError: the fingerprints differ, or the width in a file made by hand.
 
         """
-        if (encoder.fingerprint, encoder.dim) == (self.fingerprint, self.dim):
+        if (image_fingerprint(encoder), encoder.dim) == (self.fingerprint, self.dim):
             return
         raise another_revision(
             "image vectors", self.encoder, self.revision, encoder, again

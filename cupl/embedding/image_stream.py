@@ -8,16 +8,19 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 
 import torch
 
+from cupl.embedding.first_images import settle_on
 from cupl.embedding.image_cache import CachedVectors, ImageCache
 from cupl.embedding.image_errors import NO_MEMORY, ImageError
 from cupl.embedding.image_ownership import OwnImage, take_image
 from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.images import ReadImage, decoded_image, read_image
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
+from cupl.encoders.int8 import TRIED_ON
+from cupl.encoders.placement import Undecided
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, is_out_of_memory
 
@@ -96,7 +99,11 @@ def encode_sources(
         raise InputError(f"the number of workers is from 1 to {_MOST_THREADS:,}")
     size = encoder.image_batch
     window = 2 * size + workers
-    remaining = iter(sources)
+    remaining: Iterator[OwnImage | ImageError] = map(_taken, sources)
+    if isinstance(encoder, Undecided) and encoder.undecided:
+        first = list(islice(remaining, TRIED_ON))
+        settle_on(encoder, first)
+        remaining = chain(first, remaining)
     waiting: deque[Future[_Prepared]] = deque()
     batch: list[_Prepared] = []
     cache = CachedVectors(image_cache, encoder, lookup=lookup)
@@ -104,8 +111,8 @@ def encode_sources(
     pool = ThreadPoolExecutor(workers, thread_name_prefix="cupl-images")
     try:
         while True:
-            for source in islice(remaining, window - len(waiting) - len(batch)):
-                waiting.append(_submitted(source, prepare, pool))
+            for own in islice(remaining, window - len(waiting) - len(batch)):
+                waiting.append(_submitted(own, prepare, pool))
             yield from _encode(batch, encoder, cache)
             if not waiting:
                 return
@@ -115,15 +122,21 @@ def encode_sources(
         cache.close()
 
 
-def _submitted(
-    source: ImageSource, prepare: Callable[[OwnImage], _Prepared], pool: ThreadPoolExecutor
-) -> Future[_Prepared]:
+def _taken(source: ImageSource) -> OwnImage | ImageError:
     try:
-        return pool.submit(prepare, take_image(source))
+        return take_image(source)
     except ImageError as error:
-        refused: Future[_Prepared] = Future()
-        refused.set_result(_Prepared(None, None, str(error)))
-        return refused
+        return error
+
+
+def _submitted(
+    own: OwnImage | ImageError, prepare: Callable[[OwnImage], _Prepared], pool: ThreadPoolExecutor
+) -> Future[_Prepared]:
+    if not isinstance(own, ImageError):
+        return pool.submit(prepare, own)
+    refused: Future[_Prepared] = Future()
+    refused.set_result(_Prepared(None, None, str(own)))
+    return refused
 
 
 def _next_batch(waiting: deque[Future[_Prepared]], size: int) -> list[_Prepared]:

@@ -1,113 +1,28 @@
-"""Reading the image vectors of a directory, of which one shard at a time is in memory."""
+"""Opening image vectors: what ``cupl embed`` wrote, or files of other programs."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from cupl.embedding.image_files import ImageSearch
-from cupl.embedding.image_shards import (
-    ImageProvenance,
-    Shard,
-    count_images,
-    images_file,
-    read_paths,
-    read_shard,
-    shard_numbers,
+from cupl.embedding.foreign_vectors import (
+    Maker,
+    is_vector_file,
+    open_vector_files,
+    said_maker,
 )
-from cupl.encoders.protocol import Encoder
+from cupl.embedding.image_files import ImageSearch
+from cupl.embedding.image_shards import images_file, read_shard, shard_numbers
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import InputError
 from cupl.io.file_kinds import EMBEDDINGS, kind_of_file, wrong_kind
 from cupl.io.reasons import missing
 from cupl.io.terminal import printable
 from cupl.io.words import number_of
-
-
-@dataclass(frozen=True)
-class Embeddings:
-    """A directory of image vectors; iterating reads one :class:`Shard` after the other.
-
-    Attributes:
-        directory: where they are.
-        provenance: the encoder, as the first shard names it.
-        shards: how many there are.
-
-    """
-
-    directory: Path
-    provenance: ImageProvenance
-    shards: int
-
-    def __len__(self) -> int:
-        """How many images there are, those that could not be read among them.
-
-        No vector is read for it.
-
-        Raises:
-            InputError: as for iterating, as far as the tables of paths tell.
-
-        """
-        return self._images
-
-    @cached_property
-    def _images(self) -> int:
-        return sum(map(self.size_of, range(self.shards)))
-
-    def size_of(self, number: int) -> int:
-        """How many images a shard has."""
-        metadata, images = count_images(self.directory, number)
-        self._check_same_run(number, metadata.provenance)
-        return images
-
-    def __iter__(self) -> Iterator[Shard]:
-        """Read the shards in order.
-
-        Raises:
-            InputError: a file is damaged, cupl did not write it, or it belongs to another run.
-
-        """
-        return map(self.shard, range(self.shards))
-
-    def shard(self, number: int) -> Shard:
-        """Read one of the shards.
-
-        Raises:
-            InputError: as for iterating.
-
-        """
-        metadata, shard = read_shard(self.directory, number)
-        self._check_same_run(number, metadata.provenance)
-        return shard
-
-    def paths(self) -> Iterator[list[str]]:
-        """The paths of each shard, those that could not be read among them; no vector is read.
-
-        Raises:
-            InputError: as for iterating, as far as the tables of paths tell.
-
-        """
-        for number in range(self.shards):
-            metadata, paths = read_paths(self.directory, number)
-            self._check_same_run(number, metadata.provenance)
-            yield paths
-
-    def check_encoder(self, encoder: Encoder) -> None:
-        """See :meth:`ImageProvenance.check_encoder`."""
-        self.provenance.check_encoder(encoder)
-
-    def _check_same_run(self, number: int, other: ImageProvenance) -> None:
-        first = self.provenance
-        if (other.fingerprint, other.precision) != (first.fingerprint, first.precision):
-            raise InputError(
-                f"{images_file(self.directory, number)}: made by {other}, but the first shard by "
-                f"{self.provenance}; keep each in a directory of its own"
-            )
 
 
 def is_stored(source: str | os.PathLike[str]) -> bool:
@@ -118,35 +33,65 @@ def is_stored(source: str | os.PathLike[str]) -> bool:
     )
 
 
-def stored_images(sources: Sequence[str | os.PathLike[str]]) -> Embeddings | None:
-    """What ``cupl embed`` wrote, where that is named; None where images are.
+def stored_images(
+    sources: Sequence[str | os.PathLike[str]], encoder: Maker | None = None
+) -> Embeddings | None:
+    """Image vectors, where these are named; None where images are.
+
+    Args:
+        sources: a folder that ``cupl embed`` wrote, or files of vectors that were made elsewhere.
+        encoder: of the latter, as for :func:`load_embeddings`.
 
     Raises:
         InputError: it is named with something else, or as for :func:`load_embeddings`.
 
     """
-    stored = [source for source in sources if is_stored(source)]
+    files = [source for source in sources if is_vector_file(source)]
+    if files and len(files) == len(sources):
+        return open_vector_files(files, said_maker(files[0], encoder))
+    stored = [*files, *(source for source in sources if is_stored(source))]
     if not stored:
         return None
     if len(sources) > 1:
         raise InputError(
-            f"{os.fspath(stored[0])} holds image vectors that cupl embed wrote: name it alone"
+            f"{os.fspath(stored[0])} holds image vectors: name it alone, without images"
         )
     return load_embeddings(stored[0])
 
 
-def load_embeddings(directory: str | os.PathLike[str]) -> Embeddings:
-    """Open what ``cupl embed`` wrote; of a run that is not done, the shards that are.
+def load_embeddings(source: str | os.PathLike[str], encoder: Maker | None = None) -> Embeddings:
+    """Open image vectors, of which no more than a shard will be in memory.
 
-    A warning says how many photos lie there too, of which there are no vectors.
+    Of a run of ``cupl embed`` that is not done, those shards are opened that are. A warning says
+    how many photos lie there too, of which there are no vectors.
+
+    Args:
+        source: a folder that ``cupl embed`` wrote, or a file of vectors that were made elsewhere:
+            ``.npy``, ``.npz``, ``.parquet`` or ``.safetensors``. Its rows are named by the paths or
+            ids in it, else by their number; a row that is zero, not finite or missing is an
+            image that cannot be read.
+        encoder: of such a file, which says nothing of it: the one that made it, its name, or class
+            vectors that the same encoder made. Nobody can check that; only another width is
+            found.
 
     Raises:
-        MissingFileError: there is no such directory.
-        InputError: it holds no image vectors, a shard between others is missing, or the first is
-            damaged or not written by cupl.
+        MissingFileError: there is no such file or directory.
+        InputError: it holds no image vectors, or several that may be meant, or of another width; a
+            shard between others is missing, or the first is damaged or not written by cupl;
+            or no encoder is named for a file, or one for a folder.
 
     """
-    directory = Path(directory)
+    if is_vector_file(source) and os.path.lexists(source):
+        return open_vector_files([source], said_maker(source, encoder))
+    if encoder is not None and os.path.isdir(source):  # noqa: PTH112
+        raise InputError(
+            f"{os.fspath(source)} says itself which encoder made it: leave the encoder out",
+            arguments={"encoder": False},
+        )
+    return _open_folder(Path(source))
+
+
+def _open_folder(directory: Path) -> Embeddings:
     if not os.path.exists(directory):  # noqa: PTH110 (Path's raises for over-long names)
         raise missing(directory, f"{directory}: no such directory")
     if not os.path.isdir(directory):  # noqa: PTH112

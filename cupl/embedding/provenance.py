@@ -31,6 +31,8 @@ class Provenance(BaseModel):
     encoder: StrictStr
     revision: StrictStr | None = None
     fingerprint: StrictStr
+    image_fingerprint: StrictStr | None = None
+    """That of the image vectors which they are for, where it is another; see :attr:`of_images`."""
     logit_scale: Annotated[float, Field(gt=0, le=MOST, allow_inf_nan=False)]
     logit_bias: Annotated[float, Field(ge=-MOST, le=MOST, allow_inf_nan=False)] | None = None
     """``None`` where the probabilities are a softmax; see :meth:`probabilities`."""
@@ -52,14 +54,19 @@ class Provenance(BaseModel):
     coverage: FittedCoverage | None = None
     """What cannot be ruled out, where that was fitted."""
 
+    @property
+    def of_images(self) -> str:
+        """The fingerprint of image vectors that they can be compared with."""
+        return self.image_fingerprint or self.fingerprint
+
     @model_serializer(mode="wrap")
-    def _without_what_is_not_fitted(self, serialize: SerializerFunctionWrapHandler) -> Any:
+    def _without_what_is_not_used(self, serialize: SerializerFunctionWrapHandler) -> Any:
         """As before there were these: what is not used changes no file and no digest."""
         fields = serialize(self)
         return {
             name: value
             for name, value in fields.items()
-            if value is not None or name not in ("threshold", "coverage")
+            if value is not None or name not in ("threshold", "coverage", "image_fingerprint")
         }
 
     @property

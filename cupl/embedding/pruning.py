@@ -16,6 +16,7 @@ from cupl.bank.source import PruningFacts, Source
 from cupl.embedding.bank_encoding import bank_embeddings
 from cupl.embedding.normalize import unit
 from cupl.embedding.text_cache import TextCache
+from cupl.encoders.joined_names import change_paths
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.io.csv import csv_lines
@@ -248,12 +249,15 @@ def prune(
     dropped = list(_explained(bank, by, verdicts, gone))
     if not dropped:
         return PruningResult(bank, dropped, spared, threshold)
-    model = Path(encoder.id)  # of a folder its name alone: a bank holds no paths of a machine
+    # Of a path its last part alone: a bank holds none of a machine.
+    model = change_paths(
+        encoder.id, lambda path: Path(path).name if Path(path).is_absolute() else path
+    )
     facts = PruningFacts(
         by=by,
         threshold=threshold,
         keep=keep,
-        encoder=model.name if model.is_absolute() else encoder.id,
+        encoder=model,
         dropped=len(dropped),
     )
     return PruningResult(_without(bank, gone, facts), dropped, spared, threshold)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cupl.encoders.protocol import Encoder
+from cupl.encoders.protocol import EncoderIdentity
 from cupl.errors import InputError
 
 
 def another_revision(
-    vectors: str, name: str, revision: str | None, encoder: Encoder, again: str
+    vectors: str, name: str, revision: str | None, encoder: EncoderIdentity, again: str
 ) -> InputError | None:
     """The error for vectors of another revision of the encoder's model; None where it is none.
 

@@ -99,7 +99,8 @@ def _batches(rows: list[int]) -> Iterator[list[int]]:
 
 
 def _key(text: str, encoder: Encoder) -> str:
-    said = f"{encoder.fingerprint} {encoder.precision} {text}"
+    precision = getattr(encoder, "text_precision", encoder.precision)  # not always that of images
+    said = f"{encoder.fingerprint} {precision} {text}"
     return hashlib.sha256(said.encode("utf-8", "surrogatepass")).hexdigest()
 
 

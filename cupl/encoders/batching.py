@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from PIL.Image import Image
+from tokenizers import models
 
 from cupl.encoders.protocol import Encoder
 
 Tokens = list[int]
+_NEVER = -1e6
+"""Score of a piece that no text is cut into."""
 
 
 def as_texts(texts: Sequence[str]) -> Sequence[str]:
@@ -45,6 +49,21 @@ def tokenize(tokenizer: Any, texts: Sequence[str], limit: int | None) -> list[To
         verbose=False,
     )["input_ids"]
     return encoded
+
+
+def hide_special_pieces(tokenizer: Any) -> None:
+    """Let no text hold the special tokens that it spells out, where pieces are scored (XLM-R).
+
+    There the special ones are pieces as well, of the best score there is, so ``</s>`` in a text
+    would be its end even where special tokens are split.
+    """
+    backend = tokenizer.backend_tokenizer
+    if not isinstance(backend.model, models.Unigram):
+        return
+    model = json.loads(backend.to_str())["model"]
+    special = set(tokenizer.all_special_tokens)
+    vocabulary = [(piece, _NEVER if piece in special else score) for piece, score in model["vocab"]]
+    backend.model = models.Unigram(vocabulary, model["unk_id"], bool(model.get("byte_fallback")))
 
 
 def pad(batch: Sequence[Tokens], padding: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,7 +12,7 @@ from cupl.encoders.batching import Tokens
 from cupl.encoders.device import encode_halving
 from cupl.encoders.hub import ModelFiles
 from cupl.encoders.prefix_tree import Tree, pack, plant
-from cupl.encoders.towers import replace_quick_gelu, states_at
+from cupl.encoders.towers import class_state, replace_quick_gelu, states_at
 from cupl.encoders.transformers_dual import DualEncoder
 from cupl.errors import InputError
 
@@ -32,8 +32,10 @@ class ClipEncoder(DualEncoder):
 
     kind: ClassVar = "clip"
     family: ClassVar = "CLIP"
-    model_class: ClassVar = CLIPModel
-    processor_class: ClassVar = CLIPImageProcessorPil
+    model_class: ClassVar[Any] = CLIPModel
+    processor_class: ClassVar[Any] = CLIPImageProcessorPil
+    reads_legacy_end: ClassVar = True
+    """Whether an end-of-text token of 2 in a configuration stands for the highest one."""
 
     def _width(self) -> int:
         return int(self._model.config.projection_dim)
@@ -65,11 +67,8 @@ class ClipEncoder(DualEncoder):
         return vectors
 
     def _project(self, pixels: torch.Tensor) -> torch.Tensor:
-        tower = self._model.vision_model
-        states = tower.pre_layrnorm(tower.embeddings(pixels))
-        first = torch.zeros(len(pixels), 1, dtype=torch.int64, device=self.device)
-        states = states_at(tower.encoder.layers, states, first)[:, 0]
-        vectors: torch.Tensor = self._model.visual_projection(tower.post_layernorm(states))
+        states = class_state(self._model.vision_model, pixels)
+        vectors: torch.Tensor = self._model.visual_projection(states)
         return vectors
 
     @classmethod
@@ -89,7 +88,8 @@ class ClipEncoder(DualEncoder):
         config = model.config.text_config
         end = tokenizer.eos_token_id
         highest = max(tokenizer.get_vocab().values(), default=-1)
-        expected = highest if config.eos_token_id == _LEGACY_EOS else config.eos_token_id
+        legacy = cls.reads_legacy_end and config.eos_token_id == _LEGACY_EOS
+        expected = highest if legacy else config.eos_token_id
         if not isinstance(tokenizer, PreTrainedTokenizerFast):
             problem = "it has no fast tokenizer"
         elif highest >= config.vocab_size:

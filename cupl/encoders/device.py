@@ -1,14 +1,24 @@
 """Where a model runs, with which numbers, and how much of it at once."""
 
+import os
 import re
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from cupl.encoders.cpu_precision import cpu_precision
+from cupl.encoders.int8 import can_multiply_int8
 from cupl.errors import InputError, is_out_of_memory
 
-PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PRECISIONS = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+    "int8": torch.int8,
+}
+PRECISION_VARIABLE = "CUPL_PRECISION"
+_CHOICES = ("auto", "float32", "bfloat16", "float16")
 MAX_BATCH = 2**16
 """Images at once; no memory holds more."""
 
@@ -40,21 +50,51 @@ def resolve_precision(name: str, device: torch.device) -> torch.dtype:
     """Type of number to compute with.
 
     Args:
-        name: ``auto``, ``float32``, ``bfloat16`` or ``float16``. ``auto`` is half precision on a
-            GPU (bfloat16 where it has that) and float32 on a CPU, where the others are slower.
+        name: ``auto``, ``float32``, ``bfloat16``, ``float16`` or ``int8``. ``auto`` is half
+            precision on a GPU (bfloat16 where it has that). On a CPU it is what
+            ``$CUPL_PRECISION`` says, or whichever of bfloat16 and float32
+            :func:`~cupl.encoders.cpu_precision.cpu_precision` finds to be worth it.
         device: where to compute.
 
     Raises:
-        InputError: the name means nothing.
+        InputError: the name means nothing, or int8 is asked for where there is none.
 
     """
-    if name == "auto":
-        if device.type == "cuda":
-            return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
-        return torch.float16 if device.type == "mps" else torch.float32
-    if name not in PRECISIONS:
+    check_precision(name, device)
+    if name != "auto":
+        return PRECISIONS[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
+    if device.type == "mps":
+        return torch.float16
+    chosen = os.environ.get(PRECISION_VARIABLE, "auto")
+    return cpu_precision() if chosen == "auto" else PRECISIONS[chosen]
+
+
+def check_precision(name: str, device: torch.device) -> None:
+    """Refuse a precision that means nothing there, before anything takes time.
+
+    Raises:
+        InputError: as for :func:`resolve_precision`.
+
+    """
+    if name != "auto" and name not in PRECISIONS:
         raise InputError(f"no precision is called {name!r}: use auto, {', '.join(PRECISIONS)}")
-    return PRECISIONS[name]
+    if name == "int8" and device.type != "cpu":
+        raise InputError(
+            f"int8 is for the CPU, not for {device}: use auto", arguments={"precision": "auto"}
+        )
+    if name == "int8" and not can_multiply_int8():
+        raise InputError(
+            "this processor or this build of PyTorch multiplies no int8: use auto",
+            arguments={"precision": "auto"},
+        )
+    chosen = os.environ.get(PRECISION_VARIABLE, "auto")
+    if chosen not in _CHOICES:
+        raise InputError(
+            f"{PRECISION_VARIABLE} is {chosen!r:.100}; what auto is on a CPU can be "
+            f"{', '.join(_CHOICES)}"
+        )
 
 
 def resolve_batch(size: int | str, device: torch.device, on_cpu: int, on_gpu: int) -> int:

@@ -6,16 +6,16 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cupl.errors import CuplError
-from cupl.io.atomic import write_atomically
-from cupl.io.paths import cache_dir
+from cupl.io.kept import kept_text
+
+if TYPE_CHECKING:
+    from cupl.encoders.protocol import EncoderIdentity
 
 
-def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
+def remembered(files: Sequence[Path], compute: Callable[[], str], settings: str = "") -> str:
     """What ``compute`` says of some files, from cupl's cache where they are as they were then.
 
     A file is as it was if its place, size, number and times are; its time of change cannot be set
@@ -24,6 +24,7 @@ def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
     Args:
         files: what the result depends on.
         compute: makes a sha256 in hex.
+        settings: what else it depends on.
 
     """
     try:
@@ -31,18 +32,18 @@ def remembered(files: Sequence[Path], compute: Callable[[], str]) -> str:
     except OSError:
         return compute()
     seen = [[name, s.st_size, s.st_ino, s.st_mtime_ns, s.st_ctime_ns] for name, s in stats]
-    name = hashlib.sha256(json.dumps(seen).encode()).hexdigest()
-    path = cache_dir() / "fingerprints" / name
-    with suppress(OSError, ValueError):
-        text = path.read_text("ascii")
-        if re.fullmatch(r"[0-9a-f]{64}", text):
-            return text
-    digest = compute()
-    # It only saves time: where it cannot be written, the next start computes it again.
-    with suppress(OSError, CuplError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, digest.encode())
-    return digest
+    name = hashlib.sha256((json.dumps(seen) + settings).encode()).hexdigest()
+    return kept_text("fingerprints", name, re.compile(r"[0-9a-f]{64}"), compute)
+
+
+def image_fingerprint(encoder: EncoderIdentity) -> str:
+    """Hex digest of everything that decides the vector of an image.
+
+    It is the encoder's own, but where its text tower is another model's: then it is that of the
+    encoder which its image tower is of, and the image vectors of the two are the same.
+    """
+    found: str = getattr(encoder, "image_fingerprint", encoder.fingerprint)
+    return found
 
 
 def digest_of_weights(model: Any) -> str:

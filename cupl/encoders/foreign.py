@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
+from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError
 from cupl.io.file_kinds import is_pointer, kind_of_file
-from cupl.io.json import read_json
 
 _ARRAYS = "make the vectors with that library and hand them over (ClassVectors.from_arrays)"
 _OPENAI = {
@@ -17,8 +18,11 @@ _OPENAI = {
     "L14336": "openai/clip-vit-large-patch14-336",
 }
 _OPEN_CLIP_NAME = re.compile(
-    r"(ViT|RN\d|EVA|convnext|coca|xlm-roberta|roberta)[\w@.-]*(/\d\d\w*(@\w+)?)?(::[\w.-]+)?", re.I
+    r"((?:ViT|RN\d|EVA|convnext|coca|MobileCLIP|PE-Core|xlm-roberta|roberta-ViT|nllb-clip)"
+    r"[\w@.-]*(?:/\d\d\w*(?:@\w+)?)?)(?:(?:::?|/)([\w.-]+))?",
+    re.I,
 )
+_INSTALL = "(pip install 'cupl[open-clip]')"
 _MAX_CONFIG = 8 * 2**20
 _WEIGHTS = {
     "*.gguf": "GGUF weights (llama.cpp)",
@@ -48,32 +52,40 @@ def check_name(name: str) -> None:
                 f"{name!r:.100} is written as for open_clip: leave {prefix!r} out",
                 arguments={"encoder": name.removeprefix(prefix)},
             )
-    if not _OPEN_CLIP_NAME.fullmatch(name):
-        return
-    model, _, trained = name.partition("::")
+    for prefix in ("open-clip:", "openclip:", "open_clip/"):
+        if name.startswith(prefix):
+            right = OPEN_CLIP_PREFIX + name.removeprefix(prefix)
+            raise InputError(
+                f"{name!r:.100}: a model of open_clip is written {right!r:.100}",
+                arguments={"encoder": right},
+            )
+    if found := _OPEN_CLIP_NAME.fullmatch(name):
+        raise _name_of_open_clip(name, *found.groups())
+
+
+def _name_of_open_clip(name: str, model: str, tag: str | None) -> InputError:
     short = re.sub(r"[^BL\d]", "", model.removeprefix("ViT").removesuffix("px"))
-    way_out, encoder = "", _OPENAI.get(short) if trained in ("", "openai") else None
+    encoder = _OPENAI.get(short) if tag in (None, "openai") else None
+    what = f"{name!r:.100} is a name of open_clip or of OpenAI's clip package"
     if encoder is not None:
-        way_out = f"OpenAI's of that size is {encoder}"
-    else:
-        way_out = "name a model of transformers on the hub, as openai/clip-vit-base-patch32"
-    raise InputError(
-        f"{name!r:.100} is a name of open_clip or of OpenAI's clip package; {way_out}",
-        arguments={"encoder": encoder or ...},
+        return InputError(
+            f"{what}; OpenAI's of that size is {encoder}", arguments={"encoder": encoder}
+        )
+    if tag is None and model.startswith("RN"):
+        tag = "openai"
+    encoder = f"{OPEN_CLIP_PREFIX}{model.replace('/', '-')}/{tag or 'TAG'}"
+    which = "" if tag else ", with the tag of its weights"
+    return InputError(
+        f"{what}: write {encoder}{which} {_INSTALL}", arguments={"encoder": encoder if tag else ...}
     )
 
 
 def why_no_model(folder: Path) -> str | None:
     """What a folder without ``config.json`` is, and the way out; None where nothing is known."""
-    if (folder / "adapter_config.json").is_file():
+    if file := next(iter(sorted(folder.glob("open_clip_*"))), None):
         return (
-            f"it holds a LoRA adapter{_base_of(folder)}, only what differs from its model: merge "
-            "the two with peft (merge_and_unload, then save_pretrained) and name the folder of that"
-        )
-    if (folder / "open_clip_config.json").is_file() or any(folder.glob("open_clip_*")):
-        return (
-            "it holds a model of open_clip, and models of transformers are read: take the model in "
-            f"that form, which many of the hub have beside it (config.json), or {_ARRAYS}"
+            f"it holds weights of open_clip without open_clip_config.json: name them with their "
+            f"architecture, {OPEN_CLIP_PREFIX}ARCHITECTURE/{file} {_INSTALL}"
         )
     if (folder / "model_index.json").is_file():
         return (
@@ -84,9 +96,41 @@ def why_no_model(folder: Path) -> str | None:
         inner = folder / "0_CLIPModel"
         if (inner / "config.json").is_file():
             return f"it holds a model of sentence-transformers: name {inner}, the CLIP in it"
-        return f"it holds a model of sentence-transformers: {_ARRAYS}"
+        return (
+            "it holds a model of sentence-transformers, whose texts have no space in common with "
+            f"images: join it to images by bridge:google/vit-base-patch16-224+{folder}, or, if it "
+            "was trained to fit an image encoder, name it with --text-encoder beside that "
+            f"(pair:IMAGE_ENCODER+{folder})"
+        )
     found = other_weights(folder)
     return None if found is None else f"there is {found} in it, without config.json"
+
+
+def why_no_family(config: Mapping[str, object]) -> str:
+    """Why a model of transformers whose type is not among ours is no encoder.
+
+    Args:
+        config: what its ``config.json`` says.
+
+    """
+    kind = str(config.get("model_type"))
+    if kind.startswith("blip"):
+        return (
+            "it looks at an image and a text together and has no vectors of each that could be "
+            "compared with many others; take a CLIP or SigLIP model"
+        )
+    if re.search(r"_(text|vision)_model", kind):
+        return "it is one of two towers: name the model that it was taken from, which has both"
+    if "auto_map" in config:
+        return (
+            "it brings its own Python code, which is never run; take a model that transformers "
+            "itself knows"
+        )
+    return (
+        "an encoder needs a whole model with a text and an image tower in one space, of a type "
+        "that is read here: ALIGN, AltCLIP, Chinese-CLIP, CLIP, CLIPSeg, MetaCLIP 2, SigLIP or "
+        "SigLIP 2"
+    )
 
 
 def other_weights(folder: Path) -> str | None:
@@ -120,12 +164,3 @@ def check_sizes(folder: Path) -> None:
     for file in sorted(folder.glob("*config.json")):
         if file.stat().st_size > _MAX_CONFIG:
             raise InputError(f"{file} is larger than {_MAX_CONFIG // 2**20} MB: no configuration")
-
-
-def _base_of(folder: Path) -> str:
-    try:
-        base = read_json(folder / "adapter_config.json")
-        name = base["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    return f" for {name!r:.100}" if isinstance(name, str) else ""

@@ -4,9 +4,11 @@ The cache is asked first, so a model that is there loads with no network at all 
 commit it was fetched at, as does a branch or tag of it; ``hf cache rm`` makes room for a newer one.
 """
 
+from __future__ import annotations
+
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeGuard
 
@@ -20,27 +22,38 @@ from huggingface_hub.errors import (
 )
 
 from cupl.encoders.foreign import check_name, check_pointers, other_weights, why_no_model
+from cupl.encoders.model_files import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    IMAGE_CONFIGS,
+    OPEN_CLIP_CONFIG,
+    PICKLE_FILES,
+    SAFETENSORS_FILES,
+    TOKENIZERS,
+    has_weights,
+    is_adapter,
+    is_open_clip,
+    missing_config,
+)
 from cupl.errors import InputError, MissingFileError, ServerError
 from cupl.io.file_kinds import kind_of_file
 from cupl.io.json import read_json
 from cupl.io.paths import cache_dir
 from cupl.io.reasons import broken_link
 
-_IMAGE_FILES = ("preprocessor_config.json", "processor_config.json")
-_TOKENIZER_FILES = ("tokenizer.json", "vocab.json")
-_CONFIG_FILES = (
+CONFIG_FILES = (
     "config.json",
-    *_IMAGE_FILES,
-    *_TOKENIZER_FILES,
+    ADAPTER_CONFIG,
+    *IMAGE_CONFIGS,
+    *TOKENIZERS,
     "merges.txt",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
+    OPEN_CLIP_CONFIG,
 )
-_SAFETENSORS = ("model.safetensors", "model.safetensors.index.json", "model-*-of-*.safetensors")
 _REVISION = re.compile(r"(?!.*\.\.)(?!\.)[\w.+-]{1,100}(/[\w.+-]{1,100}){0,9}", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_PICKLE = ("pytorch_model.bin", "pytorch_model.bin.index.json", "pytorch_model-*-of-*.bin")
 
 
 class ModelFiles(NamedTuple):
@@ -52,6 +65,8 @@ class ModelFiles(NamedTuple):
     """Commit of the hub; ``None`` for a directory of one's own."""
     download: bool = True
     """Whether the hub may be asked for what is missing."""
+    adapter: ModelFiles | None = None
+    """What changes the model and gives it its name; see :mod:`cupl.encoders.adapters`."""
 
 
 def find_model(name: str, revision: str | None = None, *, download: bool = True) -> ModelFiles:
@@ -70,20 +85,35 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
             may not be asked.
 
     """
+    path = own_folder(name, revision)
+    if path is not None:
+        if not (is_open_clip(path) or is_adapter(path) or (path / "config.json").is_file()):
+            why = why_no_model(path) or "there is no config.json in it"
+            raise InputError(f"{path} holds no model: {why}")
+        # In full: class vectors carry the name, and are used from other folders.
+        return ModelFiles(str(path.resolve()), path, None, download)
+    check_name(name)
+    folder = fetch(name, CONFIG_FILES, _is_configured, revision, download=download)
+    return ModelFiles(name, folder, folder.name, download)
+
+
+def own_folder(name: str, revision: str | None = None) -> Path | None:
+    """The directory of that name; None where it can only be a name of the hub.
+
+    Raises:
+        MissingFileError, InputError: as :func:`find_model`.
+
+    """
     path = Path(name)
     # os.path, because Path.is_dir and Path.exists raise for names that cannot be looked up.
     if os.path.isdir(path):  # noqa: PTH112
-        if not (path / "config.json").is_file():
-            why = why_no_model(path) or "there is no config.json in it"
-            raise InputError(f"{path} holds no model: {why}")
         check_pointers(path)
         if revision is not None:
             raise InputError(
                 f"{path} is a folder and has no revisions: leave it out",
                 arguments={"revision": False},
             )
-        # In full: class vectors carry the name, and are used from other folders.
-        return ModelFiles(str(path.resolve()), path, None)
+        return path
     if os.path.exists(path):  # noqa: PTH110
         kind = kind_of_file(path)
         what = f"{name} is {kind};" if kind else f"{name} is a file;"
@@ -91,18 +121,66 @@ def find_model(name: str, revision: str | None = None, *, download: bool = True)
     link = broken_link(path)
     if link or name.startswith((".", "~")) or path.is_absolute():
         raise MissingFileError(f"{name}: {link or 'no such directory'}")
+    return None
+
+
+def fetch(
+    name: str,
+    patterns: Sequence[str],
+    complete: Callable[[Path], bool],
+    revision: str | None = None,
+    *,
+    download: bool = True,
+    encoder: str | None = None,
+) -> Path:
+    """Files of a model of the hub, from its cache where they are complete there.
+
+    Args:
+        name: of the model.
+        patterns: names of the files.
+        complete: whether what a folder holds of them is enough.
+        revision: as for :func:`find_model`.
+        download: as for :func:`find_model`.
+        encoder: the name that an encoder which needs them has, if it is another.
+
+    Returns:
+        The folder of the commit, which may lack some of them.
+
+    Raises:
+        InputError, ServerError: as :func:`find_model`.
+
+    """
     if revision is not None and not _REVISION.fullmatch(revision):
         raise InputError(f"{revision!r:.80} is no revision: a commit, branch or tag is needed")
-    check_name(name)
     try:
-        folder = _snapshot(name, _CONFIG_FILES, revision, local_files_only=True)
+        folder = _snapshot(name, patterns, revision, local_files_only=True)
     except LocalEntryNotFoundError:
         folder = None
-    if folder is None or missing_config(folder) is not None:
+    if folder is None or not complete(folder):
         if not download:
-            raise _not_here(name, revision)
-        folder = _download(name, _CONFIG_FILES, revision)
-    return ModelFiles(name, folder, folder.name, download)
+            raise _not_here(name, revision, encoder)
+        folder = _download(name, patterns, revision)
+    return folder
+
+
+def adapter_weights(files: ModelFiles) -> Path:
+    """The weights of an adapter, fetched where they are not on disk.
+
+    Raises:
+        InputError: there are none as safetensors.
+        ServerError: as for :func:`find_model`.
+
+    """
+    path = files.folder / ADAPTER_WEIGHTS
+    if not path.is_file() and files.revision is not None:
+        if not files.download:
+            raise _not_here(files.name)
+        _download(files.name, (ADAPTER_CONFIG, ADAPTER_WEIGHTS), files.revision)
+    if path.is_file():
+        return path
+    pickle = (files.folder / "adapter_model.bin").is_file()
+    way_out = "; load it with peft and save it again (save_pretrained)" if pickle else ""
+    raise InputError(f"the adapter {files.name} has no {ADAPTER_WEIGHTS}{way_out}")
 
 
 def is_commit(revision: str | None) -> TypeGuard[str]:
@@ -110,12 +188,8 @@ def is_commit(revision: str | None) -> TypeGuard[str]:
     return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
-def missing_config(folder: Path) -> str | None:
-    """The first configuration file a dual encoder needs and ``folder`` lacks."""
-    for group in (("config.json",), _IMAGE_FILES, _TOKENIZER_FILES):
-        if not any((folder / file).is_file() for file in group):
-            return group[0]
-    return None
+def _is_configured(folder: Path) -> bool:
+    return is_open_clip(folder) or is_adapter(folder) or missing_config(folder) is None
 
 
 def fetch_weights(files: ModelFiles) -> bool:
@@ -129,21 +203,28 @@ def fetch_weights(files: ModelFiles) -> bool:
         ServerError: as for :func:`find_model`.
 
     """
-    for download in ((), _SAFETENSORS, _PICKLE):
-        if download and files.revision is not None:
-            if not files.download:
-                raise _not_here(files.name)
+    for download in ((), SAFETENSORS_FILES, PICKLE_FILES):
+        if download:
             # The hub's client warns where nothing matches; the configuration always does.
-            _download(files.name, ("config.json", *download), files.revision)
-        for weights in (_SAFETENSORS, _PICKLE):
-            if _is_complete(files.folder, weights[0], weights[1]):
-                return weights is _SAFETENSORS
+            fetch_more(files, ("config.json", *download))
+        for weights in (SAFETENSORS_FILES, PICKLE_FILES):
+            if has_weights(files.folder, weights[0], weights[1]):
+                return weights is SAFETENSORS_FILES
     raise InputError(f"{files.name} has no weights: {_why_no_weights(files.folder)}")
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The files of a model that hold its weights."""
-    return [path for pattern in (*_SAFETENSORS, *_PICKLE) for path in folder.glob(pattern)]
+def fetch_more(files: ModelFiles, patterns: Sequence[str]) -> None:
+    """Fetch more of a model from the hub, at the commit that was found; nothing of a folder's.
+
+    Raises:
+        ServerError: as for :func:`find_model`.
+
+    """
+    if files.revision is None:
+        return
+    if not files.download:
+        raise _not_here(files.name)
+    _download(files.name, patterns, files.revision)
 
 
 def first_line(error: BaseException) -> str:
@@ -152,34 +233,22 @@ def first_line(error: BaseException) -> str:
     return "".join(filter(str.isprintable, lines[0]))[:200]
 
 
-def _is_complete(folder: Path, whole: str, index: str) -> bool:
-    if (folder / whole).is_file():
-        return True
-    try:
-        weight_map = read_json(folder / index)["weight_map"]
-        return all((folder / shard).is_file() for shard in set(weight_map.values()))
-    except FileNotFoundError:
-        return False
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{folder / index} is damaged") from error
-
-
 def _why_no_weights(folder: Path) -> str:
-    for index in (_SAFETENSORS[1], _PICKLE[1]):
+    for index in (SAFETENSORS_FILES[1], PICKLE_FILES[1]):
         if (folder / index).is_file():
             shards = set(read_json(folder / index)["weight_map"].values())
             gone = sorted(shard for shard in shards if not (folder / shard).is_file())
             return f"{index} names {len(gone)} of {len(shards)} files that are missing: {gone[0]}"
-    neither = f"neither {_SAFETENSORS[0]} nor {_PICKLE[0]}"
+    neither = f"neither {SAFETENSORS_FILES[0]} nor {PICKLE_FILES[0]}"
     why = why_no_model(folder) or other_weights(folder)
     return f"{neither}; {why}" if why else neither
 
 
-def _not_here(name: str, revision: str | None = None) -> ServerError:
+def _not_here(name: str, revision: str | None = None, encoder: str | None = None) -> ServerError:
     return ServerError(
         f"{_named(name, revision)} is not on this machine and may not be downloaded: to allow "
-        "that, name it as the encoder",
-        arguments={"encoder": name},
+        f"that, name {'it' if encoder is None else encoder} as the encoder",
+        arguments={"encoder": encoder or name},
     )
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,38 +23,30 @@ from typing import Any
 import numpy as np
 import torch
 from PIL.Image import Image, Resampling
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch.nn.functional import normalize
 
 from cupl.encoders.batching import (
     Tokens,
     as_texts,
     encode_by_length,
-    encode_images,
     encode_unique_texts,
     pad,
 )
+from cupl.encoders.conse import ConseEncoder
 from cupl.encoders.device import resolve_batch, resolve_device
-from cupl.encoders.mini_anchors import CLASSES, RECIPE, keep_in_cache, shipped_texts
+from cupl.encoders.mini_anchors import CLASSES, RECIPE, shipped_texts
 from cupl.encoders.sentences import SentenceModel, SentenceTokenizer, read_sentence_model
 from cupl.errors import InputError, MissingPackageError
-from cupl.io.paths import cache_dir
 from cupl.io.reasons import reason
 from cupl.progress import Progress, ignore
 
 _IMAGES_ON_GPU = 64
 _TEXT_BUDGET = 1024  # tokens in a batch
 _SIDE = 224
-_TOP = 20
 
 
-class MiniEncoder:
-    """ConSE as an :class:`~cupl.encoders.protocol.Encoder`, from installed packages alone.
-
-    The anchors' mean is taken from anchors and texts alike: it is what all descriptions of things
-    share, and tells none from another.
-    """
+class MiniEncoder(ConseEncoder):
+    """ConSE from installed packages alone, which imports nothing that it does not need."""
 
     id = "mini"
     revision = None
@@ -63,7 +55,6 @@ class MiniEncoder:
     max_tokens = 256
     image_side = _SIDE + 32  # of which it looks at the middle
     image_batch = 4  # larger ones are slower on a CPU
-    logit_bias = None
     logit_scale = 12.0  # measured: the best probability is then, on average, near the accuracy
 
     def __init__(
@@ -93,9 +84,7 @@ class MiniEncoder:
         self.device = device
         self.fingerprint = _digest(texts, classifier, sentences)
         self._files = classifier, sentences
-        embedded = self._cached(texts, progress)  # [1000, dim], of length 1
-        self._centre = embedded.mean(dim=0)
-        self._anchors = normalize(embedded - self._centre, dim=-1)
+        self.anchor(texts, "mini", progress)
 
     # At their first use: a search for a text needs one of them, one for a photo the other.
 
@@ -148,24 +137,9 @@ class MiniEncoder:
         """Tokens of each text before truncation, special tokens included."""
         return [len(tokens) for tokens in self._tokenizer.ids(as_texts(texts))]
 
-    def encode_text(self, texts: Sequence[str]) -> torch.Tensor:
-        """Sentence embeddings less the anchors' mean, float32 ``[len(texts), dim]`` on the CPU.
-
-        A text longer than ``max_tokens`` is cut.
-        """
-        return self._embed(texts) - self._centre
-
-    def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
-        """Anchors weighed by what is seen, float32 ``[len(images), dim]`` on the CPU."""
-        return encode_images(self, images)
-
     def prepare(self, image: Image) -> torch.Tensor:
         """The two views of an image that the classifier sees, uint8 ``[2, 224, 224, 3]``."""
         return torch.from_numpy(np.stack(_views(image)))
-
-    def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
-        """Anchors weighed by what is seen, float32 ``[len(images), dim]`` on the CPU."""
-        return self.weigh_anchors(self.classify(images))
 
     @torch.inference_mode()
     def classify(self, images: torch.Tensor) -> torch.Tensor:
@@ -182,34 +156,8 @@ class MiniEncoder:
             logits[start : start + len(batch)] = both.view(len(batch), 2, -1).mean(dim=1).cpu()
         return logits
 
-    def weigh_anchors(self, logits: torch.Tensor) -> torch.Tensor:
-        """ConSE: the anchors of the likeliest classes in proportion to their probabilities.
-
-        Args:
-            logits: ``[images, 1000]``.
-
-        Returns:
-            float32 ``[images, dim]``.
-
-        """
-        top, classes = logits.softmax(dim=-1).topk(_TOP)  # [images, _TOP]
-        return torch.einsum("bk,bkd->bd", top, self._anchors[classes])
-
-    def _cached(self, texts: list[list[str]], progress: Progress) -> torch.Tensor:
-        """Embeddings of the anchors, ``[1000, dim]``, of length 1."""
-        path = cache_dir() / "mini" / f"anchors-{self.fingerprint}.safetensors"
-        with suppress(OSError, SafetensorError, KeyError):
-            anchors = load_file(path)["anchors"].clone()  # not a view of a file others may replace
-            if anchors.shape == (len(texts), self.dim) and anchors.isfinite().all():
-                return anchors
-        rows = self._embed([text for group in texts for text in group], progress)
-        groups = torch.split(rows, [len(group) for group in texts])
-        anchors = normalize(torch.stack([group.mean(dim=0) for group in groups]), dim=-1)
-        keep_in_cache(path, save({"anchors": anchors}))
-        return anchors
-
     @torch.inference_mode()
-    def _embed(self, texts: Sequence[str], progress: Progress = ignore) -> torch.Tensor:
+    def embed(self, texts: Sequence[str], progress: Progress = ignore) -> torch.Tensor:
         """Sentence embeddings, float32 ``[len(texts), dim]``, of length 1."""
         if not (texts := as_texts(texts)):
             return torch.empty(0, self.dim)

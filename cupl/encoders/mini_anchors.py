@@ -7,12 +7,11 @@ import hashlib
 import io
 import json
 from contextlib import suppress
-from pathlib import Path
 
 from cupl.bank.model import PromptBank
 from cupl.bank.templates import fill
-from cupl.errors import CuplError, InputError
-from cupl.io.atomic import write_atomically
+from cupl.errors import InputError
+from cupl.io.kept import keep_in_cache
 from cupl.io.paths import cache_dir, prompts_dir
 from cupl.io.text import read_text
 
@@ -74,10 +73,3 @@ def _are_texts(texts: object) -> bool:
     return isinstance(texts, list) and all(
         isinstance(group, list) and all(isinstance(text, str) for text in group) for group in texts
     )
-
-
-def keep_in_cache(path: Path, data: bytes) -> None:
-    """Write a file of the cache, which only saves time: without it the next start is slow again."""
-    with suppress(OSError, CuplError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)

@@ -1,16 +1,20 @@
 """Images to the pixels that an image tower reads, as transformers' Pillow processors make them.
 
-Only their first steps are done here, with Pillow: they turn a whole photo into an array and back
-several times for it, and hold the lock of the interpreter meanwhile. The result is the same bits.
+The first steps are done here, with Pillow: they turn a whole photo into an array and back several
+times for it, and hold the lock of the interpreter meanwhile. The others are looked up, a level at a
+time. The result is the same bits.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from PIL.Image import Image, new
+from PIL.Image import Image, fromarray, new
 
 from cupl.encoders.hub import first_line
 from cupl.errors import InputError
@@ -18,6 +22,7 @@ from cupl.errors import InputError
 _MAX_ASPECT = 100
 _MAX_ENLARGED = 10
 """How many times the side of a model its images may be resized to, before they are cropped."""
+_Numbers: TypeAlias = tuple[float, ...] | float | None
 _EDGES = ("shortest_edge", "height", "width")
 
 
@@ -30,9 +35,40 @@ def prepare(image: Image, processor: Any) -> torch.Tensor:
 
     """
     small = _crop(_resize(image, processor), processor)
-    done = {"do_resize": False, "do_center_crop": False}
-    pixels: torch.Tensor = processor(images=small, return_tensors="pt", **done)["pixel_values"]
-    return pixels[0]
+    kind: Any = type(processor)
+    levels = _levels(
+        kind, bool(processor.do_rescale), processor.rescale_factor, bool(processor.do_normalize),
+        _numbers(processor.image_mean), _numbers(processor.image_std),
+    )  # fmt: skip
+    pixels = np.empty((len(levels), small.height, small.width), np.float32)
+    for channel, of_levels, band in zip(pixels, levels, small.split(), strict=True):
+        np.take(of_levels, np.asarray(band), out=channel, mode="clip")
+    return torch.from_numpy(pixels)
+
+
+@lru_cache(maxsize=32)
+def _levels(
+    kind: Any,
+    rescales: bool,
+    factor: float,
+    normalizes: bool,
+    mean: _Numbers,
+    std: _Numbers,
+) -> npt.NDArray[np.float32]:
+    """What a processor makes of each of the 256 levels of each channel, ``[3, 256]``.
+
+    By the processor itself, so that it is the same bits, in a fifth of the time.
+    """
+    processor = kind(do_rescale=rescales, rescale_factor=factor, do_normalize=normalizes)
+    processor.image_mean, processor.image_std = mean, std
+    ramp = np.broadcast_to(np.arange(256, dtype=np.uint8)[None, :, None], (1, 256, 3))
+    done = {"do_resize": False, "do_center_crop": False, "do_pad": False}
+    made = processor(images=fromarray(ramp.copy()), return_tensors="np", **done)["pixel_values"]
+    return np.ascontiguousarray(made[0][:, 0], dtype=np.float32)
+
+
+def _numbers(values: Any) -> _Numbers:
+    return tuple(values) if isinstance(values, Sequence | np.ndarray) else values
 
 
 def check_preprocessing(name: str, side: int, processor: Any) -> None:
@@ -70,7 +106,7 @@ def check_preprocessing(name: str, side: int, processor: Any) -> None:
         ) from error
 
 
-def _trim(image: Image) -> Image:
+def trim(image: Image) -> Image:
     """Cut an extreme strip to its middle, all that a centre crop keeps of it.
 
     Otherwise one row of 65,000 pixels would be enlarged to some 10 GB first.
@@ -90,7 +126,7 @@ def _resize(image: Image, processor: Any) -> Image:
     if side is None:  # to a square, whatever the shape was
         size = (processor.size["width"], processor.size["height"])
         return image.resize(size, processor.resample)
-    image = _trim(image)
+    image = trim(image)
     width, height = image.size
     short, long = side, int(side * max(width, height) / min(width, height))
     size = (short, long) if width <= height else (long, short)

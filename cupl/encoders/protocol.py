@@ -9,11 +9,8 @@ import torch
 from PIL.Image import Image
 
 
-class Encoder(Protocol):
-    """A text tower and an image tower with one common space.
-
-    Nothing here normalises. Vectors are float32 on the CPU, in the order of what they stand for.
-    """
+class EncoderIdentity(Protocol):
+    """Which encoder makes vectors, and in which batches; it may be on another machine."""
 
     @property
     def id(self) -> str:
@@ -29,11 +26,25 @@ class Encoder(Protocol):
 
     @property
     def precision(self) -> str:
-        """Type of number it computes with: ``float32``, ``bfloat16`` or ``float16``."""
+        """Numbers it computes image vectors in: ``float32``, ``bfloat16``, ``float16``, ``int8``.
+
+        Those of texts too, unless it has a ``text_precision``.
+        """
 
     @property
     def dim(self) -> int:
         """Width of the common space."""
+
+    @property
+    def image_batch(self) -> int:
+        """How many images to encode at once."""
+
+
+class Encoder(EncoderIdentity, Protocol):
+    """A text tower and an image tower with one common space.
+
+    Nothing here normalises. Vectors are float32 on the CPU, in the order of what they stand for.
+    """
 
     @property
     def logit_scale(self) -> float:
@@ -42,10 +53,6 @@ class Encoder(Protocol):
     @property
     def logit_bias(self) -> float | None:
         """Added to scale x cosine before a sigmoid; None for a softmax over the classes."""
-
-    @property
-    def image_batch(self) -> int:
-        """How many images to encode at once."""
 
     @property
     def image_side(self) -> int:

@@ -30,8 +30,8 @@ class SiglipEncoder(DualEncoder):
 
     kind: ClassVar = "siglip"
     family: ClassVar = "SigLIP"
-    model_class: ClassVar = SiglipModel
-    processor_class: ClassVar = SiglipImageProcessorPil
+    model_class: ClassVar[Any] = SiglipModel
+    processor_class: ClassVar[Any] = SiglipImageProcessorPil
     # By name: the automatic choice is sentencepiece for the first generation, which is slow and
     # one more package, and for the second one a tokenizer that keeps capitals.
     tokenizer_class: ClassVar = PreTrainedTokenizerFast
@@ -39,7 +39,7 @@ class SiglipEncoder(DualEncoder):
     def _width(self) -> int:
         return int(self._model.config.vision_config.hidden_size)
 
-    def _text_settings(self) -> dict[str, Any]:
+    def _family_settings(self) -> dict[str, Any]:
         return {"padding": self._tokenizer.pad_token_id}
 
     def _encode_tokens(self, tokens: list[Tokens]) -> torch.Tensor:

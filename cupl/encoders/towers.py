@@ -56,6 +56,26 @@ def states_at(
     return result
 
 
+def class_state(tower: Any, pixels: torch.Tensor, **embedding: Any) -> torch.Tensor:
+    """What an image tower of CLIP's kind makes of images, at its class token, after its norm.
+
+    Args:
+        tower: vision model of transformers.
+        pixels: ``[images, 3, height, width]``.
+        embedding: options of its embeddings.
+
+    Returns:
+        ``[images, dim]``, before the projection.
+
+    """
+    states = tower.pre_layrnorm(tower.embeddings(pixels, **embedding))
+    first = torch.zeros(len(pixels), 1, dtype=torch.int64, device=pixels.device)
+    result: torch.Tensor = tower.post_layernorm(
+        states_at(tower.encoder.layers, states, first)[:, 0]
+    )
+    return result
+
+
 class QuickGelu(Module):
     """``x * sigmoid(1.702 x)``, in the memory of its input.
 

@@ -5,19 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
-from logging import CRITICAL
+from collections.abc import Sequence
+from functools import cached_property, partial
 from pickle import UnpicklingError
 from typing import Any, ClassVar, Self
 
 import torch
 from PIL.Image import Image
 from transformers import AutoTokenizer
-from transformers.utils import logging
 
 from cupl.encoders import preprocess
+from cupl.encoders.adapters import digest_of_adapter, merge
 from cupl.encoders.batching import (
     Tokens,
     as_texts,
@@ -27,8 +25,10 @@ from cupl.encoders.batching import (
 )
 from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
 from cupl.encoders.fingerprint import digest_of_weights, remembered
-from cupl.encoders.hub import ModelFiles, fetch_weights, first_line, missing_config, weight_files
-from cupl.encoders.linear import pack_linear
+from cupl.encoders.hub import ModelFiles, fetch_weights, first_line
+from cupl.encoders.model_files import missing_config, weight_files
+from cupl.encoders.placement import Placement
+from cupl.encoders.quiet import quiet_transformers
 from cupl.errors import InputError
 
 _TOWER_SETTINGS = ("hidden_act", "layer_norm_eps", "num_attention_heads")
@@ -44,6 +44,8 @@ _IMAGE_SETTINGS = (
     "image_mean",
     "image_std",
 )
+_MORE_IMAGE_SETTINGS = ("rescale_offset", "include_top", "patch_size", "max_num_patches")
+"""Those that only some processors have."""
 _IMAGES_ON_CPU, _IMAGES_ON_GPU = 16, 256
 
 
@@ -60,6 +62,10 @@ class DualEncoder(ABC):
     model_class: ClassVar[Any]
     processor_class: ClassVar[Any]
     tokenizer_class: ClassVar[Any] = AutoTokenizer
+    key_mapping: ClassVar[dict[str, str] | None] = None
+    """Expressions for the beginnings of weights' names that are not the model's."""
+    trained_tokens: ClassVar[int | None] = None
+    """Longest text in training, where the text tower has more places than that."""
 
     def __init__(
         self,
@@ -71,24 +77,27 @@ class DualEncoder(ABC):
         dtype: torch.dtype,
         batch_size: int | str,
     ) -> None:
-        self.id = files.name
-        self.revision = files.revision
-        self.max_tokens = int(model.config.text_config.max_position_embeddings)
-        self.logit_scale = model.logit_scale.exp().item()
+        named = files.adapter or files
+        self.id = named.name
+        self.revision = named.revision
+        places = self._places(model.config.text_config)
+        self.max_tokens = min(places, self.trained_tokens or places)
+        self.logit_scale = self._scale(model)
         bias = getattr(model, "logit_bias", None)
         self.logit_bias: float | None = None if bias is None else bias.item()
         self.device = device
-        self.precision = str(dtype).removeprefix("torch.")
-        self.image_side = int(model.config.vision_config.image_size)
+        self.image_side = self._side(model, processor)
         self.image_batch = resolve_batch(batch_size, device, _IMAGES_ON_CPU, _IMAGES_ON_GPU)
         self._tokenizer = tokenizer
         self._processor = processor
         self._weights = weight_files(files.folder)
+        self._adapter = None if files.adapter is None else digest_of_adapter(files.adapter)
         self._model = model
         self.dim = self._width()
         _ = self.fingerprint  # of the weights as they are, not as they are rounded or packed here
-        self._model = model.to(device, dtype)
-        pack_linear(self._model)
+        if files.adapter is not None:
+            self._model = model = merge(model, files.adapter)
+        self._placement = Placement(model, device, dtype)
 
     @classmethod
     def load(
@@ -125,7 +134,7 @@ class DualEncoder(ABC):
             )
         safetensors = fetch_weights(files)
         try:
-            with _quiet():
+            with quiet_transformers():
                 model, tokenizer, processor = cls._read(files, safetensors)
         except InputError:
             raise
@@ -135,12 +144,15 @@ class DualEncoder(ABC):
                 "code; use a model with safetensors weights"
             ) from error
         except Exception as error:  # a damaged file fails in the parser of whichever library
+            reason = first_line(error)
+            if "mismatched" in reason:  # it refers to a report that is not shown here
+                reason = "its weights have other shapes than its configuration says"
+            article = "an" if cls.family.startswith("A") else "a"
             raise InputError(
-                f"{files.name} cannot be loaded as a {cls.family} model: {first_line(error)}"
+                f"{files.name} cannot be loaded as {article} {cls.family} model: {reason}"
             ) from error
         cls._check_tokenizer(files.name, model, tokenizer)
-        side = model.config.vision_config.image_size
-        preprocess.check_preprocessing(files.name, side, processor)
+        cls._check_images(files.name, model, processor)
         return cls(files, model, tokenizer, processor, place, dtype, batch_size)
 
     @cached_property
@@ -148,15 +160,18 @@ class DualEncoder(ABC):
         """sha256 over the weights, the activations, the tokenizer and the image preprocessing."""
         config, image = self._model.config, self._processor.to_dict()
         tokenizer = json.loads(self._tokenizer.backend_tokenizer.to_str())
+        more = {key: image[key] for key in _MORE_IMAGE_SETTINGS if key in image}
         settings = {
-            "text": {key: getattr(config.text_config, key) for key in _TOWER_SETTINGS},
-            "vision": {key: getattr(config.vision_config, key) for key in _TOWER_SETTINGS},
-            "image": {key: image.get(key) for key in _IMAGE_SETTINGS},
+            "text": tower_settings(config.text_config),
+            "vision": tower_settings(config.vision_config),
+            "image": {key: image.get(key) for key in _IMAGE_SETTINGS} | more,
             # These two change with every call of the tokenizer.
             "tokenizer": {**tokenizer, "truncation": None, "padding": None},
             "weights": remembered(self._weights, lambda: digest_of_weights(self._model)),
-            **self._text_settings(),
+            **self._family_settings(),
         }
+        if self._adapter is not None:
+            settings["adapter"] = self._adapter
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
@@ -188,25 +203,61 @@ class DualEncoder(ABC):
     @torch.inference_mode()
     def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
         """Projected embeddings of ``[images, 3, side, side]``; see :meth:`encode_images`."""
+        self.settle(images)
         batches = torch.split(images, self.image_batch)
         parts = [encode_halving(self._encode_pixels, batch) for batch in batches]
         return torch.cat([torch.empty(0, self.dim), *parts])
+
+    @property
+    def precision(self) -> str:
+        """Numbers that image vectors are computed in; int8 is given up where images lose by it."""
+        return self._placement.precision
+
+    @property
+    def text_precision(self) -> str:
+        """Numbers that text vectors are computed in, which are never int8."""
+        return self._placement.text_precision
+
+    @property
+    def undecided(self) -> bool:
+        """Whether int8 is yet to be tried on the first images."""
+        return self._placement.undecided
+
+    @torch.inference_mode()
+    def settle(self, images: torch.Tensor) -> None:
+        """Try int8 on some prepared images, where that is yet to be done."""
+        self._placement.settle(partial(encode_halving, self._encode_pixels), images)
 
     def _encode_pixels(self, batch: Any) -> torch.Tensor:
         return self._project(batch.to(self.device, self._dtype)).float().cpu()
 
     @property
     def _dtype(self) -> torch.dtype:
-        dtype: torch.dtype = self._model.dtype
-        return dtype
+        """Of prepared images, on the device."""
+        return self._placement.dtype
 
     @abstractmethod
     def _width(self) -> int:
         """Width of the common space."""
 
-    def _text_settings(self) -> dict[str, Any]:
-        """What of a family beside its weights and tokenizer decides a text's vector."""
+    def _family_settings(self) -> dict[str, Any]:
+        """What decides a vector in this family and in no other."""
         return {}
+
+    @classmethod
+    def _places(cls, config: Any) -> int:
+        """Tokens for which the text tower has places."""
+        return int(config.max_position_embeddings)
+
+    @classmethod
+    def _scale(cls, model: Any) -> float:
+        """Factor on the cosine."""
+        return float(model.logit_scale.exp().item())
+
+    @classmethod
+    def _side(cls, model: Any, processor: Any) -> int:
+        """Pixels that are seen of the shorter side of an image."""
+        return int(model.config.vision_config.image_size)
 
     @abstractmethod
     def _encode_tokens(self, tokens: list[Tokens]) -> torch.Tensor:
@@ -222,6 +273,11 @@ class DualEncoder(ABC):
         """Refuse a tokenizer that does not belong to the model, with an :class:`InputError`."""
 
     @classmethod
+    def _check_images(cls, name: str, model: Any, processor: Any) -> None:
+        """Refuse a preprocessing that does not belong to the model, with an :class:`InputError`."""
+        preprocess.check_preprocessing(name, cls._side(model, processor), processor)
+
+    @classmethod
     def _read(cls, files: ModelFiles, safetensors: bool) -> tuple[Any, Any, Any]:
         """Model, tokenizer and image processor."""
         loaded: Any = cls.model_class.from_pretrained(
@@ -231,6 +287,7 @@ class DualEncoder(ABC):
             weights_only=True,
             dtype=torch.float32,
             output_loading_info=True,
+            key_mapping=cls.key_mapping,
         )
         model, report = loaded
         missing = sorted(report["missing_keys"])
@@ -249,15 +306,6 @@ class DualEncoder(ABC):
         return model, tokenizer, processor
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the progress bars and warnings of transformers, which then are as they were."""
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(CRITICAL)
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+def tower_settings(config: Any) -> dict[str, Any]:
+    """What of a tower's configuration its weights do not tell."""
+    return {key: getattr(config, key) for key in _TOWER_SETTINGS if hasattr(config, key)}

@@ -14,10 +14,13 @@ from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
 from cupl.classification.sort_journal import JOURNAL_NAME
 from cupl.embedding.elsewhere import as_url
+from cupl.embedding.foreign_vectors import ForeignEmbeddings, is_vector_file, open_vector_files
 from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
+from cupl.embedding.image_shards import Shard
 from cupl.embedding.image_vectors import is_stored, load_embeddings
 from cupl.embedding.remote_stores import is_stored_remotely
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.embedding.tar_files import is_tar, tar_and_member
 from cupl.errors import InputError
 from cupl.evaluation.class_numbers import class_numbers, numbers_note
@@ -44,11 +47,14 @@ def read_labelled(
         source: an ImageFolder (a folder for each class, searched through its sub-folders), a
             ``.csv`` with the columns ``path`` and ``label`` (a path counts from the file's
             folder; see :func:`~cupl.evaluation.label_files.read_label_file`), a directory that
-            ``cupl embed`` wrote, or the URL of an object store, or tars; see
+            ``cupl embed`` wrote, a file of vectors that were made elsewhere (``.npy``, ``.npz``,
+            ``.parquet``, ``.safetensors``), which may have the labels in it, or the URL of an
+            object store, or tars; see
             :func:`~cupl.evaluation.labels_elsewhere.labelled_elsewhere`.
         labels: the classes.
-        label_file: a CSV of path and label for the images of that directory; a path counts from the
-            file's folder, or stands as ``cupl embed`` was given it. By default the label is the
+        label_file: a CSV of path and label for such vectors; a path counts from the file's folder,
+            or stands as ``cupl embed`` was given it, or is the number of the row of a file that
+            has no paths. By default the label is the
             nearest folder in an image's path that means a class, but none that all images are
             in; else the nearest.
         all_files: open every file of an ImageFolder to see whether it is an image.
@@ -63,10 +69,11 @@ def read_labelled(
     if not elsewhere and not os.path.exists(path):  # noqa: PTH110 (Path's raises for over-long names)
         raise missing(path, f"{path}: no such file or folder")
     folder = os.path.isdir(path)  # noqa: PTH112 (Path.is_dir raises for over-long names)
-    embedded = folder and is_stored(path)
+    embedded = is_vector_file(path) or (folder and is_stored(path))
     if label_file is not None and not embedded:
         raise InputError(
-            f"{path} holds no vectors that cupl embed wrote; a file of labels goes with those"
+            f"{path} holds no image vectors, such as cupl embed writes; a file of labels goes with "
+            "those"
         )
     if elsewhere:
         images = labelled_elsewhere(name, index, all_files=all_files)
@@ -154,15 +161,19 @@ def _from_csv(file: Path, index: ClassIndex) -> LabelledImages:
 def _from_embeddings(
     directory: Path, index: ClassIndex, label_file: str | os.PathLike[str] | None
 ) -> LabelledImages:
-    embeddings = load_embeddings(directory)
+    foreign = is_vector_file(directory)
+    embeddings = open_vector_files([directory], None) if foreign else load_embeddings(directory)
     shards = list(embeddings)
     paths = [path for shard in shards for path in shard.readable]
     given = None if label_file is None else given_labels(Path(label_file), index)
+    stored = _stored_labels(embeddings, shards) if given is None else None
     label_of = _label_by_folder(paths, index) if given is None else given.of
-    labels = [label_of(path) for path in paths]
+    labels = [label_of(path) for path in paths] if stored is None else stored
     if given is not None and paths and not any(labels) and not given.none_has_class:
         raise InputError(f"{label_file} names no image of {directory}, such as {paths[0]!r:.200}")
-    matcher = ImageMatcher(index, None if given is None else given.numbers)
+    own = None if stored is None else class_numbers(labels, index)
+    numbers = own if given is None else given.numbers
+    matcher = ImageMatcher(index, numbers)
     rows = [
         row for row, (path, label) in enumerate(zip(paths, labels, strict=True))
         # Of a sample most images have no label: that is what it is for.
@@ -172,15 +183,42 @@ def _from_embeddings(
     images = matcher.done()
     return replace(
         images,
-        notes=[*(given.notes if given else ()), *images.notes],
+        notes=[
+            *(given.notes if given else ()),
+            *(numbers_note(numbers, index) if stored is not None and numbers else ()),
+            *images.notes,
+        ],
         vectors=vectors if len(rows) == len(vectors) else vectors[rows],
-        provenance=embeddings.provenance,
+        # The person says which encoder made them, and its width is compared.
+        provenance=None if foreign else embeddings.provenance,
+        has_files=embeddings.has_files,
         unreadable=[
             (path, error) for shard in shards
             for path, error in zip(shard.paths, shard.errors, strict=True) if error is not None
         ],
         sample=None if given is None else given.sample_of(images.paths),
     )  # fmt: skip
+
+
+def _stored_labels(embeddings: Embeddings, shards: Sequence[Shard]) -> list[str] | None:
+    """The labels of the readable images that a file of vectors has beside them.
+
+    Raises:
+        InputError: it has none, nor paths whose folders could be labels.
+
+    """
+    if not isinstance(embeddings, ForeignEmbeddings):
+        return None
+    if (labels := embeddings.labels()) is not None:
+        errors = (error for shard in shards for error in shard.errors)
+        return [label for label, error in zip(labels, errors, strict=True) if error is None]
+    if not embeddings.has_files:
+        raise InputError(
+            f"{embeddings.directory} has neither labels nor paths: give a file of labels, whose "
+            "path is the number of the row, from 0",
+            arguments={"labels": ...},
+        )
+    return None
 
 
 def _label_by_folder(paths: Iterable[str], index: ClassIndex) -> Callable[[str], str]:

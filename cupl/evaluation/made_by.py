@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from cupl.encoders.joined_names import change_paths
 from cupl.io.command import this_command
 from cupl.io.version import cupl_version
 from cupl.io.words import number_of
@@ -212,7 +213,7 @@ def made_of(classifier: ZeroShotClassifier, images: int, **settings: object) -> 
 def _below_here(name: str) -> str:
     """A folder below the working directory without what leads to that: who runs it is private."""
     here = os.path.join(os.path.realpath(os.curdir), "")  # noqa: PTH118
-    return name.removeprefix(here) or name
+    return change_paths(name, lambda path: path.removeprefix(here)) or name
 
 
 def _software() -> tuple[str, ...]:

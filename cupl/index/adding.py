@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from cupl.embedding.image_retries import until_lost
-from cupl.embedding.image_shards import Shard, images_file
+from cupl.embedding.image_shards import Shard
 from cupl.embedding.image_sources import url_scheme
-from cupl.embedding.image_vectors import Embeddings
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.index.changes import IndexChanges
 from cupl.index.known import KnownPhotos, states_of
 from cupl.index.reading import WRITTEN_AT_ONCE, PhotoReader, ReadPhoto, read_facts
@@ -123,7 +123,7 @@ def add_vectors(
             for path, error in zip(shard.paths, shard.errors, strict=True):
                 if error is not None:
                     changes.fail(path, error)
-            made_ns = images_file(embeddings.directory, number).stat().st_mtime_ns
+            made_ns = embeddings.made_ns(number)
             yield from _with_vectors(shard, made_ns, known, changes, workers)
             done += len(shard.paths)
 

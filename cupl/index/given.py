@@ -13,8 +13,9 @@ import numpy.typing as npt
 from cupl.embedding.image_files import is_pattern
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.embedding.image_sources import described, is_tensor, url_scheme
-from cupl.embedding.image_vectors import Embeddings, stored_images
+from cupl.embedding.image_vectors import stored_images
 from cupl.embedding.remote_stores import is_stored_remotely
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.embedding.tar_files import numbered_names
 from cupl.errors import InputError, MissingFileError
 from cupl.index.examples import Vector, unit_vector
@@ -38,10 +39,15 @@ def photos_or_vectors(
     names = [one for one in given if not isinstance(one, Embeddings)]
     if vectors and len(given) > 1:
         raise InputError("image vectors are added alone, without photos or other vectors")
-    if vectors:
-        return names, vectors[0]
-    _check_named(names)
-    return names, stored_images(names)
+    if not vectors:
+        _check_named(names)
+    stored = vectors[0] if vectors else stored_images(names)
+    if stored is not None and not stored.has_files:
+        raise InputError(
+            f"an index knows photos by their files, and {stored.directory} does not name them: "
+            "add a column of paths to it"
+        )
+    return names, stored
 
 
 def _check_named(names: list[Any]) -> None:

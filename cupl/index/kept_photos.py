@@ -10,8 +10,8 @@ from typing import Self, get_args
 from cupl.embedding.image_cache import ImageCache
 from cupl.embedding.image_files import find_images
 from cupl.embedding.image_shards import ImageProvenance
-from cupl.embedding.image_vectors import Embeddings
 from cupl.embedding.left_out import LeftOut
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.encoders.loading import load_recorded_encoder, named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import CuplError, InputError, MissingFileError

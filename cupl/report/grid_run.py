@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cupl.embedding.text_cache import TextCache
+from cupl.encoders.joined_names import change_paths
 from cupl.encoders.loading import named_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.errors import CuplError, InputError
@@ -257,16 +258,19 @@ def _folder(name: str, names: Mapping[str, str]) -> str:
     return file_names(given)[given.index(name)]
 
 
+def _last_part(path: str) -> str:
+    return Path(path).resolve().name if os.path.exists(path) else path  # noqa: PTH110
+
+
 def _name(encoder: Encoder, names: dict[str, str]) -> str:
-    """Of a model of the hub all of it, of a folder its last part; another for each encoder.
+    """Of a model of the hub all of it, of a path its last part; another for each encoder.
 
     Args:
         encoder: whose name is wanted.
         names: those that were given, by fingerprint and precision; this one is added.
 
     """
-    folder = os.path.isdir(encoder.id)  # noqa: PTH112
-    plain = Path(encoder.id).resolve().name if folder else encoder.id
+    plain = change_paths(encoder.id, _last_part)
     key = f"{encoder.fingerprint} {encoder.precision}"
     number = sum(one.split(" (")[0] == plain for one in names.values()) + 1
     return names.setdefault(key, plain if number == 1 else f"{plain} ({number})")

@@ -19,7 +19,8 @@ from cupl.adaptation.photos import (
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_shards import ImageProvenance, Shard, ShardMetadata, write_shard
-from cupl.embedding.image_vectors import Embeddings, load_embeddings
+from cupl.embedding.image_vectors import load_embeddings
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import InputError
 from tests.adaptation.synthetic import DIM, Drawn, draw_photos, random, unit
 

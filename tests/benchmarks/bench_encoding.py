@@ -1,30 +1,28 @@
 """Encoding, against what people use now: ratios of one run on the same weights.
 
-Run ``python -m tests.benchmarks.bench_encoding``, or with ``text``, ``images``, ``open_clip``,
-``edit``, ``memory`` or ``start`` behind it; ``open_clip``, which is no dependency, and ``memory``,
-which takes minutes, are left out otherwise. Rows are printed as a table and, at the end, as JSON.
-The weights are random ones of ViT-B/32's sizes, or those of ``--model DIR``; prompts come from the
-shipped bank, or from ``--bank FILE``.
+Run ``python -m tests.benchmarks.bench_encoding``, or with ``text``, ``tower``, ``images``,
+``open_clip``, ``edit``, ``memory`` or ``start`` behind it; ``open_clip``, which is no dependency,
+and ``memory``, which takes minutes, are left out otherwise. Rows are printed as a table and, at the
+end, as JSON. The weights are random ones of ViT-B/32's sizes, or those of ``--model DIR``; prompts
+come from the shipped bank, or from ``--bank FILE``.
 """
 
 import argparse
 import json
 import multiprocessing
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
+from torch.nn.functional import cosine_similarity
 from transformers import (
     AutoTokenizer,
     CLIPConfig,
@@ -43,25 +41,11 @@ from cupl.encoders.loading import load_encoder
 from cupl.encoders.prefix_tree import plant
 from cupl.io.paths import prompts_dir
 from tests.benchmarks.bench_bank import best_of
+from tests.benchmarks.image_towers import open_clip, tower
+from tests.benchmarks.reporting import consume, photos, report, rows
 from tests.models import save_clip, save_tokenizer
 
 torch.set_num_threads(os.cpu_count() or 1)  # the models of the tests leave them one
-
-rows: list[dict[str, Any]] = []
-
-
-def report(what: str, **figures: float | str) -> None:
-    """A row of the table."""
-    rows.append({"what": what, **figures})
-    shown = [f"{name} {value:,.3g}" if isinstance(value, float) else f"{name} {value}"
-             for name, value in figures.items()]  # fmt: skip
-    print(f"{what:40} {'; '.join(shown)}", flush=True)
-
-
-def consume(function: Callable[..., Iterable[object]], *arguments: object) -> None:
-    """Take all that it yields."""
-    for _ in function(*arguments):
-        pass
 
 
 def save_random_model(folder: Path, bank: PromptBank) -> Path:
@@ -101,19 +85,22 @@ def published_text_loop(model: Any, tokenizer: Any, bank: PromptBank) -> torch.T
 def text(model: Path, bank: PromptBank) -> None:
     """Class vectors of the first 100 classes."""
     first = PromptBank(name="first", classes=bank.classes[:100])
-    encoder: Any = load_encoder(model, "cpu")
     theirs_model = CLIPModel.from_pretrained(model)
     tokenizer = CLIPTokenizer.from_pretrained(model)
-    encoder.encode_text(["warm", "up"])
-    _ = encoder.fingerprint  # once a model, and part of loading it
+    encoders: dict[str, Any] = {
+        name: load_encoder(model, "cpu", name) for name in ("float32", "bfloat16")
+    }
+    took, ours = {}, {}
     rate = matrix_rate()
-    with own_cache():
-        began = time.perf_counter()
-        ours = encode_bank(first, encoder).matrix
-        took = time.perf_counter() - began
-    began = time.perf_counter()
+    for name, encoder in encoders.items():
+        encoder.encode_text(["warm", "up"])
+        with own_cache():
+            began = time.perf_counter(), time.process_time()
+            ours[name] = encode_bank(first, encoder).matrix
+            took[name] = time.perf_counter() - began[0], time.process_time() - began[1]
+    began = time.perf_counter(), time.process_time()
     theirs = published_text_loop(theirs_model, tokenizer, first)
-    slow = time.perf_counter() - began
+    slow = time.perf_counter() - began[0], time.process_time() - began[1]
     prompts = list(dict.fromkeys(text for entry in first for text in entry.texts))
     tokens = tokenize(tokenizer, prompts, 77)
     nodes = len({tuple(ids[:end]) for ids in tokens for end in range(1, len(ids) + 1)})
@@ -125,32 +112,16 @@ def text(model: Path, bank: PromptBank) -> None:
     ends = len(prompts) * (2 + wide) * square
     report(
         "text, 100 classes", prompts=float(len(prompts)), tokens=float(sum(map(len, tokens))),
-        nodes=float(nodes), rows=float(sum(1 for _ in plant(tokens, 128))), ours_s=took,
-        loop_s=slow, ratio=slow / took, gflops=rate / 1e9,
-        share_of_rate_nodes=(nodes * each + ends) / took / rate,
-        share_of_rate_tokens=(sum(map(len, tokens)) * each + ends) / took / rate,
-        difference=(ours - theirs).abs().max().item(),
+        nodes=float(nodes), rows=float(sum(1 for _ in plant(tokens, 128))), gflops=rate / 1e9,
+        share_of_rate_nodes=(nodes * each + ends) / took["float32"][0] / rate,
+        share_of_rate_tokens=(sum(map(len, tokens)) * each + ends) / took["float32"][0] / rate,
     )  # fmt: skip
-
-
-def photo(width: int, height: int, seed: int) -> Image.Image:
-    """Shapes at every scale: noise that is enlarged, over and over."""
-    random = np.random.default_rng(seed)
-    picture = np.zeros((height, width, 3))
-    for scale in (4, 8, 16, 32, 64, 128):
-        grid = (random.random((height // scale + 2, width // scale + 2, 3)) * 255).astype(np.uint8)
-        large = Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
-        picture += np.asarray(large) * scale**0.5
-    return Image.fromarray((picture / picture.max() * 255).astype(np.uint8))
-
-
-def photos(folder: Path, size: tuple[int, int], number: int) -> list[Path]:
-    """JPEG files."""
-    paths = []
-    for seed in range(number):
-        paths.append(folder / f"{size[0]}-{seed}.jpg")
-        photo(*size, seed).save(paths[-1], quality=90)
-    return paths
+    for name, (seconds, worked) in took.items():
+        report(
+            f"text in {name}", ours_s=seconds, loop_s=slow[0], ratio=slow[0] / seconds,
+            ratio_of_cpu=slow[1] / worked, difference=(ours[name] - theirs).abs().max().item(),
+            least_cosine=cosine_similarity(ours[name], theirs).min().item(),
+        )  # fmt: skip
 
 
 def images(model: Path, bank: PromptBank) -> None:
@@ -183,44 +154,6 @@ def images(model: Path, bank: PromptBank) -> None:
             report(
                 f"images {size[0]} x {size[1]}, pipeline", ours_per_s=1 / took,
                 pipeline_per_s=1 / slow, ratio=slow / took,
-            )  # fmt: skip
-
-
-def open_clip(model: Path, bank: PromptBank) -> None:
-    """Files to image vectors, against open_clip's preprocessing in a DataLoader."""
-    import open_clip as library  # type: ignore[import-not-found,unused-ignore]
-    from torch.utils.data import DataLoader, Dataset
-
-    theirs, _, preprocess = library.create_model_and_transforms("ViT-B-32-quickgelu")
-    theirs.eval()
-    encoder = load_encoder(model, "cpu")
-
-    class Files(Dataset[Any]):
-        def __init__(self, paths: list[Path]) -> None:
-            self.paths = paths
-
-        def __len__(self) -> int:
-            return len(self.paths)
-
-        def __getitem__(self, index: int) -> Any:
-            return preprocess(Image.open(self.paths[index]))
-
-    @torch.inference_mode()
-    def loop(paths: list[Path]) -> None:
-        workers = os.cpu_count() or 1
-        for batch in DataLoader(Files(paths), batch_size=32, num_workers=workers):
-            theirs.encode_image(batch)
-
-    with TemporaryDirectory() as name:
-        for size, number in (((500, 375), 512), ((4000, 3000), 64)):
-            paths = photos(Path(name), size, 16) * (number // 16)
-            ratios, ours = [], []
-            for _ in range(3):
-                ours.append(best_of(1, partial(consume, encode_sources, paths, encoder)) / number)
-                ratios.append(best_of(1, partial(loop, paths)) / number / ours[-1])
-            report(
-                f"images {size[0]} x {size[1]}, open_clip", ours_per_s=1 / min(ours),
-                ratio=statistics.median(ratios),
             )  # fmt: skip
 
 
@@ -307,7 +240,7 @@ def own_cache() -> Iterator[None]:
                 os.environ["CUPL_CACHE"] = before
 
 
-MEASURES = {f.__name__: f for f in (text, images, open_clip, edit, memory, start)}
+MEASURES = {f.__name__: f for f in (text, tower, images, open_clip, edit, memory, start)}
 
 
 def main() -> None:
@@ -320,7 +253,7 @@ def main() -> None:
     bank = PromptBank.load(chosen.bank)
     with TemporaryDirectory() as folder:
         model = chosen.model or save_random_model(Path(folder), bank)
-        for name in chosen.measures or ("text", "images", "edit", "start"):
+        for name in chosen.measures or ("text", "tower", "images", "edit", "start"):
             MEASURES[name](model, bank)
     print(
         json.dumps({"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": rows})

@@ -1,6 +1,7 @@
-"""What the mini encoder gets right, and how fast.
+"""What the mini encoder, or a bridge, gets right, and how fast.
 
-``python -m tests.benchmarks.bench_mini_encoder PHOTOS BANK.yaml``: PHOTOS is a folder with one
+``python -m tests.benchmarks.bench_mini_encoder PHOTOS BANK.yaml [bridge:CLASSIFIER+SENTENCES]``:
+the classifier of a bridge has ImageNet's 1,000 classes. PHOTOS is a folder with one
 photo of each class of ImageNet, ``<wnid>_<name>.jpg``; BANK has the WordNet ids. Accuracy is the
 mean over 200 draws of 100 classes: as it is, and with each photo's own class hidden from the
 network, which is what a class it never learned looks like.
@@ -18,7 +19,8 @@ from cupl.embedding.bank_encoding import encode_bank
 from cupl.embedding.image_files import find_images
 from cupl.embedding.images import open_image
 from cupl.embedding.normalize import unit
-from cupl.encoders.mini import MiniEncoder
+from cupl.encoders.conse import ConseEncoder
+from cupl.encoders.loading import load_encoder
 
 
 def accuracy(scores: torch.Tensor, draws: int = 200, classes: int = 100) -> float:
@@ -34,9 +36,10 @@ def accuracy(scores: torch.Tensor, draws: int = 200, classes: int = 100) -> floa
 
 def main() -> None:
     """Print accuracies and rates."""
-    photos, bank = sys.argv[1:]
+    photos, bank, *named = sys.argv[1:]
     start = time.perf_counter()
-    encoder = MiniEncoder.load("auto")
+    encoder = load_encoder(*(named or ["mini"]))
+    assert isinstance(encoder, ConseEncoder)
     print(f"load {time.perf_counter() - start:.1f} s (the first time embeds the anchors)")
     paths = {Path(path).name.split("_")[0]: path for path in find_images([photos])}
     prompts = {entry.id: entry for entry in PromptBank.load(Path(bank))}
@@ -48,6 +51,7 @@ def main() -> None:
     logits = encoder.classify(
         torch.stack(list(map(encoder.prepare, images)))
     ).clone()  # an inference tensor cannot be changed
+    print(f"logit scale {encoder.logit_scale:.1f}")
     print(f"{len(images) / (time.perf_counter() - start):.0f} images/s")
     vectors = encode_bank(
         PromptBank(name="bench", classes=[prompts[wnid] for wnid in ids]), encoder

@@ -17,8 +17,9 @@ from cupl.classification.decision import DecisionRule, Decisions, decide
 from cupl.classification.prediction import Prediction
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.image_runs import embed_images
-from cupl.embedding.image_vectors import Embeddings, load_embeddings
+from cupl.embedding.image_vectors import load_embeddings
 from cupl.embedding.provenance import Provenance
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import InputError
 from tests.classification.colors import BLUE, GREEN, NOTHING, RED, image_of
 from tests.models import HandMadeEncoder, bank_of

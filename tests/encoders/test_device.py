@@ -79,8 +79,8 @@ def test_precision(
 
 
 def test_a_precision_that_means_nothing() -> None:
-    with pytest.raises(InputError, match="'int8': use auto, float32, bfloat16, float16"):
-        resolve_precision("int8", torch.device("cpu"))
+    with pytest.raises(InputError, match="'int4': use auto, float32, bfloat16, float16, int8"):
+        resolve_precision("int4", torch.device("cpu"))
 
 
 def test_batch_size() -> None:

@@ -12,10 +12,10 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 5\n
 @pytest.mark.parametrize(
     ("files", "said"),
     [
-        ({"open_clip_config.json": "{}"}, "open_clip.*from_arrays"),
-        ({"open_clip_pytorch_model.bin": ""}, "open_clip.*from_arrays"),
-        ({"adapter_config.json": '{"base_model_name_or_path": "x/y"}'}, "LoRA.*'x/y'.*merge"),
-        ({"adapter_config.json": "[]"}, "LoRA adapter,.*merge"),
+        (
+            {"open_clip_pytorch_model.bin": ""},
+            "open_clip:ARCHITECTURE/.*_model.bin",
+        ),
         ({"model_index.json": "{}"}, "diffusers.*no image tower"),
         ({"modules.json": "[]", "0_CLIPModel/config.json": "{}"}, "name .*0_CLIPModel, the CLIP"),
         ({"tf_model.h5": ""}, "TensorFlow"),
@@ -47,7 +47,6 @@ def test_a_pointer_of_git_lfs(name: str, tmp_path: Path) -> None:
         ("flax_model.msgpack", "", "Flax"),
         ("model.pt", "", "torch.save"),
         ("model.safetensors.incomplete", "", "cut off"),
-        ("adapter_config.json", "{}", "LoRA"),
         (
             "model.safetensors.index.json",
             '{"weight_map": {"a": "model-1-of-2.safetensors"}}',
@@ -68,14 +67,20 @@ def test_weights_that_are_not_there(name: str, data: str, said: str, tmp_path: P
         ("ViT-B/32", "openai/clip-vit-base-patch32"),
         ("ViT-B-16::openai", "openai/clip-vit-base-patch16"),
         ("ViT-L/14@336px", "openai/clip-vit-large-patch14-336"),
-        ("ViT-B-32::laion2b_s34b_b79k", "name of open_clip"),
-        ("RN50", "name of open_clip"),
+        ("ViT-B-32::laion2b_s34b_b79k", "write open_clip:ViT-B-32/laion2b_s34b_b79k .*pip install"),
+        ("ViT-B/32:laion2b_s34b_b79k", "write open_clip:ViT-B-32/laion2b_s34b_b79k "),
+        ("coca_ViT-L-14/laion2b_s13b_b90k", "write open_clip:coca_ViT-L-14/laion2b_s13b_b90k "),
+        ("RN50", "write open_clip:RN50/openai "),
+        ("ViT-H-14", "write open_clip:ViT-H-14/TAG, with the tag"),
+        ("MobileCLIP2-S0", "write open_clip:MobileCLIP2-S0/TAG"),
+        ("open-clip:ViT-B-32/openai", "is written 'open_clip:ViT-B-32/openai'"),
         ("hf-hub:laion/CLIP-ViT-B-32-laion2B-s34B-b79K", "leave 'hf-hub:' out"),
     ],
 )
 def test_names_of_other_libraries(name: str, said: str) -> None:
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=said) as caught:
         find_model(name)
+    assert set(caught.value.arguments) == {"encoder"}
 
 
 def test_a_file_in_place_of_a_folder(tmp_path: Path) -> None:

@@ -57,10 +57,24 @@ def test_what_is_read_by_its_weights_stays() -> None:
     assert model[0].out_proj is before
 
 
-def test_half_precision_stays() -> None:
-    model = Sequential(Linear(2, 2).bfloat16())
-    pack_linear(model)
+@pytest.mark.skipif(not can_pack(torch.bfloat16), reason="oneDNN has no bfloat16 here")
+@given(rows=st.integers(0, 5), sizes=st.tuples(st.integers(1, 70), st.integers(1, 70)))
+def test_so_are_those_of_bfloat16(rows: int, sizes: tuple[int, int]) -> None:
+    layer = Linear(*sizes).bfloat16()
+    states = torch.randn(rows, sizes[0]).bfloat16()
+    model = Sequential(layer)
+    assert pack_linear(model)
+    with torch.inference_mode():
+        expected, found = layer(states), model(states)
+    assert found.dtype == torch.bfloat16
+    assert torch.allclose(found, expected, rtol=0.02, atol=0.02)
+
+
+def test_other_numbers_stay() -> None:
+    model = Sequential(Linear(2, 2).half(), Linear(2, 2).double())
+    assert not pack_linear(model)
     assert isinstance(model[0], Linear)
+    assert isinstance(model[1], Linear)
 
 
 @pytest.mark.parametrize("how", ["raises", "wrong", "arm"])

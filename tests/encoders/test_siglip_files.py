@@ -9,11 +9,11 @@ import pytest
 from transformers import (
     BlipConfig,
     PreTrainedTokenizerFast,
-    Siglip2Config,
     SiglipTextConfig,
     SiglipTextModel,
     SiglipVisionConfig,
     SiglipVisionModel,
+    ViTConfig,
 )
 
 from cupl.encoders.loading import load_encoder
@@ -38,23 +38,36 @@ def test_loading_is_quiet(folder: Path, capfd: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.parametrize(
-    ("config", "kind"),
+    ("config", "said"),
     [
-        (SiglipTextConfig(), "siglip_text_model"),
-        (SiglipVisionConfig(), "siglip_vision_model"),
-        (BlipConfig(), "blip"),
+        (SiglipTextConfig(), "'siglip_text_model'; it is one of two towers"),
+        (SiglipVisionConfig(), "'siglip_vision_model'; it is one of two towers"),
+        (BlipConfig(), "'blip'; it looks at an image and a text together"),
+        (ViTConfig(), "'vit'; an encoder needs a whole model .* AltCLIP, .* SigLIP 2"),
     ],
 )
-def test_another_kind_of_model_is_named(config: Any, kind: str, copy: Path) -> None:
+def test_another_kind_of_model_is_named(config: Any, said: str, copy: Path) -> None:
     config.save_pretrained(copy)
-    needed = r"CLIP model \(type 'clip'\) or SigLIP model \(type 'siglip'\)"
-    with pytest.raises(InputError, match=f"is a model of type '{kind}'; .* whole {needed}"):
+    with pytest.raises(InputError, match=f"is a model of type {said}"):
         load_encoder(str(copy), "cpu")
 
 
-def test_a_model_for_images_of_any_shape_is_refused(copy: Path) -> None:
-    Siglip2Config().save_pretrained(copy)
-    with pytest.raises(InputError, match="NaFlex.*such as google/siglip2-base-patch16-224"):
+@pytest.mark.parametrize("kind", [None, ["clip"], {}, "../clip"])
+def test_a_type_that_is_none_is_refused(kind: object, copy: Path) -> None:
+    edit_json(copy / "config.json", model_type=kind)
+    with pytest.raises(InputError, match="is a model of type"):
+        load_encoder(str(copy), "cpu")
+
+
+def test_code_that_comes_with_a_model_is_not_run(copy: Path) -> None:
+    edit_json(copy / "config.json", model_type="jina_clip", auto_map={"AutoModel": "own.Model"})
+    with pytest.raises(InputError, match="brings its own Python code, which is never run"):
+        load_encoder(str(copy), "cpu")
+
+
+def test_a_fixed_size_under_the_type_of_any_shape_is_refused(copy: Path) -> None:
+    edit_json(copy / "config.json", model_type="siglip2")
+    with pytest.raises(InputError, match=r"as a SigLIP 2 \(NaFlex\) model: its weights have other"):
         load_encoder(str(copy), "cpu")
 
 

@@ -1,0 +1,91 @@
+"""Class embeddings that were made elsewhere, as class vectors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cupl.bank.labels import ClassLabel
+from cupl.embedding.array_files import ROWS, Blocks, StoredArray, open_arrays
+from cupl.embedding.array_roles import class_names_in, vectors_in
+from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.foreign_vectors import is_vector_file
+from cupl.encoders.protocol import Encoder
+from cupl.errors import InputError
+from cupl.io.file_kinds import CLASS_VECTORS, kind_of_file
+from cupl.io.terminal import printable
+
+USUAL_SCALE = 100.0
+"""What CLIP models end at; it decides probabilities and no label."""
+_MOST_NUMBERS = 2**28
+
+
+def is_class_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file holds class embeddings of another program, and not class vectors of cupl."""
+    return is_vector_file(path) and os.path.isfile(path) and kind_of_file(path) != CLASS_VECTORS  # noqa: PTH113
+
+
+def load_class_file(
+    path: str | os.PathLike[str],
+    names: Sequence[ClassLabel] | None = None,
+    encoder: Encoder | None = None,
+    logit_scale: float | None = None,
+) -> ClassVectors:
+    """Class vectors of a file of class embeddings: a vector a class, of any length.
+
+    Args:
+        path: ``.npy``, ``.npz``, ``.parquet`` or ``.safetensors``.
+        names: the classes, one a row; by default those that the file names.
+        encoder: that is said to have made them. It is taken for theirs, with its scale.
+        logit_scale: factor on the cosine before the softmax, in place of the encoder's; without
+            both 100.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it holds no class embeddings, or several that may be meant; there are no names,
+            or not one for each; another width than the encoder's.
+
+    """
+    path = Path(path)
+    shown, arrays = printable(str(path)), open_arrays(path)
+    vectors = vectors_in(path, arrays, "classes")
+    rows, width = vectors.shape
+    if (rows or 0) * (width or 0) > _MOST_NUMBERS:
+        raise InputError(f"{shown}: {vectors} is too large for vectors of classes")
+    if encoder is not None and width != encoder.dim:
+        raise InputError(
+            f"the vectors in {shown} are {width:,} wide, but {encoder.id} makes {encoder.dim:,}: "
+            "name the encoder that made them",
+            arguments={"encoder": ...},
+        )
+    if names is None:
+        stored = class_names_in(path, arrays, vectors)
+        if stored is None:
+            raise InputError(
+                f"{shown} does not name its {len(vectors):,} classes: name them, one a row",
+                arguments={"classes": ...},
+            )
+        names = [ClassLabel(str(one)) for block in _blocks_of(path, stored) for one in block]
+    if len(names) != len(vectors):
+        raise InputError(
+            f"{shown} holds {len(vectors):,} class vectors, and {len(names):,} classes are named"
+        )
+    matrix = np.concatenate([np.asarray(block) for block in _blocks_of(path, vectors)])
+    return ClassVectors.from_arrays(
+        names,
+        matrix,
+        logit_scale=logit_scale or (USUAL_SCALE if encoder is None else encoder.logit_scale),
+        logit_bias=None if encoder is None else encoder.logit_bias,
+        encoder="unknown" if encoder is None else encoder.id,
+        revision=None if encoder is None else encoder.revision,
+        fingerprint=None if encoder is None else encoder.fingerprint,
+    )
+
+
+def _blocks_of(path: Path, array: StoredArray) -> Iterator[Any]:
+    blocks = Blocks(path, array)
+    return (blocks[number] for number in range(-(-len(array) // ROWS)))
