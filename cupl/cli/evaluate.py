@@ -30,8 +30,8 @@ def evaluate_command(
     data: Annotated[
         list[Path],
         typer.Argument(
-            help="Labelled images: an ImageFolder, a .csv of path and label, or a directory of "
-            "cupl embed; several data sets are judged side by side."
+            help="Labelled images: an ImageFolder, also by URL (s3://...), tars, a .csv of path "
+            "and label, or a directory of cupl embed; several data sets are judged side by side."
         ),
     ],
     bank: Annotated[

@@ -100,9 +100,9 @@ def open_image(
         its metadata.
 
     Raises:
-        ImageError: the source is missing, a URL, not a regular file, not an image, damaged, closed,
-            too large, in a format that takes more than 1 GB to decode it, or an array of another
-            shape, type or range.
+        ImageError: the source is missing, a URL of no object store, not a regular file, not an
+            image, damaged, closed, too large, in a format that takes more than 1 GB to decode it,
+            or an array of another shape, type or range; or a store does not give it.
 
     """
     read = read_image(take_image(source, max_pixels))

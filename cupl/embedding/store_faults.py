@@ -18,7 +18,7 @@ NO_KEYS = (
 NO_BUCKET = "there is no such bucket: check its name, and AWS_ENDPOINT_URL where it is not Amazon's"
 KEYS_REFUSED = "the store refuses the keys: check those in the environment, and the clock"
 NO_ACCESS = "access is refused: check the keys in the environment, and what they may do"
-AWAY = "the store cannot be reached: check its address and the network"
+OUT_OF_REACH = "the store cannot be reached: check its address and the network"
 LATE = "the store does not answer in time"
 BROKEN_OFF = "the connection to the store broke off"
 BUSY = "the store is busy or out of order"
@@ -36,12 +36,12 @@ _KINDS = {
     "RepositoryNotFoundError": "there is no such repository, or it needs a token: hf auth login",
     "OfflineModeIsEnabled": "the hub is not asked while HF_HUB_OFFLINE is set",
     "ParamValidationError": "this is no name that a bucket or an object can have",
-    "EndpointConnectionError": AWAY,
-    "ConnectTimeoutError": AWAY,
-    "ConnectionRefusedError": AWAY,
-    "ClientConnectorError": AWAY,
-    "ConnectError": AWAY,
-    "gaierror": AWAY,
+    "EndpointConnectionError": OUT_OF_REACH,
+    "ConnectTimeoutError": OUT_OF_REACH,
+    "ConnectionRefusedError": OUT_OF_REACH,
+    "ClientConnectorError": OUT_OF_REACH,
+    "ConnectError": OUT_OF_REACH,
+    "gaierror": OUT_OF_REACH,
     "ReadTimeoutError": LATE,
     "TimeoutError": LATE,
     "FSTimeoutError": LATE,
@@ -55,7 +55,7 @@ _KINDS = {
     "ServerDisconnectedError": BROKEN_OFF,
     "ConnectionResetError": BROKEN_OFF,
     "RemoteProtocolError": BROKEN_OFF,
-    "InvalidEndpointDiscoveryConfiguration": AWAY,
+    "InvalidEndpointDiscoveryConfiguration": OUT_OF_REACH,
 }
 _CODES = {
     "NoSuchBucket": NO_BUCKET,

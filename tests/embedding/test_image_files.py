@@ -211,7 +211,7 @@ def test_one_source_need_not_be_in_a_list(kind: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://example.org/a.jpg", "https://example.org/a?x=[1]", "s3://b/*"]
+    "url", ["https://example.org/a.jpg", "https://example.org/a?x=[1]", "ftp://b/*"]
 )
 def test_a_url_is_kept_for_its_reader_to_name(url: str) -> None:
     assert image_files.find_images([url]) == [url]

@@ -118,10 +118,7 @@ URLS = [
     "https://example.org/cat.jpg",
     "http://localhost:8000/a%20b.png?size=2#top",
     "HTTPS://EXAMPLE.ORG/CAT.JPG",
-    "s3://bucket/key.jpg",
-    "gs://bucket/key.jpg",
     "ftp://example.org/cat.jpg",
-    "hf://datasets/org/photos/0.jpg",
     "git+ssh://example.org/x.png",
     "data:image/png;base64,iVBORw0KGgo=" + "A" * 9000,
 ]

@@ -22,7 +22,6 @@ from cupl.embedding.image_vectors import load_embeddings
 from cupl.embedding.images import open_image, read_image
 from cupl.embedding.left_out import LeftOut
 from cupl.embedding.store_faults import (
-    AWAY,
     BROKEN_OFF,
     BUSY,
     KEYS_REFUSED,
@@ -30,6 +29,7 @@ from cupl.embedding.store_faults import (
     NO_ACCESS,
     NO_BUCKET,
     NO_KEYS,
+    OUT_OF_REACH,
 )
 from cupl.errors import CuplError, InputError, MissingFileError, MissingPackageError, ServerError
 from tests.embedding.conftest import COLORS
@@ -290,7 +290,7 @@ def test_a_store_that_is_away_is_told_at_once(
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     error = told(lambda: find_images(s3_bucket + end))
     assert isinstance(error, ServerError)
-    assert AWAY in str(error)
+    assert OUT_OF_REACH in str(error)
 
 
 @pytest.mark.parametrize(

@@ -67,5 +67,5 @@ def test_a_path_that_lost_a_slash_is_still_a_url(s3_bucket: str) -> None:
 
 def test_a_file_of_labels_goes_with_vectors(tmp_path: Path) -> None:
     write_tar(tmp_path / "a.tar", {"cat/1.jpg": jpeg()})
-    with pytest.raises(InputError, match="holds no vectors"):
+    with pytest.raises(InputError, match="goes with those"):
         read_labelled(os.fspath(tmp_path / "a.tar"), LABELS, tmp_path / "labels.csv")
