@@ -45,8 +45,8 @@ def encoders_command(
     kinds = name_kinds() if name is None else []
     if as_json:
         found = {"models": list(map(asdict, models))}
-        named = {"names": [kind._asdict() for kind in kinds]}
-        typer.echo(json.dumps(found if name is not None else {**named, **found}, indent=2))
+        listed = {"names": [kind._asdict() for kind in kinds]}
+        typer.echo(json.dumps(found if name is not None else {**listed, **found}, indent=2))
         return
     if name is not None:
         for model in models:

@@ -99,8 +99,7 @@ def why_no_model(folder: Path) -> str | None:
         return (
             "it holds a model of sentence-transformers, whose texts have no space in common with "
             f"images: join it to images by bridge:google/vit-base-patch16-224+{folder}, or, if it "
-            "was trained to fit an image encoder, name it with --text-encoder beside that "
-            f"(pair:IMAGE_ENCODER+{folder})"
+            f"was trained to fit an image encoder, to that by pair:IMAGE_ENCODER+{folder}"
         )
     found = other_weights(folder)
     return None if found is None else f"there is {found} in it, without config.json"
