@@ -32,7 +32,7 @@ _MOST_SIDE = 4096
 """Pixels of a side that images are resized to; more is a mistake."""
 
 
-class ImageClassifier(ABC):
+class NamedClassifier(ABC):
     """A classifier of images by classes that have names.
 
     Attributes:
@@ -97,7 +97,7 @@ class ImageClassifier(ABC):
         return int(pixels.shape[-2])
 
 
-class _TransformersClassifier(ImageClassifier):
+class _TransformersClassifier(NamedClassifier):
     names_in = "id2label of its config.json"
 
     def __init__(self, files: ModelFiles, config: dict[str, Any]) -> None:
@@ -138,7 +138,7 @@ class _TransformersClassifier(ImageClassifier):
         return logits
 
 
-class _TimmClassifier(ImageClassifier):
+class _TimmClassifier(NamedClassifier):
     names_in = "label_names of its config.json"
 
     def __init__(self, files: ModelFiles, config: dict[str, Any]) -> None:
@@ -167,9 +167,9 @@ class _TimmClassifier(ImageClassifier):
         return logits
 
 
-def load_classifier(
+def load_named_classifier(
     name: str, *, revision: str | None = None, download: bool = True
-) -> ImageClassifier:
+) -> NamedClassifier:
     """Load an image classifier from a directory, the hub's cache or the hub, onto the CPU.
 
     Args:

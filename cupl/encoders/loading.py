@@ -169,7 +169,7 @@ class _How(NamedTuple):
 def _load_joined(name: JoinedName, revision: str | None, how: _How) -> Encoder:
     """An encoder of two models."""
     from cupl.encoders.bridge import BridgeEncoder
-    from cupl.encoders.classifiers import load_classifier
+    from cupl.encoders.classifiers import load_named_classifier
     from cupl.encoders.joined_names import PAIR, split_revision
     from cupl.encoders.pair import PairEncoder
     from cupl.encoders.sentence_tower import SentenceTower
@@ -189,7 +189,7 @@ def _load_joined(name: JoinedName, revision: str | None, how: _How) -> Encoder:
         pair = PairEncoder(image, text())
         pair.check_alignment()
         return pair
-    classifier = load_classifier(name.image, revision=revisions[0], download=how.download)
+    classifier = load_named_classifier(name.image, revision=revisions[0], download=how.download)
     return BridgeEncoder(classifier, text(), how.place, how.dtype, how.batch_size, how.progress)
 
 
