@@ -16,7 +16,7 @@ from PIL.Image import Image
 from torch.nn.functional import normalize
 
 from cupl.encoders.class_words import class_texts
-from cupl.encoders.classifiers import PhotoClassifier
+from cupl.encoders.classifiers import NamedClassifier
 from cupl.encoders.conse import ConseEncoder
 from cupl.encoders.device import resolve_batch
 from cupl.encoders.joined_names import BRIDGE, JoinedName, join_revisions
@@ -54,7 +54,7 @@ class BridgeEncoder(ConseEncoder):
 
     def __init__(
         self,
-        classifier: PhotoClassifier,
+        classifier: NamedClassifier,
         sentences: SentenceTower,
         device: torch.device,
         dtype: torch.dtype,

@@ -13,7 +13,7 @@ _WORDNET = re.compile(r"n\d{8}[ _:]+")
 _BETWEEN = re.compile(r"[,;](?![^(]*\))")
 
 
-def names_of_label(label: str) -> list[str]:
+def names_in_label(label: str) -> list[str]:
     """The names in a label: ``tench, Tinca tinca`` has two.
 
     Commas and semicolons part them, but in brackets; underscores are spaces, and a WordNet id
@@ -48,7 +48,7 @@ def class_texts(model: str, labels: Sequence[str], where: str) -> list[list[str]
     return [
         [
             template.format(name)
-            for name in names_of_label(label) or [label]
+            for name in names_in_label(label) or [label]
             for template in TEMPLATES
         ]
         for label in labels

@@ -18,8 +18,8 @@ from cupl.encoders.hub import (
     ModelFiles,
     fetch_weights,
     first_line,
+    weight_files,
 )
-from cupl.encoders.model_files import weight_files
 from cupl.encoders.model_parts import find_part
 from cupl.encoders.preprocess import trim
 from cupl.encoders.quiet import quiet_transformers
@@ -32,7 +32,7 @@ _MOST_SIDE = 4096
 """Pixels of a side that images are resized to; more is a mistake."""
 
 
-class PhotoClassifier(ABC):
+class NamedClassifier(ABC):
     """A classifier of images by classes that have names.
 
     Attributes:
@@ -97,7 +97,7 @@ class PhotoClassifier(ABC):
         return int(pixels.shape[-2])
 
 
-class _TransformersClassifier(PhotoClassifier):
+class _TransformersClassifier(NamedClassifier):
     names_in = "id2label of its config.json"
 
     def __init__(self, files: ModelFiles, config: dict[str, Any]) -> None:
@@ -138,7 +138,7 @@ class _TransformersClassifier(PhotoClassifier):
         return logits
 
 
-class _TimmClassifier(PhotoClassifier):
+class _TimmClassifier(NamedClassifier):
     names_in = "label_names of its config.json"
 
     def __init__(self, files: ModelFiles, config: dict[str, Any]) -> None:
@@ -167,9 +167,9 @@ class _TimmClassifier(PhotoClassifier):
         return logits
 
 
-def load_photo_classifier(
+def load_named_classifier(
     name: str, *, revision: str | None = None, download: bool = True
-) -> PhotoClassifier:
+) -> NamedClassifier:
     """Load an image classifier from a directory, the hub's cache or the hub, onto the CPU.
 
     Args:

@@ -10,7 +10,7 @@ import torch
 from sentence_transformers import SentenceTransformer
 
 from cupl.encoders.bridge import BridgeEncoder
-from cupl.encoders.classifiers import load_photo_classifier
+from cupl.encoders.classifiers import load_named_classifier
 from cupl.encoders.loading import load_encoder, load_recorded_encoder
 from cupl.errors import InputError, MissingPackageError
 from tests.models import draw
@@ -43,7 +43,7 @@ def naive(classifier: Path, text: Path) -> tuple[Any, Any]:
         texts = [form.format(name) for name in names for form in ("{}", "a photo of the {}")]
         anchors.append(unit(unit(model.encode(texts)).mean(axis=0)))
     centre = np.stack(anchors).mean(axis=0)
-    loaded = load_photo_classifier(str(classifier))
+    loaded = load_named_classifier(str(classifier))
     loaded.place(torch.device("cpu"), torch.float32)
     logits = loaded.logits(torch.stack([loaded.prepare(one) for one in IMAGES]), 2).numpy()
     weights = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cupl.encoders.class_words import class_texts, names_of_label
+from cupl.encoders.class_words import class_texts, names_in_label
 from cupl.errors import InputError
 
 
@@ -20,7 +20,7 @@ from cupl.errors import InputError
     ],
 )
 def test_names_in_a_label(label: str, names: list[str]) -> None:
-    assert names_of_label(label) == names
+    assert names_in_label(label) == names
 
 
 def test_each_name_stands_alone_and_in_a_sentence() -> None:
