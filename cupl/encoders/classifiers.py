@@ -18,8 +18,8 @@ from cupl.encoders.hub import (
     ModelFiles,
     fetch_weights,
     first_line,
-    weight_files,
 )
+from cupl.encoders.model_files import weight_files
 from cupl.encoders.model_parts import find_part
 from cupl.encoders.preprocess import trim
 from cupl.encoders.quiet import quiet_transformers

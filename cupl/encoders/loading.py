@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from cupl.encoders.foreign import check_sizes
+from cupl.encoders.foreign import check_sizes, why_no_family
 from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError, ServerError
 from cupl.io.json import read_json
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
     from cupl.encoders.transformers_dual import DualEncoder
 
 DEFAULT_ENCODER = "openai/clip-vit-base-patch32"
+FAMILIES = {
+    "align": ("bert_text", "AlignEncoder"),
+    "altclip": ("bert_text", "AltClipEncoder"),
+    "chinese_clip": ("bert_text", "ChineseClipEncoder"),
+    "clip": ("clip", "ClipEncoder"),
+    "clipseg": ("clip_kinds", "ClipSegEncoder"),
+    "metaclip_2": ("clip_kinds", "MetaClip2Encoder"),
+    "siglip": ("siglip", "SiglipEncoder"),
+    "siglip2": ("naflex", "NaflexEncoder"),
+}
+"""Types of transformers: the file and the class that reads them."""
 
 
 def load_encoder(
@@ -43,13 +55,15 @@ def load_encoder(
             ``open_clip:ViT-B-32/laion2b_s34b_b79k`` (an architecture and its published weights), or
             a file of weights in place of the latter. A directory or repository that holds
             ``open_clip_config.json`` and no ``config.json`` of transformers is open_clip's, too.
-            Or two models in one: ``pair:IMAGE_ENCODER+TEXT_ENCODER``, the images by one of these
-            and the texts by a model of sentence-transformers that was trained to fit it, or
+            An adapter of peft is merged into the model that it names. Or two models in one:
+            ``pair:IMAGE_ENCODER+TEXT_ENCODER``, the images by one of these and the texts by a model
+            of sentence-transformers that was trained to fit it, or
             ``bridge:IMAGE_CLASSIFIER+SENTENCE_ENCODER``
             (:class:`~cupl.encoders.bridge.BridgeEncoder`).
         device: ``auto`` (CUDA, then MPS, then CPU), ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: ``auto`` (half on a GPU, full on a CPU), ``float32``, ``bfloat16`` or
-            ``float16``; vectors and scores are float32 in any case.
+        precision: ``auto`` (half on a GPU, on a CPU bfloat16 where that is faster), ``float32``,
+            ``bfloat16``, ``float16`` or, on a CPU, ``int8``, see :mod:`cupl.encoders.int8`;
+            vectors and scores are float32 in any case.
         batch_size: images to encode at once, or ``auto``; halved where the memory of a GPU does
             not hold them.
         revision: commit, branch or tag of the hub; its main branch by default. The commit that
@@ -62,8 +76,8 @@ def load_encoder(
         MissingFileError: ``name`` is written as a path and there is nothing.
         InputError: the directory or model is not a dual encoder, or a setting is wrong.
         ServerError: the model is neither on disk nor reachable, or may not be downloaded.
-        MissingPackageError: the packages of ``mini``, of a model of open_clip or of two models
-            are not installed.
+        MissingPackageError: the packages of ``mini``, of a model of open_clip, of an adapter or of
+            two models are not installed.
 
     """
     name = os.fspath(name)
@@ -76,20 +90,25 @@ def load_encoder(
                 arguments={"revision": False},
             )
         return MiniEncoder.load(device, precision, batch_size, progress)
-    from cupl.encoders.device import resolve_device, resolve_precision
-    from cupl.encoders.hub import find_model, is_open_clip
+    from cupl.encoders.device import check_precision, resolve_device
+    from cupl.encoders.hub import find_model
     from cupl.encoders.joined_names import split_name
+    from cupl.encoders.model_files import is_adapter, is_open_clip
 
     place = resolve_device(device)
-    dtype = resolve_precision(precision, place)  # before anything is downloaded
+    check_precision(precision, place)  # before anything is downloaded
     if joined := split_name(name):
-        how = _How(place, dtype, device, precision, batch_size, download, progress)
+        how = _How(place, device, precision, batch_size, download, progress)
         return _load_joined(joined, revision, how)
     if name.startswith(OPEN_CLIP_PREFIX):
         return _open_clip(name, device, precision, batch_size, revision, download)
     files = find_model(name, revision, download=download)
     if is_open_clip(files.folder):
         return _open_clip(name, device, precision, batch_size, revision, download)
+    if is_adapter(files.folder):
+        from cupl.encoders.adapters import with_base
+
+        files = with_base(files)
     return _family(files.name, files.folder).load(files, device, precision, batch_size)
 
 
@@ -158,7 +177,6 @@ class _How(NamedTuple):
     """How a model is loaded."""
 
     place: torch.device
-    dtype: torch.dtype
     device: str
     precision: str
     batch_size: int | str
@@ -170,15 +188,22 @@ def _load_joined(name: JoinedName, revision: str | None, how: _How) -> Encoder:
     """An encoder of two models."""
     from cupl.encoders.bridge import BridgeEncoder
     from cupl.encoders.classifiers import load_named_classifier
+    from cupl.encoders.device import resolve_precision
     from cupl.encoders.joined_names import PAIR, split_revision
     from cupl.encoders.pair import PairEncoder
     from cupl.encoders.sentence_tower import SentenceTower
 
     revisions = split_revision(name, revision)
+    int8 = how.precision == "int8"
+    if int8 and name.kind != PAIR:
+        raise InputError(f"{name} computes in no int8: use auto", arguments={"precision": "auto"})
+
+    # Of int8 only the images: texts are few and come out less exact.
+    dtype = resolve_precision("auto" if int8 else how.precision, how.place)
 
     def text() -> SentenceTower:
         return SentenceTower.load(
-            name.text, how.place, how.dtype, revision=revisions[1], download=how.download
+            name.text, how.place, dtype, revision=revisions[1], download=how.download
         )
 
     if name.kind == PAIR:
@@ -190,7 +215,7 @@ def _load_joined(name: JoinedName, revision: str | None, how: _How) -> Encoder:
         pair.check_alignment()
         return pair
     classifier = load_named_classifier(name.image, revision=revisions[0], download=how.download)
-    return BridgeEncoder(classifier, text(), how.place, how.dtype, how.batch_size, how.progress)
+    return BridgeEncoder(classifier, text(), how.place, dtype, how.batch_size, how.progress)
 
 
 def _open_clip(
@@ -211,33 +236,22 @@ def _family(name: str, folder: Path) -> type[DualEncoder]:
         InputError: it is of none that cupl knows, or says more than any model.
 
     """
-    from cupl.encoders.torchvision_import import mend_torchvision
-
-    mend_torchvision()  # before transformers is imported, which imports it
-    from cupl.encoders.clip import ClipEncoder
     from cupl.encoders.one_tower import why_one_tower
-    from cupl.encoders.siglip import SiglipEncoder
 
     check_sizes(folder)
     try:
         config = read_json(folder / "config.json")
         why = why_one_tower(name, config)
         kind = None if why else config["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{name} holds no model: its config.json is unusable") from error
-    families: tuple[type[DualEncoder], ...] = (ClipEncoder, SiglipEncoder)
-    for family in families:
-        if kind == family.kind:
-            return family
     if why is not None:
         raise InputError(why)
-    if kind == "siglip2":
-        raise InputError(
-            f"{name} is a model of type 'siglip2', which reads images of any shape (NaFlex); take "
-            "a SigLIP 2 of fixed resolution, such as google/siglip2-base-patch16-224"
-        )
-    kinds = " or ".join(f"{family.family} model (type {family.kind!r})" for family in families)
-    raise InputError(
-        f"{name} is a model of type {kind!r:.60}; an encoder needs a whole {kinds}, with a text "
-        "and an image tower"
-    )
+    if not isinstance(kind, str) or kind not in FAMILIES:
+        raise InputError(f"{name} is a model of type {kind!r:.60}; {why_no_family(config)}")
+    from cupl.encoders.torchvision_import import mend_torchvision
+
+    mend_torchvision()  # before transformers is imported, which imports it
+    module, family = FAMILIES[kind]
+    found: type[DualEncoder] = getattr(import_module(f"cupl.encoders.{module}"), family)
+    return found
