@@ -50,7 +50,7 @@ class RayEngine:
         encoder: name of one, as for :func:`~cupl.encoders.loading.load_encoder`; a folder must be
             on every machine.
         device: ``auto`` (a GPU a worker where the cluster has some), ``cuda`` or ``cpu``.
-        precision: as for :func:`~cupl.encoders.loading.load_encoder`.
+        precision: as for :func:`~cupl.encoders.loading.load_encoder`, but not ``int8``.
         batch_size: as for :func:`~cupl.encoders.loading.load_encoder`.
         revision: as for :func:`~cupl.encoders.loading.load_encoder`.
         download: as for :func:`~cupl.encoders.loading.load_encoder`.
@@ -59,7 +59,8 @@ class RayEngine:
 
     Raises:
         MissingPackageError: Ray is not installed.
-        InputError: a worker cannot load the encoder, or there is none for the device.
+        InputError: a worker cannot load the encoder, there is none for the device, or a setting
+            is wrong.
         ServerError: no cluster answers, it has other versions, or no worker is free in time.
 
     """
@@ -78,6 +79,12 @@ class RayEngine:
     ) -> None:
         if workers is not None and workers < 1:
             raise InputError(f"the number of workers is {workers}; at least one is needed")
+        if precision == "int8":
+            raise InputError(
+                "whether int8 is exact enough is tried on the first images of one process, not on "
+                "a cluster: name another precision",
+                arguments={"precision": "auto"},
+            )
         name = os.fspath(encoder)
         name = os.path.abspath(name) if os.path.isdir(name) else name  # noqa: PTH100, PTH112
         self._settings = WorkerSettings(

@@ -87,6 +87,11 @@ def test_no_workers() -> None:
         RayEngine("mini", workers=0)
 
 
+def test_no_int8() -> None:
+    with pytest.raises(InputError, match="another precision"):
+        RayEngine("mini", precision="int8")
+
+
 def test_what_ray_raises_is_one_sentence() -> None:
     mismatch = RuntimeError(
         "Version mismatch: The cluster was started with:\n    Ray: 2.50.0\n    Python: 3.10.4\n"
