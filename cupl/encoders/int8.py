@@ -90,10 +90,12 @@ class Int8Trial:
 
     Args:
         towers: float32, on the CPU; none of their layers is shared with another.
+        pack: whether layers that stay in float32 may be laid out for oneDNN.
 
     """
 
-    def __init__(self, towers: Iterable[Module]) -> None:
+    def __init__(self, towers: Iterable[Module], pack: bool = True) -> None:
+        self._pack = pack
         self._exact = [place for tower in towers for place in linear_layers(tower)]
         made = {id(layer): Int8Linear(layer) for *_, layer in self._exact}
         self._int8: list[tuple[Module, str, Module]] = [
@@ -118,7 +120,8 @@ class Int8Trial:
             _put(self._int8)
             return True
         for module in {id(module): module for module, *_ in self._exact}.values():
-            pack_linear(module)
+            if self._pack:
+                pack_linear(module)
         warnings.warn(
             f"in int8 a vector of your first images has a cosine of {cosines.min():.4f} with that "
             f"in float32, below {LEAST_COSINE}: float32 is used",

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import asdict
-from functools import cached_property, partial
+from functools import cached_property
 from pickle import UnpicklingError
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ import torch
 from PIL.Image import Image, new
 from safetensors import SafetensorError
 
-from cupl.encoders.batching import Tokens, as_texts, encode_images, encode_unique_texts
+from cupl.encoders.batching import Tokens, as_texts, encode_unique_texts
 from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
 from cupl.encoders.fingerprint import digest_of_weights, remembered
 from cupl.encoders.hub import first_line
@@ -30,6 +30,7 @@ from cupl.encoders.open_clip_files import OpenClipFiles
 from cupl.encoders.open_clip_images import OpenClipPreprocessing
 from cupl.encoders.open_clip_names import import_open_clip
 from cupl.encoders.open_clip_texts import OpenClipTexts
+from cupl.encoders.placed_encoder import PlacedEncoder
 from cupl.encoders.placement import Placement
 from cupl.errors import CuplError, InputError, is_out_of_memory
 
@@ -39,7 +40,7 @@ _NAMES = ("timm_model_pretrained", "hf_model_pretrained", "hf_model_name", "hf_t
 """Settings that decide no vector: where things come from."""
 
 
-class OpenClipEncoder:
+class OpenClipEncoder(PlacedEncoder):
     """A model of open_clip as an :class:`~cupl.encoders.protocol.Encoder`."""
 
     def __init__(
@@ -167,41 +168,14 @@ class OpenClipEncoder:
         vectors: torch.Tensor = self._model.encode_text(ids.to(self.device), normalize=False)
         return vectors.float().cpu()
 
-    def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
-        """Image embeddings, float32 ``[len(images), dim]`` on the CPU, not normalised."""
-        return encode_images(self, images)
-
     def prepare(self, image: Image) -> torch.Tensor:
         """The pixels of an image as the image tower reads them, ``[3, height, width]``."""
         return self._preprocessing.prepare(image)
 
-    @torch.inference_mode()
-    def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
-        """Embeddings of ``[images, 3, height, width]``; see :meth:`encode_images`."""
-        batches = torch.split(images, self.image_batch)
-        parts = [encode_halving(self._encode_pixels, batch) for batch in batches]
-        return torch.cat([torch.empty(0, self.dim), *parts])
-
-    @property
-    def precision(self) -> str:
-        """Numbers that image vectors are computed in; int8 is given up where images lose by it."""
-        return self._placement.precision
-
-    @property
-    def text_precision(self) -> str:
-        """Numbers that text vectors are computed in, which are never int8."""
-        return self._placement.text_precision
-
-    @property
-    def undecided(self) -> bool:
-        """Whether int8 is yet to be tried on the first images."""
-        return self._placement.undecided
-
-    @torch.inference_mode()
     def settle(self, images: torch.Tensor) -> None:
         """Try int8 on some prepared images, where that is yet to be done."""
         try:
-            self._placement.settle(partial(encode_halving, self._encode_pixels), images)
+            super().settle(images)
         except (AttributeError, TypeError) as error:  # of a tower that reads its layers' weights
             raise InputError(
                 f"the image tower of {self.id} cannot be computed in int8",

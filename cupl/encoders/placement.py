@@ -58,7 +58,7 @@ class Placement:
                     part.to(of_texts)
                 else:
                     images.append(part)
-            self._trial = Int8Trial(images)
+            self._trial = Int8Trial(images, pack)
         if pack:
             pack_linear(model)
 

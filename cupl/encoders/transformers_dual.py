@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from pickle import UnpicklingError
 from typing import Any, ClassVar, Self
 
@@ -19,14 +19,14 @@ from cupl.encoders.adapters import digest_of_adapter, merge
 from cupl.encoders.batching import (
     Tokens,
     as_texts,
-    encode_images,
     encode_unique_texts,
     tokenize,
 )
-from cupl.encoders.device import encode_halving, resolve_batch, resolve_device, resolve_precision
+from cupl.encoders.device import resolve_batch, resolve_device, resolve_precision
 from cupl.encoders.fingerprint import digest_of_weights, remembered
 from cupl.encoders.hub import ModelFiles, fetch_weights, first_line
 from cupl.encoders.model_files import missing_config, weight_files
+from cupl.encoders.placed_encoder import PlacedEncoder
 from cupl.encoders.placement import Placement
 from cupl.encoders.quiet import quiet_transformers
 from cupl.errors import InputError
@@ -49,7 +49,7 @@ _MORE_IMAGE_SETTINGS = ("rescale_offset", "include_top", "patch_size", "max_num_
 _IMAGES_ON_CPU, _IMAGES_ON_GPU = 16, 256
 
 
-class DualEncoder(ABC):
+class DualEncoder(PlacedEncoder):
     """A model of transformers as an :class:`~cupl.encoders.protocol.Encoder`.
 
     A family says which classes of transformers it is made of and how its texts are encoded. Text
@@ -192,43 +192,11 @@ class DualEncoder(ABC):
             self._encode_tokens,
         )
 
-    def encode_images(self, images: Sequence[Image]) -> torch.Tensor:
-        """Projected image embeddings, float32 ``[len(images), dim]`` on the CPU, not normalised."""
-        return encode_images(self, images)
-
     def prepare(self, image: Image) -> torch.Tensor:
         """The pixels of an image as the image tower reads them, float32 ``[3, side, side]``."""
         return preprocess.prepare(image, self._processor)
 
-    @torch.inference_mode()
-    def encode_prepared(self, images: torch.Tensor) -> torch.Tensor:
-        """Projected embeddings of ``[images, 3, side, side]``; see :meth:`encode_images`."""
-        self.settle(images)
-        batches = torch.split(images, self.image_batch)
-        parts = [encode_halving(self._encode_pixels, batch) for batch in batches]
-        return torch.cat([torch.empty(0, self.dim), *parts])
-
-    @property
-    def precision(self) -> str:
-        """Numbers that image vectors are computed in; int8 is given up where images lose by it."""
-        return self._placement.precision
-
-    @property
-    def text_precision(self) -> str:
-        """Numbers that text vectors are computed in, which are never int8."""
-        return self._placement.text_precision
-
-    @property
-    def undecided(self) -> bool:
-        """Whether int8 is yet to be tried on the first images."""
-        return self._placement.undecided
-
-    @torch.inference_mode()
-    def settle(self, images: torch.Tensor) -> None:
-        """Try int8 on some prepared images, where that is yet to be done."""
-        self._placement.settle(partial(encode_halving, self._encode_pixels), images)
-
-    def _encode_pixels(self, batch: Any) -> torch.Tensor:
+    def _encode_pixels(self, batch: torch.Tensor) -> torch.Tensor:
         return self._project(batch.to(self.device, self._dtype)).float().cpu()
 
     @property
