@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.nn.functional import cosine_similarity
 
+from cupl.encoders.int8 import can_multiply_int8
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.open_clip_names import import_open_clip
 from cupl.encoders.protocol import Encoder
@@ -91,6 +92,22 @@ def test_half_precision(load: Load) -> None:
                             (half.encode_text(TEXTS), full.encode_text(TEXTS))]:  # fmt: skip
             assert ours.dtype == torch.float32
             assert cosine_similarity(ours, exact).min() > 0.99
+
+
+@pytest.mark.parametrize("family", CONFIGS)
+def test_int8_is_near_or_refused(family: str, load: Load) -> None:
+    if not can_multiply_int8():
+        pytest.skip("this processor multiplies no int8")
+    folder, encoder = load(family)
+    try:
+        rounded = load_encoder(folder, "cpu", precision="int8")
+        vectors = rounded.encode_images(IMAGES)
+    except InputError as error:
+        assert "cannot be computed" in str(error)
+        return
+    assert rounded.precision in ("int8", "float32")
+    assert cosine_similarity(vectors, encoder.encode_images(IMAGES)).min() > 0.999
+    assert torch.allclose(rounded.encode_text(TEXTS), encoder.encode_text(TEXTS), atol=1e-5)
 
 
 def test_halves_a_batch_that_memory_does_not_hold(load: Load) -> None:
