@@ -103,8 +103,9 @@ def test_int8_is_near_or_refused(family: str, load: Load) -> None:
         rounded = load_encoder(folder, "cpu", precision="int8")
         vectors = rounded.encode_images(IMAGES)
     except InputError as error:
-        assert "cannot be computed" in str(error)
-        return
+        if "cannot be computed" in str(error):
+            return
+        raise
     assert rounded.precision in ("int8", "float32")
     assert cosine_similarity(vectors, encoder.encode_images(IMAGES)).min() > 0.999
     assert torch.allclose(rounded.encode_text(TEXTS), encoder.encode_text(TEXTS), atol=1e-5)
