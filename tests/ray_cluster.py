@@ -36,7 +36,10 @@ def ray_nodes(folder: Path, client_port: int, environment: Mapping[str, str]) ->
         pytest.MonkeyPatch.context() as patch,
     ):
         fcntl.flock(lock, fcntl.LOCK_EX)
+        scratch = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path has 107 bytes
+        (Path(scratch) / "ray").mkdir()  # where Ray notes which cluster runs here
         for name, value in {
+            "RAY_TMPDIR": scratch,
             "RAY_USAGE_STATS_ENABLED": "0", "OMP_NUM_THREADS": "1", "HOME": str(folder),
             "CUPL_CACHE": str(folder), "PYTHONPATH": str(Path(__file__).parents[1]), **environment,
         }.items():  # fmt: skip
@@ -44,7 +47,6 @@ def ray_nodes(folder: Path, client_port: int, environment: Mapping[str, str]) ->
         patch.delenv("RAY_ADDRESS", raising=False)
         from ray.cluster_utils import Cluster
 
-        scratch = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # a socket's path has 107 bytes
         cluster: Any = Cluster(
             initialize_head=True,
             head_node_args={

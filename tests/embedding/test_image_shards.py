@@ -174,8 +174,11 @@ def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "images-0000000.parquet").write_text("not a name of ours")
     with pytest.raises(InputError, match="holds no image vectors"):
         load_embeddings(tmp_path)
-    with pytest.raises(InputError, match="is a file, not a folder of image vectors"):
+    with pytest.raises(InputError, match="says nothing of the encoder"):
         load_embeddings(tmp_path / "images-0000000.parquet")
+    (tmp_path / "images.txt").write_text("neither folder nor vectors")
+    with pytest.raises(InputError, match="is a file, not a folder of image vectors"):
+        load_embeddings(tmp_path / "images.txt")
 
 
 def _cut(file: Path) -> None:
