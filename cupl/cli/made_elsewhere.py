@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cupl.cli.output import say
@@ -11,8 +12,6 @@ from cupl.errors import InputError
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cupl.cli.encoder_choice import EncoderChoice
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.foreign_vectors import Maker
@@ -32,11 +31,15 @@ def image_vectors_of(
         made: what the vectors are to be used with, where it is there already.
 
     """
+    from cupl.embedding.array_files import check_arrays
     from cupl.embedding.foreign_vectors import is_vector_file
     from cupl.embedding.image_vectors import stored_images
 
-    if not any(map(is_vector_file, images)):
+    files = [Path(one) for one in images if is_vector_file(one)]
+    if not files:
         return stored_images(images)
+    for file in files:
+        check_arrays(file)
     stored = stored_images(images, maker_of(choice, made))
     say_word(images[0], choice)
     return stored

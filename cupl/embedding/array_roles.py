@@ -40,6 +40,8 @@ def vectors_in(path: Path, arrays: Mapping[str, StoredArray], side: Side) -> Sto
 
     """
     file, several = printable(str(path)), list(arrays.values())
+    if sum(one.name.endswith(".weight") for one in several) > 1:
+        raise InputError(f"{file} is the weights of a model: it holds no vectors of {side}")
     found = [one for one in several if len(one.shape) == 2 and one.kind == "real"]
     if not found:
         raise InputError(
