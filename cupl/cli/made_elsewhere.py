@@ -41,7 +41,7 @@ def image_vectors_of(
     for file in files:
         check_arrays(file)
     stored = stored_images(images, maker_of(choice, made))
-    say_word(images[0], choice)
+    say_word(images[0], choice.name)
     return stored
 
 
@@ -62,13 +62,13 @@ def maker_of(choice: EncoderChoice, made: ClassVectors | ImageProvenance | None)
     return choice.named
 
 
-def say_word(file: str | Path, choice: EncoderChoice) -> None:
+def say_word(file: str | Path, encoder: str | None) -> None:
     """That nobody can check what the person says of a file."""
     name = printable(os.fspath(file))
-    if choice.name is None:
+    if encoder is None:
         say(f"{name}: taken as made by the encoder of the class vectors, which no file can tell")
     else:
-        say(f"{name}: taken as made by {printable(choice.name)}, as you say; no file can tell")
+        say(f"{name}: taken as made by {printable(encoder)}, as you say; no file can tell")
 
 
 def check_labelled(images: LabelledImages, choice: EncoderChoice, made: ClassVectors) -> None:
@@ -90,11 +90,17 @@ def check_labelled(images: LabelledImages, choice: EncoderChoice, made: ClassVec
             f"class vectors {provenance.dim:,}: name the encoder that made them",
             arguments={"encoder": ...},
         )
-    say_word(source, choice)
+    say_word(source, choice.name)
 
 
-def refuse_vector_file(source: str | os.PathLike[str]) -> None:
-    """Refuse vectors that were made elsewhere where only the encoder of the others could be meant.
+def refuse_vector_file(
+    source: str | os.PathLike[str], taken: str = "examples are images, or what cupl embed wrote"
+) -> None:
+    """Refuse vectors that were made elsewhere where they are not taken.
+
+    Args:
+        source: what is named.
+        taken: what is, for the message.
 
     Raises:
         InputError: it is such a file.
@@ -104,6 +110,6 @@ def refuse_vector_file(source: str | os.PathLike[str]) -> None:
 
     if is_vector_file(source):
         raise InputError(
-            f"{printable(os.fspath(source))}: examples are images, or what cupl embed wrote; "
-            "vectors that were made elsewhere are taken by cupl evaluate and cupl adapt"
+            f"{printable(os.fspath(source))}: {taken}; vectors that were made elsewhere are taken "
+            "by cupl evaluate and cupl adapt"
         )
