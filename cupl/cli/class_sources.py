@@ -150,6 +150,7 @@ class ClassSource:
 
     def class_vectors(self, choice: EncoderChoice) -> ClassVectors | None:
         """Those that are there; where they were made elsewhere, by the encoder that is named."""
+        from cupl.embedding.array_files import check_arrays
         from cupl.embedding.class_vectors import ClassVectors
         from cupl.embedding.foreign_classes import load_class_file
 
@@ -157,6 +158,7 @@ class ClassSource:
             return None
         if not self.foreign:
             return ClassVectors.load(self.vectors)
+        check_arrays(self.vectors)
         names = labels_of(self.classes, self.names or []) if self.by_names else None
         encoder = None if choice.name is None else choice.named
         return load_class_file(self.vectors, names, encoder, self.logit_scale)

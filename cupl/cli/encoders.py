@@ -31,7 +31,7 @@ _COLUMNS = [
 def encoders_command(
     name: Annotated[
         str | None,
-        typer.Argument(help="A model of the hub's cache, or a directory: all of it alone."),
+        typer.Argument(help="A model of the hub's cache, a directory, or two models: in full."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

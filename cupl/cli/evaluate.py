@@ -10,6 +10,7 @@ import typer
 
 from cupl.cli import encoder_options
 from cupl.cli.evaluate_grid import progress_of_both, say_left_out, show_grid
+from cupl.cli.made_elsewhere import say_word
 from cupl.cli.output import count, say, say_warning
 from cupl.cli.subset import SubsetOption, subset
 from cupl.encoders.loading import DEFAULT_ENCODER
@@ -202,6 +203,7 @@ def _show_one(
     **settings: Any,
 ) -> None:
     """One encoder on one data set."""
+    from cupl.embedding.foreign_vectors import is_vector_file
     from cupl.report.evaluating import evaluate
     from cupl.report.grid_run import data_names, for_data_set
 
@@ -214,6 +216,8 @@ def _show_one(
             labelled, bank, candidates=own, encoder=encoder, skip_unmatched=True,
             classes=plan.classes if classes else None, progress=update, **settings,
         )  # fmt: skip
+    if encoder is not None and is_vector_file(data):
+        say_word(data, encoder)
     for sentence in result.warnings:
         say_warning(sentence)
     # What took minutes is safe before anything is printed.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cupl.cli.output import say
@@ -11,8 +12,6 @@ from cupl.errors import InputError
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cupl.cli.encoder_choice import EncoderChoice
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.foreign_vectors import Maker
@@ -32,13 +31,17 @@ def image_vectors_of(
         made: what the vectors are to be used with, where it is there already.
 
     """
+    from cupl.embedding.array_files import check_arrays
     from cupl.embedding.foreign_vectors import is_vector_file
     from cupl.embedding.image_vectors import stored_images
 
-    if not any(map(is_vector_file, images)):
+    files = [Path(one) for one in images if is_vector_file(one)]
+    if not files:
         return stored_images(images)
+    for file in files:
+        check_arrays(file)
     stored = stored_images(images, maker_of(choice, made))
-    say_word(images[0], choice)
+    say_word(images[0], choice.name)
     return stored
 
 
@@ -59,13 +62,13 @@ def maker_of(choice: EncoderChoice, made: ClassVectors | ImageProvenance | None)
     return choice.named
 
 
-def say_word(file: str | Path, choice: EncoderChoice) -> None:
+def say_word(file: str | Path, encoder: str | None) -> None:
     """That nobody can check what the person says of a file."""
     name = printable(os.fspath(file))
-    if choice.name is None:
+    if encoder is None:
         say(f"{name}: taken as made by the encoder of the class vectors, which no file can tell")
     else:
-        say(f"{name}: taken as made by {printable(choice.name)}, as you say; no file can tell")
+        say(f"{name}: taken as made by {printable(encoder)}, as you say; no file can tell")
 
 
 def check_labelled(images: LabelledImages, choice: EncoderChoice, made: ClassVectors) -> None:
@@ -87,11 +90,17 @@ def check_labelled(images: LabelledImages, choice: EncoderChoice, made: ClassVec
             f"class vectors {provenance.dim:,}: name the encoder that made them",
             arguments={"encoder": ...},
         )
-    say_word(source, choice)
+    say_word(source, choice.name)
 
 
-def refuse_vector_file(source: str | os.PathLike[str]) -> None:
-    """Refuse vectors that were made elsewhere where only the encoder of the others could be meant.
+def refuse_vector_file(
+    source: str | os.PathLike[str], taken: str = "examples are images, or what cupl embed wrote"
+) -> None:
+    """Refuse vectors that were made elsewhere where they are not taken.
+
+    Args:
+        source: what is named.
+        taken: what is, for the message.
 
     Raises:
         InputError: it is such a file.
@@ -101,6 +110,6 @@ def refuse_vector_file(source: str | os.PathLike[str]) -> None:
 
     if is_vector_file(source):
         raise InputError(
-            f"{printable(os.fspath(source))}: examples are images, or what cupl embed wrote; "
-            "vectors that were made elsewhere are taken by cupl evaluate and cupl adapt"
+            f"{printable(os.fspath(source))}: {taken}; vectors that were made elsewhere are taken "
+            "by cupl evaluate and cupl adapt"
         )

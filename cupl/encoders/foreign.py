@@ -10,7 +10,6 @@ from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError
 from cupl.io.file_kinds import is_pointer, kind_of_file
 
-_ARRAYS = "make the vectors with that library and hand them over (ClassVectors.from_arrays)"
 _OPENAI = {
     "B32": "openai/clip-vit-base-patch32",
     "B16": "openai/clip-vit-base-patch16",

@@ -96,6 +96,8 @@ def test_figures_and_adaptations_are_those_of_the_same_vectors(
     one = run("evaluate", "ours", "--bank", "bank.yaml", "--encoder", clip)
     other = run("evaluate", name, "--bank", "bank.yaml", "--encoder", clip)
     assert one.out.replace("ours", "DATA") == other.out.replace(name, "DATA")
+    assert f"{name}: taken as made by {clip}, as you say; no file can tell\n" in other.err
+    assert "as you say" not in one.err
     for option in ("--examples", "--photos"):
         run("adapt", "v.safetensors", option, "ours", "-o", "a.safetensors")
         run("adapt", "v.safetensors", option, name, "-o", "b.safetensors", "--encoder", clip)
@@ -191,3 +193,32 @@ def test_a_result_never_takes_the_place_of_the_vectors(run: Cupl, clip: Path) ->
     said = run("classify", "e.parquet", *how, "-o", "e.parquet", code=1).err
     assert "it is also what is read" in said
     assert Path("e.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_decisions_are_those_of_the_same_vectors(run: Cupl, clip: Path, name: str) -> None:
+    how = ("--block-name", "cat", "--allow-name", "dog", "--encoder", clip, "-o")
+    run("filter", "ours", *how, "a.csv")
+    said = run("filter", name, *how, "b.csv")
+    assert Path("a.csv").read_bytes() == Path("b.csv").read_bytes()
+    assert len(Path("a.csv").read_text().splitlines()) == PHOTOS + 1
+    assert f"{name}: taken as made by {clip}, as you say" in said.err
+
+
+def test_tags_are_of_images_only(run: Cupl, clip: Path) -> None:
+    how = ("-c", "cat", "-c", "dog", "--top", "1", "--encoder", clip)
+    refused = run("tag", "e.npz", *how, code=1).err
+    assert refused == (
+        "error: e.npz: cupl tag takes images, what cupl embed wrote, or an --index; vectors that "
+        "were made elsewhere are taken by cupl evaluate and cupl adapt\n"
+    )
+
+
+def test_paths_that_are_pickled_are_refused(run: Cupl, clip: Path) -> None:
+    paths = np.array([f"{number}.png" for number in range(PHOTOS)], dtype=object)
+    np.savez("p.npz", image_features=np.load("e.npy"), paths=paths, more=paths)
+    refused = run("classify", "p.npz", "--vectors", "v.safetensors", "--encoder", clip, code=1).err
+    assert refused == (
+        "error: p.npz: paths object [24] is pickled, which could run code and is not read: save it "
+        "as texts, astype(str)\n"
+    )

@@ -9,6 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from tests.cli.conftest import Cupl
 from tests.models import draw
@@ -134,6 +136,57 @@ def test_what_it_is_is_said(
         assert outcome.err.startswith(f"error: {kind} is {said}"), kind
         assert outcome.err.count("\n") == 1
         assert outcome.out == ""
+
+
+ENDINGS = {".npy": "", ".npz": "workbook", ".parquet": "table", ".safetensors": ""}
+"""Of files of other programs, and the kind that is told only when it is opened."""
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(
+    "words",
+    [
+        (*CLASSIFY, "--vectors", "FILE"),
+        ("adapt", "FILE", "--photos", EMBEDDED, "-o", "v.safetensors"),
+        ("classify", "FILE", "--vectors", VECTORS, *NO_MODEL),
+        ("filter", "FILE", "--block-name", "cup", "--allow-name", "mug", *NO_MODEL),
+        ("evaluate", "FILE", "--bank", BANK, *NO_MODEL),
+    ],
+    ids=" ".join,
+)
+def test_an_ending_of_vectors_hides_nothing(
+    words: tuple[str, ...], ending: str, cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    of_classes = words[-1] == "FILE" or words[:2] == ("adapt", "FILE")
+    for kind in ("pointer", "page", "workbook", "pickle", "picture", "table", "shard", "vectors"):
+        if kind == ENDINGS[ending] or (of_classes and kind == "vectors"):
+            continue
+        write, said = KINDS[kind]
+        write(Path(file := f"{kind}{ending}"))
+        outcome = cupl(*(file if word == "FILE" else word for word in words))
+        assert outcome.code == 1, (kind, outcome)
+        assert outcome.err.startswith(f"error: {file} is {said}"), outcome.err
+        assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("side", ["images", "classes"])
+def test_weights_of_a_model_are_no_vectors(
+    side: str, cupl: Cupl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("text_model.a.weight", "vision_model.a.weight", "text_projection.weight")
+    save_file({name: torch.ones(2, 2) for name in names}, "model.safetensors")
+    words = (
+        ("evaluate", "model.safetensors", "--bank", BANK, *NO_MODEL)
+        if side == "images"
+        else ("classify", PHOTO, "--vectors", "model.safetensors")
+    )
+    outcome = cupl(*words)
+    assert outcome.code == 1
+    assert outcome.err == (
+        f"error: model.safetensors is the weights of a model: it holds no vectors of {side}\n"
+    )
 
 
 IMAGES = {
