@@ -37,18 +37,19 @@ def embedding_cache(text: str) -> Any:
     return False if text.lower() == "none" else Path(text)
 
 
-_ENCODERS = (
-    "Hub name or local directory of a CLIP or SigLIP model, open_clip:ARCHITECTURE/TAG (or /FILE), "
-    "or mini"
+ENCODERS = (
+    "Hub name or local directory of a model such as CLIP or SigLIP, open_clip:ARCHITECTURE/TAG, "
+    "pair: or bridge: of two models, or mini; cupl encoders lists them"
 )
+"""What ``--encoder`` takes, for its help."""
 EncoderOption = Annotated[
     str,
-    typer.Option(help=f"{_ENCODERS}."),
+    typer.Option(help=f"{ENCODERS}."),
 ]
 UsualEncoderOption = Annotated[
     str | None,
     typer.Option(
-        help=f"{_ENCODERS}. [default: the one that made the vectors, or {DEFAULT_ENCODER}]"
+        help=f"{ENCODERS}. [default: the one that made the vectors, or {DEFAULT_ENCODER}]"
     ),
 ]
 TextEncoderOption = Annotated[

@@ -50,8 +50,8 @@ def index_add_command(
     encoder: Annotated[
         str | None,
         typer.Option(
-            help="Hub name or local directory of a CLIP or SigLIP model, or mini. [default: the "
-            f"index's, for a new one {DEFAULT_ENCODER}]"
+            help=f"{encoder_options.ENCODERS}. [default: the index's, for a new one "
+            f"{DEFAULT_ENCODER}]"
         ),
     ] = None,
     revision: encoder_options.RevisionOption = None,
