@@ -25,7 +25,6 @@ from cupl.cli.output import (
     written_format,
 )
 from cupl.cli.predicting import load_classifier
-from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.targets import is_stream
 
 if TYPE_CHECKING:
@@ -141,8 +140,7 @@ def classify_command(
     code is 3. What is done is kept in OUTPUT.part until all of it is, also the images that
     may be read another time.
     """
-    if text_encoder is not None:
-        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
+    encoder = encoder_options.joined_encoder(encoder, text_encoder, images)
     from cupl.classification.decision import DecisionRule, read_class_thresholds
     from cupl.classification.explanation import PROMPTS_NAMED
     from cupl.classification.label_counts import LabelCounts

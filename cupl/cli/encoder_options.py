@@ -142,6 +142,33 @@ def with_text_encoder(encoder: str, text_encoder: str | None) -> str:
     return str(JoinedName(PAIR, encoder, text_encoder))
 
 
+def joined_encoder(
+    encoder: str | None, text_encoder: str | None, images: Sequence[str]
+) -> str | None:
+    """The same where the encoder may be that of image vectors, which is to be named then.
+
+    Args:
+        encoder: the option.
+        text_encoder: the option.
+        images: photos, or vectors of them; a library of photos counts as those.
+
+    """
+    if text_encoder is None:
+        return encoder
+    if encoder is None:
+        from cupl.embedding.image_vectors import is_stored, load_embeddings
+        from cupl.io.file_kinds import is_index
+
+        made = [one for one in images if is_stored(one) or is_index(one)]
+        if made:
+            by = "" if is_index(made[0]) else f" {load_embeddings(made[0]).provenance.encoder}"
+            raise typer.BadParameter(
+                f"--text-encoder needs --encoder{by} beside it, the encoder that made the vectors "
+                f"in {made[0]:.200}"
+            )
+    return with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
+
+
 def files_of(encoder: str | None) -> list[Path]:
     """The files of an encoder on this machine, which no result may take the place of."""
     return [file for part in parts_of_name(encoder or "") for file in _files_of(part)]

@@ -13,7 +13,6 @@ from cupl.cli.evaluate_grid import progress_of_both, say_left_out, show_grid
 from cupl.cli.made_elsewhere import say_word
 from cupl.cli.output import count, say, say_warning
 from cupl.cli.subset import SubsetOption, subset
-from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import InputError
 from cupl.io.outputs import check_folder_target, check_outside, check_target
 
@@ -151,10 +150,9 @@ def evaluate_command(
     if scores and output is None:
         raise typer.BadParameter("--scores goes with -o: name the directory of the report, -o DIR")
     if text_encoder is not None:
-        encoder = [
-            encoder_options.with_text_encoder(one, text_encoder)
-            for one in encoder or [DEFAULT_ENCODER]
-        ]
+        places = list(map(str, data))
+        named: list[str | None] = [*encoder] if encoder else [None]
+        encoder = [encoder_options.joined_encoder(one, text_encoder, places) or "" for one in named]
     encoders, specs = encoder or [], [CandidateSpec.parse(one) for one in candidate or []]
     several = len(data) > 1 or len(encoders) > 1
     if several and calibrated is not None:

@@ -23,7 +23,6 @@ from cupl.cli.filter_examples import (
 from cupl.cli.made_elsewhere import image_vectors_of
 from cupl.cli.output import count, progress, say, say_unreadable, written_format
 from cupl.cli.predicting import Photos
-from cupl.encoders.loading import DEFAULT_ENCODER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,8 +103,7 @@ def filter_command(
     --examples the thresholds keep stated rates. An image that cannot be read is never allowed: it
     is for review, with the error, and the exit code is 3.
     """
-    if text_encoder is not None:
-        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
+    encoder = encoder_options.joined_encoder(encoder, text_encoder, images)
     from cupl.classification.filter_classes import FilterSides
     from cupl.classification.filter_thresholds import FilterThresholds
     from cupl.classification.filter_writers import write_decisions

@@ -55,8 +55,7 @@ def label_command(
     labels. Paths count from the file's folder where the photos lie below it, else they are
     absolute.
     """
-    if text_encoder is not None:
-        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
+    encoder = encoder_options.joined_encoder(encoder, text_encoder, images)
     from cupl.evaluation.label_sample import sample_to_label, vectors_in_words
     from cupl.evaluation.sample_file import CANNOT_TELL, NONE_OF_THESE
 

@@ -13,7 +13,6 @@ from cupl.cli.found_output import FoundOutput, opened_index
 from cupl.cli.index import IndexOption
 from cupl.cli.output import say, say_warning
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
-from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.terminal import printable
 
 if TYPE_CHECKING:
@@ -89,8 +88,7 @@ def search_command(
     begins with ./ or / or is an image file is a photo, any other a text; a text in double quotes
     is taken as it is. What begins with a minus and no space comes behind --, or after --not.
     """
-    if text_encoder is not None:
-        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
+    encoder = encoder_options.joined_encoder(encoder, text_encoder, [index])
     source = ClassSource(bank, vectors, name, classes, templates, text_cache, pooling)
     by_class = source.by_names or bank is not None or vectors is not None
     terms = _terms(query or [], image or [], without or [])

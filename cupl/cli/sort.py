@@ -12,7 +12,6 @@ from cupl.cli.class_sources import BankOption, ClassListOption, ClassSource, Vec
 from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.output import count, progress, quoted, say, say_unreadable
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
-from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.errors import InputError
 from cupl.io.outputs import check_folder_target, check_target
 from cupl.io.terminal import printable
@@ -77,8 +76,7 @@ def sort_command(
     where it is, and the exit code is 3. The same command again goes on where it was stopped, and
     leaves alone what is there.
     """
-    if text_encoder is not None:
-        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
+    encoder = encoder_options.joined_encoder(encoder, text_encoder, images or ())
     from cupl.classification.decision import DecisionRule
     from cupl.classification.sorting import sort_images
     from cupl.embedding.elsewhere import check_on_disk

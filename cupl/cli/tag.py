@@ -14,7 +14,6 @@ from cupl.cli.output import say
 from cupl.cli.predicting import Photos, inputs_of, load_classifier
 from cupl.cli.tag_thresholds import TagThresholds
 from cupl.cli.tagging import Tagged, table_kind, untag
-from cupl.encoders.loading import DEFAULT_ENCODER
 from cupl.io.outputs import check_outside, check_target
 
 if TYPE_CHECKING:
@@ -114,8 +113,9 @@ def tag_command(
     """
     from cupl.embedding.elsewhere import check_on_disk
 
-    if text_encoder is not None:
-        encoder = encoder_options.with_text_encoder(encoder or DEFAULT_ENCODER, text_encoder)
+    encoder = encoder_options.joined_encoder(
+        encoder, text_encoder, [index] if index else images or ()
+    )
     from cupl.index.tagging import tag_rule
 
     source = ClassSource(bank, vectors, name, classes, templates, text_cache)

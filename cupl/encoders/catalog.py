@@ -162,7 +162,7 @@ def _directory_of_open_clip(name: str) -> str:
     if not os.path.isdir(folder):  # noqa: PTH112
         raise InputError(
             f"{name!r:.200} is no directory: of names and files of weights that open_clip itself "
-            "reads, nothing is looked up here; --encoder takes them"
+            "reads, nothing is looked up here; as encoders they can be named"
         )
     return folder
 

@@ -40,6 +40,18 @@ def test_photos_that_the_encoder_alone_has_embedded_meet_texts_of_another(
     assert a != c
 
 
+@pytest.mark.parametrize(
+    "words", [("classify", "v", "--bank", "bank.yaml"), ("evaluate", "v", "--bank", "bank.yaml")]
+)
+def test_vectors_name_the_encoder_that_has_to_be_named(
+    cupl: Cupl, folder: Path, words: tuple[str, ...]
+) -> None:
+    assert cupl("embed", "photos", "-o", "v", "--encoder", "clip").code == 0
+    outcome = cupl(*words, "--text-encoder", "text")
+    assert outcome.code == 2
+    assert f"needs --encoder {folder / 'clip'} beside it" in " ".join(outcome.err.split())
+
+
 @pytest.mark.parametrize("encoder", ["pair:clip+text", "bridge:clip+text"])
 def test_two_models_take_no_third(cupl: Cupl, folder: Path, encoder: str) -> None:
     outcome = cupl("encode", "bank.yaml", "-o", "v", "--encoder", encoder, "--text-encoder", "text")
