@@ -118,12 +118,17 @@ def test_a_precision_that_is_named_is_not_tried(probes: list[int], name: str) ->
     assert not probes
 
 
-def test_nor_for_a_gpu_or_mini_or_a_model_that_is_not_there(
+def test_nor_for_mini(probes: list[int]) -> None:
+    pytest.importorskip("efficientnet_lite_pytorch")
+    assert load_encoder("mini").precision == "float32"
+    assert not probes
+
+
+def test_nor_for_a_gpu_or_a_model_that_is_not_there(
     probes: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
     assert resolve_precision("auto", torch.device("cuda")) == BFLOAT16
-    assert load_encoder("mini").precision == "float32"
     with pytest.raises(MissingFileError):
         load_encoder("/nowhere/model")
     assert not probes
