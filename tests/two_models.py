@@ -106,13 +106,13 @@ def save_classifier(folder: Path, labels: Sequence[str] = ANIMALS, seed: int = 0
     return folder
 
 
-def save_timm(folder: Path, labels: Sequence[str] | None = ANIMALS, classes: int = 4) -> Path:
+def save_timm(folder: Path, labels: Sequence[str] | None = ANIMALS) -> Path:
     """Write a classifier of timm with random weights as timm does; returns its directory."""
     import timm
     from timm.models import save_for_hf
 
     torch.manual_seed(0)
-    model = timm.create_model("test_vit", num_classes=classes)
+    model = timm.create_model("test_vit", num_classes=len(labels or ANIMALS))
     named = {} if labels is None else {"label_names": list(labels)}
     save_for_hf(model, str(folder), model_config=named, safe_serialization=True)
     return folder

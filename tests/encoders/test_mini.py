@@ -19,6 +19,7 @@ from cupl.encoders.mini import MiniEncoder
 from cupl.encoders.mini_anchors import ANCHORS, anchor_texts, shipped_texts
 from cupl.errors import InputError, MissingPackageError
 from cupl.io.paths import prompts_dir
+from tests.models import draw
 
 CPU = torch.device("cpu")
 TEXTS = {
@@ -232,7 +233,21 @@ def test_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch, packag
         load_encoder("mini", device="cpu")
 
 
-def test_settings_that_mini_has_not() -> None:
+def test_it_is_what_it_was(mini_cache: Path, tmp_path: Path) -> None:
+    """Vectors that were made with it are of use as long as this holds."""
+    (tmp_path / "mini").symlink_to(mini_cache, target_is_directory=True)
+    encoder = load_encoder("mini", "cpu")
+    assert encoder.fingerprint == (
+        "f657f65ee61234811a7a7c3c3e1e6936d1568220567994f04b7c460253e8096e"
+    )
+    text = encoder.encode_text(["a photo of a newt."])[0, :4].tolist()
+    image = encoder.encode_images([draw(60, 40)])[0, :4].tolist()
+    assert text == pytest.approx([-0.02709, 0.024653, 0.029269, -0.078681], abs=1e-5)
+    assert image == pytest.approx([-0.005551, -0.004381, 0.007158, 0.004599], abs=1e-5)
+
+
+def test_settings_that_mini_has_not(mini_cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "mini").symlink_to(mini_cache, target_is_directory=True)
     with pytest.raises(InputError, match="float32 only, not 'bfloat16'"):
         load_encoder("mini", "cpu", "bfloat16")
     with pytest.raises(InputError, match="auto or a number from 1"):
