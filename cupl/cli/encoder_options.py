@@ -48,14 +48,12 @@ EncoderOption = Annotated[
 ]
 UsualEncoderOption = Annotated[
     str | None,
-    typer.Option(
-        help=f"{ENCODERS}. [default: the one that made the vectors, or {DEFAULT_ENCODER}]"
-    ),
+    typer.Option(help=f"{ENCODERS}. [default: the one that made the vectors, else a CLIP model]"),
 ]
 TextEncoderOption = Annotated[
     str | None,
     typer.Option(
-        help="Text tower in place of the encoder's own: a sentence-transformers model trained to "
+        help="Text tower in place of the encoder's own: a text model trained to "
         "fit it, for other languages. Short for --encoder pair:ENCODER+NAME."
     ),
 ]
