@@ -17,9 +17,9 @@ from transformers import (
 )
 
 from cupl.encoders.batching import Tokens, encode_by_length, hide_special_pieces, pad
+from cupl.encoders.clip import ClipImages
 from cupl.encoders.device import encode_halving
 from cupl.encoders.hub import ModelFiles
-from cupl.encoders.towers import class_state, replace_quick_gelu
 from cupl.encoders.transformers_dual import DualEncoder
 from cupl.errors import InputError
 
@@ -33,9 +33,6 @@ class BertTextEncoder(DualEncoder, ABC):
     What is masked changes nothing, so texts of similar length are encoded together and padded to
     the longest of them.
     """
-
-    def _width(self) -> int:
-        return int(self._model.config.projection_dim)
 
     def _family_settings(self) -> dict[str, Any]:
         return {"tokens": self.max_tokens}
@@ -76,22 +73,7 @@ class BertTextEncoder(DualEncoder, ABC):
         raise InputError(f"the tokenizer of {name} does not fit its model: {problem}")
 
 
-class ClipImageEncoder(BertTextEncoder):
-    """One with CLIP's image tower."""
-
-    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
-        states = class_state(self._model.vision_model, pixels)
-        vectors: torch.Tensor = self._model.visual_projection(states)
-        return vectors
-
-    @classmethod
-    def _read(cls, files: ModelFiles, safetensors: bool) -> tuple[Any, Any, Any]:
-        model, tokenizer, processor = super()._read(files, safetensors)
-        replace_quick_gelu(model)
-        return model, tokenizer, processor
-
-
-class AltClipEncoder(ClipImageEncoder):
+class AltClipEncoder(ClipImages, BertTextEncoder):
     """An AltCLIP model (Chen et al., arXiv 2211.06679): XLM-R in place of CLIP's text tower.
 
     Places of XLM-R are counted from the id of its padding on, and the first of them are never
@@ -112,7 +94,7 @@ class AltClipEncoder(ClipImageEncoder):
         return super()._family_settings() | {"padding": self._model.config.text_config.pad_token_id}
 
 
-class ChineseClipEncoder(ClipImageEncoder):
+class ChineseClipEncoder(ClipImages, BertTextEncoder):
     """A Chinese-CLIP model (Yang et al., arXiv 2211.01335): a Chinese RoBERTa as text tower.
 
     It has 512 places for tokens and was trained on 52.
@@ -146,10 +128,6 @@ class AlignEncoder(BertTextEncoder):
         vision = self._model.config.vision_config
         tower = {key: getattr(vision, key) for key in _EFFICIENTNET_SETTINGS}
         return super()._family_settings() | {"efficientnet": tower}
-
-    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
-        vectors: torch.Tensor = self._model.get_image_features(pixel_values=pixels).pooler_output
-        return vectors
 
     @classmethod
     def _read(cls, files: ModelFiles, safetensors: bool) -> tuple[Any, Any, Any]:

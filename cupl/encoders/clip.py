@@ -22,12 +22,29 @@ _ROWS_ON_CPU, _ROWS_ON_GPU = 8, 256
 _LEGACY_EOS = 2
 
 
-class ClipEncoder(DualEncoder):
+class ClipImages(DualEncoder):
+    """A model with CLIP's image tower, read at the class token; see :mod:`cupl.encoders.towers`."""
+
+    image_options: ClassVar[dict[str, Any]] = {}
+    """Of the tower's embeddings."""
+
+    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
+        states = class_state(self._model.vision_model, pixels, **self.image_options)
+        vectors: torch.Tensor = self._model.visual_projection(states)
+        return vectors
+
+    @classmethod
+    def _read(cls, files: ModelFiles, safetensors: bool) -> tuple[Any, Any, Any]:
+        model, tokenizer, processor = super()._read(files, safetensors)
+        replace_quick_gelu(model)
+        return model, tokenizer, processor
+
+
+class ClipEncoder(ClipImages):
     """A CLIP model.
 
     Its text tower is causal and read at the end-of-text token. So nothing is padded, and what
-    texts begin with in common is computed once; see :mod:`cupl.encoders.prefix_tree`. Its image
-    tower is read at the class token; see :mod:`cupl.encoders.towers`.
+    texts begin with in common is computed once; see :mod:`cupl.encoders.prefix_tree`.
     """
 
     kind: ClassVar = "clip"
@@ -36,9 +53,6 @@ class ClipEncoder(DualEncoder):
     processor_class: ClassVar[Any] = CLIPImageProcessorPil
     reads_legacy_end: ClassVar = True
     """Whether an end-of-text token of 2 in a configuration stands for the highest one."""
-
-    def _width(self) -> int:
-        return int(self._model.config.projection_dim)
 
     def _encode_tokens(self, tokens: list[Tokens]) -> torch.Tensor:
         # Rows of a batch are filled up to its widest: beside each other, those of one size.
@@ -65,17 +79,6 @@ class ClipEncoder(DualEncoder):
         states = states_at(tower.encoder.layers, states, ends.clamp(min=0), mask)[ends >= 0]
         vectors: torch.Tensor = self._model.text_projection(tower.final_layer_norm(states))
         return vectors
-
-    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
-        states = class_state(self._model.vision_model, pixels)
-        vectors: torch.Tensor = self._model.visual_projection(states)
-        return vectors
-
-    @classmethod
-    def _read(cls, files: ModelFiles, safetensors: bool) -> tuple[Any, Any, Any]:
-        model, tokenizer, processor = super()._read(files, safetensors)
-        replace_quick_gelu(model)
-        return model, tokenizer, processor
 
     @classmethod
     def _check_tokenizer(cls, name: str, model: Any, tokenizer: Any) -> None:

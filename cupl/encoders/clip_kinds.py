@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-import torch
 from transformers import CLIPSegModel, MetaClip2Model, ViTImageProcessorPil
 
 from cupl.encoders import preprocess
 from cupl.encoders.batching import hide_special_pieces
 from cupl.encoders.clip import ClipEncoder
 from cupl.encoders.hub import ModelFiles
-from cupl.encoders.towers import class_state
 from cupl.errors import InputError
 
 _MAX_ENLARGED = 10
@@ -49,6 +47,7 @@ class ClipSegEncoder(ClipEncoder):
     model_class: ClassVar = CLIPSegModel
     processor_class: ClassVar = ViTImageProcessorPil
     key_mapping: ClassVar = {r"^clip\.": ""}  # as they are called beside the decoder
+    image_options: ClassVar = {"interpolate_pos_encoding": True}
 
     @classmethod
     def _side(cls, model: Any, processor: Any) -> int:
@@ -64,8 +63,3 @@ class ClipSegEncoder(ClipEncoder):
                 "its model cannot read"
             )
         preprocess.check_preprocessing(name, side, processor)
-
-    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
-        states = class_state(self._model.vision_model, pixels, interpolate_pos_encoding=True)
-        vectors: torch.Tensor = self._model.visual_projection(states)
-        return vectors

@@ -57,10 +57,6 @@ class SiglipEncoder(DualEncoder):
         vectors: torch.Tensor = self._model.get_text_features(input_ids=ids).pooler_output
         return vectors
 
-    def _project(self, pixels: torch.Tensor) -> torch.Tensor:
-        vectors: torch.Tensor = self._model.get_image_features(pixel_values=pixels).pooler_output
-        return vectors
-
     @classmethod
     def _read(cls, files: ModelFiles, safetensors: bool) -> tuple[Any, Any, Any]:
         model, tokenizer, processor = super()._read(files, safetensors)

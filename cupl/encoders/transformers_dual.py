@@ -204,9 +204,9 @@ class DualEncoder(PlacedEncoder):
         """Of prepared images, on the device."""
         return self._placement.dtype
 
-    @abstractmethod
     def _width(self) -> int:
         """Width of the common space."""
+        return int(self._model.config.projection_dim)
 
     def _family_settings(self) -> dict[str, Any]:
         """What decides a vector in this family and in no other."""
@@ -231,9 +231,10 @@ class DualEncoder(PlacedEncoder):
     def _encode_tokens(self, tokens: list[Tokens]) -> torch.Tensor:
         """Projected embeddings of different texts, ``[texts, dim]``."""
 
-    @abstractmethod
     def _project(self, pixels: torch.Tensor) -> torch.Tensor:
         """Projected embeddings of ``[images, 3, side, side]``, on the device of the model."""
+        vectors: torch.Tensor = self._model.get_image_features(pixel_values=pixels).pooler_output
+        return vectors
 
     @classmethod
     @abstractmethod
