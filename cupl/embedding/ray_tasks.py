@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from cupl.embedding.image_retries import any_can_be_opened
 from cupl.embedding.image_stream import encode_sources
+from cupl.encoders.fingerprint import image_fingerprint
 from cupl.encoders.loading import load_encoder
 from cupl.errors import CuplError
 from cupl.io.version import cupl_version
@@ -71,7 +72,7 @@ class LoadedEncoder:
 def describe_encoder(settings: WorkerSettings) -> LoadedEncoder | str:
     """Load the encoder; what it is, or why it cannot be loaded."""
     try:
-        return _described(settings, _encoder(settings, _own_device(settings.device)))
+        return _described(_encoder(settings, _own_device(settings.device)))
     except CuplError as error:
         return _on_this_machine(error)
 
@@ -93,7 +94,7 @@ def encode_table(table: Any, settings: WorkerSettings, expected: LoadedEncoder) 
     errors, vectors, problem = list[str | None](), b"", None
     try:
         encoder = _encoder(settings, _own_device(settings.device))
-        if difference := expected.difference(_described(settings, encoder)):
+        if difference := expected.difference(_described(encoder)):
             raise CuplError(f"the encoder {settings.name} has the {difference}")
         errors, vectors = _encoded(list(map(os.fsdecode, paths)), encoder, settings.threads)
     except CuplError as error:
@@ -139,9 +140,10 @@ def _encoder(settings: WorkerSettings, device: str) -> Encoder:
     )
 
 
-def _described(settings: WorkerSettings, encoder: Encoder) -> LoadedEncoder:
+def _described(encoder: Encoder) -> LoadedEncoder:
+    """By what it says of images, as only these are encoded here."""
     return LoadedEncoder(
-        encoder.id, encoder.revision, encoder.fingerprint, encoder.precision,
+        encoder.id, encoder.revision, image_fingerprint(encoder), encoder.precision,
         encoder.dim, encoder.image_batch, cupl_version(),
     )  # fmt: skip
 

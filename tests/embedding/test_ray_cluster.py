@@ -3,17 +3,27 @@
 import socket
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from cupl.embedding.image_shards import ImageProvenance
 from cupl.embedding.ray_cluster import WorkerShare, ray_cluster, ray_in_words, worker_share
 from cupl.embedding.ray_engine import RayEngine
-from cupl.embedding.ray_tasks import LoadedEncoder, WorkerSettings, encode_table, table_of
+from cupl.embedding.ray_tasks import (
+    LoadedEncoder,
+    WorkerSettings,
+    describe_encoder,
+    encode_table,
+    table_of,
+)
+from cupl.encoders.loading import load_encoder
 from cupl.errors import InputError, MissingPackageError, ServerError
 from tests.models import save_clip
+from tests.two_models import save_sentences
 
 LOADED = LoadedEncoder("clip", None, "f" * 64, "float32", 16, 16, "1")
 
@@ -128,3 +138,13 @@ def test_what_differs_is_named() -> None:
 def test_names_that_are_no_text_travel() -> None:
     assert table_of(0, ["/x\udcff.png"])["paths"].to_pylist() == [[b"/x\xff.png"]]
     assert table_of(0, []).schema.field("paths").type == pa.list_(pa.binary())
+
+
+@pytest.mark.filterwarnings("ignore:nothing shows")
+def test_images_of_a_pair_are_those_of_its_image_encoder(tmp_path: Path) -> None:
+    clip, text = save_clip(tmp_path / "clip"), save_sentences(tmp_path / "text", out=16)
+    loaded = describe_encoder(
+        WorkerSettings(f"pair:{clip}+{text}", "cpu", "float32", "auto", None, False, 1)
+    )
+    assert isinstance(loaded, LoadedEncoder)
+    assert ImageProvenance.of(loaded).fingerprint == load_encoder(clip, "cpu").fingerprint
