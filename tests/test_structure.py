@@ -24,6 +24,7 @@ ROOMS = (
     "evaluation",
     "report",
     "index",
+    "web",
     "cli",
 )
 """In the order of the data: a room imports only those before it."""

@@ -35,6 +35,7 @@ from cupl.cli import (
     index_upkeep,
     label,
     search,
+    serve,
     similar,
     sort,
     tag,
@@ -66,6 +67,7 @@ app.command("embed")(embed.embed_command)
 app.command("adapt")(adapt.adapt_command)
 app.command("classify")(classify.classify_command)
 app.command("sort")(sort.sort_command)
+app.command("serve")(serve.serve_command)
 app.command("search", cls=search.QueryCommand)(search.search_command)
 app.command("filter")(filter.filter_command)
 app.command("similar")(similar.similar_command)

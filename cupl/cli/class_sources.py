@@ -132,7 +132,7 @@ class ClassSource:
             ready: called with the classes before the encoder is loaded.
 
         """
-        prompts = self._prompts()
+        prompts = self.prompts()
         if (made := self.class_vectors(choice)) is not None:
             encoder_options.say_twins(made)
             ready(made.labels)
@@ -174,7 +174,7 @@ class ClassSource:
         """The class vectors; the encoder is loaded where they are not made yet."""
         from cupl.embedding.class_vectors import ClassVectors
 
-        prompts = self._prompts()
+        prompts = self.prompts()
         if self.vectors is not None or prompts is None:
             return ClassVectors.load(self.vectors or "")
         texts = () if self.by_names else encoder_options.templates_of(self.templates, self.combine)
@@ -182,7 +182,8 @@ class ClassSource:
             prompts, encoder(), self.pooling, texts, self.combine, self.strict, self.text_cache
         )
 
-    def _prompts(self) -> PromptBank | None:
+    def prompts(self) -> PromptBank | None:
+        """The bank, or that of the names alone; None where there are class vectors only."""
         from cupl.bank.model import PromptBank
         from cupl.bank.template_banks import PHOTO, template_bank
 

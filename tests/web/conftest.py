@@ -1,0 +1,55 @@
+"""One encoder, one browser and one folder of photos a session."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cupl.encoders.loading import load_encoder
+from cupl.encoders.protocol import Encoder
+from cupl.web.workspace import Sources
+from tests.web.photos import BANK, make_photos
+from tests.web.serving import Served, served
+
+Serve = Callable[..., AbstractContextManager[Served]]
+
+
+@pytest.fixture(scope="session")
+def mini(mini_cache: Path) -> Encoder:
+    return load_encoder("mini")
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_photos(tmp_path_factory.mktemp("web") / "photos")
+
+
+@pytest.fixture
+def serve(mini: Encoder, photos: Path, tmp_path: Path) -> Serve:
+    """Runs the app: with the bank and the photos, or what is named otherwise of ``Sources``."""
+    usual = Sources(
+        lambda: mini, tmp_path / "out", bank=BANK, bank_path=tmp_path / "bank.yaml", photos=photos
+    )
+
+    def run(**changes: Any) -> AbstractContextManager[Served]:
+        how = {name: changes.pop(name) for name in ("host", "token") if name in changes}
+        return served(replace(usual, **changes), **how)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
+    with driver.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
