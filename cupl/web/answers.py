@@ -56,7 +56,7 @@ def command(path: str, model: type[_Body], act: Callable[[_Body], Reply]) -> Rou
 
     async def endpoint(request: Request) -> Response:
         async def answer() -> Response:
-            body = await read_body(request, model)
+            body = await read_model(request, model)
             return _response(await run_in_threadpool(act, body))
 
         return await answered(answer)
@@ -91,7 +91,7 @@ async def answered(answer: Callable[[], Any]) -> Response:
     return response
 
 
-async def read_body(request: Request, model: type[_Body]) -> _Body:
+async def read_model(request: Request, model: type[_Body]) -> _Body:
     """The JSON of a request, looked at.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field
 
@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.prediction import Prediction
     from cupl.embedding.class_vectors import ClassVectors
-    from cupl.web.workspace import Workspace
+    from cupl.embedding.text_cache import TextCache
+    from cupl.encoders.protocol import Encoder
+    from cupl.web.bank_edits import BankEditor
+    from cupl.web.photo_list import PhotoList
 
-TEMPLATES = ("none", "photo", "openai", "imagenet-simple")
+TEMPLATES_SHOWN = ("none", "photo", "openai", "imagenet-simple")
 POOLINGS_SHOWN = ("normalized-mean", "mean", "similarity", "top")
 _KEPT = 16
 
@@ -40,7 +43,26 @@ def template_choices(fixed: bool) -> list[str]:
     if fixed:
         return ["none"]
     there = find_spec("open_clip") is not None
-    return [one for one in TEMPLATES if there or one in ("none", "photo")]
+    return [one for one in TEMPLATES_SHOWN if there or one in ("none", "photo")]
+
+
+class ViewSource(Protocol):
+    """What class vectors are made of: a :class:`~cupl.web.workspace.Workspace`."""
+
+    editor: BankEditor | None
+    vectors: ClassVectors | None
+    photos: PhotoList
+    text_cache: TextCache
+
+    @property
+    def encoder(self) -> Encoder:
+        """The model."""
+
+    def basis(self, adaptation: str) -> Any:
+        """What an adaptation depends on beside the class vectors."""
+
+    def adapt(self, vectors: ClassVectors, adaptation: str) -> ClassVectors:
+        """Class vectors that know photos."""
 
 
 class ClassViews:
@@ -49,8 +71,8 @@ class ClassViews:
     Text embeddings come from the cache of prompts, so after an edit only what is new is embedded.
     """
 
-    def __init__(self, workspace: Workspace) -> None:
-        self._space = workspace
+    def __init__(self, source: ViewSource) -> None:
+        self._space = source
         self._lock = threading.RLock()
         self._made: OrderedDict[Any, Any] = OrderedDict()
 

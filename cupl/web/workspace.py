@@ -158,7 +158,9 @@ class Workspace:
         if adaptation == "photos":
             numbers = self.photos.readable()
             if len(numbers) < FEWEST_TO_ADAPT:
-                raise InputError("no photos are open to adapt to: start cupl serve with --photos")
+                raise InputError(
+                    "there are no photos to adapt to: start cupl serve with a folder of photos"
+                )
             return adapt_to_photos(vectors, self.photos.vectors(numbers), progress=ignore)[0]
         _, numbers, targets = self.examples() if self.examples is not None else (None, [], [])
         if len(numbers) < FEWEST_TO_ADAPT:
