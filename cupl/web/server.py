@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import socket
 import threading
@@ -18,6 +19,7 @@ from cupl.web.app import make_app
 from cupl.web.guard import is_loopback
 from cupl.web.workspace import Workspace
 
+LOCAL = "127.0.0.1"
 _CONNECTIONS = 256
 _SECONDS_TO_END = 3
 _MOST_HEADERS = 32 << 10
@@ -118,9 +120,10 @@ def listen(host: str, port: int) -> socket.socket:
         opened.listen(128)
     except OSError as error:
         opened.close()
+        ours = error.errno != errno.EADDRNOTAVAIL
         raise InputError(
             f"cannot listen on port {port} of {host}: {reason(error)}",
-            arguments={"port": _free_port(host, port)},
+            arguments={"port": _free_port(host, port)} if ours else {"host": LOCAL},
         ) from error
     return opened
 
