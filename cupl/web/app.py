@@ -81,7 +81,14 @@ def state_routes(space: Workspace) -> list[Route]:
         job.stop()
         return job.to_dict()
 
-    return [query("/api/state", state), command("/api/jobs/stop", JobBody, stop)]
+    def read_on(body: Body) -> dict[str, Any]:
+        return space.start_encoding().to_dict()
+
+    return [
+        query("/api/state", state),
+        command("/api/jobs/stop", JobBody, stop),
+        command("/api/photos/read", Body, read_on),
+    ]
 
 
 def workspace_state(space: Workspace) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def serve(mini: Encoder, photos: Path, tmp_path: Path) -> Serve:
     )
 
     def run(**changes: Any) -> AbstractContextManager[Served]:
-        how = {name: changes.pop(name) for name in ("host", "token") if name in changes}
+        how = {name: changes.pop(name) for name in ("host", "token", "waits") if name in changes}
         return served(replace(usual, **changes), **how)
 
     return run

@@ -76,9 +76,9 @@ class Served:
 
 @contextmanager
 def served(
-    sources: Sources, *, host: str = "127.0.0.1", token: str | None = None
+    sources: Sources, *, host: str = "127.0.0.1", token: str | None = None, waits: bool = True
 ) -> Iterator[Served]:
-    """Run an app in a thread of this process, with its encoder loaded and its photos encoded."""
+    """Run an app in a thread of this process; if it ``waits``, with all photos encoded."""
     listening: socket.socket = listen(host, 0)
     port = listening.getsockname()[1]
     space = Workspace(sources)
@@ -94,7 +94,8 @@ def served(
             time.sleep(0.01)
         space.load()
         running = Served(space, port)
-        running.wait()
+        if waits:
+            running.wait()
         yield running
     finally:
         server.should_exit = True

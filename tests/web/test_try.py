@@ -1,5 +1,6 @@
 """Trying photos: what the server says of them, and the page."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from cupl.classification.classifier import ZeroShotClassifier
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.encoders.protocol import Encoder
+from cupl.progress import Progress
+from cupl.web.photo_list import PhotoList
 from tests.web.conftest import Serve
 from tests.web.photos import BANK
 from tests.web.serving import visited
@@ -61,3 +64,26 @@ def test_the_page(serve: Serve, browser: Any, photos: Path) -> None:
         page.keyboard.press("Enter")
         page.locator(".card").nth(1).wait_for()
         assert visit.audit() == []
+
+
+def test_reading_is_stopped_and_gone_on_with(
+    serve: Serve, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, gate = PhotoList.encode, threading.Event()
+
+    def slow(self: PhotoList, encoder: Encoder, cache: Any, progress: Progress) -> dict[str, int]:
+        def told(done: int, total: int) -> None:
+            progress(done, total)
+            gate.wait(60)
+            progress(done, total)
+
+        return read(self, encoder, cache, told)
+
+    monkeypatch.setattr(PhotoList, "encode", slow)
+    with serve(waits=False) as app, visited(browser, app.url) as visit:
+        visit.page.get_by_role("button", name="Stop").click()
+        visit.page.get_by_text("Stopping").wait_for()
+        gate.set()
+        visit.page.get_by_role("button", name="Read on").click()
+        visit.page.get_by_text("40 photos judged").wait_for()
+        assert app.space.photos.encoded == 40

@@ -112,11 +112,20 @@ function showJobs() {
     h("progress", { "aria-label": job.title, max: job.total || 1, ...(job.total ? { value: job.done } : {}) }),
     h("span", { class: "quiet" }, job.total ? `${number(job.done)} of ${number(job.total)}` : ""),
     h("button", { type: "button", disabled: job.stopping, onclick: () => app.attempt(() => post("/api/jobs/stop", { id: job.id })) },
-      job.stopping ? "Stopping …" : "Stop"))));
+      job.stopping ? "Stopping …" : "Stop"))), unread());
   for (const job of app.state.jobs) {
     if (job.state === "failed" && !told.has(job.id)) app.notify(`${job.title}: ${job.error}`, "error");
     if (job.state !== "running") told.add(job.id);
   }
+}
+
+/** Photos that were left when reading was stopped or broke off, and the way on. */
+function unread() {
+  const { photos, encoder, jobs } = app.state;
+  const left = photos.total - photos.encoded;
+  if (!left || !encoder.ready || jobs.some((job) => job.kind === "encode" && job.state === "running")) return null;
+  return h("div", { class: "job" }, h("span", {}, `${count(left, "photo")} not read yet`),
+    h("button", { type: "button", onclick: () => app.attempt(() => post("/api/photos/read")).then(refresh) }, "Read on"));
 }
 
 function showNav() {
