@@ -19,6 +19,7 @@ from cupl.web.thumbnails import Thumbnails
 from cupl.web.uploads import Uploads
 
 if TYPE_CHECKING:
+    from cupl.bank.labels import ClassLabel
     from cupl.bank.model import PromptBank
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.image_cache import ImageCache
@@ -99,6 +100,13 @@ class Workspace:
         if self._encoder is None:
             raise self._failed or InputError("the encoder could not be loaded")
         return self._encoder
+
+    @property
+    def labels(self) -> list[ClassLabel]:
+        """The classes as they stand; none where there are none."""
+        if self.editor is not None:
+            return [entry.label for entry in self.editor.bank]
+        return [] if self.vectors is None else self.vectors.labels
 
     @property
     def ready(self) -> bool:

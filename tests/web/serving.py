@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -142,7 +143,7 @@ def visited(browser: Any, url: str, **settings: Any) -> Iterator[Visit]:
     context.set_default_timeout(PATIENCE * 1000)
     page = context.new_page()
     visit = Visit(page)
-    origin = url.split("/", 3)[2]
+    origin = urlsplit(url).netloc
     page.on(
         "request",
         lambda request: (
@@ -161,7 +162,7 @@ def visited(browser: Any, url: str, **settings: Any) -> Iterator[Visit]:
     page.goto(url)
     try:
         yield visit
-        assert visit.outside == []
-        assert visit.complaints == []
+        assert visit.outside == [], visit.outside
+        assert visit.complaints == [], visit.complaints
     finally:
         context.close()
