@@ -1,0 +1,182 @@
+"""Writing what was reviewed: into folders like ``cupl sort``, or as tags like ``cupl tag``."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cupl.errors import InputError
+from cupl.io.atomic import make_folder
+from cupl.progress import Progress
+from cupl.web.review_moves import ReviewMoves
+from cupl.web.settings import ViewSettings
+
+if TYPE_CHECKING:
+    from cupl.classification.prediction import Prediction
+    from cupl.index.holders import WrittenReport
+    from cupl.web.workspace import Workspace
+
+SORTED, TAGS = "sorted", "tags.csv"
+Way = Literal["copy", "link", "move", "tags", "xmp"]
+_SHOWN = 20
+
+
+class ReviewWriting:
+    """What is written of a review, and what takes it back."""
+
+    def __init__(self, space: Workspace, moves: ReviewMoves) -> None:
+        self._space, self._moves = space, moves
+        self._named = list(space.photos.paths)
+
+    @property
+    def sorted(self) -> Path:
+        """The folder of the folders."""
+        return self._space.folder / SORTED
+
+    def predictions(self, settings: ViewSettings) -> list[Prediction]:
+        """One for each photo that was read, the decisions of the person put in; then the others."""
+        from cupl.classification.prediction import Prediction
+
+        photos, by_hand = self._space.photos, self._moves.by_hand
+        numbers = photos.readable()
+        found = self._space.views.predictions(settings, numbers)[0] if numbers else []
+        placed = dict(zip(numbers, found, strict=True))
+        self._decide(placed, by_hand, settings)
+        errors = [
+            Prediction(error=error, path=photos.paths[n]) for n, error in photos.errors.items()
+        ]
+        return [replace(one, path=photos.paths[n]) for n, one in placed.items()] + errors
+
+    def _decide(
+        self, placed: dict[int, Prediction], by_hand: dict[int, str], settings: ViewSettings
+    ) -> None:
+        from cupl.classification.sort_folders import NONE_OF_THESE_FOLDER
+
+        own = [number for number in by_hand if number in placed]
+        if not own:
+            return
+        labels = self._space.labels
+        answers = {label.id or label.name: label for label in labels}
+        plain = settings.model_copy(update={"threshold": None})
+        whole = self._space.views.predictions(plain, own, len(labels))[0]
+        for number, one in zip(own, whole, strict=True):
+            wanted = answers.get(by_hand[number])
+            if wanted is None:  # none of these, or a class that is gone
+                rejected = f"{NONE_OF_THESE_FOLDER}: by hand"
+                placed[number] = replace(placed[number], rejected=rejected, labels=())
+                continue
+            score = next(s for s in one.top if (s.label, s.id) == (wanted.name, wanted.id))
+            placed[number] = replace(one, top=(score,), rejected=None)
+
+    def plan(self, way: Way, settings: ViewSettings) -> dict[str, Any]:
+        """What writing would do: photos by folder or by tag, and what is to be known before."""
+        predictions = self.predictions(settings)
+        unread = sum(one.error is not None for one in predictions)
+        if way == "tags" or way == "xmp":  # noqa: PLR1714 - as mypy follows it
+            counts = Counter(one.label for one in predictions if one.label is not None)
+            target = self._space.folder / TAGS if way == "tags" else None
+        else:
+            from cupl.classification.sorting import sort_images
+
+            report = sort_images(predictions, self.sorted, way, dry_run=True)
+            counts, target = report.counts, self.sorted
+        return {
+            "way": way, "counts": counts.most_common(), "unread": unread,
+            "target": None if target is None else str(target), "photos": counts.total(),
+        }  # fmt: skip
+
+    def write(self, way: Way, settings: ViewSettings, progress: Progress) -> dict[str, Any]:
+        """Do it."""
+        predictions = self.predictions(settings)
+        make_folder(self._space.folder)
+        if way == "tags":
+            from cupl.classification.writers import write_predictions
+
+            target = self._space.folder / TAGS
+            write_predictions(predictions, 1, "csv", target)
+            return {"text": f"wrote {target}", "errors": []}
+        if way == "xmp":
+            return self._keywords(predictions, progress)
+        from cupl.classification.sorting import sort_images
+
+        try:
+            report = sort_images(predictions, self.sorted, way, progress=progress)
+        finally:
+            self._follow()
+        done = {"copy": "copied", "link": "linked", "move": "moved"}[report.how]
+        text = f"{report.placed:,} photos {done} into {report.folder}"
+        text += f"; there already: {report.there:,}" if report.there else ""
+        if report.elsewhere:
+            text += (
+                f"; {report.elsewhere:,} got another label before and stayed where they are: take "
+                "it back first to sort them anew"
+            )
+        return {"text": text, "errors": _told(report.errors)}
+
+    def take_back(self, way: Way, progress: Progress) -> dict[str, Any]:
+        """Undo what was sorted, or take away the keywords."""
+        if way == "xmp":
+            from cupl.index.keywords import remove_keywords
+
+            removed = remove_keywords(self._space.photos.paths, progress=progress)
+            return _of_keywords(removed, "cleared of keywords")
+        from cupl.classification.sort_undo import undo_sort
+
+        try:
+            report = undo_sort(self.sorted, progress=progress)
+        finally:
+            self._follow()
+        text = f"{report.restored:,} photos back in place, {report.removed:,} copies or links gone"
+        lost = [(path, "not found") for path in report.lost]
+        return {"text": text, "errors": _told([*report.left, *lost])}
+
+    def state(self) -> dict[str, Any]:
+        """Whether there is something to take back, and whether keywords can be written."""
+        from importlib.util import find_spec
+
+        from cupl.classification.sort_journal import JOURNAL_NAME
+
+        return {
+            "sorted": str(self.sorted) if (self.sorted / JOURNAL_NAME).exists() else None,
+            "keywords": find_spec("pyexiv2") is not None,
+        }
+
+    def _keywords(self, predictions: list[Prediction], progress: Progress) -> dict[str, Any]:
+        from cupl.index.keywords import write_keywords
+
+        words = {
+            one.path: [one.label]
+            for one in predictions
+            if one.label is not None and one.path is not None
+        }
+        if not words:
+            raise InputError("no photo has a label to write")
+        report = write_keywords(words, "xmp", index=self._space.sources.index, progress=progress)
+        return _of_keywords(report, "with keywords")
+
+    def _follow(self) -> None:
+        """Where the photos are now that some were moved, or moved back."""
+        from cupl.classification.sort_journal import JOURNAL_NAME, read_journal
+
+        there = (self.sorted / JOURNAL_NAME).exists()
+        entries = read_journal(self.sorted)[0] if there else {}
+        moved = {path: self.sorted / one.to for path, one in entries.items() if one.how == "move"}
+        for number, named in enumerate(self._named):
+            parent, name = os.path.split(os.path.abspath(named))  # noqa: PTH100
+            target = moved.get(os.path.join(os.path.realpath(parent), name))  # noqa: PTH118
+            gone = target is not None and not os.path.lexists(named)
+            self._space.photos.paths[number] = str(target) if gone else named
+
+
+def _of_keywords(report: WrittenReport, done: str) -> dict[str, Any]:
+    kept = f"; {report.same:,} were so already" if report.same else ""
+    return {"text": f"{report.changed:,} photos {done}{kept}", "errors": _told(report.errors)}
+
+
+def _told(errors: list[tuple[str, str]]) -> list[str]:
+    told = [f"{path}: {why}" for path, why in errors[:_SHOWN]]
+    more = len(errors) - len(told)
+    return [*told, f"and {more:,} more"] if more else told
