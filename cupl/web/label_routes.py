@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ from cupl.errors import InputError, MissingFileError
 from cupl.io.atomic import make_folder
 from cupl.progress import Progress
 from cupl.web.answers import Body, command, query
-from cupl.web.label_figures import LabelFigures
+from cupl.web.label_figures import LabelFigures, unfitted
 from cupl.web.label_sheet import LabelSheet, check_whole_photos
 from cupl.web.settings import ViewSettings
 from cupl.web.workspace import Workspace
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 LABELS_FILE = "labels.csv"
 ADAPTED_FILE = "adapted.safetensors"
+KEYS_OF_CLASSES = 9
+"""On a keyboard, 1 to 9; of more classes than that the likely ones have them."""
+_Key = Annotated[str, Field(max_length=64)]
 _Name = Annotated[str, Field(max_length=500)]
 
 
@@ -34,22 +38,25 @@ class BeginBody(Body):
     number: Annotated[int, Field(ge=16, le=1_000_000)] = 100
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     anew: bool = False
+    seen: _Key | None = None
     settings: ViewSettings = ViewSettings()
 
 
 class LabelBody(Body):
     """A label for a photo, and what stood there for whoever gives it."""
 
-    row: int
+    photo: _Key
     seen: _Name = ""
     label: _Name
 
 
 class TakeBody(Body):
-    """Who wants a photo to label, and which they have skipped."""
+    """Who wants photos to label, which they have skipped, and what guesses the likely classes."""
 
     person: Annotated[str, Field(max_length=64)]
-    avoid: Annotated[tuple[int, ...], Field(max_length=10_000, strict=False)] = ()
+    avoid: Annotated[list[_Key], Field(max_length=10_000, default_factory=list)]
+    most: Annotated[int, Field(ge=1, le=16)] = 1
+    settings: ViewSettings = ViewSettings()
 
 
 class FiguresBody(Body):
@@ -89,11 +96,15 @@ class _LabelPage:
         from cupl.evaluation.sample_file import CANNOT_TELL, NONE_OF_THESE
 
         rows = [
-            {"photo": self.figures.place(row.path), "name": Path(row.path).name, "label": row.label}
+            {
+                "key": row.key, "photo": self.figures.place(row.path), "label": row.label,
+                "name": os.fsencode(Path(row.path).name).decode("utf-8", "replace"),
+            }
             for row in self.sheet.rows()
-        ]
+        ]  # fmt: skip
         return {
-            "rows": rows, "classes": [label.name for label in self.space.labels],
+            "rows": rows, "drawn": self.sheet.drawn, "changed": self.figures.changed(),
+            "classes": [label.name for label in self.space.labels],
             "answers": list(map(_answer, self.space.labels)),
             "none": NONE_OF_THESE, "unsure": CANNOT_TELL, "file": str(self.sheet.path),
         }  # fmt: skip
@@ -106,14 +117,14 @@ class _LabelPage:
         numbers = photos.readable()
         if not numbers:
             raise InputError("there is no photo that could be read")
-        plain = body.settings.model_copy(update={"threshold": None})
+        plain = unfitted(body.settings)
         found, _ = self.space.views.predictions(plain, numbers)
         classifier, _ = self.space.views.classifier(plain)
         drawn = sample_to_label(
             (replace(one, path=photos.paths[n]) for n, one in zip(numbers, found, strict=True)),
             body.number, seed=body.seed, by=vectors_in_words(classifier.vectors),
         )  # fmt: skip
-        saved = self.sheet.begin(drawn, anew=body.anew)
+        saved = self.sheet.begin(drawn, anew=body.anew, seen=body.seen)
         return {
             "photos": saved.photos, "labelled": saved.labelled,
             "aside": None if saved.aside is None else str(saved.aside),
@@ -125,11 +136,43 @@ class _LabelPage:
         known = {*map(_answer, self.space.labels), NONE_OF_THESE, CANNOT_TELL, ""}
         if body.label not in known:
             raise InputError(f"{body.label!r:.100} is no class: choose one of those on the page")
-        self.sheet.put(body.row, body.seen, body.label)
-        return {"row": body.row, "label": body.label}
+        self.sheet.put(body.photo, body.seen, body.label)
+        return {"photo": body.photo, "label": body.label}
 
     def take(self, body: TakeBody) -> dict[str, Any]:
-        return {"row": self.sheet.take(body.person, frozenset(body.avoid))}
+        place = {row.key: self.figures.place(row.path) for row in self.sheet.rows()}
+        gone = [key for key, number in place.items() if number is None]
+        keys = self.sheet.take(body.person, {*body.avoid, *gone}, body.most)
+        numbers = [place.get(key) for key in keys]
+        likely = self._likely(unfitted(body.settings), numbers)
+        return {
+            "photos": [
+                {"key": key, "likely": found} for key, found in zip(keys, likely, strict=True)
+            ]
+        }
+
+    def _likely(
+        self, settings: ViewSettings, photos: Sequence[int | None]
+    ) -> list[list[int] | None]:
+        """Of many classes the nearest nine of each photo, in the order of the classes.
+
+        Which of them is the nearest cannot be seen. None where all have a key, and of a photo that
+        is not read yet.
+        """
+        labels, list_ = self.space.labels, self.space.photos
+        usable = [
+            one for one in photos
+            if one is not None and one < list_.encoded and one not in list_.errors
+        ]  # fmt: skip
+        if len(labels) <= KEYS_OF_CLASSES or not usable:
+            return [None] * len(photos)
+        found, _ = self.space.views.predictions(settings, usable, KEYS_OF_CLASSES)
+        place = {(label.name, label.id): n for n, label in enumerate(labels)}
+        nearest = {
+            photo: sorted(n for s in one.top if (n := place.get((s.label, s.id))) is not None)
+            for photo, one in zip(usable, found, strict=True)
+        }
+        return [None if one is None else nearest.get(one) for one in photos]
 
     def accuracy(self, body: FiguresBody) -> dict[str, Any]:
         return self.figures.accuracy(body.settings)

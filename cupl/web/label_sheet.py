@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 import time
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import InputError
 from cupl.io.atomic import keep_old, make_folder, write_atomically
 from cupl.io.csv import csv_lines, is_blank, read_rows
 from cupl.web.answers import ConflictError
@@ -24,8 +25,16 @@ _HELD_FOR = 90.0
 
 @dataclass(frozen=True)
 class SheetRow:
-    """A photo of the sample: its ``path`` in full, and its ``label``, empty where it has none."""
+    """A photo of the sample.
 
+    Attributes:
+        key: what a page calls it, whatever becomes of the order of rows.
+        path: in full.
+        label: empty where it has none.
+
+    """
+
+    key: str
     path: str
     label: str
 
@@ -44,7 +53,7 @@ class LabelSheet:
         self.path = path
         self._lock = threading.RLock()
         self._read: tuple[Any, list[dict[str, str | None]]] | None = None
-        self._held: dict[int, tuple[str, float]] = {}
+        self._held: dict[str, tuple[str, float]] = {}
 
     @property
     def version(self) -> Any:
@@ -64,22 +73,39 @@ class LabelSheet:
         """
         folder = os.path.realpath(self.path.parent)
         return [
-            SheetRow(os.path.join(folder, row["path"] or ""), _label(row))  # noqa: PTH118
+            SheetRow(_key(row), os.path.join(folder, _path(row)), _label(row))  # noqa: PTH118
             for row in self._rows()
         ]
 
-    def begin(self, sample: LabelSample, *, anew: bool) -> SavedSample:
+    @property
+    def drawn(self) -> str:
+        """What tells this sample from another one, whatever its labels; empty where none is."""
+        keys = sorted(map(_key, self._rows()))
+        return hashlib.sha256("".join(keys).encode()).hexdigest()[:16] if keys else ""
+
+    @property
+    def collection(self) -> int:
+        """Photos that the sample was drawn from."""
+        from cupl.evaluation.sample_file import design_of
+
+        return next((design_of(row)[2] or 0 for row in self._rows()), 0)
+
+    def begin(self, sample: LabelSample, *, anew: bool, seen: str | None = None) -> SavedSample:
         """Write a sample, or make the one that is there larger.
 
         Args:
             sample: the photos to label.
             anew: put it in the place of another one, which is kept beside it.
+            seen: ``drawn`` as whoever wants it saw it.
 
         Raises:
+            ConflictError: somebody else has begun another one meanwhile.
             InputError: another sample is there, or the file cannot be written.
 
         """
         with self._lock:
+            if seen is not None and seen != self._now():
+                raise ConflictError("somebody else has begun another sample meanwhile: here it is")
             make_folder(self.path.parent)
             if anew and self.path.exists():
                 keep_old(self.path, b"")
@@ -87,54 +113,63 @@ class LabelSheet:
             self._held.clear()
             return sample.save(self.path)
 
-    def put(self, number: int, seen: str, label: str) -> None:
+    def put(self, key: str, seen: str, label: str) -> None:
         """Label a photo.
 
         Args:
-            number: of the row.
+            key: of the row.
             seen: the label that it had for whoever labels it; empty for none.
             label: empty to take it away.
 
         Raises:
-            ConflictError: somebody else has given it another one meanwhile.
-            MissingFileError: there is no such row.
+            ConflictError: somebody else has given it another one meanwhile, or has begun a sample
+                that it is not in.
 
         """
         with self._lock:
             rows = self._rows()
-            if not 0 <= number < len(rows):
-                raise MissingFileError(f"the sample has no photo {number}")
+            number = next((n for n, row in enumerate(rows) if _key(row) == key), None)
+            if number is None:
+                raise ConflictError("this photo is not in the sample any more: here is how it is")
             now = _label(rows[number])
             if now not in (seen, label):
-                raise ConflictError(f"somebody else has labelled it meanwhile: {now!r:.100}")
+                what = f"labelled it {now!r:.100}" if now else "taken its label away"
+                raise ConflictError(f"somebody else has {what} meanwhile")
             if now != label:
                 changed = [*rows]
                 changed[number] = rows[number] | {"label": label}
                 self._write(changed)
-            self._held.pop(number, None)
+            self._held.pop(key, None)
 
-    def take(self, person: str, avoid: Collection[int] = ()) -> int | None:
-        """The next photo without a label that nobody else has in front of them; None at the end.
+    def take(self, person: str, avoid: Collection[str] = (), most: int = 1) -> list[str]:
+        """The next photos without a label that nobody else has in front of them.
 
         Args:
-            person: who asks, as a tab calls itself.
-            avoid: rows that they have skipped.
+            person: who asks, as a tab calls itself; photos that they held before are free again.
+            avoid: keys of rows that they do not want.
+            most: photos.
 
         """
         with self._lock:
-            now = time.monotonic()
+            now, unwanted = time.monotonic(), frozenset(avoid)
             self._held = {
-                row: (who, since)
-                for row, (who, since) in self._held.items()
+                key: (who, since)
+                for key, (who, since) in self._held.items()
                 if who != person and now - since < _HELD_FOR
             }
-            free = [n for n, row in enumerate(self._rows()) if not _label(row)]
-            mine = [n for n in free if n not in self._held and n not in avoid]
+            free = [_key(row) for row in self._rows() if not _label(row)]
+            wanted = [key for key in free if key not in unwanted]
             # At the end two may look at one photo, rather than one at none.
-            found = next(iter(mine or [n for n in free if n not in avoid]), None)
-            if found is not None:
-                self._held[found] = person, now
+            found = ([key for key in wanted if key not in self._held] or wanted)[:most]
+            self._held.update({key: (person, now) for key in found if key not in self._held})
             return found
+
+    def _now(self) -> str:
+        """``drawn``, and nothing of a file that is no sample, which only another one can mend."""
+        try:
+            return self.drawn
+        except InputError:
+            return ""
 
     def _rows(self) -> list[dict[str, str | None]]:
         with self._lock:
@@ -161,6 +196,14 @@ def _is_sheet(columns: list[str]) -> bool:
 
 def _label(row: dict[str, str | None]) -> str:
     return (row.get("label") or "").strip()
+
+
+def _path(row: dict[str, str | None]) -> str:
+    return (row.get("path") or "").strip()
+
+
+def _key(row: dict[str, str | None]) -> str:
+    return hashlib.sha256(_path(row).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def check_whole_photos(encoded: int, total: int) -> None:

@@ -1,7 +1,9 @@
 // Label: a photo at a time by keys, and the accuracy that grows with it.
 
 import { get, post } from "./api.js";
-import { ask, calm, count, field, fill, h, percent } from "./dom.js";
+import { calm, count, field, fill, h } from "./dom.js";
+import { figures, learn } from "./label_told.js";
+import { outbox } from "./label_outbox.js";
 
 export const id = "label";
 export const title = "Label";
@@ -9,57 +11,106 @@ export const available = (state) => state.photos.total > 0 && Boolean(state.bank
 
 const PERSON = Math.random().toString(36).slice(2);
 const KEYS = 9;
+const AHEAD = 4;
 let view = null;
 
 export async function mount(root, app) {
-  view = { app, root, rows: [], row: null, skipped: new Set(), past: [], trail: [], filter: "", busy: false };
+  view = { app, root, rows: [], row: null, queue: [], skipped: new Set(), past: [], trail: [], likely: new Map(), filter: "", clashes: [] };
   fill(root, h("h1", { class: "hidden" }, title), h("p", { class: "quiet" }, "one moment …"));
   view.keys = (event) => onKey(event);
   addEventListener("keydown", view.keys);
+  outbox.told = { refused: (body, error) => refused(body, error), sent: () => { showSaved(); soon(); }, waits: () => showSaved() };
+  view.stop = app.on((state) => follow(state));
   await load();
+  outbox.start();
+  for (const [body, error] of outbox.refusals.splice(0)) if (view?.rows.length) await refused(body, error);
 }
 
 export function unmount() {
   removeEventListener("keydown", view.keys);
+  view.stop();
+  outbox.told = null;
+  view = null;
 }
 
 async function load() {
-  const found = await view.app.attempt(() => get("/api/label"));
-  if (!found || view.app.page?.id !== id) return;
-  Object.assign(view, found);
+  const here = view;
+  let found;
+  try {
+    found = await get("/api/label");
+  } catch (error) {
+    if (view === here) start(true, error.message);
+    return;
+  }
+  if (view !== here) return;
+  take(found);
   if (view.rows.length) { draw(); await next(); } else start();
 }
 
+/** What the server has, with the labels that are on their way to it. */
+function take(found) {
+  Object.assign(view, found);
+  view.place = new Map(view.rows.map(({ key: name }, place) => [name, place]));
+  for (const { photo, label } of outbox.all()) {
+    const place = view.place.get(photo);
+    if (place !== undefined) view.rows[place].label = label;
+  }
+}
+
+/** When classes were edited, or all photos are read, things are to be looked at again. */
+function follow(state) {
+  const now = `${state.bank?.revision} ${state.photos.encoded === state.photos.total}`;
+  const before = view.followed;
+  view.followed = now;
+  if (before && before !== now && view.photo) { view.likely.clear(); view.queue = []; reread(true).then(() => view?.photo && refill()); }
+}
+
 /** Draw a sample, or another one. */
-function start(anew = false) {
+function start(anew = false, problem = null) {
+  view.photo = null;
   const size = h("input", { type: "number", min: 16, max: 100000, value: "100" });
   const begin = async () => {
-    const body = { number: Number(size.value), anew, settings: view.app.settings };
+    await outbox.emptied();
+    const body = { number: Number(size.value), anew, settings: view.app.settings, seen: view.drawn ?? "" };
     const made = await view.app.attempt(() => post("/api/label/begin", body));
-    if (!made) return;
-    if (made.aside) view.app.notify(`The labels before are kept as ${made.aside}.`);
+    if (!made) { if (!problem) await load(); return; }
+    if (made.aside || anew) view.app.notify("The labels before are kept beside the file, as labels.csv.old.");
     view.skipped.clear();
+    Object.assign(view, { row: null, queue: [], past: [], trail: [], clashes: [] });
     await load();
   };
   fill(view.root, h("h1", { class: anew ? "" : "hidden" }, title), h("section", { class: "panel narrow" },
+    problem && h("p", { class: "bad" }, problem),
     h("h2", {}, "Label a small sample"),
     h("p", {}, "A few photos, spread over sure and unsure ones, tell how accurate the labels of all are. What the classifier says is not shown, as who sees an answer tends to agree with it."),
     h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); begin(); } },
       field("Photos to label", size), h("button", { class: "main" }, anew ? "Begin anew" : "Begin"),
-      anew && h("button", { type: "button", onclick: load }, "Cancel"))));
+      anew && !problem && h("button", { type: "button", onclick: load }, "Cancel"))));
   size.focus();
+}
+
+/** The same sample with more photos; all labels stay. */
+async function enlarge() {
+  await outbox.emptied();
+  const { app, rows, drawn } = view;
+  const made = await app.attempt(() => post("/api/label/begin", { number: rows.length + 50, settings: app.settings, seen: drawn }));
+  if (made) app.notify(`${count(made.photos, "photo")} to label now; ${count(made.labelled, "label")} kept.`);
+  await reread(true);
+  if (view && view.row === null) await next();
 }
 
 function draw() {
   const { app } = view;
-  view.photo = h("img", { class: "subject", alt: "the photo to label" });
-  view.name = h("p", { class: "quiet name" });
+  view.photo = h("img", { class: "subject", alt: "the photo to label", onerror: () => { view.name.textContent += " cannot be shown"; } });
+  view.name = h("p", { class: "quiet name", "aria-live": "polite" });
   view.given = h("p", { class: "given", role: "status" });
+  view.saved = h("p", { class: "quiet", role: "status" });
   view.choices = h("div", { class: "choices", role: "group", "aria-label": "Labels" });
   view.search = h("input", { type: "search", placeholder: "Find a class (/)", "aria-label": "Find a class",
     oninput: () => { view.filter = view.search.value; drawChoices(); } });
   view.figures = h("section", { class: "panel", "aria-label": "Accuracy so far" });
-  fill(view.root, h("h1", { class: "hidden" }, title), h("div", { class: "desk" },
+  view.notes = h("div", { role: "status", class: "notes" });
+  fill(view.root, h("h1", { class: "hidden" }, title), view.notes, h("div", { class: "desk" },
     h("section", { class: "panel stage", "aria-label": "Photo" }, view.photo, view.name, view.given),
     h("section", { class: "panel", "aria-label": "Your answer" },
       view.classes.length > KEYS && view.search, view.choices,
@@ -73,12 +124,41 @@ function draw() {
     h("section", { class: "panel", "aria-label": "What becomes of the labels" },
       h("div", { class: "row" },
         h("a", { class: "button", href: "/api/label/file", download: "labels.csv" }, "Download labels.csv"),
-        h("button", { type: "button", onclick: learn }, "Use as examples"),
+        h("button", { type: "button", onclick: () => learn(view) }, "Use as examples"),
+        h("button", { type: "button", onclick: enlarge }, "50 more photos"),
         h("button", { type: "button", onclick: () => start(true) }, "Another sample")),
       h("p", { class: "quiet" }, `Every label is saved at once in ${view.file}.`),
-      view.learnt = h("div", { role: "status" }))));
+      view.saved, view.learnt = h("div", { role: "status" }))));
   drawChoices();
-  figures(app);
+  drawNotes();
+  showSaved();
+  figures(view);
+}
+
+const goesOn = () => `${view.drawn} ${view.changed}`;
+
+/** What a person is to decide: other photos than the sample was drawn from, and others' labels. */
+function drawNotes() {
+  const { changed, clashes } = view;
+  const asked = changed && sessionStorage.getItem("cupl-label-goes-on") !== goesOn();
+  fill(view.notes,
+    asked && h("div", { class: "panel note" },
+      h("p", {}, h("strong", {}, "The photos are not those of this sample: "), `${changed}. The accuracy is that of the photos it was drawn from; of others it says nothing.`),
+      h("div", { class: "row" },
+        h("button", { type: "button", class: "main", onclick: () => { sessionStorage.setItem("cupl-label-goes-on", goesOn()); drawNotes(); } }, "Go on with it as it is"),
+        h("button", { type: "button", onclick: () => start(true) }, "Begin a new one (this one is kept)"))),
+    clashes.map((clash) => h("div", { class: "panel note" },
+      h("p", {}, h("strong", {}, `${clash.name}: `), `${clash.error}; your label was ${clash.label ? `“${spoken(clash.label)}”` : "taken back"}.`),
+      h("div", { class: "row" },
+        h("button", { type: "button", onclick: () => settle(clash, false) }, "Leave theirs"),
+        h("button", { type: "button", onclick: () => settle(clash, true) }, "Set mine"),
+        h("button", { type: "button", onclick: () => { settle(clash, false); turnTo(clash.photo); } }, "Look at it")))));
+}
+
+function settle(clash, mine) {
+  view.clashes = view.clashes.filter((one) => one !== clash);
+  if (mine) give(clash.photo, clash.label);
+  drawNotes();
 }
 
 function key(text) {
@@ -89,14 +169,24 @@ function answer(text, label, sign) {
   return h("button", { type: "button", class: "answer", data: { label }, onclick: () => put(label) }, key(sign), text);
 }
 
-/** Classes in their own order, so that fingers learn the keys; those that a filter leaves are counted anew. */
+/**
+ * Classes in their own order. Up to nine have their keys for good; of more, the nine that are likely for this photo
+ * have them, or those that a text leaves.
+ */
 function drawChoices() {
   const wanted = view.filter.trim().toLowerCase();
-  const found = view.classes.map((name, place) => ({ name, label: view.answers[place] }))
-    .filter(({ name }) => name.toLowerCase().includes(wanted));
-  view.shown = found.slice(0, wanted ? KEYS : Math.max(KEYS, 60));
-  fill(view.choices, view.shown.map(({ name, label }, place) => answer(name, label, place < KEYS ? String(place + 1) : "")),
-    found.length > view.shown.length && h("p", { class: "quiet" }, `and ${found.length - view.shown.length} more: type to find them`));
+  const every = view.classes.map((name, place) => ({ name, label: view.answers[place] }));
+  const likely = view.row === null ? null : view.likely.get(view.rows[view.row].key);
+  const found = wanted ? every.filter(({ name }) => name.toLowerCase().includes(wanted)) : likely ? likely.map((place) => every[place]) : every;
+  // What is called just so comes first: it may be part of many others.
+  if (wanted) found.sort((one, other) => (other.name.toLowerCase() === wanted) - (one.name.toLowerCase() === wanted));
+  view.shown = found.slice(0, KEYS);
+  const more = (wanted ? found.length : every.length) - view.shown.length;
+  const focused = [...view.choices.children].indexOf(document.activeElement);
+  fill(view.choices, view.shown.map(({ name, label }, place) => answer(name, label, String(place + 1))),
+    more > 0 && h("p", { class: "quiet" }, `and ${more} more: press / and type to find them`),
+    wanted && !found.length && h("p", { class: "quiet" }, "no class is called so"));
+  if (focused >= 0) (view.choices.children[focused] ?? view.choices.firstChild)?.focus();
   mark();
 }
 
@@ -108,17 +198,53 @@ function mark() {
   }
 }
 
+/** Show the next photo at once where it is known; the ones after it are asked for meanwhile. */
 async function next() {
-  const taken = await view.app.attempt(() => post("/api/label/take", { person: PERSON, avoid: [...view.skipped] }));
-  if (!taken) return;
-  if (taken.row === null && view.skipped.size && view.rows.some((row, place) => !row.label && view.skipped.has(place))) {
+  if (view.row !== null) view.trail.push(view.rows[view.row].key);
+  const before = view.row === null ? null : view.rows[view.row].key;
+  view.row = null;
+  const found = () => view.queue.find((name) => name !== before && isOpen(name));
+  if (!found()) await refill();
+  if (!view?.photo || view.row !== null) return;
+  const name = found() ?? (before !== null && isOpen(before) ? before : undefined);
+  if (name === undefined && view.rows.some((row) => !row.label && view.skipped.has(row.key))) {
     view.skipped.clear();
     view.app.notify("These are the photos that you skipped.");
     await next();
     return;
   }
-  if (view.row !== null) view.trail.push(view.row);
-  show(taken.row);
+  view.queue = view.queue.filter((one) => one !== name && isOpen(one));
+  show(name === undefined ? null : view.place.get(name));
+  if (name !== undefined && view.queue.length < AHEAD - 1) refill();
+}
+
+function isOpen(name) {
+  const place = view.place.get(name);
+  return place !== undefined && !view.rows[place].label && !view.skipped.has(name);
+}
+
+/** Ask for photos that nobody else has in front of them; that in view stays ours. */
+async function refill() {
+  const here = view;
+  if (here.refilling) return here.refilling;
+  const ask = async () => {
+    const avoid = [...here.skipped, ...outbox.all().map(({ photo }) => photo)];
+    const found = await here.app.attempt(() => post("/api/label/take", { person: PERSON, avoid, most: AHEAD, settings: here.app.settings }));
+    if (!found || view !== here) return;
+    if (found.photos.some((one) => !here.place.has(one.key))) await reread(true);
+    for (const { key: name, likely } of found.photos) {
+      const place = here.place.get(name);
+      if (place === undefined || outbox.all().some(({ photo }) => photo === name)) continue;
+      if (likely) here.likely.set(name, likely);
+      here.rows[place].label = "";
+      const inView = here.row !== null && here.rows[here.row].key === name;
+      if (!inView && !here.queue.includes(name)) here.queue.push(name);
+      if (inView && likely) drawChoices();
+    }
+    ahead();
+  };
+  here.refilling = ask().finally(() => { here.refilling = null; });
+  return here.refilling;
 }
 
 function show(row) {
@@ -126,8 +252,10 @@ function show(row) {
   if (row === null) {
     view.photo.hidden = true;
     view.name.textContent = "";
-    view.given.textContent = "All photos of the sample have a label. Thank you!";
-    mark();
+    view.given.textContent = view.rows.some((one) => !one.label)
+      ? "The photos that are left are not open here."
+      : "All photos of the sample have a label. Thank you!";
+    drawChoices();
     return;
   }
   const { photo, name, label } = view.rows[row];
@@ -135,7 +263,7 @@ function show(row) {
   if (photo !== null) view.photo.src = view.app.whole(photo);
   view.name.textContent = photo === null ? `${name} is not among the photos that are open` : name;
   view.given.textContent = label ? `labelled: ${spoken(label)}` : "";
-  mark();
+  drawChoices();
   ahead();
 }
 
@@ -146,57 +274,88 @@ function spoken(label) {
 
 /** Have the next photos ready, so that nobody waits for one. */
 function ahead() {
-  const coming = view.rows.filter((row, place) => place > view.row && !row.label && row.photo !== null).slice(0, 3);
-  for (const row of coming) new Image().src = view.app.whole(row.photo);
+  view.pictures = view.queue.slice(0, AHEAD).map((name) => {
+    const picture = new Image();
+    const { photo } = view.rows[view.place.get(name)];
+    if (photo !== null) picture.src = view.app.whole(photo);
+    return picture;
+  });
 }
 
-async function put(label, row = view.row, seen = undefined, moves = true) {
-  if (row === null || view.busy) return false;
-  const before = seen ?? view.rows[row].label;
-  view.busy = true;
-  try {
-    await post("/api/label/put", { row, seen: before, label });
-    view.rows[row].label = label;
-    if (moves) view.past.push({ row, before, label });
-    view.skipped.delete(row);
-    if (view.search) { view.search.value = ""; view.filter = ""; drawChoices(); }
-  } catch (error) {
-    view.app.notify(error.message, "error");
-    if (error.status === 409) await reread();
-    return false;
-  } finally {
-    view.busy = false;
-  }
-  soon();
-  if (moves) await next();
-  return true;
+/** Label the photo in view and go on; the label is saved meanwhile. */
+function put(label) {
+  if (view.row === null || view.rows[view.row].photo === null) return;
+  const { key: name, label: before } = view.rows[view.row];
+  view.past.push({ photo: name, before, label });
+  give(name, label);
+  if (view.search && view.filter) { view.search.value = ""; view.filter = ""; }
+  next();
 }
 
-async function reread() {
+function give(name, label) {
+  const row = view.rows[view.place.get(name)];
+  view.skipped.delete(name);
+  if (row.label !== label) outbox.send({ photo: name, seen: row.label, label });
+  row.label = label;
+  if (view.row !== null && view.rows[view.row] === row) { mark(); view.given.textContent = label ? `labelled: ${spoken(label)}` : ""; }
+}
+
+/** Somebody else was faster, or the label cannot be written: show how it is, and ask. */
+async function refused(body, error) {
+  view.past = view.past.filter((one) => one.photo !== body.photo);
+  const name = view.rows[view.place.get(body.photo)]?.name ?? "a photo";
+  await reread(error.status !== 409);
+  if (!view) return;
+  if (error.status !== 409) view.app.notify(`${name}: ${error.message}`, "error");
+  else if (view.place.has(body.photo)) view.clashes.push({ ...body, name, error: error.message });
+  else view.app.notify(`${name}: ${error.message}`, "error");
+  if (view.photo) drawNotes();
+}
+
+/** Read the sample again; the photo in view stays in view. */
+async function reread(whole = false) {
+  const here = view;
   const found = await view.app.attempt(() => get("/api/label"));
-  if (!found) return;
-  view.rows = found.rows;
-  show(view.row !== null && view.row < view.rows.length ? view.row : null);
+  if (!found || view !== here) return;
+  const name = view.row === null ? null : view.rows[view.row].key;
+  const other = JSON.stringify([found.classes, found.answers]) !== JSON.stringify([view.classes, view.answers]);
+  take(found);
+  view.queue = view.queue.filter((one) => view.place.has(one));
+  view.trail = view.trail.filter((one) => view.place.has(one));
+  view.past = view.past.filter((one) => view.place.has(one.photo));
+  if (!view.photo) return;
+  if (whole && other) draw();
+  const place = name === null ? undefined : view.place.get(name);
+  if (place !== undefined) show(place);
+  else if (name !== null) { view.row = null; next(); } // not awaited: it may wait for who asked to read again
+  if (view === here && view.photo) drawNotes();
   soon();
 }
 
-async function undo() {
+function turnTo(name) {
+  if (view.row !== null && !view.rows[view.row].label) view.queue.unshift(view.rows[view.row].key);
+  show(view.place.get(name));
+}
+
+function undo() {
   const last = view.past.pop();
   if (!last) { view.app.notify("There is nothing to undo."); return; }
-  if (await put(last.before, last.row, last.label, false)) show(last.row);
-  else view.past.push(last);
+  give(last.photo, last.before);
+  view.trail = view.trail.filter((one) => one !== last.photo);
+  turnTo(last.photo);
 }
 
-async function skip() {
+function skip() {
   if (view.row === null) return;
-  view.skipped.add(view.row);
-  await next();
+  if (!view.rows[view.row].label) view.skipped.add(view.rows[view.row].key);
+  next();
 }
 
 /** The photo that was in view before this one, or the one above it in the sample. */
 function back() {
-  const before = view.trail.pop() ?? (view.row === null ? view.rows.length : view.row) - 1;
-  if (before >= 0) show(before);
+  const name = view.trail.pop();
+  const before = name === undefined ? (view.row === null ? view.rows.length : view.row) - 1 : view.place.get(name);
+  if (before >= 0) turnTo(view.rows[before].key);
 }
 
 function onKey(event) {
@@ -204,7 +363,7 @@ function onKey(event) {
   const typing = event.target instanceof HTMLInputElement;
   if (typing) {
     if (event.key === "Escape") { view.search.value = ""; view.filter = ""; drawChoices(); event.target.blur(); }
-    if (event.key === "Enter" && event.target === view.search && view.shown.length) { event.preventDefault(); put(view.shown[0].label); view.search.blur(); }
+    if (event.key === "Enter" && event.target === view.search && view.filter.trim() && view.shown.length) { event.preventDefault(); view.search.blur(); put(view.shown[0].label); }
     return;
   }
   const acts = {
@@ -213,77 +372,17 @@ function onKey(event) {
   };
   const digit = /^[1-9]$/.test(event.key) ? view.shown[Number(event.key) - 1] : undefined;
   const act = digit ? () => put(digit.label) : acts[event.key] ?? acts[event.key.toLowerCase()];
-  if (!act || (event.key === "Enter")) return;
+  if (!act) return;
   event.preventDefault();
   act();
 }
 
-const soon = calm(() => figures(view.app), 250);
-
-async function figures(app) {
-  let told;
-  try {
-    told = await post("/api/label/accuracy", { settings: app.settings });
-  } catch (error) {
-    fill(view.figures, h("p", { class: "quiet" }, error.message));
-    return;
-  }
-  const { accuracy } = told;
-  fill(view.figures,
-    h("p", { class: "done" }, h("strong", {}, `${told.labelled} of ${count(told.photos, "photo")}`), " labelled"),
-    h("progress", { max: told.photos || 1, value: told.labelled, "aria-label": "photos labelled" }),
-    accuracy
-      ? [h("p", {}, "Accuracy on all photos: ", h("strong", { class: "figure" }, percent(accuracy.value, 1)),
-        h("span", { class: "quiet figure" }, ` (95 %: ${percent(accuracy.low, 1)} to ${percent(accuracy.high, 1)})`)), interval(accuracy)]
-      : h("p", { class: "quiet" }, "The accuracy shows once some photos have the label of a class."),
-    told.classes.length > 0 && h("details", {}, h("summary", {}, "By class"), h("table", {},
-      h("thead", {}, h("tr", {}, ["Class", "labelled", "right"].map((name) => h("th", { scope: "col" }, name)))),
-      h("tbody", {}, told.classes.map((one) => h("tr", {}, h("td", {}, one.name), h("td", {}, String(one.labelled)), h("td", {}, String(one.right))))))),
-    told.unmatched.length > 0 && h("p", { class: "bad" }, `Labels that are no class any more: ${told.unmatched.join(", ")}`));
+function showSaved() {
+  if (!view?.photo) return;
+  const waiting = outbox.all().length;
+  const text = outbox.stuck ? `${count(waiting, "label")} not saved yet, as the server does not answer: kept here, and sent as soon as it does.` : "";
+  if (view.saved.textContent !== text) view.saved.textContent = text;
+  view.saved.className = outbox.stuck ? "bad" : "quiet";
 }
 
-/** The interval on a line from 0 to 100 %. */
-function interval({ value, low, high }) {
-  const at = (share) => `${(100 * share).toFixed(2)}%`;
-  return h("div", { class: "interval", role: "img", "aria-label": `between ${percent(low)} and ${percent(high)}` },
-    h("span", { class: "span", style: { left: at(low), width: at(high - low) } }),
-    h("span", { class: "point", style: { left: at(value) } }));
-}
-
-/** Class vectors that know the labelled photos: what that is worth, and whether to take them. */
-async function learn() {
-  const { app } = view;
-  const job = await app.attempt(() => post("/api/label/adapt", { settings: app.settings }));
-  if (!job) return;
-  fill(view.learnt, h("p", { class: "quiet" }, "Trying what the labels add …"));
-  app.refresh();
-  const ended = await app.ended(job.id);
-  if (ended?.state !== "done") { fill(view.learnt); return; }
-  const { text, before, after } = ended.result;
-  const on = app.settings.adaptation === "examples";
-  fill(view.learnt,
-    before !== null && h("p", {}, "Each left out in turn: ", h("strong", {}, percent(before, 1)), " before, ", h("strong", {}, percent(after, 1)), " with the examples."),
-    h("pre", {}, text),
-    h("div", { class: "row" },
-      h("button", { type: "button", class: on ? "" : "main", onclick: () => take(on ? "none" : "examples") }, on ? "Judge without them again" : "Judge with them on all pages"),
-      h("button", { type: "button", onclick: save }, "Save class vectors")));
-}
-
-async function take(adaptation) {
-  const { app } = view;
-  app.settings.adaptation = adaptation;
-  app.saveSettings();
-  await figures(app);
-  app.notify(adaptation === "examples" ? "Photos are now judged with your examples." : "Photos are judged by the texts alone.");
-  fill(view.learnt);
-}
-
-async function save() {
-  const { app } = view;
-  if (!await ask("Save class vectors?", h("p", {}, "They are written into the folder of the app, for cupl classify and others to use."), "Save")) return;
-  const job = await app.attempt(() => post("/api/label/adapt", { settings: app.settings, save: true }));
-  if (!job) return;
-  app.refresh();
-  const ended = await app.ended(job.id);
-  if (ended?.state === "done") app.notify(`Saved as ${ended.result.saved}.`);
-}
+const soon = calm(() => { if (view?.photo) figures(view); }, 250);
