@@ -57,7 +57,7 @@ def test_what_another_person_chose_is_shown(serve: Serve, browser: Any) -> None:
             page.keyboard.press("1")
             page.get_by_text("1 of 24 photos").wait_for()
             expect(page.locator(".note")).to_have_count(0)
-            page.wait_for_function("!sessionStorage.getItem('cupl-label-outbox')")
+            page.wait_for_function("() => !sessionStorage.getItem('cupl-label-outbox')")
             assert labels_of(app)[0] == "cat"
             visit.complaints.clear()  # the browser's own word on the 409
 

@@ -110,6 +110,8 @@ function draw() {
     oninput: () => { view.filter = view.search.value; drawChoices(); } });
   view.figures = h("section", { class: "panel", "aria-label": "Accuracy so far" });
   view.notes = h("div", { role: "status", class: "notes" });
+  // Below the answers, as nothing may move under a finger.
+  view.disputes = h("div", { role: "status", class: "notes" });
   fill(view.root, h("h1", { class: "hidden" }, title), view.notes, h("div", { class: "desk" },
     h("section", { class: "panel stage", "aria-label": "Photo" }, view.photo, view.name, view.given),
     h("section", { class: "panel", "aria-label": "Your answer" },
@@ -119,7 +121,8 @@ function draw() {
       h("div", { class: "row" },
         h("button", { type: "button", onclick: back }, key("←"), "Back"),
         h("button", { type: "button", onclick: skip }, key("→"), "Skip"),
-        h("button", { type: "button", onclick: undo }, key("U"), "Undo"))),
+        h("button", { type: "button", onclick: undo }, key("U"), "Undo")),
+      view.disputes),
     view.figures,
     h("section", { class: "panel", "aria-label": "What becomes of the labels" },
       h("div", { class: "row" },
@@ -146,8 +149,8 @@ function drawNotes() {
       h("p", {}, h("strong", {}, "The photos are not those of this sample: "), `${changed}. The accuracy is that of the photos it was drawn from; of others it says nothing.`),
       h("div", { class: "row" },
         h("button", { type: "button", class: "main", onclick: () => { sessionStorage.setItem("cupl-label-goes-on", goesOn()); drawNotes(); } }, "Go on with it as it is"),
-        h("button", { type: "button", onclick: () => start(true) }, "Begin a new one (this one is kept)"))),
-    clashes.map((clash) => h("div", { class: "panel note" },
+        h("button", { type: "button", onclick: () => start(true) }, "Begin a new one (this one is kept)"))));
+  fill(view.disputes, clashes.map((clash) => h("div", { class: "panel note" },
       h("p", {}, h("strong", {}, `${clash.name}: `), `${clash.error}; your label was ${clash.label ? `“${spoken(clash.label)}”` : "taken back"}.`),
       h("div", { class: "row" },
         h("button", { type: "button", onclick: () => settle(clash, false) }, "Leave theirs"),
@@ -184,8 +187,8 @@ function drawChoices() {
   const more = (wanted ? found.length : every.length) - view.shown.length;
   const focused = [...view.choices.children].indexOf(document.activeElement);
   fill(view.choices, view.shown.map(({ name, label }, place) => answer(name, label, String(place + 1))),
-    more > 0 && h("p", { class: "quiet" }, `and ${more} more: press / and type to find them`),
-    wanted && !found.length && h("p", { class: "quiet" }, "no class is called so"));
+    more > 0 && h("p", { class: "quiet all" }, `and ${more} more: type to find them (/)`),
+    wanted && !found.length && h("p", { class: "quiet all" }, "no class is called so"));
   if (focused >= 0) (view.choices.children[focused] ?? view.choices.firstChild)?.focus();
   mark();
 }
