@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupl.errors import InputError
 from cupl.progress import ignore
 from cupl.web.bank_edits import BankEditor
+from cupl.web.bank_models import LanguageModel
 from cupl.web.jobs import Job, Jobs
 from cupl.web.photo_list import PhotoList
 from cupl.web.settings import ClassViews
@@ -43,6 +44,7 @@ class Sources:
         index: the photo library.
         text_cache: of embeddings of prompts.
         image_cache: of embeddings of images.
+        language_model: that may be asked for prompts.
 
     """
 
@@ -55,6 +57,7 @@ class Sources:
     index: PhotoIndex | None = None
     text_cache: TextCache = None
     image_cache: ImageCache = None
+    language_model: LanguageModel = field(default_factory=LanguageModel)
 
 
 class Workspace:
@@ -79,7 +82,7 @@ class Workspace:
         self.editor: BankEditor | None = None
         if sources.bank is not None:
             path = sources.bank_path or sources.folder / "bank.yaml"
-            self.editor = BankEditor(sources.bank, path, sources.folder / "draft-bank.yaml")
+            self.editor = BankEditor(sources.bank, path, sources.folder / "draft-bank.jsonl")
         self.views = ClassViews(self)
         self.examples: Callable[[], tuple[Any, list[int], list[int]]] | None = None
         """Gives what has changed since, and the photos with a label and their classes."""
