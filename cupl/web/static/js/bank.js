@@ -114,22 +114,29 @@ async function choose(number, focus = null) {
   await view.detail.show(shown, focus);
 }
 
-/** Send a change of the bank as it is seen here; true where it was made. */
-async function change(path, body, what, focus, typed = null) {
+/** Send a change of the bank as it is seen here; true where it was made. One waits for the other. */
+function change(path, body, what, focus, typed = null) {
+  if (!view.bank) return false;
+  const seen = view.bank.revision;
+  view.turn = (view.turn ?? Promise.resolve()).then(() => send(path, body, seen, what, focus, typed));
+  return view.turn;
+}
+
+async function send(path, body, seen, what, focus, typed) {
   const { app } = view;
-  if (view.busy || !view.bank) return false;
+  // What names a prompt by its place is meant of the bank that was seen: a second press is dropped.
+  if (view.bank.revision !== seen && (body.prompt !== undefined || body.do === "remove-class")) return false;
   view.busy = true;
   try {
     const answer = await post(path, { revision: view.bank.revision, ...body });
-    const labels = view.changed.compare(what);
+    view.changed.compare(what);
     await take(answer.bank, answer.class, focus);
-    await labels;
     app.refresh();
     return true;
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    app.notify(error.message, "error");
     if (error.status === 409) await reload(typed);
+    app.notify(error.message, "error");
     return false;
   } finally {
     view.busy = false;
@@ -141,6 +148,7 @@ function edit(body, focus = null, typed = null) {
 }
 
 async function step(way) {
+  await view.turn;
   const can = way === "undo" ? view.bank?.can_undo : view.bank?.can_redo;
   if (!can) return view.app.notify(way === "undo" ? "There is nothing to undo." : "There is nothing to do again.");
   return change(`/api/bank/${way}`, {}, way === "undo" ? "taking the edit back" : "making it again", { keep: true });
@@ -154,7 +162,7 @@ async function discard() {
 async function save() {
   const { app } = view;
   if (!view.bank?.unsaved) return app.notify("There is nothing to save.");
-  if (view.busy) return undefined;
+  await view.turn;
   try {
     const answer = await post("/api/bank/save", { revision: view.bank.revision });
     take(answer.bank);

@@ -34,8 +34,10 @@ export function classView(app, { edit }) {
     const keep = async () => {
       const now = input.value.trim();
       if (!now || now === text) { close(); return back.focus(); }
-      view.open = { text, typed: now };
-      if (await save(now)) return undefined;
+      const mine = view.open;
+      mine.saving = true;
+      await save(now);
+      mine.saving = false;
       return undefined;
     };
     const box = h("div", { class: "bank-edit" }, input, h("div", { class: "row" },
@@ -48,7 +50,7 @@ export function classView(app, { edit }) {
       if (event.key === "Escape") { event.preventDefault(); close(); back.focus(); }
     });
     place.replaceWith(box);
-    view.open = { text, typed };
+    view.open = { text, input, saving: false, prompt: longest === LONGEST ? view.shown.number : null };
     view.close = close;
     input.focus();
     input.select();
@@ -124,12 +126,14 @@ export function classView(app, { edit }) {
   }
 
   function draw(focus = null) {
+    // What somebody is writing while an answer comes is not lost.
+    const held = view.open && !view.open.saving && !focus && view.open.prompt === view.shown.number ? { was: view.open.text, now: view.open.input.value } : null;
     view.open = view.close = null;
     const known = view.effects?.by;
     fill(node, head(), h("div", { class: "row" }, h("p", { class: "quiet" }, told()),
       known && field("Order", choice([["worst", "misleading ones first"], ["file", "as in the file"]], order, (value) => { order = value; draw({ order: true }); node.querySelector("select").focus(); }))),
       list(), adding(), notes());
-    settle(focus);
+    settle(held ? { typed: held } : focus);
   }
 
   /** Put the person where the work goes on. */
