@@ -13,8 +13,8 @@ export function askPanel(app, { at, add, choose }) {
   const waiting = h("div", { "aria-live": "polite" });
   const node = h("details", { class: "panel bank-ask", ontoggle: () => { if (node.open) prepare(); } },
     h("summary", {}, "Ask a language model for more prompts"),
-    h("div", { class: "fields" }, field("Model", h("span", { class: "row" }, name, models), "the server and its key are settled where cupl serve was started"), field("Prompts", many)),
-    cost, h("div", { class: "row" }, start));
+    h("div", { class: "fields" }, field("Model", name, "the server and its key are settled where cupl serve was started"), field("Prompts", many)),
+    models, cost, h("div", { class: "row" }, start));
   const outer = h("div", { class: "bank-asking" }, waiting, node);
   let turn = 0;
   const soon = calm(estimate, 300);
