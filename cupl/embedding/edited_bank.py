@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -16,10 +17,12 @@ from cupl.embedding.pooling import DEFAULT_POOLING
 from cupl.embedding.provenance import Provenance
 from cupl.embedding.text_cache import TextCache, embed_texts
 from cupl.encoders.protocol import Encoder
+from cupl.progress import Progress, ignore
 
 _MOST_TEXTS = 200_000
 """In memory: 400 MB of 512 numbers each."""
 _SETTINGS_KEPT = 4
+_AT_ONCE = 512
 
 _Pair = tuple[str, str]
 
@@ -39,7 +42,7 @@ class EditedBankEncoder:
     """Encodes a bank again after each edit, as :func:`~cupl.embedding.bank_encoding.encode_bank`.
 
     A class is known by its entry, which must not be changed in place: an edit makes another one.
-    Not for several threads at once.
+    Its methods are for one thread at a time, but for :meth:`learn`.
 
     Args:
         encoder: its text tower embeds the prompts.
@@ -54,6 +57,19 @@ class EditedBankEncoder:
         self.texts = cast("Encoder", _Remembering(encoder, text_cache))
         self._known: dict[tuple[str, tuple[str, ...]], dict[int, _EncodedClass]] = {}
         self._made_by: Provenance | None = None
+
+    def learn(self, bank: PromptBank, progress: Progress = ignore) -> None:
+        """Embed the prompts of a bank, so that :meth:`encode` has only to pool; from any thread.
+
+        Args:
+            bank: whose prompts.
+            progress: told how many different ones are there, and of how many.
+
+        """
+        texts = list(dict.fromkeys(text for entry in bank.entries for text in entry.texts))
+        for start in range(0, len(texts), _AT_ONCE):
+            self.texts.encode_text(texts[start : start + _AT_ONCE])
+            progress(min(start + _AT_ONCE, len(texts)), len(texts))
 
     def encode(
         self, bank: PromptBank, pooling: str = DEFAULT_POOLING, templates: Sequence[str] = ()
@@ -142,6 +158,7 @@ class _Remembering:
         self._encoder: Encoder = encoder
         self._text_cache: TextCache = text_cache
         self._known: dict[str, tuple[torch.Tensor, int]] = {}
+        self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._encoder, name)
@@ -155,16 +172,20 @@ class _Remembering:
         return torch.stack([vector for vector, _ in self._of(texts)])
 
     def _of(self, texts: Sequence[str]) -> list[tuple[torch.Tensor, int]]:
-        # Looked up first and made afterwards: another thread may make room in between.
-        found = {text: self._known.get(text) for text in texts}
-        if new := [text for text, one in found.items() if one is None]:
-            made = embed_texts(new, self._encoder, text_cache=self._text_cache)
-            pairs = zip(new, zip(made.vectors, made.tokens, strict=True), strict=True)
-            found.update(pairs)
-            for text in new:
-                one = found[text]
-                assert one is not None  # noqa: S101 (just made)
-                self._known[text] = one
-            for old in list(self._known)[: max(0, len(self._known) - _MOST_TEXTS)]:
-                self._known.pop(old, None)
-        return [one for text in texts if (one := found[text]) is not None]
+        found = {text: one for text in texts if (one := self._known.get(text)) is not None}
+        new = list(dict.fromkeys(text for text in texts if text not in found))
+        for start in range(0, len(new), _AT_ONCE):
+            part = new[start : start + _AT_ONCE]
+            with self._lock:  # let go of between parts: two threads embed each text once
+                self._learn([text for text in part if text not in self._known])
+                found.update((text, self._known[text]) for text in part)
+        return [found[text] for text in texts]
+
+    def _learn(self, texts: list[str]) -> None:
+        if not texts:
+            return
+        made = embed_texts(texts, self._encoder, text_cache=self._text_cache)
+        pairs = zip(made.vectors, made.tokens, strict=True)
+        self._known.update(zip(texts, pairs, strict=True))
+        for old in list(self._known)[: max(0, len(self._known) - _MOST_TEXTS)]:
+            del self._known[old]

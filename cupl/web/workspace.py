@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from cupl.index.photo_index import PhotoIndex
 
 FEWEST_TO_ADAPT = 2
+MANY_PROMPTS = 2000
+"""More than these are embedded before they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,18 @@ class Workspace:
             raise
         finally:
             self._loading.set()
+        if self.editor is not None and self.editor.bank.size > MANY_PROMPTS:
+            self.start_embedding(self.editor.bank)
         if len(self.photos):
             self.start_encoding()
+
+    def start_embedding(self, bank: PromptBank) -> Job:
+        """Embed the prompts where that takes long enough to be watched."""
+        return self.jobs.start(
+            "prompts",
+            f"Reading {bank.size:,} prompts",
+            lambda progress: self.views.bank_encoder.learn(bank, progress),
+        )
 
     def start_encoding(self) -> Job:
         """Encode what is not encoded yet."""

@@ -1,5 +1,6 @@
 """A bank that is edited over and over has the class vectors of one that is encoded at once."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -93,3 +94,17 @@ def test_only_what_is_new_is_embedded() -> None:
     edited.encode(BANK)
     edited.texts.encode_text(after.classes[2].texts)
     assert counting.texts == ["A frog in the grass."]
+
+
+def test_two_threads_embed_each_text_once() -> None:
+    counting: Any = Counting(load_encoder("mini"))
+    edited = EditedBankEncoder(counting, False)
+    texts = [f"A thing of kind {n}." for n in range(1200)]
+    bank = PromptBank(name="many", classes=[ClassPrompts(name="thing", prompts={"": texts})])
+    told: list[tuple[int, int]] = []
+    other = threading.Thread(target=edited.encode, args=(bank,))
+    other.start()
+    edited.learn(bank, lambda done, total: told.append((done, total)))
+    other.join()
+    assert sorted(counting.texts) == sorted(texts)
+    assert told == [(512, 1200), (1024, 1200), (1200, 1200)]

@@ -13,6 +13,10 @@ export const available = (state) => Boolean(state.bank);
 
 let view = null;
 
+/** Whether all photos and prompts are read; a large bank takes minutes the first time. */
+const readable = (state) => state.encoder.ready && state.photos.encoded === state.photos.total
+  && !state.jobs.some((job) => job.kind === "prompts" && job.state === "running");
+
 export function mount(root, app) {
   view = { app, bank: null, shown: null, number: view?.number ?? 0, busy: false, mounted: true };
   view.tools = toolbar();
@@ -24,11 +28,11 @@ export function mount(root, app) {
     h("div", { class: "bank" }, view.list.node, h("div", { class: "bank-main" }, view.detail.node, view.changed.node, view.asking.node)));
   document.addEventListener("keydown", keys);
   reload().then(() => view.changed.begin());
-  let { encoded } = app.state.photos;
+  let ready = readable(app.state);
   view.stop = app.on((state) => {
-    if (state.photos.encoded !== encoded) {
-      ({ encoded } = state.photos);
-      if (encoded === state.photos.total) { view.changed.begin(); view.detail.effects(); }
+    if (readable(state) !== ready) {
+      ready = readable(state);
+      if (ready) { view.changed.begin(); view.detail.effects(); }
     }
     if (view.bank && state.bank.revision > view.bank.revision && !view.busy && !view.detail.editing()) elsewhere();
   });

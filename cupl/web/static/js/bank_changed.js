@@ -17,6 +17,7 @@ export function changesStrip(app) {
 
   async function judged() {
     if (!app.state.encoder.ready || !app.state.photos.encoded) return null;
+    if (app.state.jobs.some((job) => job.kind === "prompts" && job.state === "running")) return null;
     turn += 1;
     const mine = turn;
     const found = await app.attempt(() => post("/api/relabel", { settings: app.settings }));

@@ -5,6 +5,7 @@ import { choice, count, field, fill, h } from "./dom.js";
 
 const LONGEST = 2000;
 let order = "worst";
+const reading = (state) => state.jobs.some((job) => job.kind === "prompts" && job.state === "running");
 
 /**
  * The view of one class. `edit(body, focus, typed)` sends an edit and gives whether it was made;
@@ -19,7 +20,7 @@ export function classView(app, { edit }) {
     const name = h("h2", {}, shown.name, shown.id && shown.id !== shown.name ? h("small", { class: "quiet" }, ` ${shown.id}`) : null);
     const rename = h("button", { type: "button", onclick: () => open(line, shown.name, 500, `New name of ${shown.name}`, (text) =>
       edit({ do: "rename-class", number: shown.number, name: text }, { rename: true }), rename) }, "Rename");
-    const remove = h("button", { type: "button", onclick: () => edit({ do: "remove-class", number: shown.number }, { name: true }) }, "Remove class");
+    const remove = h("button", { type: "button", "aria-label": `Remove class ${shown.name}`, onclick: () => edit({ do: "remove-class", number: shown.number }, { name: true }) }, "Remove");
     const line = h("div", { class: "row" }, name, rename, remove);
     view.rename = rename;
     return [line, shown.aliases.length ? h("p", { class: "quiet" }, `also called ${shown.aliases.join(", ")}`) : null];
@@ -105,7 +106,7 @@ export function classView(app, { edit }) {
 
   function adding() {
     const { shown } = view;
-    const input = h("input", { type: "text", maxLength: LONGEST, placeholder: `What does a ${shown.name} look like?`, "aria-label": "New prompt", id: "new-prompt" });
+    const input = h("input", { type: "text", maxLength: LONGEST, placeholder: `A sentence about ${shown.name}`, "aria-label": "New prompt", id: "new-prompt" });
     view.adding = input;
     input.addEventListener("keydown", (event) => { if (event.key === "Escape") input.value = ""; });
     return h("form", { class: "row nowrap", onsubmit: async (event) => {
@@ -152,7 +153,7 @@ export function classView(app, { edit }) {
 
   async function effects() {
     const { shown } = view;
-    if (!shown || !app.state.photos.encoded) return null;
+    if (!shown || !app.state.photos.encoded || reading(app.state)) return null;
     const asked = JSON.stringify(app.settings);
     return app.attempt(() => get("/api/bank/effects", { class: shown.number, settings: asked }));
   }
