@@ -61,7 +61,12 @@ def serve_command(
     precision: encoder_options.PrecisionOption = "auto",
     batch_size: encoder_options.BatchSizeOption = "auto",
     text_cache: encoder_options.TextCacheOption = None,
-    model: generate_options.ModelOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Language model that the page Bank proposes to ask; mini is the embedded one."
+        ),
+    ] = None,
     base_url: generate_options.BaseUrlOption = None,
     api_key_env: generate_options.ApiKeyEnvOption = None,
     max_requests: generate_options.MaxRequestsOption = None,

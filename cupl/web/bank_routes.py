@@ -236,7 +236,9 @@ def _after(space: Workspace, number: int) -> dict[str, Any]:
 
 def _editor(space: Workspace) -> BankEditor:
     if space.editor is None:
-        raise MissingFileError("there is no bank to edit: start cupl serve with --bank or names")
+        raise MissingFileError(
+            "there is no bank to edit: start cupl serve with a bank or names of classes"
+        )
     return space.editor
 
 

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,7 @@ def edits(app: Served, number: int) -> None:
             app.good("/api/relabel", {})
 
         both.timed(edit)
-        looking.timed(lambda place=place: app.good(f"/api/bank/effects?class={place}"))
+        looking.timed(partial(app.good, f"/api/bank/effects?class={place}"))
         if n % 2:
             undoing.timed(undo)
     for clock in (editing, labelling, both, looking, undoing):

@@ -306,6 +306,17 @@ def test_labels_after_an_edit_are_those_of_a_new_bank(serve: Serve, mini: Encode
         assert found != before
 
 
+def test_a_large_bank_is_read_as_a_job(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve() as app:
+        expected = app.good("/api/relabel", {})["labels"]
+    monkeypatch.setattr("cupl.web.workspace.MANY_PROMPTS", 1)
+    with serve() as app:
+        app.wait("prompts")
+        [job] = [one for one in app.good("/api/state")["jobs"] if one["kind"] == "prompts"]
+        assert (job["state"], job["done"], job["total"]) == ("done", 8, 8)
+        assert app.good("/api/relabel", {})["labels"] == expected
+
+
 def asked_server(body: dict[str, Any]) -> fakes.Reply:
     return 200, fakes.chat_reply(*sentences(fakes.question_in(body), body.get("n", 1)))
 

@@ -36,7 +36,7 @@ export function changesStrip(app) {
       const now = await judged();
       if (!now) return;
       labels = now;
-      line.textContent = `Nothing yet: ${count(now.size, "photo")} judged. Edit a prompt and see here which labels it changes.`;
+      line.textContent = `Nothing yet: ${count(now.size, "photo")} judged as on the page Try. Edit a prompt and see here which labels it changes.`;
     },
     async compare(what) {
       const before = labels;
