@@ -236,9 +236,7 @@ def _after(space: Workspace, number: int) -> dict[str, Any]:
 
 def _editor(space: Workspace) -> BankEditor:
     if space.editor is None:
-        raise MissingFileError(
-            "there is no bank to edit: start cupl serve with a bank or names of classes"
-        )
+        raise MissingFileError("there is no bank to edit: start cupl serve with a bank or names")
     return space.editor
 
 
