@@ -30,8 +30,9 @@ class Explainer:
         encoder: Encoder,
         text_cache: TextCache = None,
     ) -> None:
-        more = [] if reject is None else reject.classes
-        self._prompts = PromptBank(name=bank.name, classes=bank.classes + more)
+        self._prompts = bank
+        if reject is not None:
+            self._prompts = PromptBank(name=bank.name, classes=bank.classes + reject.classes)
         self._encoder = encoder
         self._text_cache: TextCache = text_cache
         self._embeddings: torch.Tensor | None = None  # [prompts, dim]

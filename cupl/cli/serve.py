@@ -18,6 +18,7 @@ from cupl.cli.class_sources import (
 from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.index import existing_index
 from cupl.cli.output import count, say
+from cupl.cli.spending import prices_of
 from cupl.embedding.image_cache import beside_texts
 from cupl.errors import MissingPackageError
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.encoders.protocol import Encoder
     from cupl.index.photo_index import PhotoIndex
+    from cupl.web.bank_models import LanguageModel
     from cupl.web.workspace import Workspace
 
 _OWN = Path("cupl-serve")
@@ -59,14 +61,29 @@ def serve_command(
     precision: encoder_options.PrecisionOption = "auto",
     batch_size: encoder_options.BatchSizeOption = "auto",
     text_cache: encoder_options.TextCacheOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help="Language model that the page Bank proposes to ask; mini is the embedded one."
+        ),
+    ] = None,
+    base_url: generate_options.BaseUrlOption = None,
+    api_key_env: generate_options.ApiKeyEnvOption = None,
+    max_requests: generate_options.MaxRequestsOption = None,
+    max_tokens_total: generate_options.MaxTokensTotalOption = None,
+    price_in: generate_options.PriceInOption = None,
+    price_out: generate_options.PriceOutOption = None,
 ) -> None:
     """Try, edit, label, sort, search and evaluate in a browser, on this machine alone.
 
     Nothing is loaded from the network, and no photo leaves the machine. Ctrl-C ends it; edits and
-    labels are on the disk as soon as they are made.
+    labels are on the disk as soon as they are made. A language model is asked only where somebody
+    asks for more prompts on the page Bank; its server, key and limits are those given here.
     """
     if any(find_spec(package) is None for package in ("starlette", "uvicorn")):
         raise MissingPackageError("the browser app is not installed: pip install 'cupl[web]'")
+    from cupl.web.bank_models import LanguageModel
+
     source = ClassSource(bank, vectors, name, classes, None, text_cache)
     if index is None or source.by_names or bank is not None or vectors is not None:
         source.check(explain=False)
@@ -75,7 +92,11 @@ def serve_command(
         revision, device, precision, batch_size,
     )  # fmt: skip
     library = None if index is None else existing_index(index)
-    space = _opened(source, choice, photos, library, output)
+    prices_of(price_in, price_out)
+    asked = LanguageModel(
+        model, base_url, api_key_env, price_in, price_out, max_requests, max_tokens_total
+    )
+    space = _opened(source, choice, photos, library, output, asked)
     from cupl.web.server import serve
 
     if space.photos.left_out:
@@ -90,6 +111,7 @@ def _opened(
     photos: Path | None,
     library: "PhotoIndex | None",
     output: Path,
+    asked: "LanguageModel",
 ) -> "Workspace":
     """What is to be shown, but for the encoder, which takes longest."""
     from cupl.web.workspace import Sources, Workspace
@@ -104,7 +126,7 @@ def _opened(
         Sources(
             load, output, bank=source.prompts(), bank_path=source.bank, vectors=made,
             photos=photos, index=library, text_cache=source.text_cache,
-            image_cache=beside_texts(source.text_cache),
+            image_cache=beside_texts(source.text_cache), language_model=asked,
         )
     )  # fmt: skip
     return space

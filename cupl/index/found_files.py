@@ -57,7 +57,7 @@ def write_found(found: FoundList, format: str, path: Path | None) -> None:
 
     """
     if path is None:
-        for piece in _printed(found, format):
+        for piece in found_text(found, format):
             sys.stdout.write(piece)
         sys.stdout.flush()
         return
@@ -67,7 +67,7 @@ def write_found(found: FoundList, format: str, path: Path | None) -> None:
 
             pq.write_table(_arrow(found), file)
             return
-        for piece in _printed(found, format):
+        for piece in found_text(found, format):
             # File names that are not valid text keep their bytes.
             file.write(piece.encode("utf-8", "surrogateescape"))
 
@@ -91,7 +91,13 @@ def pixels_in_words(photo: PhotoRow) -> str:
     return f"{photo.width} × {photo.height}" if photo.width and photo.height else "-"
 
 
-def _printed(found: FoundList, format: str) -> Iterator[str]:
+def found_text(found: FoundList, format: str) -> Iterator[str]:
+    """Photos as ``csv``, ``jsonl`` or ``table``, piece by piece; file names keep their bytes.
+
+    Raises:
+        InputError: it is none of these.
+
+    """
     if format == "csv":
         return csv_lines(_cells(found))
     if format == "jsonl":

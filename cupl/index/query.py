@@ -18,6 +18,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy.typing as npt
+
 from cupl.embedding.image_kinds import IMAGE_ENDINGS
 from cupl.embedding.image_sources import ImageSource, described
 from cupl.errors import InputError
@@ -40,6 +42,8 @@ class QueryTerm:
     Attributes:
         text: what is to be seen; None where a photo is the example.
         image: the photo.
+        vector: ``[dim]``, of any length, of an image that was encoded before by the encoder of the
+            index.
         weight: how often it counts; below 0 for what is not to be seen.
 
     """
@@ -47,16 +51,22 @@ class QueryTerm:
     text: str | None = None
     image: ImageSource | None = None
     weight: float = 1.0
+    vector: npt.ArrayLike | None = None
 
 
-def parse_query(query: str) -> list[QueryTerm]:
+def parse_query(query: str, *, photos: bool = True) -> list[QueryTerm]:
     """The terms of a query.
 
+    Args:
+        query: as a person writes it.
+        photos: whether a term may name a file, which is then read; else every term is a text.
+
     Raises:
-        InputError: a sign or a weight stands beside no term, or a weight is none.
+        InputError: a sign or a weight stands beside no term, or a weight is none; or a term names
+            a photo where none may.
 
     """
-    if _PHOTO.match(query) and os.path.isfile(path := os.path.expanduser(query)):  # noqa: PTH111, PTH113
+    if photos and _PHOTO.match(query) and os.path.isfile(path := os.path.expanduser(query)):  # noqa: PTH111, PTH113
         return [QueryTerm(image=path)]
     terms: list[QueryTerm] = []
     place, sign = 0, 1.0
@@ -64,7 +74,7 @@ def parse_query(query: str) -> list[QueryTerm]:
         place, sign = first.end(), float(first[1] + "1")
     while True:
         place, weight = _weight(query, place)
-        place, term = _term(query, place, sign * weight)
+        place, term = _term(query, place, sign * weight, photos)
         terms.append(term)
         if place >= len(query):
             return terms
@@ -89,19 +99,21 @@ def _weight(query: str, place: int) -> tuple[int, float]:
     return found.end(), weight
 
 
-def _term(query: str, place: int, weight: float) -> tuple[int, QueryTerm]:
+def _term(query: str, place: int, weight: float, photos: bool) -> tuple[int, QueryTerm]:
     """The term that begins at a place, and where the next sign or the end is."""
     if found := _QUOTED.match(query, place):
         following = _SIGN.search(query, found.end())
         end = following.start() if following else len(query)
         value = re.sub(r"\\(.)", r"\1", found[2], flags=re.DOTALL)
         if found[1] is not None:
+            if not photos:
+                raise InputError(f"a photo cannot be named here: {found[1]}{value:.80}")
             return end, QueryTerm(image=os.path.expanduser(found[1] + value), weight=weight)  # noqa: PTH111
         return end, QueryTerm(_checked(value), weight=weight)
     following = _SIGN.search(query, place)
     end = following.start() if following else len(query)
     value = _checked(query[place:end].strip())
-    if _is_photo(value):
+    if photos and _is_photo(value):
         return end, QueryTerm(image=os.path.expanduser(value), weight=weight)  # noqa: PTH111
     return end, QueryTerm(value, weight=weight)
 

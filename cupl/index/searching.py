@@ -21,6 +21,7 @@ from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.index.examples import Vector, photo_examples, unit_vector
 from cupl.index.found import FoundPhotos
+from cupl.index.given import given_vector
 from cupl.index.query import QueryTerm
 from cupl.index.rows import ID, SCORE, VECTOR, vector_matrix
 from cupl.index.store import PhotoStore
@@ -57,7 +58,15 @@ def query_vector(
     texts = [term.text for term in terms if term.text is not None]
     of_texts = iter(_text_vectors(encoder(), texts) if texts else ())
     of_images = (one.vector for one in photos)
-    vectors = [next(of_texts if term.image is None else of_images) for term in terms]
+    of_vectors = (unit_vector(given_vector(one.vector)) for one in terms if one.vector is not None)
+    vectors = [
+        next(
+            of_images if term.image is not None
+            else of_vectors if term.vector is not None
+            else of_texts
+        )
+        for term in terms
+    ]  # fmt: skip
     weights = np.array([term.weight for term in terms])
     summed = weights @ np.stack([vector for vector in vectors if vector is not None])
     if np.linalg.norm(summed) < SHORTEST * np.abs(weights).sum():

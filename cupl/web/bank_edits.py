@@ -6,15 +6,17 @@ two tabs or two people never overwrite each other's edits without knowing.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from cupl.bank.class_prompts import content_of
+from cupl.bank.labels import check_labels
 from cupl.bank.model import PromptBank
-from cupl.errors import CuplError, InputError
-from cupl.io.atomic import make_folder, write_atomically, write_keeping_old
+from cupl.errors import InputError
+from cupl.io.atomic import make_folder, write_keeping_old
 from cupl.web.answers import ConflictError
+from cupl.web.bank_draft import BankDraft, ClassSplice
 
 _STEPS = 200
 """Of undo."""
@@ -31,13 +33,13 @@ class BankEditor:
     """
 
     def __init__(self, bank: PromptBank, path: Path, draft: Path) -> None:
-        self.path, self._draft = path, draft
+        self.path, self._draft = path, BankDraft(draft)
         self._lock = threading.RLock()
         self._saved = bank
         self._before: list[PromptBank] = []
         self._after: list[PromptBank] = []
-        kept = _draft_of(draft, bank)
-        self.restored = kept is not None
+        kept = self._draft.restored(bank)
+        self.restored = self._unsaved = kept is not None
         self._bank = kept or bank
         self.revision = 1
 
@@ -51,10 +53,21 @@ class BankEditor:
         with self._lock:
             return self._bank, self.revision
 
+    def at(self, revision: int) -> PromptBank:
+        """The bank, if it is still the one that was seen.
+
+        Raises:
+            ConflictError: somebody else has edited it since.
+
+        """
+        with self._lock:
+            self._check(revision)
+            return self._bank
+
     @property
     def unsaved(self) -> bool:
         """Whether the file says something else."""
-        return self._bank.digest != self._saved.digest
+        return self._unsaved
 
     @property
     def can_undo(self) -> bool:
@@ -66,12 +79,15 @@ class BankEditor:
         """Whether there is a step forward again."""
         return bool(self._after)
 
-    def edit(self, revision: int, change: Callable[[PromptBank], PromptBank]) -> None:
+    def edit(self, revision: int, change: Callable[[PromptBank], PromptBank]) -> int:
         """Make an edit.
 
         Args:
             revision: that the editor saw.
-            change: a new bank of the old one.
+            change: a new bank of the old one; classes that stay are the same objects.
+
+        Returns:
+            The number of the first class that is another now.
 
         Raises:
             ConflictError: somebody else has edited it since.
@@ -80,14 +96,17 @@ class BankEditor:
         """
         with self._lock:
             self._check(revision)
-            new = change(self._bank)
-            new.to_bytes()
-            self._before = [*self._before, self._bank][-_STEPS:]
+            old, new = self._bank, change(self._bank)
+            check_labels([entry.label for entry in new.classes])
+            if changed := list(ClassSplice.between(old, new).new):  # the others were looked at
+                PromptBank(name=new.name, classes=changed).to_bytes()
+            place = self._put(new)
+            self._before = [*self._before, old][-_STEPS:]
             self._after = []
-            self._put(new)
+            return place
 
-    def undo(self, revision: int) -> None:
-        """Take the last step back.
+    def undo(self, revision: int) -> int:
+        """Take the last step back; the number of the first class that is another now.
 
         Raises:
             ConflictError: somebody else has edited it since.
@@ -98,11 +117,14 @@ class BankEditor:
             self._check(revision)
             if not self._before:
                 raise InputError("there is nothing to undo")
-            self._after.append(self._bank)
-            self._put(self._before.pop())
+            old = self._bank
+            place = self._put(self._before[-1])
+            self._before.pop()
+            self._after.append(old)
+            return place
 
-    def redo(self, revision: int) -> None:
-        """Make again what was undone.
+    def redo(self, revision: int) -> int:
+        """Make again what was undone; the number of the first class that is another now.
 
         Raises:
             ConflictError: somebody else has edited it since.
@@ -113,8 +135,20 @@ class BankEditor:
             self._check(revision)
             if not self._after:
                 raise InputError("there is nothing to do again")
-            self._before.append(self._bank)
-            self._put(self._after.pop())
+            old = self._bank
+            place = self._put(self._after[-1])
+            self._after.pop()
+            self._before.append(old)
+            return place
+
+    def discard(self, revision: int) -> int:
+        """Go back to what is saved, which is a step as any other.
+
+        Raises:
+            ConflictError: somebody else has edited it since.
+
+        """
+        return self.edit(revision, lambda bank: self._saved)
 
     def save(self, revision: int) -> Path | None:
         """Write the file; where the one before it was set aside.
@@ -129,7 +163,8 @@ class BankEditor:
             make_folder(self.path.parent)
             aside = write_keeping_old(self.path, self._bank.to_bytes())
             self._saved = self._bank
-            self._draft.unlink(missing_ok=True)
+            self._unsaved = self.restored = False
+            self._draft.clear()
             return aside
 
     def _check(self, revision: int) -> None:
@@ -139,25 +174,23 @@ class BankEditor:
                 "stands now; make your change again"
             )
 
-    def _put(self, bank: PromptBank) -> None:
-        self._bank = bank
-        self.revision += 1
-        make_folder(self._draft.parent)
-        if self.unsaved:
-            head = f"# of {self._saved.digest}\n".encode()
-            write_atomically(self._draft, head + bank.to_bytes())
+    def _put(self, bank: PromptBank) -> int:
+        """Take another bank; first it is on the disk."""
+        old = self._bank
+        unsaved = not _equal_banks(bank, self._saved)
+        if unsaved:
+            self._draft.note(self._saved, old, bank)
         else:
-            self._draft.unlink(missing_ok=True)
+            self._draft.clear()
+        self._bank, self._unsaved = bank, unsaved
+        self.restored = self.restored and unsaved
+        self.revision += 1
+        return min(ClassSplice.between(old, bank).at, len(bank) - 1)
 
 
-def _draft_of(draft: Path, bank: PromptBank) -> PromptBank | None:
-    """What an earlier run has edited and not saved, if it was of this very bank."""
-    if not os.path.lexists(draft):
-        return None
-    try:
-        with draft.open("rb") as file:
-            if file.readline(100) != f"# of {bank.digest}\n".encode():
-                return None
-        return PromptBank.load(draft)
-    except (CuplError, OSError):
-        return None
+def _equal_banks(one: PromptBank, other: PromptBank) -> bool:
+    """Whether their digests are equal; quick where most classes are the same objects."""
+    if len(one) != len(other):
+        return False
+    pairs = zip(one.classes, other.classes, strict=True)
+    return all(a is b or content_of(a) == content_of(b) for a, b in pairs)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from cupl.errors import InputError
 from cupl.web.answers import Body, ConflictError, command, query
 from cupl.web.review_moves import ReviewMoves
-from cupl.web.review_writing import ReviewWriting, Way
+from cupl.web.review_writing import ReviewWriting, WrittenAs
 from cupl.web.settings import ViewSettings
 from cupl.web.workspace import Workspace
 
@@ -39,7 +39,7 @@ class MoveBody(Body):
 class WriteBody(Body):
     """What to write; ``revision`` is that of the plan which was shown."""
 
-    way: Way
+    way: WrittenAs
     settings: ViewSettings = ViewSettings()
     revision: int = 0
 
@@ -47,7 +47,7 @@ class WriteBody(Body):
 class TakeBackBody(Body):
     """What to take back."""
 
-    way: Way
+    way: WrittenAs
 
 
 def review_routes(space: Workspace) -> list[Route]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cupl.web.workspace import Workspace
 
 SORTED, TAGS = "sorted", "tags.csv"
-Way = Literal["copy", "link", "move", "tags", "xmp"]
+WrittenAs = Literal["copy", "link", "move", "tags", "xmp"]
 _SHOWN = 20
 
 
@@ -71,7 +71,7 @@ class ReviewWriting:
             score = next(s for s in one.top if (s.label, s.id) == (wanted.name, wanted.id))
             placed[number] = replace(one, top=(score,), rejected=None)
 
-    def plan(self, way: Way, settings: ViewSettings) -> dict[str, Any]:
+    def plan(self, way: WrittenAs, settings: ViewSettings) -> dict[str, Any]:
         """What writing would do: photos by folder or by tag, and what is to be known before."""
         predictions = self.predictions(settings)
         unread = sum(one.error is not None for one in predictions)
@@ -88,7 +88,7 @@ class ReviewWriting:
             "target": None if target is None else str(target), "photos": counts.total(),
         }  # fmt: skip
 
-    def write(self, way: Way, settings: ViewSettings, progress: Progress) -> dict[str, Any]:
+    def write(self, way: WrittenAs, settings: ViewSettings, progress: Progress) -> dict[str, Any]:
         """Do it."""
         predictions = self.predictions(settings)
         make_folder(self._space.folder)
@@ -116,7 +116,7 @@ class ReviewWriting:
             )
         return {"text": text, "errors": _told(report.errors)}
 
-    def take_back(self, way: Way, progress: Progress) -> dict[str, Any]:
+    def take_back(self, way: WrittenAs, progress: Progress) -> dict[str, Any]:
         """Undo what was sorted, or take away the keywords."""
         if way == "xmp":
             from cupl.index.keywords import remove_keywords

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cupl.classification.classifier import ZeroShotClassifier
     from cupl.classification.prediction import Prediction
     from cupl.embedding.class_vectors import ClassVectors
+    from cupl.embedding.edited_bank import EditedBankEncoder
     from cupl.embedding.text_cache import TextCache
     from cupl.encoders.protocol import Encoder
     from cupl.web.bank_edits import BankEditor
@@ -68,13 +69,14 @@ class ViewSource(Protocol):
 class ClassViews:
     """Class vectors of the bank as it stands, under settings; the last few are kept.
 
-    Text embeddings come from the cache of prompts, so after an edit only what is new is embedded.
+    After an edit only what is new is embedded, and only the classes that changed are pooled.
     """
 
     def __init__(self, source: ViewSource) -> None:
         self._space = source
         self._lock = threading.RLock()
         self._made: OrderedDict[Any, Any] = OrderedDict()
+        self._edited: EditedBankEncoder | None = None
 
     def classifier(self, settings: ViewSettings) -> tuple[ZeroShotClassifier, int]:
         """What judges by them, and the revision of the bank.
@@ -92,9 +94,9 @@ class ClassViews:
             vectors = self._adapted(settings, bank, revision)
             if settings.temperature is not None:
                 vectors = vectors.with_temperature(settings.temperature)
-            encoder = None if bank is None else space.encoder
+            encoder = None if bank is None else self.bank_encoder.texts
             return ZeroShotClassifier(
-                vectors, encoder, bank=bank, text_cache=space.text_cache, image_cache=False
+                vectors, encoder, bank=bank, text_cache=False, image_cache=False
             )
 
         plain = settings.model_copy(update={"threshold": None})
@@ -102,6 +104,16 @@ class ClassViews:
             ("classifier", revision, plain, self._basis(settings)), make
         )
         return found, revision
+
+    @property
+    def bank_encoder(self) -> EditedBankEncoder:
+        """What encodes the bank, with the embeddings of its prompts in memory."""
+        from cupl.embedding.edited_bank import EditedBankEncoder
+
+        with self._lock:
+            if self._edited is None:
+                self._edited = EditedBankEncoder(self._space.encoder, self._space.text_cache)
+            return self._edited
 
     def predictions(
         self, settings: ViewSettings, numbers: list[int], top_k: int = 1
@@ -131,7 +143,6 @@ class ClassViews:
 
     def _encoded(self, settings: ViewSettings, bank: Any) -> ClassVectors:
         from cupl.bank.templates import TemplateSet
-        from cupl.embedding.bank_encoding import encode_bank
 
         if bank is None:
             if self._space.vectors is None:
@@ -142,10 +153,7 @@ class ClassViews:
         texts = (
             () if settings.templates == "none" else TemplateSet.load(settings.templates).templates
         )
-        return encode_bank(
-            bank, self._space.encoder, settings.pooling,
-            templates=texts, text_cache=self._space.text_cache,
-        )  # fmt: skip
+        return self.bank_encoder.encode(bank, settings.pooling, texts)
 
     def _basis(self, settings: ViewSettings) -> Any:
         """What an adaptation depends on beside the bank."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cupl.errors import InputError
 from cupl.progress import ignore
 from cupl.web.bank_edits import BankEditor
+from cupl.web.bank_models import LanguageModel
 from cupl.web.jobs import Job, Jobs
 from cupl.web.photo_list import PhotoList
 from cupl.web.settings import ClassViews
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from cupl.index.photo_index import PhotoIndex
 
 FEWEST_TO_ADAPT = 2
+MANY_PROMPTS = 2000
+"""More than these are embedded before they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ class Sources:
         index: the photo library.
         text_cache: of embeddings of prompts.
         image_cache: of embeddings of images.
+        language_model: that may be asked for prompts.
 
     """
 
@@ -56,6 +60,7 @@ class Sources:
     index: PhotoIndex | None = None
     text_cache: TextCache = None
     image_cache: ImageCache = None
+    language_model: LanguageModel = field(default_factory=LanguageModel)
 
 
 class Workspace:
@@ -80,7 +85,7 @@ class Workspace:
         self.editor: BankEditor | None = None
         if sources.bank is not None:
             path = sources.bank_path or sources.folder / "bank.yaml"
-            self.editor = BankEditor(sources.bank, path, sources.folder / "draft-bank.yaml")
+            self.editor = BankEditor(sources.bank, path, sources.folder / "draft-bank.jsonl")
         self.views = ClassViews(self)
         self.examples: Callable[[], tuple[Any, list[int], list[int]]] | None = None
         """Gives what has changed since, and the photos with a label and their classes."""
@@ -131,8 +136,18 @@ class Workspace:
             raise
         finally:
             self._loading.set()
+        if self.editor is not None and self.editor.bank.size > MANY_PROMPTS:
+            self.start_embedding(self.editor.bank)
         if len(self.photos):
             self.start_encoding()
+
+    def start_embedding(self, bank: PromptBank) -> Job:
+        """Embed the prompts where that takes long enough to be watched."""
+        return self.jobs.start(
+            "prompts",
+            f"Reading {bank.size:,} prompts",
+            lambda progress: self.views.bank_encoder.learn(bank, progress),
+        )
 
     def start_encoding(self) -> Job:
         """Encode what is not encoded yet."""

@@ -48,7 +48,7 @@ function dropArea(app) {
   const input = h("input", { type: "file", accept: "image/*,.heic,.tif,.tiff", multiple: true, class: "hidden", id: "files",
     onchange: () => { take(app, input.files); input.value = ""; } });
   const area = h("div", { class: "drop" }, input,
-    h("label", { for: "files", htmlFor: "files", class: "button main" }, "Choose photos"),
+    h("label", { htmlFor: "files", class: "button main" }, "Choose photos"),
     h("span", { class: "quiet" }, " or drop them anywhere on this page. They stay on this machine."));
   if (!dropping) {
     dropping = true;

@@ -1,0 +1,31 @@
+"""Banks to edit, and steps that several tests of the page make."""
+
+from typing import Any
+
+from cupl.bank.model import ClassPrompts, PromptBank
+from tests import fakes
+from tests.sentences import sentences
+from tests.web.photos import BANK
+from tests.web.serving import Served
+
+RICH = ClassPrompts(
+    name="cat",
+    id="n02121808",
+    aliases=["house cat"],
+    prompts={"What?": ["A cat has whiskers.", "A tabby cat."], "Where?": ["A cat on a sofa."]},
+    subclasses=[ClassPrompts(name="siamese", prompts={"": ["A siamese with blue eyes."]})],
+)
+RICH_BANK = PromptBank(name="rich", classes=[RICH, *BANK.classes[1:]])
+
+
+def edit(app: Served, do: str, **more: Any) -> Any:
+    revision = app.good("/api/bank")["revision"]
+    return app.good("/api/bank/edit", {"revision": revision, "do": do, **more})
+
+
+def shown(app: Served, number: int = 0) -> Any:
+    return app.good(f"/api/bank/class?class={number}")
+
+
+def asked_server(body: dict[str, Any]) -> fakes.Reply:
+    return 200, fakes.chat_reply(*sentences(fakes.question_in(body), body.get("n", 1)))
