@@ -26,6 +26,7 @@ configuration.set_hypothesis_home_dir(_hypothesis_home.name)
 def pytest_addoption(parser: pytest.Parser) -> None:
     """``pytest tests/attacks --attacks 100``: a hundred times as long as in the suite."""
     parser.addoption("--attacks", type=int, default=1, help="how long those of tests/attacks last")
+    parser.addoption("--screenshot", action="store_true", help="make the README's picture anew")
 
 
 @pytest.fixture(scope="session")

@@ -186,7 +186,7 @@ class _LabelPage:
         return Response(content, 200, kept, "text/csv; charset=utf-8")
 
     def adapt(self, body: AdaptBody) -> dict[str, Any]:
-        """As ``cupl adapt --examples`` does: a job, whose result is the report."""
+        """Adapt to the labels, as ``cupl adapt`` does to examples: a job that gives the report."""
         space = self.space
         _, numbers, targets = self.figures.examples()
         if not numbers:

@@ -68,7 +68,7 @@ class Workspace:
 
     Attributes:
         session: another one each time the app is started.
-        photos: those of ``--photos``.
+        photos: those that it was opened with.
         uploads: those dropped onto the page.
         editor: the bank; None where there are class vectors, or no classes.
         views: class vectors under settings.
