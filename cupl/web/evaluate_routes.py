@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from html import unescape
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -28,7 +29,7 @@ _KINDS = {
     ".html": "text/html", ".json": "application/json", ".csv": "text/csv", ".md": "text/markdown",
     ".tex": "text/plain", ".svg": "image/svg+xml", ".png": "image/png",
 }  # fmt: skip
-_HASH = re.compile(rb"(style|script)-src ('sha256-[A-Za-z0-9+/]{43}=')")
+_HASH = re.compile(r"(style|script)-src ('sha256-[A-Za-z0-9+/]{43}=')")
 _HEAD = 2000
 """Bytes of a report in which its own policy stands."""
 
@@ -212,10 +213,8 @@ def _file_response(name: str, content: bytes) -> Response:
     ending = name[name.rfind(".") :]
     policy, shown = "default-src 'none'; sandbox; frame-ancestors 'none'", "attachment"
     if name == PAGE_OF_REPORT:
-        hashes = "".join(
-            f"{kind.decode()}-src {digest.decode()}; "
-            for kind, digest in _HASH.findall(content[:_HEAD])
-        )
+        head = unescape(content[:_HEAD].decode("utf-8", "replace"))
+        hashes = "".join(f"{kind}-src {digest}; " for kind, digest in _HASH.findall(head))
         policy, shown = (
             (
                 f"default-src 'none'; img-src data:; {hashes}base-uri 'none'; form-action 'none'; "

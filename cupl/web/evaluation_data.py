@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from cupl.errors import InputError, MissingFileError
+from cupl.io.words import number_of
 from cupl.progress import Progress
 from cupl.web.label_routes import LABELS_FILE
 
@@ -84,7 +85,7 @@ def _shown_only(labelled: LabelledImages, space: Workspace) -> LabelledImages:
         return labelled
     if not rows:
         raise InputError("no labelled photo is one of those that cupl serve was opened with")
-    note = f"{left:,} labelled files left out: they are none of the photos here"
+    note = f"{number_of(left, 'labelled file')} left out: none of the photos here"
     return replace(_rows_of(labelled, rows), notes=[*labelled.notes, note])
 
 

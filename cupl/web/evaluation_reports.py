@@ -127,6 +127,7 @@ class SavedReports:
         """
         with self._lock:
             report = self.find(number)
+            self._last = max(self._last, number)  # it is never another report's
             try:
                 return _remove(report.folder)
             except OSError as error:

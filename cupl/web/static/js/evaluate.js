@@ -85,8 +85,7 @@ function follow(state) {
   if (view.last !== undefined && last > view.last) {
     const job = evaluations(state).find((one) => one.id === last);
     load();
-    if (job.state === "done" && !view.open) show(job.result.report);
-    else if (job.state === "done" && job.id === view.mine) show(job.result.report);
+    if (job.state === "done" && (!view.open || job.id === view.mine)) show(job.result.report, false);
   }
   view.last = last;
   ready();
@@ -99,10 +98,10 @@ function ready() {
   const blocked = found && found.unmatched_images > 0 && !how.skip;
   view.start.disabled = Boolean(running) || !found || !found.images || blocked;
   const last = evaluations(view.app.state).at(-1);
-  let text = "";
-  if (running) text = `${running.title} … it goes on if you close this page.`;
-  else if (blocked && found.images) text = "Some labels mean no class: leave them out, or mend the names first.";
-  else if (last?.state === "stopped") text = "Stopped; nothing was written.";
+  const ended = last?.state === "stopped" ? "Stopped; nothing was written."
+    : last?.state === "done" && view.open === last.result.report ? `Done: report ${view.open} is below.` : null;
+  const text = running ? `${running.title} … it goes on if you close this page.`
+    : [ended, blocked && found.images ? "Some labels mean no class: leave them out, or mend the names first." : null].filter(Boolean).join(" ");
   if (view.said.textContent !== text) view.said.textContent = text;
 }
 
@@ -194,11 +193,13 @@ async function remove(one) {
   document.querySelector("#main").focus();
 }
 
-async function show(report) {
+/** Show a report; where a person asked for it the focus goes there, else it stays where they work. */
+async function show(report, asked = true) {
   const { app } = view;
   const told = await app.attempt(() => get(`/api/evaluate/reports/${report}`));
   if (!shown()) return;
   view.open = report;
+  ready();
   for (const item of view.list.querySelectorAll("li")) item.removeAttribute("aria-current");
   const heading = h("h2", { tabIndex: -1 }, `Report ${report}`);
   fill(view.report, h("div", { class: "panel" }, heading,
@@ -207,8 +208,7 @@ async function show(report) {
     told && h("p", { class: "row" }, h("span", { class: "quiet" }, "For other programs:"),
       told.files.map((name) => h("a", { href: `/reports/${report}/${encodeURIComponent(name)}`, download: name }, name)))),
     h("iframe", { title: `Report ${report}`, sandbox: "allow-scripts", src: `/reports/${report}/report.html` }));
-  if (report && document.activeElement?.closest(".reports, .begin, body > main") !== null || document.activeElement === document.body) {
-    heading.focus({ preventScroll: true });
-    view.report.scrollIntoView({ block: "start" });
-  }
+  if (!asked) return;
+  heading.focus({ preventScroll: true });
+  view.report.scrollIntoView({ block: "start" });
 }
