@@ -61,6 +61,14 @@ class Served:
                 return answer.status, json.loads(content)
             return answer.status, content
 
+    def head(self, path: str) -> dict[str, str]:
+        """The headers of what is answered to GET, their names in small letters."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            answer.read()
+            return {name.lower(): value for name, value in answer.getheaders()}
+
     def good(self, path: str, body: Any = None) -> Any:
         """What is answered where all is well."""
         status, answer = self.ask(path, body)
