@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
@@ -32,7 +33,7 @@ _PAGE = STATIC / "index.html"
 class JobBody(Body):
     """A job by its number."""
 
-    id: int
+    id: Annotated[int, Field(ge=1, lt=2**31)]
 
 
 def make_app(space: Workspace, host: str, port: int, token: str | None = None) -> Guard:

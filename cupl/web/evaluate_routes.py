@@ -55,7 +55,7 @@ class EvaluateBody(MatchBody):
 class ReportBody(Body):
     """A report by its number."""
 
-    report: Annotated[int, Field(ge=1)]
+    report: Annotated[int, Field(ge=1, lt=10**9)]
 
 
 def evaluate_routes(space: Workspace) -> list[Route]:

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
@@ -36,6 +37,10 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST = re.compile(
+    r"(?:\[(?P<six>[0-9A-Fa-f:]+)\]|(?P<name>[\w.-]+))(?::(?P<port>[1-9]\d{0,4}))?", re.A
+)
+"""As browsers send it, and nothing else that a parser might read in another way."""
 _SAFE = frozenset({"GET", "HEAD"})
 _YEAR = 365 * 24 * 3600
 
@@ -85,13 +90,10 @@ class Guard:
 
     def _is_ours(self, host: str) -> bool:
         """Whether a Host header names this server, and by a name that nobody else can own."""
-        try:
-            parts = urlsplit(f"//{host}")
-            name, port = (parts.hostname or "").rstrip("."), parts.port or 80
-        except ValueError:
+        found = _HOST.fullmatch(host)
+        if found is None or int(found["port"] or 80) != self._port:
             return False
-        if "@" in host or "/" in host or port != self._port:
-            return False
+        name = (found["six"] or found["name"]).lower()
         if name in self._names:
             return True
         return self._token is not None and _is_address(name)

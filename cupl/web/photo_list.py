@@ -31,11 +31,14 @@ class PhotoList:
         errors: why a photo has no vector.
         encoded: how many have been tried, from the first.
         stored: vectors that were there before.
+        roots: the folders that photos may be shown from: the one that was opened, and where
+            sorting moved some to; none of vectors, whose paths may lie anywhere.
 
     """
 
     def __init__(self, paths: Sequence[str], root: str = "", left_out: int = 0) -> None:
         self.paths, self.left_out = list(paths), left_out
+        self.roots = [root] if root else []
         self.names = [_name(path, root) for path in self.paths]
         parents = [os.path.split(name)[0] for name in self.names]
         self.folders = sorted(set(parents))
@@ -87,6 +90,19 @@ class PhotoList:
         if asked.isascii() and asked.isdecimal() and len(asked) < 10 and int(asked) < len(self):
             return int(asked)
         raise MissingFileError(f"there is no photo {asked[:20]!r}")
+
+    def file(self, asked: str) -> str:
+        """The path of the photo that a request names, as long as it lies in the folder.
+
+        Raises:
+            MissingFileError: there is none, or a link that leads out has taken its place.
+
+        """
+        path = self.paths[self.number(asked)]
+        roots = [os.path.realpath(root) for root in self.roots]
+        if roots and not any(_inside([path], root) for root in roots):
+            raise MissingFileError("this photo does not lie in the folder any more")
+        return path
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Accept the encoder of vectors that are there already.

@@ -163,12 +163,15 @@ class ReviewWriting:
 
         there = (self.sorted / JOURNAL_NAME).exists()
         entries = read_journal(self.sorted)[0] if there else {}
+        photos = self._space.photos
+        if photos.roots and str(self.sorted) not in photos.roots:
+            photos.roots.append(str(self.sorted))
         moved = {path: self.sorted / one.to for path, one in entries.items() if one.how == "move"}
         for number, named in enumerate(self._named):
             parent, name = os.path.split(os.path.abspath(named))  # noqa: PTH100
             target = moved.get(os.path.join(os.path.realpath(parent), name))  # noqa: PTH118
             gone = target is not None and not os.path.lexists(named)
-            self._space.photos.paths[number] = str(target) if gone else named
+            photos.paths[number] = str(target) if gone else named
 
 
 def _of_keywords(report: WrittenReport, done: str) -> dict[str, Any]:

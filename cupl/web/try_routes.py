@@ -54,11 +54,10 @@ def try_routes(space: Workspace) -> list[Route]:
         key = asked["photo"]
         if key.startswith("u"):
             return _jpeg(space.uploads.find(key).thumb)
-        return _jpeg(space.thumbnails.of(space.photos.paths[space.photos.number(key)]))
+        return _jpeg(space.thumbnails.of(space.photos.file(key)))
 
     def whole(asked: Mapping[str, str]) -> Response:
-        path = space.photos.paths[space.photos.number(asked["photo"])]
-        return _jpeg(jpeg_of(path, WHOLE))
+        return _jpeg(jpeg_of(space.photos.file(asked["photo"]), WHOLE))
 
     def listed(asked: Mapping[str, str]) -> dict[str, Any]:
         photos = space.photos

@@ -13,6 +13,7 @@ from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.web.workspace import Sources
 from tests.web.photos import BANK, make_photos
+from tests.web.raw import SECRET
 from tests.web.serving import Served, served
 
 Serve = Callable[..., AbstractContextManager[Served]]
@@ -40,6 +41,34 @@ def serve(mini: Encoder, photos: Path, tmp_path: Path) -> Serve:
         return served(replace(usual, **changes), **how)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def hostile(
+    mini: Encoder, photos: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    """An app for all hostile requests of a file: with a report, and links that lead out."""
+    root = tmp_path_factory.mktemp("hostile")
+    (root / "secret.txt").write_bytes(SECRET)
+    shown = root / "photos"
+    shutil.copytree(photos, shown)
+    private = root / "private"
+    private.mkdir()
+    (private / "private.jpg").write_bytes((photos / "cat" / "cat-0.jpg").read_bytes())
+    (shown / "link.jpg").symlink_to(private / "private.jpg")
+    (shown / "link").symlink_to(private, target_is_directory=True)
+    report = root / "out" / "reports" / "1-things"
+    report.mkdir(parents=True)
+    (report / "report.html").write_text("<p>the report</p>")
+    (report / "summary.csv").symlink_to(root / "secret.txt")
+    sources = Sources(
+        lambda: mini, root / "out", bank=BANK, bank_path=root / "bank.yaml", photos=shown
+    )
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CUPL_CACHE", str(root / "cache"))
+        environment.setenv("CUPL_IMAGE_CACHE_SIZE", "0")
+        with served(sources) as app:
+            yield app
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Evaluating: the figures are the library's, reports are kept and served alone, and the page."""
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +19,7 @@ CONTROLS = ["photo", "names", "random-words", "shuffled"]
 
 
 def begin(app: Served, **more: Any) -> tuple[int, Any]:
-    asked = {"revision": 1, "controls": CONTROLS, "skip": True, **more}
+    asked = {"revision": 1, "controls": ["names"], "skip": True, **more}
     return app.ask("/api/evaluate/start", asked)
 
 
@@ -75,7 +74,7 @@ def test_the_figures_are_those_of_the_library_and_no_photo_is_encoded_again(
     expected = evaluate(photos, BANK, encoder=mini, skip_unmatched=True, pairs="all")
     monkeypatch.setattr("cupl.evaluation.labelled.encode_sources", None)
     with serve() as app:
-        job = judge(app)
+        job = judge(app, controls=CONTROLS)
         assert (job["state"], job["error"]) == ("done", None)
         number = job["result"]["report"]
         status, content = app.ask(f"/reports/{number}/evaluation.json")
@@ -175,7 +174,7 @@ def test_reports_are_kept_and_only_ours_are_deleted(serve: Serve) -> None:
         (folder / "1-things" / "notes.txt").write_text("mine")
         told = app.good("/api/evaluate/remove", {"report": 1})
         assert (told["gone"], [one["number"] for one in told["reports"]]) == (False, [2])
-        assert os.listdir(folder / "1-things") == ["notes.txt"]
+        assert [one.name for one in (folder / "1-things").iterdir()] == ["notes.txt"]
         assert app.good("/api/evaluate/remove", {"report": 2}) == {"gone": True, "reports": []}
         status, answer = app.ask("/api/evaluate/remove", {"report": 2})
         assert (status, answer["error"]) == (404, "there is no report '2'")
