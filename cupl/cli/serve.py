@@ -17,7 +17,7 @@ from cupl.cli.class_sources import (
 )
 from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.index import existing_index
-from cupl.cli.output import count, say
+from cupl.cli.output import count, quoted, say
 from cupl.cli.spending import prices_of
 from cupl.embedding.image_cache import beside_texts
 from cupl.errors import MissingPackageError
@@ -99,6 +99,9 @@ def serve_command(
     space = _opened(source, choice, photos, library, output, asked)
     from cupl.web.server import serve
 
+    kept = output / "bank.yaml"
+    if source.by_names and space.editor is not None and kept.is_file():
+        say(f"{kept} holds a bank that was saved before: --bank {quoted(kept)} takes it")
     if space.photos.left_out:
         left = count(space.photos.left_out, "link")
         say(f"{left} of {photos} to files outside of it: not shown")
