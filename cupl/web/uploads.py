@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ class Uploads:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._turns = threading.BoundedSemaphore(_AT_ONCE)
+        # The same few threads, as each keeps the memory that decoding and encoding once took.
+        self._pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="cupl-upload")
         self._kept: OrderedDict[str, Upload] = OrderedDict()
         self._last = 0
 
@@ -47,14 +49,7 @@ class Uploads:
             ImageError: it is no image, too large, or damaged.
 
         """
-        from cupl.embedding.image_errors import ImageError
-        from cupl.embedding.image_stream import encode_sources
-
-        with self._turns:
-            [found] = encode_sources([content], encoder, workers=1, image_cache=False)
-            if found.vector is None:
-                raise ImageError(f"{name[:200]}: {found.error}")
-            upload = Upload(name, found.vector, jpeg_of(content, THUMB))
+        upload = self._pool.submit(_made, content, name, encoder).result()
         with self._lock:
             self._last += 1
             key = f"u{self._last}"
@@ -75,3 +70,13 @@ class Uploads:
         if found is None:
             raise MissingFileError("this photo is not kept any more: drop it once more")
         return found
+
+
+def _made(content: bytes, name: str, encoder: Encoder) -> Upload:
+    from cupl.embedding.image_errors import ImageError
+    from cupl.embedding.image_stream import encode_sources
+
+    [found] = encode_sources([content], encoder, workers=1, image_cache=False)
+    if found.vector is None:
+        raise ImageError(f"{name[:200]}: {found.error}")
+    return Upload(name, found.vector, jpeg_of(content, THUMB))

@@ -23,7 +23,7 @@ def test_none_is_lost_and_memory_does_not_grow(serve: Serve, mini: Encoder, phot
     expected = [one.top[0].label for one in classifier.predict(files)]
     contents = [Path(file).read_bytes() for file in files]
     with serve() as app:
-        at_once(app.port, contents, 40)  # what is loaded but once
+        at_once(app.port, contents, 60)  # what is loaded but once
         before = resident()
         found = at_once(app.port, contents)
         grown = resident() - before

@@ -205,8 +205,8 @@ async function show(report, asked = true) {
   fill(view.report, h("div", { class: "panel" }, heading,
     told && h("ul", { class: "verdicts" }, told.verdicts.map((one) => h("li", { class: one.outcome }, one.sentence))),
     told && h("details", {}, h("summary", {}, "The figures as text"), h("pre", { tabIndex: 0, "aria-label": "The figures as text" }, told.summary)),
-    told && h("p", { class: "row" }, h("span", { class: "quiet" }, "For other programs:"),
-      told.files.map((name) => h("a", { href: `/reports/${report}/${encodeURIComponent(name)}`, download: name }, name)))),
+    told && h("details", {}, h("summary", {}, "Files for other programs"), h("ul", {}, told.files.map((name) =>
+      h("li", {}, h("a", { href: `/reports/${report}/${encodeURIComponent(name)}`, download: name }, name)))))),
     h("iframe", { title: `Report ${report}`, sandbox: "allow-scripts", src: `/reports/${report}/report.html` }));
   if (!asked) return;
   heading.focus({ preventScroll: true });
