@@ -37,7 +37,7 @@ def labelled_photos(
 
     photos = space.sources.photos
     if photos is None:
-        raise InputError("there are no photos: start cupl serve with --photos")
+        raise InputError("there are no photos: start cupl serve with a folder of them")
     if labels == "folders":
         found = read_labelled(photos, classes)
     else:
