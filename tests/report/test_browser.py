@@ -1,6 +1,5 @@
 """The pages in a real browser: what they ask for, what they run, and how they are used."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,8 +19,6 @@ from tests.report.evaluations import (
     hostile_evaluation,
 )
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
 
 @dataclass
 class Visit:
@@ -38,18 +35,6 @@ class Visit:
 
 
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from cupl.report.photo_page import PhotoPage
 from cupl.report.photos import data_uri
 from tests.models import draw
 from tests.report.evaluations import HOSTILE, explained
-from tests.report.test_browser import Open, browser, external, visit  # noqa: F401 (fixtures)
+from tests.report.test_browser import Open, external, visit  # noqa: F401 (fixtures)
 
 NAMES = ("cup", "chair", "كلب")
 

@@ -14,7 +14,7 @@ from cupl.report.review_page import ReviewPage
 from tests.models import draw
 from tests.report.evaluations import HOSTILE
 from tests.report.pages import parse, with_cards
-from tests.report.test_browser import Open, browser, external, visit  # noqa: F401 (fixtures)
+from tests.report.test_browser import Open, external, visit  # noqa: F401 (fixtures)
 
 THRESHOLDS = FilterThresholds(-0.1, 0.1)
 TOY = NearestClass("toy", None, 0.2, "a toy", 0.1)

@@ -1,4 +1,4 @@
-"""One encoder, one browser and one folder of photos a session."""
+"""One encoder and one folder of photos a session."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -69,16 +69,3 @@ def hostile(
         environment.setenv("CUPL_IMAGE_CACHE_SIZE", "0")
         with served(sources) as app:
             yield app
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    driver = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
-        pytest.skip(f"no browser: none of {', '.join(names)} is installed")
-    with driver.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield started
-        started.close()
