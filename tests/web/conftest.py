@@ -29,12 +29,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_photos(tmp_path_factory.mktemp("web") / "photos")
 
 
+@pytest.fixture(scope="session")
+def vectors(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where embeddings of prompts and photos are kept, so that each is made once a session."""
+    return tmp_path_factory.mktemp("vectors")
+
+
 @pytest.fixture
-def serve(mini: Encoder, photos: Path, tmp_path: Path) -> Serve:
+def serve(mini: Encoder, photos: Path, vectors: Path, tmp_path: Path) -> Serve:
     """Runs the app: with the bank and the photos, or what is named otherwise of ``Sources``."""
     usual = Sources(
-        lambda: mini, tmp_path / "out", bank=BANK, bank_path=tmp_path / "bank.yaml", photos=photos
-    )
+        lambda: mini, tmp_path / "out", bank=BANK, bank_path=tmp_path / "bank.yaml", photos=photos,
+        text_cache=vectors / "texts", image_cache=vectors / "images",
+    )  # fmt: skip
 
     def run(**changes: Any) -> AbstractContextManager[Served]:
         how = {name: changes.pop(name) for name in ("host", "token", "waits") if name in changes}
