@@ -46,7 +46,7 @@ from cupl.cli.output import quoted, say, say_warning
 from cupl.errors import CuplError, is_out_of_memory
 from cupl.io.command import running
 from cupl.io.reasons import reason
-from cupl.llm.redaction import without_secrets
+from cupl.llm.redaction import without_secrets, without_url_keys
 
 app = typer.Typer(
     name="cupl",
@@ -180,7 +180,7 @@ def main() -> None:
     except CuplError as error:
         if debug:
             raise
-        say(f"error: {error}{way_out(command, words, error.arguments)}")
+        say(f"error: {without_url_keys(str(error))}{way_out(command, words, error.arguments)}")
         if error.arguments.get("resume") is True and "--resume" not in words:
             say(f"next: {quoted('cupl', *words, '--resume')}")
         sys.exit(1)

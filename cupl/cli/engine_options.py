@@ -35,6 +35,8 @@ WorkersOption = Annotated[
 
 def check_engine(engine: str, address: str | None, workers: int | None) -> None:
     """Accept options of a cluster where there is one."""
+    if address is not None and not address.strip():
+        raise typer.BadParameter("--address is empty: name a cluster, auto, or leave it out")
     if engine == "local" and (address is not None or workers is not None):
         raise typer.BadParameter("--address and --workers go with --engine ray")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from cupl.cli import encoder_options
 from cupl.cli.output import progress
+from cupl.errors import InputError
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
@@ -59,6 +60,19 @@ class Photos:
         if (found := (stored or stored_images)(images)) is not None:
             return cls([path for some in found.paths() for path in some], found, True)
         return cls(*_found(images, all_files))
+
+    def check_files(self, purpose: str) -> None:
+        """Accept photos that are files, and no rows of a table of vectors.
+
+        Raises:
+            InputError: they are.
+
+        """
+        if self.stored is not None and not self.stored.has_files:
+            raise InputError(
+                f"{self.stored.directory} does not name the files of its images, which is needed "
+                f"{purpose}: add a column of paths to it"
+            )
 
     def outside(self, folder: Path) -> Photos:
         """Without what lies in a folder that is written into."""

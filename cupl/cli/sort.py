@@ -101,6 +101,7 @@ def sort_command(
         if not move or not _all_moved(images, output):
             raise
         return
+    photos.check_files("to sort them")
     check_on_disk(photos.paths, "to sort them")
     _check_list(output, [*inputs_of(source, choice), reject])
     classifier = load_classifier(source, choice, photos.stored, reject)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -180,7 +181,8 @@ def kind_of_type(type: np.dtype[Any]) -> Kind:
 def _is_damage(error: Exception) -> bool:
     if isinstance(
         error, OSError | ValueError | EOFError | KeyError | zipfile.BadZipFile | zlib.error
-        | NotImplementedError | RuntimeError | OverflowError | TypeError
+        | NotImplementedError | RuntimeError | OverflowError | TypeError | SyntaxError
+        | tokenize.TokenError
     ):  # fmt: skip
         return True
     return type(error).__module__.split(".")[0] in ("safetensors", "safetensors_rust", "pyarrow")

@@ -63,11 +63,12 @@ def load_class_file(
         raise InputError(
             f"{shown} holds {len(vectors):,} class vectors, and {len(names):,} classes are named"
         )
+    usual = USUAL_SCALE if encoder is None else encoder.logit_scale
     matrix = np.concatenate([np.asarray(block) for block in _blocks_of(path, vectors)])
     return ClassVectors.from_arrays(
         names,
         matrix,
-        logit_scale=logit_scale or (USUAL_SCALE if encoder is None else encoder.logit_scale),
+        logit_scale=usual if logit_scale is None else logit_scale,
         logit_bias=None if encoder is None else encoder.logit_bias,
         encoder="unknown" if encoder is None else encoder.id,
         revision=None if encoder is None else encoder.revision,

@@ -19,8 +19,6 @@ from cupl.embedding.image_ownership import OwnImage, take_image
 from cupl.embedding.image_sources import ImageSource
 from cupl.embedding.images import ReadImage, decoded_image, read_image
 from cupl.embedding.normalize import NO_DIRECTION, has_direction
-from cupl.encoders.int8 import TRIED_ON
-from cupl.encoders.placement import Undecided
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError, is_out_of_memory
 
@@ -100,10 +98,7 @@ def encode_sources(
     size = encoder.image_batch
     window = 2 * size + workers
     remaining: Iterator[OwnImage | ImageError] = map(_taken, sources)
-    if isinstance(encoder, Undecided) and encoder.undecided:
-        first = list(islice(remaining, TRIED_ON))
-        settle_on(encoder, first)
-        remaining = chain(first, remaining)
+    remaining = chain(settle_on(encoder, remaining), remaining)
     waiting: deque[Future[_Prepared]] = deque()
     batch: list[_Prepared] = []
     cache = CachedVectors(image_cache, encoder, lookup=lookup)

@@ -115,6 +115,8 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = npy.read_magic(file)
     reader = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, type_ = reader(file)
+    if any(size < 0 for size in shape):
+        raise ValueError(f"its header says the shape {shape}")
     return shape, fortran, type_
 
 

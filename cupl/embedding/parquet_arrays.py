@@ -22,6 +22,8 @@ def open_parquet(path: Path) -> Iterator[StoredArray]:
     """The columns of a file; those of any other type are left out."""
     with _opened(path) as table:
         rows, schema = table.metadata.num_rows, table.schema_arrow
+        if rows < 0:
+            raise ValueError(f"it says that it has {rows} rows")
     for field in schema:
         if _is_list(field.type):
             kind, wide = _kind(field.type.value_type), getattr(field.type, "list_size", None)

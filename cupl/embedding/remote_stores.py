@@ -47,7 +47,9 @@ _STORES = {
 _SETTINGS = ("AWS_", "FSSPEC_", "GOOGLE_", "AZURE_", "HF_")
 _KEY_IN_PLACE = re.compile(r"(?<=://)[^/@]*@(?!.*\.core\.)|(?<=://)[^/@]*:[^/@]*@", re.ASCII)
 _SIGNATURE = re.compile(
-    r"[?&](X-Amz-|X-Goog-|AWSAccessKeyId=|Signature=|sig=|se=|token=|access_token=)", re.IGNORECASE
+    r"[?&](X-Amz-|X-Goog-|AWSAccessKeyId=|Signature=|sig=|se=|token=|access_token="
+    r"|api_?key=|key=|secret=|password=)",
+    re.IGNORECASE,
 )
 
 

@@ -36,6 +36,7 @@ SEPARATOR = "::"
 _MEMBER = re.compile(r"\.tar" + SEPARATOR, re.IGNORECASE)
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 MAX_NUMBERED = 100_000
+_MOST_DIGITS = 18
 _PIECE = 4 * 2**20
 _PIECES = 4
 _MAX_HEADER = 2**20
@@ -45,8 +46,8 @@ _OPEN_TARS = 8
 
 
 def is_tar(name: str) -> bool:
-    """By its ending."""
-    return name.lower().endswith(".tar")
+    """By its ending; a folder may be called so, too."""
+    return name.lower().endswith(".tar") and not os.path.isdir(name)  # noqa: PTH112 - of any bytes
 
 
 def tar_and_member(path: str) -> tuple[str, str] | None:
@@ -67,6 +68,8 @@ def numbered_names(name: str) -> list[str]:
     found = _BRACES.search(name)
     if found is None or not is_tar(name) or os.path.lexists(name):
         return [name]
+    if max(len(found[1]), len(found[2])) > _MOST_DIGITS:
+        raise InputError(f"{name:.200} is no range of at most {MAX_NUMBERED:,}")
     first, last = int(found[1]), int(found[2])
     rest = numbered_names(name[found.end() :])
     if not 0 < (last - first + 1) * len(rest) <= MAX_NUMBERED:

@@ -32,6 +32,8 @@ from cupl.io.json import read_json
 _KINDS = ("IA3", "LOHA", "LOKR", "LORA", "OFT")
 """Those that are a change of weights and nothing else."""
 _TASKS = (None, "FEATURE_EXTRACTION")
+_LISTS = ("target_modules", "exclude_modules", "layers_pattern", "modules_to_save")
+_MAPPINGS = ("rank_pattern", "alpha_pattern")
 _NOT_MERGED = (
     "alora_invocation_tokens",
     "arrow_config",
@@ -170,6 +172,7 @@ def _settings(files: ModelFiles) -> dict[str, Any]:
         raise InputError(
             f"{files.name} is an adapter with {unfit}, which cannot be merged into its model"
         )
+    _check_kinds(files.name, settings)
     start = settings.get("init_lora_weights")
     if start not in _STARTS:
         raise InputError(
@@ -186,12 +189,23 @@ def _settings(files: ModelFiles) -> dict[str, Any]:
     return {**settings, "task_type": None}
 
 
+def _check_kinds(name: str, settings: Mapping[str, Any]) -> None:
+    """Accept settings that are lists or mappings where these are read."""
+    for keys, kinds, what in (
+        (_LISTS, (str, list), "a name or a list of them"),
+        (_MAPPINGS, (dict,), "a mapping"),
+    ):
+        for key in keys:
+            if settings.get(key) is not None and not isinstance(settings[key], kinds):
+                raise InputError(f"{name} is an adapter whose {key} is not {what}")
+
+
 def _patterns(settings: Mapping[str, Any]) -> Iterator[str]:
     """All that peft takes for regular expressions."""
-    for key in ("target_modules", "exclude_modules", "layers_pattern", "modules_to_save"):
+    for key in _LISTS:
         value = settings.get(key)
         yield from [value] if isinstance(value, str) else map(str, value or ())
-    for key in ("rank_pattern", "alpha_pattern"):
+    for key in _MAPPINGS:
         yield from map(str, settings.get(key) or ())
 
 

@@ -200,7 +200,7 @@ def _described(name: str, folder: Path, revision: str | None) -> ModelOnDisk | N
     try:
         check_sizes(folder)
         found = _facts(folder)
-    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (InputError, OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     if found is None:
         return None

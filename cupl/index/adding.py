@@ -12,11 +12,11 @@ import torch
 
 from cupl.embedding.image_retries import until_lost
 from cupl.embedding.image_shards import Shard
-from cupl.embedding.image_sources import url_scheme
 from cupl.embedding.stored_vectors import Embeddings
 from cupl.index.changes import IndexChanges
 from cupl.index.known import KnownPhotos, states_of
 from cupl.index.reading import WRITTEN_AT_ONCE, PhotoReader, ReadPhoto, read_facts
+from cupl.index.rows import absolute
 from cupl.index.writing import PhotoWriter
 from cupl.progress import Progress, ignore
 
@@ -49,11 +49,6 @@ class Listing:
             return next((end for folder, end in ends if path.startswith(folder)), 0)
 
         return cls(whole, list(map(root, whole)))
-
-
-def absolute(path: str) -> str:
-    """A path from the root on, without following links; a URL as it is."""
-    return path if url_scheme(path) else os.path.abspath(path)  # noqa: PTH100
 
 
 def add_listed(

@@ -16,7 +16,7 @@ from cupl.embedding.image_stream import encode_sources
 from cupl.encoders.protocol import Encoder
 from cupl.errors import InputError
 from cupl.index.lookup import rows_by_id
-from cupl.index.rows import ID, VECTOR, path_id, vector_matrix
+from cupl.index.rows import ID, VECTOR, absolute, path_id, vector_matrix
 from cupl.index.store import PhotoStore
 
 Vector = npt.NDArray[np.float32]
@@ -77,7 +77,7 @@ def _whole(image: ImageSource) -> str | None:
     if not isinstance(image, str | os.PathLike):
         return None
     name = os.fspath(image)
-    return None if url_scheme(name) else os.path.abspath(name)  # noqa: PTH100
+    return None if url_scheme(name) else absolute(name)
 
 
 def _kept(store: PhotoStore, paths: dict[str, str]) -> dict[str, Vector]:

@@ -8,7 +8,7 @@ from itertools import takewhile
 from pathlib import Path
 
 from cupl.embedding.image_files import is_pattern
-from cupl.index.adding import absolute
+from cupl.index.rows import absolute
 from cupl.index.store import PhotoStore
 from cupl.index.updating import rows_in
 

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from cupl.errors import InputError
-from cupl.index.adding import absolute
-from cupl.index.rows import ID
+from cupl.index.rows import ID, absolute
 from cupl.index.store import PhotoStore
 from cupl.index.updating import rows_in
 from cupl.index.where import Where

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from cupl.embedding.image_sources import url_scheme
+from cupl.embedding.tar_files import SEPARATOR, tar_and_member
 from cupl.errors import InputError
 
 Numbers: TypeAlias = Literal["float16", "float32"]
@@ -81,6 +83,18 @@ class PhotoRow:
     def id(self) -> str:
         """The key of its row: of its path."""
         return path_id(self.path)
+
+
+def absolute(path: str) -> str:
+    """A path from the root on, without following links; a URL as it is.
+
+    Of a member of a tar its own name is kept, which means nothing to a file system.
+    """
+    if url_scheme(path):
+        return path
+    if (inside := tar_and_member(path)) is not None:
+        return os.path.abspath(inside[0]) + SEPARATOR + inside[1]  # noqa: PTH100
+    return os.path.abspath(path)  # noqa: PTH100
 
 
 def path_id(path: str) -> str:

@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 from cupl.embedding.image_files import ImageSearch
 from cupl.embedding.left_out import LeftOut
 from cupl.errors import InputError, MissingFileError
-from cupl.index.adding import Listing, absolute, add_listed, would_change
+from cupl.index.adding import Listing, add_listed, would_change
 from cupl.index.changes import IndexChanges
 from cupl.index.gone import GoneFiles
 from cupl.index.known import ids_of
 from cupl.index.reading import PhotoReader
-from cupl.index.rows import ID, paths_of
+from cupl.index.rows import ID, absolute, paths_of
 from cupl.index.store import PhotoStore
 from cupl.index.writing import PhotoWriter
 from cupl.progress import Progress, ignore

@@ -50,6 +50,11 @@ def without_secrets(command: str, environment: Mapping[str, str]) -> str:
     return _TOKEN.sub(lambda found: f"{found[1] or ''}***", command)
 
 
+def without_url_keys(text: str) -> str:
+    """A text in which no URL has a user or a password, also where it was read as a path."""
+    return re.sub(r"(?<=:/)(/?)[^/\s@'\"]+@(?!\S*\.core\.)", r"\1***@", text)
+
+
 def scrub(text: str, *secrets: str) -> str:
     """An answer without secrets, should the server have echoed them.
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import uvicorn
 
-from cupl.errors import CuplError, InputError
+from cupl.errors import InputError
 from cupl.io.reasons import reason
 from cupl.web.app import make_app
 from cupl.web.guard import is_loopback
@@ -71,7 +71,7 @@ def serve(
         def load() -> None:
             try:
                 space.load()
-            except CuplError as error:
+            except Exception as error:
                 server.failed = error
                 server.should_exit = True
 
@@ -85,7 +85,7 @@ class _Server(uvicorn.Server):
     """Tells when it answers, and why it ended."""
 
     begin: Callable[[], None]
-    failed: CuplError | None = None
+    failed: Exception | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

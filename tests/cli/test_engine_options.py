@@ -23,6 +23,13 @@ def test_a_cluster_is_asked_for(cupl: Cupl, photo: Path, words: list[object]) ->
         assert "--address and --workers go with --engine ray" in outcome.err
 
 
+@pytest.mark.parametrize("address", ["", " "])
+def test_an_address_that_is_empty(cupl: Cupl, photo: Path, address: str) -> None:
+    outcome = cupl("embed", "a.png", "-o", "v", "--engine", "ray", "--address", address)
+    assert outcome.code == 2
+    assert "--address is empty" in outcome.err
+
+
 def test_no_cluster_answers(cupl: Cupl, photo: Path) -> None:
     outcome = cupl("embed", "a.png", "-o", "v", "--engine", "ray", "--address", "127.0.0.1:1")
     assert outcome.code == 1

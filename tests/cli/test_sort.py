@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy
 import pytest
 
 from tests.cli.conftest import Cupl
@@ -120,4 +121,16 @@ def test_what_is_refused(
     outcome = cupl("sort", *words)
     assert outcome.code == code, outcome.err
     assert said in " ".join(outcome.err.replace("│", " ").split())
+    assert not Path("out").exists()
+
+
+def test_rows_without_files_are_not_taken_for_files(world: Path, cupl: Cupl) -> None:
+    """Vectors of other programs are numbered where they have no paths; a file may be called so."""
+    numpy.save("rows.npy", numpy.ones((3, 16), "f4"))
+    Path("0").write_text("mine")
+    for way in ("--move", "--copy", "--dry-run"):
+        outcome = cupl("sort", "rows.npy", *CLASSES, "-o", "out", way)
+        assert outcome.code == 1
+        assert "rows.npy does not name the files of its images" in outcome.err
+    assert Path("0").read_text() == "mine"
     assert not Path("out").exists()

@@ -65,3 +65,10 @@ def test_names_are_needed_one_a_row(tmp_path: Path) -> None:
 
 def map_labels() -> list[ClassLabel]:
     return [ClassLabel(name) for name in NAMES]
+
+
+@pytest.mark.parametrize("scale", [0.0, -5.0, float("nan")])
+def test_a_logit_scale_that_is_none(scale: float, tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.eye(2, 4, dtype="f4"))
+    with pytest.raises(InputError, match="above 0"):
+        load_class_file(tmp_path / "v.npy", [ClassLabel("a"), ClassLabel("b")], None, scale)

@@ -222,7 +222,7 @@ def test_numbers_are_written_out() -> None:
         "s3://b/0/0.tar", "s3://b/0/1.tar", "s3://b/1/0.tar", "s3://b/1/1.tar",
     ]  # fmt: skip
     assert numbered_names("a-{0..3}.jpg") == ["a-{0..3}.jpg"]
-    for wrong in ("a-{3..1}.tar", "a-{0..999999}.tar"):
+    for wrong in ("a-{3..1}.tar", "a-{0..999999}.tar", f"a-{{{'1' * 5000}..2}}.tar"):
         with pytest.raises(InputError):
             numbered_names(wrong)
 
@@ -244,3 +244,10 @@ def test_any_bytes_are_a_tar_or_none(content: bytes) -> None:
         except InputError:
             return
         assert found[0].endswith("::0.png")
+
+
+def test_a_folder_that_is_called_like_a_tar(tmp_path: Path) -> None:
+    folder = tmp_path / "my.tar"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(png(COLORS[0]))
+    assert find_images(folder) == find_images([folder]) == [str(folder / "a.png")]

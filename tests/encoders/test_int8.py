@@ -179,7 +179,7 @@ def test_shards_say_what_was_used_and_go_on_in_it(
 def test_images_that_cannot_be_read_decide_nothing(
     bad: Path, photos: list[str], tmp_path: Path
 ) -> None:
-    missing = [str(tmp_path / f"{number}.png") for number in range(16)]
+    missing = [str(tmp_path / f"{number}.png") for number in range(20)]
     encoder = load_encoder(bad, precision="int8")
     settle_on(encoder, missing)
     assert encoder.undecided  # type: ignore[attr-defined]
@@ -191,6 +191,21 @@ def test_images_that_cannot_be_read_decide_nothing(
         torch.stack([one for one in vectors if one is not None]),
         torch.stack([one for one in exact if one is not None]), atol=1e-5,
     )  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:.*float32 is used")
+def test_a_run_that_begins_with_what_cannot_be_read(
+    bad: Path, photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUPL_IMAGE_CACHE_SIZE", "1GB")
+    missing = [str(tmp_path / f"{number}.png") for number in range(20)]
+    for cache in (tmp_path / "cache", tmp_path / "cache"):  # the second finds all in it
+        output = tmp_path / f"vectors-{len(list(tmp_path.iterdir()))}"
+        encoder = load_encoder(bad, precision="int8")
+        embed_images([*missing, *photos], encoder, output, shard_size=16, image_cache=cache)
+        found = load_embeddings(output)
+        assert found.provenance.precision == encoder.precision == "float32"
+        assert sum(sum(one is None for one in shard.errors) for shard in found) == len(photos)
 
 
 def test_what_is_no_processor_for_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

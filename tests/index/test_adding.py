@@ -8,6 +8,7 @@ from cupl.embedding.image_runs import embed_images
 from cupl.errors import InputError, MissingFileError
 from cupl.index import photo_facts, reading
 from cupl.index.photo_index import PhotoIndex
+from cupl.index.rows import absolute
 from tests.index.photo_files import ColourEncoder, content_of, opened, picture, put
 
 
@@ -159,3 +160,11 @@ def test_no_index_to_open(tmp_path: Path) -> None:
         with pytest.raises((InputError, MissingFileError), match=said):
             opened(tmp_path / name)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["link"]
+
+
+def test_members_of_a_tar_keep_their_names() -> None:
+    """They mean nothing to a file system: none is that of a file beside the tar."""
+    for member in ("../../x.jpg", "./a/../b.jpg", "a//1.jpg", "/etc/x.jpg"):
+        assert absolute(f"tars/dots.tar::{member}") == f"{Path.cwd()}/tars/dots.tar::{member}"
+    assert absolute("a/../b.jpg") == f"{Path.cwd()}/b.jpg"
+    assert absolute("s3://bucket/a//b.jpg") == "s3://bucket/a//b.jpg"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cupl.llm.redaction import is_placeholder, redact, scrub, without_secrets
+from cupl.llm.redaction import is_placeholder, redact, scrub, without_secrets, without_url_keys
 
 KEY = "sk-proj-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
 HEX = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"  # as Azure's are
@@ -123,3 +123,20 @@ def test_a_command_for_a_report_has_no_secret() -> None:
         'cupl generate x --extra \'{"k": "***"}\' -o /home/me/none.yaml '
         "--base-url https://***@host/v1 --model ***"
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("https:/me:SEKRET@host/x.npz: no such file", "https:/***@host/x.npz: no such file"),
+        ("s3://K:SEKRET@bucket/v: no", "s3://***@bucket/v: no"),
+        ("ray://SEKRET@head:10001", "ray://***@head:10001"),
+        (
+            "abfss://box@account.dfs.core.windows.net/a",
+            "abfss://box@account.dfs.core.windows.net/a",
+        ),
+        ("me@host said: http://host/a@b", "me@host said: http://host/a@b"),
+    ],
+)
+def test_urls_without_a_user_or_a_password(said: str, shown: str) -> None:
+    assert without_url_keys(said) == shown

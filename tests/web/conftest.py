@@ -12,6 +12,7 @@ import pytest
 from cupl.encoders.loading import load_encoder
 from cupl.encoders.protocol import Encoder
 from cupl.web.workspace import Sources
+from tests.cli.conftest import cupl  # noqa: F401 (a fixture)
 from tests.web.photos import BANK, make_photos
 from tests.web.raw import SECRET
 from tests.web.serving import Served, served

@@ -2,8 +2,6 @@
 
 import csv
 import shutil
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from cupl.embedding.bank_encoding import encode_bank
 from cupl.encoders.protocol import Encoder
 from cupl.evaluation.dataset import read_labelled
 from cupl.report.evaluating import evaluate
+from tests.cli.conftest import Cupl
 from tests.models import bank_of
 from tests.web.conftest import Serve
 from tests.web.photos import BANK
@@ -46,7 +45,9 @@ def begin(app: Served, number: int = 24, **more: Any) -> Any:
     return app.good("/api/label/begin", {"number": number, **more})
 
 
-def test_the_file_is_that_of_the_command(serve: Serve, tmp_path: Path, photos: Path) -> None:
+def test_the_file_is_that_of_the_command(
+    serve: Serve, tmp_path: Path, photos: Path, cupl: Cupl
+) -> None:
     with serve() as app:
         assert begin(app) == {"photos": 24, "labelled": 0, "aside": None}
         label_all(app, 10)
@@ -60,13 +61,12 @@ def test_the_file_is_that_of_the_command(serve: Serve, tmp_path: Path, photos: P
         assert app.ask("/api/label/file")[1] == file.read_bytes()
         BANK.save(tmp_path / "bank.yaml")
     # The very photos, bank and encoder: the command takes it for its own.
-    made = subprocess.run(
-        [sys.executable, "-m", "cupl", "label", photos, "-o", file, "--bank",
-         tmp_path / "bank.yaml", "--encoder", "mini", "--sample", "30"],
-        capture_output=True, text=True, check=False,
+    made = cupl(
+        "label", photos, "-o", file, "--bank", tmp_path / "bank.yaml",
+        "--encoder", "mini", "--sample", 30,
     )  # fmt: skip
-    assert made.returncode == 0, made.stderr
-    assert "10 labels kept" in made.stderr
+    assert made.code == 0, made.err
+    assert "10 labels kept" in made.err
 
 
 def test_the_accuracy_is_that_of_an_evaluation(serve: Serve, mini: Encoder) -> None:
