@@ -96,7 +96,9 @@ def adapt_command(
     if had_coverage and adapted.provenance.coverage is None:
         say("the fitted coverage holds no more: fit it again, to other images")
     say(f"wrote {output}")
-    say_next(f"cupl classify IMAGE... --vectors {quoted(output)}", output, carry=HOW)
+    elsewhere = adapted.provenance.made_elsewhere
+    images = "EMBEDDINGS.npy" if elsewhere else "IMAGE..."
+    say_next(f"cupl classify {images} --vectors {quoted(output)}", output, carry=HOW)
     if not all_read:
         raise typer.Exit(3)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.generate_options import labels_of
 from cupl.cli.made_elsewhere import image_vectors_of
 from cupl.cli.output import say
+from cupl.io.reasons import missing
 
 if TYPE_CHECKING:
     from cupl.bank.labels import ClassLabel
@@ -90,6 +92,8 @@ class ClassSource:
 
     def check(self, explain: bool) -> None:
         """Accept options that go together."""
+        if self.vectors is not None and not os.path.lexists(self.vectors):
+            raise missing(self.vectors, f"{self.vectors}: no such file")
         named = self.by_names and not self.foreign
         ways = [self.bank is not None, self.vectors is not None, named]
         if self.logit_scale is not None and not self.foreign:

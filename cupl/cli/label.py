@@ -90,7 +90,9 @@ def label_command(
     made = classifier.vectors.provenance
     made_by = encoder or (DEFAULT_ENCODER if made.made_elsewhere else made.encoder)
     chosen = f" --encoder {quoted(made_by)}" if made_by != DEFAULT_ENCODER else ""
-    say_next(f"cupl evaluate {quoted(output)} --bank {judged}{chosen}", output, carry=MADE)
+    named = photos.stored is None or photos.stored.has_files
+    data = quoted(output) if named else f"{quoted(images[0])} --labels {quoted(output)}"
+    say_next(f"cupl evaluate {data} --bank {judged}{chosen}", output, carry=MADE)
     if drawn.unreadable:
         rest = "  and {} more; they are in no figure"
         total = len(drawn.drawn) + len(drawn.unreadable)

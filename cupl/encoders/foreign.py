@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cupl.encoders.names import OPEN_CLIP_PREFIX
 from cupl.errors import InputError
 from cupl.io.file_kinds import is_pointer, kind_of_file
+from cupl.io.json import read_json
 
 _OPENAI = {
     "B32": "openai/clip-vit-base-patch32",
@@ -23,6 +24,8 @@ _OPEN_CLIP_NAME = re.compile(
 )
 _INSTALL = "(pip install 'cupl[open-clip]')"
 _MAX_CONFIG = 8 * 2**20
+_MOST_LAYERS = 1000
+_COUNTS = ("num_hidden_layers", "num_attention_heads")
 _WEIGHTS = {
     "*.gguf": "GGUF weights (llama.cpp)",
     "*.onnx": "ONNX weights",
@@ -160,5 +163,26 @@ def check_sizes(folder: Path) -> None:
 
     """
     for file in sorted(folder.glob("*config.json")):
+        if not file.is_file():
+            raise InputError(f"{file} is no file that can be read")
         if file.stat().st_size > _MAX_CONFIG:
             raise InputError(f"{file} is larger than {_MAX_CONFIG // 2**20} MB: no configuration")
+    config = folder / "config.json"
+    if config.is_file():
+        try:
+            read = read_json(config)
+        except InputError:
+            return  # which its reader says better
+        for key, number in _counts(read):
+            if not 1 <= number <= _MOST_LAYERS:
+                raise InputError(f"{config}: {key} is {number!s:.20}, which no model has")
+
+
+def _counts(config: object) -> Iterator[tuple[str, int]]:
+    """Numbers of layers and of heads, however deep they stand."""
+    if not isinstance(config, dict):
+        return
+    for key, value in config.items():
+        if key in _COUNTS and isinstance(value, int):
+            yield key, value
+        yield from _counts(value)

@@ -151,8 +151,13 @@ class DualEncoder(PlacedEncoder):
             raise InputError(
                 f"{files.name} cannot be loaded as {article} {cls.family} model: {reason}"
             ) from error
-        cls._check_tokenizer(files.name, model, tokenizer)
-        cls._check_images(files.name, model, processor)
+        try:
+            cls._check_tokenizer(files.name, model, tokenizer)
+            cls._check_images(files.name, model, processor)
+        except InputError:
+            raise
+        except Exception as error:  # settings of a type that nobody writes
+            raise InputError(f"{files.name} cannot be used: {first_line(error)}") from error
         return cls(files, model, tokenizer, processor, place, dtype, batch_size)
 
     @cached_property

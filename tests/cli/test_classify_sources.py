@@ -176,3 +176,10 @@ def test_h_is_help(cupl: Cupl) -> None:
         short, long = cupl(*command, "-h"), cupl(*command, "--help")
         assert (short.code, short.out) == (0, long.out)
         assert "Usage:" in short.out
+
+
+def test_class_vectors_that_are_not_there(cupl: Cupl, work: Path) -> None:
+    """Also where names stand beside them, as those of vectors made elsewhere do."""
+    outcome = cupl("classify", "photos", "--vectors", "nope.npy", "-c", "cat", *_MODEL)
+    assert outcome.code == 1
+    assert outcome.err == "error: nope.npy: no such file\n"

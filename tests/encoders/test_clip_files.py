@@ -1,6 +1,7 @@
 """Loading CLIP models whose files are whole, unusual, damaged or hostile."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -159,3 +160,28 @@ def test_image_preprocessing_that_cannot_be_used(copy: Path, changes: dict[str, 
         load_encoder(str(copy), "cpu")
     assert str(copy) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("number", [0, -1, 10**9, 10**30])
+@pytest.mark.parametrize("key", ["num_hidden_layers", "num_attention_heads"])
+@pytest.mark.parametrize("tower", ["text_config", "vision_config"])
+def test_layers_and_heads_that_no_model_has(copy: Path, tower: str, key: str, number: int) -> None:
+    """Refused before layers are made, which would take for ever, or fail in a product."""
+    config = json.loads((copy / "config.json").read_text("utf-8"))
+    config[tower][key] = number
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match=f"config.json: {key} is .*, which no model has"):
+        load_encoder(str(copy), "cpu")
+
+
+def test_a_pipe_in_place_of_a_configuration(copy: Path) -> None:
+    (copy / "config.json").unlink()
+    os.mkfifo(copy / "config.json")
+    with pytest.raises(InputError):
+        load_encoder(str(copy), "cpu")
+
+
+def test_a_length_of_texts_that_is_no_number(copy: Path) -> None:
+    edit_json(copy / "tokenizer_config.json", model_max_length="77")
+    with pytest.raises(InputError, match="cannot be"):
+        load_encoder(str(copy), "cpu")
