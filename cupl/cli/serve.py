@@ -18,8 +18,6 @@ from cupl.cli.class_sources import (
 from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.index import existing_index
 from cupl.cli.output import count, quoted, say
-from cupl.cli.spending import prices_of
-from cupl.embedding.image_cache import beside_texts
 from cupl.errors import MissingPackageError
 
 if TYPE_CHECKING:
@@ -92,6 +90,8 @@ def serve_command(
         revision, device, precision, batch_size,
     )  # fmt: skip
     library = None if index is None else existing_index(index)
+    from cupl.cli.spending import prices_of
+
     prices_of(price_in, price_out)
     asked = LanguageModel(
         model, base_url, api_key_env, price_in, price_out, max_requests, max_tokens_total
@@ -117,6 +117,7 @@ def _opened(
     asked: "LanguageModel",
 ) -> "Workspace":
     """What is to be shown, but for the encoder, which takes longest."""
+    from cupl.embedding.image_cache import beside_texts
     from cupl.web.workspace import Sources, Workspace
 
     made = source.class_vectors(choice)
