@@ -92,8 +92,6 @@ class ClassSource:
 
     def check(self, explain: bool) -> None:
         """Accept options that go together."""
-        if self.vectors is not None and not os.path.lexists(self.vectors):
-            raise missing(self.vectors, f"{self.vectors}: no such file")
         named = self.by_names and not self.foreign
         ways = [self.bank is not None, self.vectors is not None, named]
         if self.logit_scale is not None and not self.foreign:
@@ -108,6 +106,8 @@ class ClassSource:
             )
         if explain and ways == [False, True, False]:
             raise typer.BadParameter("--explain needs the --bank that the vectors were made of")
+        if self.vectors is not None and named and not os.path.lexists(self.vectors):
+            raise missing(self.vectors, f"{self.vectors}: no such file")
         if sum(ways) != 1 and not (explain and ways == [True, True, False]):
             raise typer.BadParameter(
                 "name the classes in one way: --bank BANK.yaml, --vectors V.safetensors, or "
