@@ -236,6 +236,7 @@ class _Run:
             "words": classifier.words and _digest(classifier.words),
             "explanations": self.explain or None,
             "image vectors": None if stored is None else stored.provenance.fingerprint,
+            "files of image vectors": None if stored is None else _written(stored),
         }
 
     def _parts(self, start: int) -> Iterator[list[str]]:
@@ -248,6 +249,12 @@ class _Run:
         return self.classifier.predict_encoded(
             images, self.top_k, rule=self.rule, explain=self.explain, batch=self.image_batch
         )
+
+
+def _written(stored: Embeddings) -> str:
+    """Changes with the files: one that was written anew may have the same names and other rows."""
+    times = [stored.made_ns(number) for number in range(stored.shards)]
+    return hashlib.sha256(json.dumps(times).encode()).hexdigest()
 
 
 def _digest(vectors: ClassVectors) -> str:

@@ -1,9 +1,11 @@
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cupl.classification.classifier import ZeroShotClassifier
@@ -12,6 +14,9 @@ from cupl.classification.prediction import Prediction
 from cupl.classification.resumable import classify_to_file
 from cupl.classification.writers import FORMATS
 from cupl.embedding.class_vectors import ClassVectors
+from cupl.embedding.image_runs import embed_images
+from cupl.embedding.image_vectors import load_embeddings
+from cupl.embedding.stored_vectors import Embeddings
 from cupl.errors import InputError
 from tests.classification.runs import (
     COLORS,
@@ -97,6 +102,27 @@ def test_a_file_of_that_name_from_elsewhere(
     with pytest.raises(InputError, match="out.part: cupl did not make what is there; move it away"):
         classify_to_file(classifier_of(), photos, tmp_path / "out", "csv", resume=True)
     assert (tmp_path / "out.part").read_bytes() == content
+
+
+@pytest.mark.parametrize("kind", ["vectors.npy", "directory"])
+def test_vectors_that_were_written_anew_are_refused(
+    tmp_path: Path, photos: list[Path], kind: str
+) -> None:
+    def write(number: int) -> Embeddings:
+        if kind == "vectors.npy":
+            np.save(tmp_path / kind, np.eye(3, dtype="f4")[[0, number, 2, 1]])
+            return load_embeddings(tmp_path / kind, classifier_of().encoder)
+        shutil.rmtree(tmp_path / kind, ignore_errors=True)
+        embed_images(photos[:2], classifier_of().encoder, tmp_path / kind)
+        return load_embeddings(tmp_path / kind)
+
+    target = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        classify_to_file(classifier_of(), write(0), target, "csv", 2, progress=stopping(1))
+    before = target.with_name("out.part").read_bytes()
+    with pytest.raises(InputError, match="made with files of image vectors .*: give the same"):
+        classify_to_file(classifier_of(), write(1), target, "csv", 2, resume=True)
+    assert target.with_name("out.part").read_bytes() == before
 
 
 SEVERAL = DecisionRule(0.6, multi_label=True)

@@ -111,8 +111,11 @@ def test_groups_of_rows_do_not_matter(
     assert torch.equal(next(iter(found)).vectors, torch.tensor(matrix).float())
 
 
-def test_rows_of_a_table_without_a_vector_of_its_width(tmp_path: Path) -> None:
-    rows = pa.array([None, [1.0, 2.0], [1.0], [], [3.0, None], [5.0, 6.0]], pa.list_(pa.float32()))
+@pytest.mark.parametrize("first", [None, [], [1.0], [1.0, 2.0, 3.0], [None] * 9])
+def test_rows_of_a_table_without_a_vector_of_its_width(
+    tmp_path: Path, first: list[float] | None
+) -> None:
+    rows = pa.array([first, [1.0, 2.0], [1.0], [], [3.0, None], [5.0, 6.0]], pa.list_(pa.float32()))
     pq.write_table(
         pa.table({"v": rows, "file": ["a", None, "", "d", "e", "f"]}), tmp_path / "x.parquet"
     )
@@ -120,6 +123,36 @@ def test_rows_of_a_table_without_a_vector_of_its_width(tmp_path: Path) -> None:
     assert shard.vectors.tolist() == [[1.0, 2.0], [5.0, 6.0]]
     assert shard.paths == ["a", "1", "2", "d", "e", "f"]
     assert [error is None for error in shard.errors] == [False, True, False, False, False, True]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+@pytest.mark.parametrize("stored", [True, False])
+def test_texts_that_many_rows_share(tmp_path: Path, kind: pa.DataType, stored: bool) -> None:
+    rows = lists(np.ones((3000, WIDTH), "f4"), pa.list_(pa.float32()))
+    texts = pa.array([f"{number % 7}.jpg" for number in range(3000)], kind)
+    path = tmp_path / "x.parquet"
+    pq.write_table(
+        pa.table({"v": rows, "path": texts.dictionary_encode()}), path, store_schema=stored
+    )
+    assert [one for shard in load_embeddings(path, MADE_BY) for one in shard.paths] == (
+        texts.to_pylist()
+    )
+
+
+def test_a_few_bytes_that_are_long_texts_in_each_row(tmp_path: Path) -> None:
+    rows = lists(np.ones((3000, WIDTH), "f4"), pa.list_(pa.float32()))
+    texts = pa.DictionaryArray.from_arrays(np.zeros(3000, "i4"), pa.array(["a" * 70_000]))
+    pq.write_table(pa.table({"v": rows, "path": texts}), tmp_path / "x.parquet")
+    assert (tmp_path / "x.parquet").stat().st_size < 200_000
+    with pytest.raises(InputError, match=r"x\.parquet: texts of over 65,536 letters are no names"):
+        list(load_embeddings(tmp_path / "x.parquet", MADE_BY))
+
+
+def test_a_few_bytes_that_are_wide_rows(tmp_path: Path) -> None:
+    rows = pa.array([np.zeros(400_000, "f4")] * 2, pa.list_(pa.float32()))
+    pq.write_table(pa.table({"v": rows}), tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"x\.parquet: rows of 400,000 numbers are no vectors"):
+        load_embeddings(tmp_path / "x.parquet", MADE_BY)
 
 
 def test_files_of_clip_retrieval_are_taken_together(tmp_path: Path) -> None:
