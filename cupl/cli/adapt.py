@@ -20,7 +20,7 @@ def adapt_command(
         Path,
         typer.Argument(
             help="Class vectors of cupl encode (.safetensors), or class embeddings made "
-            "elsewhere that name their classes."
+            "elsewhere (.npy, .npz, .parquet, .safetensors)."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write (.safetensors).")],
@@ -37,6 +37,13 @@ def adapt_command(
         typer.Option(
             help="Labelled images, a few of each class: an ImageFolder, a .csv of path and label, "
             "a directory of cupl embed, or embeddings made elsewhere."
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of class embeddings that have none: text file (a name a line), CSV "
+            "(id,name), bank, ImageFolder, or 'imagenet'."
         ),
     ] = None,
     encoder: encoder_options.SaidEncoderOption = None,
@@ -69,8 +76,8 @@ def adapt_command(
             "give either --photos or --examples: labels say more of the same images, and where "
             "there are both, the two do not add up"
         )
-    check_vectors_target(output, vectors, examples, labels, *(photos or ()))
-    made = _class_vectors(vectors)
+    check_vectors_target(output, vectors, examples, labels, classes, *(photos or ()))
+    made = _class_vectors(vectors, classes)
     choice = EncoderChoice(encoder, revision, device, precision, batch_size)
     had_coverage = made.provenance.coverage is not None
     if photos:
@@ -103,8 +110,14 @@ def adapt_command(
         raise typer.Exit(3)
 
 
-def _class_vectors(path: Path) -> "ClassVectors":
+def _class_vectors(path: Path, classes: str | None) -> "ClassVectors":
+    from cupl.cli.generate_options import labels_of
     from cupl.embedding.class_vectors import ClassVectors
     from cupl.embedding.foreign_classes import is_class_file, load_class_file
 
-    return load_class_file(path) if is_class_file(path) else ClassVectors.load(path)
+    if is_class_file(path):
+        return load_class_file(path, None if classes is None else labels_of(classes, []))
+    made = ClassVectors.load(path)
+    if classes is not None:
+        raise typer.BadParameter("--classes goes with vectors made elsewhere; these have names")
+    return made

@@ -270,9 +270,9 @@ class ClassVectors:
         made_by = self.provenance
         if made_by.made_elsewhere:
             raise InputError(
-                f"these class vectors were made outside of cupl by {made_by.encoder!r:.100}, so "
-                "their encoder cannot be loaded: classify image vectors of it with them "
-                "(predict_vectors)"
+                f"these class vectors were made outside of cupl by {made_by.encoder!r:.100}: "
+                "classify image vectors of that encoder, or name it where they are read",
+                arguments={"encoder": ...},
             )
         return load_recorded_encoder(
             made_by.encoder, made_by.revision, device, precision, batch_size

@@ -93,13 +93,13 @@ def _whole(file: IO[bytes], shape: tuple[int, ...], type_: np.dtype[Any]) -> npt
             f"{size / 2**30:.1f} GB in columns (Fortran order), packed: save it in rows, "
             "numpy.ascontiguousarray, or as .npy"
         )
-    data = np.empty(size, np.uint8)  # read() would hold it twice
+    data = bytearray(size)  # read() would hold it twice
     left = memoryview(data)
-    while len(left):
+    while left:
         if not (got := file.readinto(left)):  # type: ignore[attr-defined]
             raise EOFError("it ends too early")
         left = left[got:]
-    return data.view(type_).reshape(shape[::-1]).T
+    return np.frombuffer(data, type_).reshape(shape[::-1]).T
 
 
 def _read(file: IO[bytes], shape: tuple[int, ...], type_: np.dtype[Any]) -> npt.NDArray[Any]:

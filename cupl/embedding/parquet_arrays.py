@@ -65,7 +65,7 @@ def _usual_width(path: Path, name: str) -> int | None:
         lengths = pc.drop_null(pc.list_value_length(column)).to_pylist()
         widths = Counter(one for one in lengths if one)
         if widths:
-            return widths.most_common(1)[0][0]
+            return int(widths.most_common(1)[0][0])
     return None
 
 

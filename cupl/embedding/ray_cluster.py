@@ -62,6 +62,8 @@ def ray_cluster(address: str) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    if address == "auto":
+        address = os.environ.get("RAY_ADDRESS") or address  # as Ray does
     _check_answers(address)
     scratch = tempfile.mkdtemp(prefix="ray-") if address == "local" else None
     try:
@@ -211,3 +213,21 @@ def _check_answers(address: str) -> None:
     except (OSError, OverflowError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or error
         raise ServerError(f"no Ray cluster answers at {address}: {why}") from error
+    if os.environ.get("RAY_USE_TLS", "0") == "0":
+        _check_speaks(address, f"{place['host']}:{place['port']}")
+
+
+def _check_speaks(address: str, place: str) -> None:
+    """Ask for no more than a connection: Ray waits minutes for whatever else listens there."""
+    import grpc
+
+    channel = grpc.insecure_channel(place, options=[("grpc.enable_http_proxy", 0)])
+    try:
+        grpc.channel_ready_future(channel).result(timeout=_PATIENCE)
+    except grpc.FutureTimeoutError as error:
+        raise ServerError(
+            f"what listens at {address} is no Ray cluster, or does not answer in "
+            f"{_PATIENCE:.0f} seconds"
+        ) from error
+    finally:
+        channel.close()

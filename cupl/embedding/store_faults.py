@@ -16,6 +16,8 @@ NO_KEYS = (
     "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or for public data FSSPEC_S3_ANON=true"
 )
 NO_BUCKET = "there is no such bucket: check its name, and AWS_ENDPOINT_URL where it is not Amazon's"
+NO_PROFILE = "there is no profile of the name in AWS_PROFILE: check it, or set the keys themselves"
+NO_ADDRESS = "AWS_ENDPOINT_URL is no address of a store: http://HOST:PORT or https://HOST"
 KEYS_REFUSED = "the store refuses the keys: check those in the environment, and the clock"
 NO_ACCESS = "access is refused: check the keys in the environment, and what they may do"
 OUT_OF_REACH = "the store cannot be reached: check its address and the network"
@@ -27,7 +29,7 @@ _KINDS = {
     "NoCredentialsError": NO_KEYS,
     "PartialCredentialsError": NO_KEYS,
     "CredentialRetrievalError": NO_KEYS,
-    "ProfileNotFound": NO_KEYS,
+    "ProfileNotFound": NO_PROFILE,
     "TokenRetrievalError": NO_KEYS,
     "UnauthorizedSSOTokenError": NO_KEYS,
     "DefaultCredentialsError": NO_KEYS,
@@ -70,7 +72,7 @@ _CODES = {
     "InvalidRange": "empty",
 }
 _NUMBERS = {401: KEYS_REFUSED, 403: NO_ACCESS, 404: NO_FILE, 416: "empty", 408: LATE, 504: LATE}
-FOR_ALL = frozenset(_KINDS.values()) | {NO_BUCKET, KEYS_REFUSED, NO_ACCESS, BUSY}
+FOR_ALL = frozenset(_KINDS.values()) | {NO_BUCKET, KEYS_REFUSED, NO_ACCESS, BUSY, NO_ADDRESS}
 """What is no matter of one object."""
 
 
@@ -89,6 +91,8 @@ def _by_code(error: BaseException) -> str | None:
 
 
 def _by_kind(error: BaseException) -> str | None:
+    if isinstance(error, ValueError) and str(error).startswith("Invalid endpoint"):  # botocore
+        return NO_ADDRESS
     kinds = type(error).__mro__
     return next((_KINDS[kind.__name__] for kind in kinds if kind.__name__ in _KINDS), None)
 

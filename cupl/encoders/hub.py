@@ -210,7 +210,7 @@ def fetch_weights(files: ModelFiles) -> bool:
         for weights in (SAFETENSORS_FILES, PICKLE_FILES):
             if has_weights(files.folder, weights[0], weights[1]):
                 return weights is SAFETENSORS_FILES
-    raise InputError(f"{files.name} has no weights: {_why_no_weights(files.folder)}")
+    raise InputError(f"{files.name} has no weights: {_why_no_weights(files)}")
 
 
 def fetch_more(files: ModelFiles, patterns: Sequence[str]) -> None:
@@ -233,15 +233,29 @@ def first_line(error: BaseException) -> str:
     return "".join(filter(str.isprintable, lines[0]))[:200]
 
 
-def _why_no_weights(folder: Path) -> str:
+def _why_no_weights(files: ModelFiles) -> str:
+    folder = files.folder
+    if _stopped_download(files):
+        online = ", HF_HUB_OFFLINE unset" if constants.HF_HUB_OFFLINE else ""
+        again = f"use it again where the hub can be reached{online}"
+        again = again if files.revision else "download it again"
+        return f"its download was stopped before the end; {again}"
     for index in (SAFETENSORS_FILES[1], PICKLE_FILES[1]):
         if (folder / index).is_file():
             shards = set(read_json(folder / index)["weight_map"].values())
             gone = sorted(shard for shard in shards if not (folder / shard).is_file())
-            return f"{index} names {len(gone)} of {len(shards)} files that are missing: {gone[0]}"
+            missing = f"{len(gone)} of {len(shards)} files that are missing: {gone[0]!r:.80}"
+            return f"{index} names {missing}"
     neither = f"neither {SAFETENSORS_FILES[0]} nor {PICKLE_FILES[0]}"
     why = why_no_model(folder) or other_weights(folder)
     return f"{neither}; {why}" if why else neither
+
+
+def _stopped_download(files: ModelFiles) -> bool:
+    """Whether the hub's client has left parts of files, as it does until it is run again."""
+    if files.revision is not None:
+        return any((files.folder.parent.parent / "blobs").glob("*.incomplete"))
+    return any((files.folder / ".cache/huggingface/download").glob("*.incomplete"))
 
 
 def _not_here(name: str, revision: str | None = None, encoder: str | None = None) -> ServerError:

@@ -71,7 +71,8 @@ class OpenClipPreprocessing:
         interpolation = config.get("interpolation") or "bicubic"
         mode = config.get("resize_mode") or "shortest"
         fill = config.get("fill_color") or 0
-        if interpolation not in _INTERPOLATIONS or mode not in _MODES:
+        known = isinstance(interpolation, str) and interpolation in _INTERPOLATIONS
+        if not known or mode not in _MODES:
             problem = f"resizes by {interpolation!r:.40} and {mode!r:.40}, which are not known"
         elif not isinstance(fill, int) or not 0 <= fill <= 255:
             problem = f"fills up with {fill!r:.40}, which is no brightness"

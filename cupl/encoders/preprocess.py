@@ -94,15 +94,20 @@ def check_preprocessing(name: str, side: int, processor: Any) -> None:
         height, width = size.get("height"), size.get("width")
         if (height, width) != (side, side):
             raise InputError(
-                f"the image preprocessing of {name} makes {height} x {width} pixels, but its model "
-                f"reads {side} x {side}"
+                f"the image preprocessing of {name} makes {height!r:.20} x {width!r:.20} pixels, "
+                f"but its model reads {side} x {side}"
             )
         most = _MAX_ENLARGED * side
         if processor.do_resize and any((processor.size.get(edge) or 0) > most for edge in _EDGES):
             raise InputError(f"the image preprocessing of {name} enlarges images to no purpose")
         with np.errstate(all="ignore"):  # a deviation of zero
-            pixels = prepare(new("RGB", (side, side), "white"), processor)
-        if pixels.shape != (3, side, side) or not pixels.isfinite().all():
+            pixels = prepare(new("RGB", (side + 8, 2 * side), "white"), processor)
+        if pixels.shape != (3, side, side):
+            raise InputError(
+                f"the image preprocessing of {name} does not bring images to the {side} x {side} "
+                "pixels that its model reads: set do_resize or do_center_crop"
+            )
+        if not pixels.isfinite().all():
             raise InputError(f"the image preprocessing of {name} gives no pixels of finite numbers")
     except InputError:
         raise

@@ -54,7 +54,8 @@ class SentenceTower:
         self.fingerprint = _digest(files, model)  # before its weights are rounded
         model.to(device, dtype)
         self.precision = str(dtype).removeprefix("torch.")
-        self.dim = self.encode(["a"]).shape[1]  # tried, since files may say anything
+        # Tried with padding, since files may say anything.
+        self.dim = self.encode(["a", "a b c d e f"]).shape[1]
 
     @classmethod
     def load(

@@ -2,12 +2,16 @@
 
 import errno
 import os
+import re
 from pathlib import Path
 
 from cupl.errors import MissingFileError
 
 _LONGEST_NAME = 255
 """Bytes in a name, on nearly every file system."""
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)", re.IGNORECASE)
+"""Of what is not on this machine, also where ``Path`` has taken a slash from it."""
+_KEY = re.compile(r"//[^/@]*@")
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
@@ -34,6 +38,13 @@ def reason(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
 
 def missing(path: str | os.PathLike[str], otherwise: str) -> MissingFileError:
     """The error of a path where nothing is: a link that leads nowhere, or what else to say."""
+    name = os.fspath(path)
+    if _ADDRESS.match(name):
+        url = _ADDRESS.sub(r"\1://", name).partition("?")[0]
+        shown = _KEY.sub("//***@", url)
+        return MissingFileError(
+            f"{shown}: this is not read from an address: copy it to this machine"
+        )
     link = broken_link(path)
     return MissingFileError(f"{path}: {link}" if link else otherwise)
 

@@ -86,6 +86,25 @@ def test_nobody_answers(scheme: str) -> None:
             ray_cluster(address).__enter__()
 
 
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+@pytest.mark.parametrize("automatic", [False, True])
+def test_something_else_listens(
+    scheme: str, automatic: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cupl.embedding.ray_cluster._PATIENCE", 0.5)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"{scheme}127.0.0.1:{other.getsockname()[1]}"
+        monkeypatch.setenv("RAY_ADDRESS", address)
+        with pytest.raises(ServerError, match=f"what listens at {address} is no Ray cluster"):
+            ray_cluster("auto" if automatic else address).__enter__()
+
+
+def test_the_address_of_the_environment_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(ServerError, match=r"no Ray cluster answers at 127\.0\.0\.1:1"):
+        ray_cluster("auto").__enter__()
+
+
 def test_without_ray(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'cupl\[ray\]'"):

@@ -155,7 +155,8 @@ def test_half_precision(adapter: Path) -> None:
 
 def test_a_base_beside_the_adapter(base: Path, copy: Path, adapter: Path) -> None:
     shutil.copytree(base, copy / "clip")
-    for name in ("clip", "../copy/clip"):
+    shutil.copytree(base, copy.parent / "beside")
+    for name in ("clip", f"../{copy.name}/clip", "beside", "../beside"):
         edit_json(copy / "adapter_config.json", base_model_name_or_path=name)
         assert load(copy).fingerprint == load(adapter).fingerprint
 
@@ -216,6 +217,11 @@ def test_a_base_of_the_hub_is_taken_at_the_revision_that_is_named(
         ({"base_model_name_or_path": None}, "does not say for which model it is"),
         ({"base_model_name_or_path": ["clip"]}, "does not say for which model it is"),
         ({"base_model_name_or_path": "."}, "is an adapter itself"),
+        (
+            {"base_model_name_or_path": "c" * 5000},
+            "no model has a name of 5,000 letters",
+        ),
+        ({"base_model_name_or_path": "é" * 600}, "which is not found"),
         ({"peft_type": "PROMPT_TUNING"}, "type 'PROMPT_TUNING': those of IA3, .* and OFT are"),
         ({"peft_type": None}, "type None"),
         ({"task_type": "SEQ_CLS"}, "for the task 'SEQ_CLS'"),
@@ -307,6 +313,12 @@ def test_without_peft(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(MissingPackageError, match=r"not installed: pip install -U 'cupl\[peft\]'"):
         load(adapter)
+
+
+def test_a_base_that_may_not_be_downloaded(copy: Path) -> None:
+    edit_json(copy / "adapter_config.json", base_model_name_or_path="org/nowhere")
+    with pytest.raises(ServerError, match="the adapter .*for the model 'org/nowhere'.*base_model_"):
+        load_encoder(str(copy), "cpu", download=False)
 
 
 def test_in_a_process_of_its_own(adapter: Path) -> None:

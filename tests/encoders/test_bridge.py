@@ -88,6 +88,15 @@ def test_classes_without_names_are_refused(text: Path, tmp_path: Path) -> None:
         load_encoder(f"bridge:{unnamed}+{text}", "cpu")
 
 
+@pytest.mark.parametrize("save", [save_timm, save_classifier])
+def test_names_of_half_characters_are_refused(
+    save: Callable[..., Path], text: Path, tmp_path: Path
+) -> None:
+    model = save(tmp_path / "model", ["a cat", "\ud800"])
+    with pytest.raises(InputError, match="has a class whose name is no text"):
+        load_encoder(f"bridge:{model}+{text}", "cpu")
+
+
 def test_wrong_order_and_a_classifier_alone(text: Path, tmp_path: Path) -> None:
     model = save_classifier(tmp_path / "vit")
     with pytest.raises(InputError, match="is a text model .*in this order"):

@@ -50,7 +50,7 @@ def test_a_pointer_of_git_lfs(name: str, tmp_path: Path) -> None:
         (
             "model.safetensors.index.json",
             '{"weight_map": {"a": "model-1-of-2.safetensors"}}',
-            "1 of 1 files that are missing: model-1-of-2",
+            "1 of 1 files that are missing: 'model-1-of-2",
         ),
     ],
 )

@@ -45,6 +45,22 @@ def test_a_model_without_weights_is_refused(hub: Hub) -> None:
         fetch_weights(find_model("org/clip"))
 
 
+def test_a_download_that_was_stopped(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = find_model("org/clip")
+    (found.folder.parent.parent / "blobs" / "abc.1.incomplete").write_bytes(b"sa")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=r"download was stopped .* can be reached, HF_HUB_OFFLINE"):
+        fetch_weights(found)
+
+
+def test_a_folder_whose_download_was_stopped(tmp_path: Path) -> None:
+    (tmp_path / ".cache/huggingface/download").mkdir(parents=True)
+    (tmp_path / ".cache/huggingface/download/x.incomplete").touch()
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="has no weights: its download was stopped"):
+        fetch_weights(find_model(str(tmp_path)))
+
+
 def test_shards_are_fetched_and_all_are_wanted(hub: Hub) -> None:
     shards = [f"model-0000{i}-of-00002.safetensors" for i in (1, 2)]
     index = {"weight_map": {"a": shards[0], "b": shards[1]}}

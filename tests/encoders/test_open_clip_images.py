@@ -79,6 +79,10 @@ def test_an_extreme_strip_is_cut_before_it_is_enlarged() -> None:
     [
         ({"resize_mode": "tile"}, "'bicubic' and 'tile'"),
         ({"interpolation": "nearest"}, "'nearest'"),
+        ({"interpolation": [[]]}, r"resizes by \[\[\]\]"),
+        ({"interpolation": {"a": 1}}, "which are not known"),
+        ({"resize_mode": ["shortest"]}, "which are not known"),
+        ({"fill_color": [0, 0, 0]}, "no brightness"),
         ({"fill_color": "red"}, "'red', which is no brightness"),
         ({"fill_color": 300}, "no brightness"),
         ({"mean": [1, 2]}, "mean and deviation of three"),

@@ -125,6 +125,12 @@ def test_damaged_list_of_modules_is_refused(copy: Path, text: str) -> None:
         load(copy)
 
 
+def test_padding_without_a_place_in_the_model_is_refused(copy: Path) -> None:
+    edit(copy / "tokenizer_config.json", pad_token="int8")
+    with pytest.raises(InputError, match="cannot be loaded as a model of sentence-transformers"):
+        load(copy)
+
+
 def test_pickles_that_run_code_are_refused(copy: Path) -> None:
     class Bad:
         def __reduce__(self) -> tuple[Any, tuple[str]]:

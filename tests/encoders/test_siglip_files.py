@@ -115,6 +115,12 @@ def test_a_tokenizer_that_ends_no_text_is_refused(copy: Path) -> None:
         load_encoder(str(copy), "cpu")
 
 
+def test_preprocessing_that_leaves_images_as_they_are_is_refused(copy: Path) -> None:
+    edit_json(copy / "preprocessor_config.json", do_resize=False)
+    with pytest.raises(InputError, match="does not bring images to the 224 x 224 pixels"):
+        load_encoder(str(copy), "cpu")
+
+
 def test_preprocessing_of_another_size_is_refused(copy: Path) -> None:
     edit_json(copy / "preprocessor_config.json", size={"height": 384, "width": 384})
     with pytest.raises(InputError, match="makes 384 x 384 pixels, but its model reads 224 x 224"):

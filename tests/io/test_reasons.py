@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cupl.io.reasons import broken_link, reason
+from cupl.errors import MissingFileError
+from cupl.io.reasons import broken_link, missing, reason
 
 
 def said(path: Path) -> str:
@@ -52,3 +53,22 @@ def test_too_many_open_files_names_the_limit(monkeypatch: pytest.MonkeyPatch) ->
 def test_all_else_is_what_the_system_says() -> None:
     assert reason(OSError(errno.EIO, os.strerror(errno.EIO))) == "Input/output error"
     assert reason(OSError("odd")) == "odd"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("s3://bucket/bank.yaml", "s3://bucket/bank.yaml: this is not read"),
+        (Path("https://host/vectors.npz"), "https://host/vectors.npz: this is not read"),
+        (
+            "https://me:secret@host/a.csv?token=secret",
+            r"https://\*\*\*@host/a.csv: this is",
+        ),
+        ("C:/bank.yaml", "^otherwise$"),
+        ("a folder: b/bank.yaml", "^otherwise$"),
+    ],
+)
+def test_an_address_of_what_is_not_read_from_one(name: str | Path, shown: str) -> None:
+    with pytest.raises(MissingFileError, match=shown) as told:
+        raise missing(name, "otherwise")
+    assert "secret" not in str(told.value)
