@@ -1,5 +1,8 @@
 """``cupl serve``: all of it in a browser."""
 
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +21,9 @@ from cupl.cli.class_sources import (
 from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.index import existing_index
 from cupl.cli.output import count, quoted, say
-from cupl.errors import MissingPackageError
+from cupl.errors import InputError, MissingPackageError
+from cupl.io.atomic import make_folder
+from cupl.io.locks import sole_writer
 
 if TYPE_CHECKING:
     from cupl.embedding.class_vectors import ClassVectors
@@ -105,7 +110,25 @@ def serve_command(
     if space.photos.left_out:
         left = count(space.photos.left_out, "link")
         say(f"{left} of {photos} to files outside of it: not shown")
-    serve(space, host, port, open_browser=open_page, ready=lambda url: _say_ready(url, host))
+    with _alone(output):
+        serve(space, host, port, open_browser=open_page, ready=lambda url: _say_ready(url, host))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep a second app out of a folder: neither would know of the other's labels and edits."""
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    if not os.access(there, os.W_OK):  # all that only shows works
+        yield
+        return
+    make_folder(folder.parent)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(sole_writer(folder))
+        except InputError as error:
+            error.arguments = {"output": ..., **error.arguments}
+            raise
+        yield
 
 
 def _opened(

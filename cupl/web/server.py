@@ -16,6 +16,7 @@ import uvicorn
 from cupl.errors import InputError
 from cupl.io.reasons import reason
 from cupl.web.app import make_app
+from cupl.web.connections import ImpatientProtocol
 from cupl.web.guard import is_loopback
 from cupl.web.workspace import Workspace
 
@@ -57,7 +58,7 @@ def serve(
                 make_app(space, host, real, token),
                 log_level="error", access_log=False, server_header=False, ws="none", lifespan="on",
                 limit_concurrency=_CONNECTIONS, h11_max_incomplete_event_size=_MOST_HEADERS,
-                timeout_graceful_shutdown=_SECONDS_TO_END, http="h11", loop="asyncio",
+                timeout_graceful_shutdown=_SECONDS_TO_END, http=ImpatientProtocol, loop="asyncio",
             )
         )  # fmt: skip
         url = address(host, real, token)

@@ -67,6 +67,19 @@ def test_it_answers_until_it_is_interrupted(world: Path) -> None:
     assert not Path("cupl-serve").exists()  # nothing was made
 
 
+def test_a_second_one_does_not_write_into_the_same_folder(world: Path, cupl: Cupl) -> None:
+    with started(*CLASSES) as (_, process):
+        found = cupl("serve", *CLASSES, "--port", "0")
+        assert found.code == 1
+        assert "another run is writing into cupl-serve: wait for its end, or name" in found.err
+        with started(*CLASSES, "-o", "other/place") as (url, _):
+            assert b"<title>cupl</title>" in ask(url)
+        process.kill()
+        process.wait(_PATIENCE)
+    with started(*CLASSES) as (url, _):
+        assert b"<title>cupl</title>" in ask(url)
+
+
 def test_beyond_this_machine_the_address_has_a_token(world: Path) -> None:
     with started(*CLASSES, "--host", "0.0.0.0") as (url, process):  # noqa: S104
         port = re.findall(r":(\d+)/", url)[0]

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from cupl.web.app import make_app
+from cupl.web.connections import ImpatientProtocol
 from cupl.web.server import listen
 from cupl.web.workspace import Sources, Workspace
 
@@ -92,7 +93,9 @@ def served(
     port = listening.getsockname()[1]
     space = Workspace(sources)
     server = uvicorn.Server(
-        uvicorn.Config(make_app(space, host, port, token), log_level="error", ws="none")
+        uvicorn.Config(
+            make_app(space, host, port, token), log_level="error", ws="none", http=ImpatientProtocol
+        )
     )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
