@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from PIL.Image import Image, new
 
@@ -72,8 +73,11 @@ class NamedClassifier(ABC):
     @torch.inference_mode()
     def logits(self, images: torch.Tensor, batch_size: int) -> torch.Tensor:
         """Logits of prepared images, float32 ``[len(images), classes]`` on the CPU."""
-        parts = [encode_halving(self._run, batch) for batch in torch.split(images, batch_size)]
-        return torch.cat([torch.empty(0, len(self.labels)), *parts])
+        if not len(images):
+            return torch.empty(0, len(self.labels))
+        return torch.cat(
+            [encode_halving(self._run, batch) for batch in torch.split(images, batch_size)]
+        )
 
     def _run(self, batch: Any) -> torch.Tensor:
         return self._logits(batch.to(self._device, self._dtype)).float().cpu()
@@ -87,7 +91,8 @@ class NamedClassifier(ABC):
     @torch.inference_mode()
     def _check(self) -> int:
         """Try it, since its files may say anything; the side of its images."""
-        pixels = self.prepare(new("RGB", (64, 64), "white"))
+        with np.errstate(all="ignore"):  # a deviation of zero
+            pixels = self.prepare(new("RGB", (64, 64), "white"))
         logits = self._logits(pixels[None])
         if pixels.ndim != 3 or not pixels.isfinite().all() or max(pixels.shape) > _MOST_SIDE:
             raise InputError(f"the image preprocessing of {self.id} gives no pixels")
