@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import torch
+from PIL import Image
 
+from cupl.encoders.loading import load_encoder
+from cupl.encoders.sentence_tower import SentenceTower
 from tests.cli.conftest import Cupl, Outcome
 from tests.models import bank_of, draw, save_clip
+from tests.two_models import save_sentences
 
 INDEX = ("--index", "photos.lance")
 PLAIN = ("--format", "jsonl")
@@ -52,6 +57,19 @@ def test_queries_of_terms_and_of_options_are_the_same(work: Path, cupl: Cupl) ->
     assert found(cupl("search", "cat", "photos/3.png", *INDEX, "--not", "dog", *PLAIN)) == wanted
     assert found(cupl("search", "- dog", *INDEX, *PLAIN, "cat", "./photos/3.png")) == wanted
     assert found(cupl("search", *INDEX, *PLAIN, "--", "- dog", "cat", "./photos/3.png")) == wanted
+
+
+@pytest.mark.filterwarnings("ignore:nothing shows")
+def test_texts_by_another_tower(work: Path, cupl: Cupl) -> None:
+    image, text = load_encoder("model", "cpu"), save_sentences(work / "text", out=16)
+    tower = SentenceTower.load(str(text), torch.device("cpu"), torch.float32)
+    words = torch.nn.functional.normalize(tower.encode(["ein Frosch"]))[0]
+    photos = sorted((work / "photos").iterdir())
+    vectors = image.encode_images([Image.open(one).convert("RGB") for one in photos])
+    order = (torch.nn.functional.normalize(vectors) @ words).argsort(descending=True).tolist()
+    outcome = cupl("search", "ein Frosch", *INDEX, *PLAIN, "-k", 8, "--encoder", "model",
+                   "--text-encoder", "text")  # fmt: skip
+    assert found(outcome) == [photos[number].name for number in order]
 
 
 def test_texts_of_any_signs_are_texts(work: Path, cupl: Cupl) -> None:
