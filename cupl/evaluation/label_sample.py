@@ -274,7 +274,7 @@ def _rows_of(file: Path) -> dict[str, dict[str, str | None]]:
     needed = "a file is there already, and is no sample to label; name another"
     return {
         (row["path"] or "").strip(): row
-        for _, row in read_rows(file, usable, needed)
+        for _, row in read_rows(file, usable, needed, own=True)
         if not is_blank(row)
     }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -80,7 +81,12 @@ def _separator(text: str) -> str:
 
 
 def read_rows(
-    file: Path, usable: Callable[[list[str]], bool], needed: str, wanted: str | None = None
+    file: Path,
+    usable: Callable[[list[str]], bool],
+    needed: str,
+    wanted: str | None = None,
+    *,
+    own: bool = False,
 ) -> Iterator[tuple[str, dict[str, str | None]]]:
     """Rows by the names of their columns, which are stripped and in lower case.
 
@@ -90,6 +96,8 @@ def read_rows(
         usable: whether the columns are those that are needed.
         needed: what to say where they are not.
         wanted: what the file is to be; see :func:`~cupl.io.text.read_text`.
+        own: whether cupl wrote it: a ``path`` may have any bytes then, else only where there is
+            such a file. All other text is UTF-8.
 
     Yields:
         Where the row is, for a message, and the row.
@@ -99,7 +107,7 @@ def read_rows(
         InputError: it is not valid CSV, or has other columns.
 
     """
-    text = read_text(file, wanted)
+    text = read_text(file, wanted, odd_bytes=True)
     separator = "\t" if file.suffix.lower() == ".tsv" else _separator(text)
     lines = _bounded(io.StringIO(text, newline=""), separator)
     rows = csv.DictReader(lines, strict=True, delimiter=separator)
@@ -107,6 +115,7 @@ def read_rows(
         if len(rows.fieldnames or ()) > MAX_COLUMNS:
             raise InputError(f"{file}: line 1: more than {MAX_COLUMNS:,} columns")
         columns = [column.strip().lower() for column in rows.fieldnames or ()]
+        _check_utf_8(f"{file}: line 1", columns)
         if not usable(columns):
             raise InputError(f"{file}: line 1: {needed}")
         rows.fieldnames = columns
@@ -115,6 +124,25 @@ def read_rows(
                 name: _unguarded(cell) if isinstance(cell, str) else cell
                 for name, cell in row.items()
             }
-            yield f"{file}: line {rows.line_num}", cells
+            place, path = f"{file}: line {rows.line_num}", cells.get("path")
+            odd = {"path"} if own or (path is not None and _is_there(file, path)) else set()
+            _check_utf_8(place, (one for key, one in cells.items() if key not in odd))
+            yield place, cells
     except csv.Error as error:
         raise InputError(f"{file}: line {rows.line_num}: not valid CSV ({error})") from error
+
+
+def _is_there(file: Path, path: str) -> bool:
+    try:
+        return os.path.lexists(path) or os.path.lexists(file.parent / path)
+    except ValueError:  # a NUL in it
+        return False
+
+
+def _check_utf_8(place: str, cells: Iterable[object]) -> None:
+    """Refuse text that is not, as :func:`~cupl.io.text.read_text` does."""
+    for cell in cells:
+        try:
+            str(cell).encode()
+        except UnicodeEncodeError as error:
+            raise InputError(f"{place}: not UTF-8 text; save the file as UTF-8") from error

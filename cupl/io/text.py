@@ -22,7 +22,7 @@ def name_as_text(name: str | os.PathLike[str]) -> str:
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
-def read_text(path: Path, wanted: str | None = None) -> str:
+def read_text(path: Path, wanted: str | None = None, *, odd_bytes: bool = False) -> str:
     """Text of a UTF-8 file, or of a pipe, of bounded size.
 
     UTF-16 is read where its mark begins the file, as Excel's "Unicode text" has it.
@@ -31,6 +31,7 @@ def read_text(path: Path, wanted: str | None = None) -> str:
         path: the file.
         wanted: what it is to be, for the message; no other kind of text that cupl itself writes
             (see :mod:`cupl.io.file_kinds`) is then taken for it. By default any text will do.
+        odd_bytes: keep bytes that are not UTF-8 as those of a file's name (``surrogateescape``).
 
     Raises:
         MissingFileError: there is no such file.
@@ -50,7 +51,7 @@ def read_text(path: Path, wanted: str | None = None) -> str:
             raise InputError(f"{path}: almost nothing but line breaks; is it the right file?")
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return data.decode("utf-16")
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig", "surrogateescape" if odd_bytes else "strict")
     except FileNotFoundError as error:
         raise missing(path, f"{path}: no such file") from error
     except IsADirectoryError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -47,6 +48,13 @@ class RefusedError(CuplError, ValueError):
         self.status = status
 
 
+class JsonAnswer(JSONResponse):
+    """JSON in ASCII: a file's name may hold bytes that are no text, which UTF-8 cannot say."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
 _Body = TypeVar("_Body", bound=Body)
 Reply = dict[str, Any] | list[Any] | Response
 
@@ -82,12 +90,12 @@ async def answered(answer: Callable[[], Any]) -> Response:
     try:
         response: Response = await answer()
     except CuplError as error:
-        return JSONResponse({"error": str(error)}, _status(error))
+        return JsonAnswer({"error": str(error)}, _status(error))
     except ClientDisconnect:
         return Response(status_code=400)
     except Exception as error:
         traceback.print_exc(file=sys.stderr)
-        return JSONResponse({"error": f"a fault in cupl ({type(error).__name__})"}, 500)
+        return JsonAnswer({"error": f"a fault in cupl ({type(error).__name__})"}, 500)
     return response
 
 
@@ -135,7 +143,7 @@ async def body_parts(request: Request, most: int) -> AsyncIterator[bytes]:
 
 
 def _response(reply: Reply) -> Response:
-    return reply if isinstance(reply, Response) else JSONResponse(reply)
+    return reply if isinstance(reply, Response) else JsonAnswer(reply)
 
 
 def _status(error: CuplError) -> int:

@@ -101,18 +101,20 @@ def _rows_of(labelled: LabelledImages, rows: Sequence[int]) -> LabelledImages:
 class _Places:
     """The number of a photo by any path to it, -1 where it is none of ours."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, *lists: Sequence[str]) -> None:
         from cupl.evaluation.labelled import file_identity
 
         self._identify = file_identity()
-        self._numbers = {self._identify(path): number for number, path in enumerate(paths)}
+        self._numbers = {
+            self._identify(path): number for paths in lists for number, path in enumerate(paths)
+        }
 
     def __call__(self, path: str) -> int:
         return self._numbers.get(self._identify(path), -1)
 
 
 def _places(space: Workspace) -> _Places:
-    return _Places(space.photos.paths)
+    return _Places(space.photos.originals, space.photos.paths)
 
 
 def _wait(space: Workspace, last: int, progress: Progress) -> None:

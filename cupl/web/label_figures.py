@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from cupl.errors import InputError
@@ -47,19 +46,24 @@ class LabelFigures:
         self._space, self._sheet = space, sheet
         self._lock = threading.Lock()
         self._kept: tuple[Any, LabelledPhotos] | None = None
+        self._known: tuple[int, Any, dict[Any, int]] | None = None
 
     def place(self, path: str) -> int | None:
         """The number of a photo of the list by its path in full."""
-        identify, places = self._places
+        identify, places = self._places()
         found: int | None = places.get(identify(path))
         return found
 
-    @cached_property
     def _places(self) -> Any:
+        """Where photos are and, as the rows of a sample may be older than a move, were."""
         from cupl.evaluation.labelled import file_identity
 
-        identify = file_identity()
-        return identify, {identify(one): n for n, one in enumerate(self._space.photos.paths)}
+        photos, identify = self._space.photos, file_identity()
+        if self._known is None or self._known[0] != photos.turns:
+            before = {identify(one): n for n, one in enumerate(photos.originals)}
+            now = {identify(one): n for n, one in enumerate(photos.paths)}
+            self._known = photos.turns, identify, before | now
+        return self._known[1:]
 
     def labelled(self) -> LabelledPhotos:
         """The photos that have the label of a class by now."""

@@ -177,7 +177,7 @@ class LabelSheet:
             if version is None:
                 return []
             if self._read is None or self._read[0] != version:
-                found = read_rows(self.path, _is_sheet, "this is no sample to label")
+                found = read_rows(self.path, _is_sheet, "this is no sample to label", own=True)
                 self._read = version, [row for _, row in found if not is_blank(row)]
             return self._read[1]
 

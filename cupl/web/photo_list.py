@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from cupl.errors import InputError, MissingFileError
+from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.progress import Progress
+from cupl.web.open_photo import OpenPhoto, lies_inside, open_inside
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +25,8 @@ class PhotoList:
     """Photos in order, and their vectors as far as they are there.
 
     Attributes:
-        paths: of the files.
+        paths: of the files, where they are now.
+        originals: where they were before sorting moved some.
         names: what a page calls them: the path below the folder.
         folders: that they lie in, as a page calls them; ``""`` for the folder itself.
         folder_of: of each photo the number of its folder.
@@ -31,14 +34,17 @@ class PhotoList:
         errors: why a photo has no vector.
         encoded: how many have been tried, from the first.
         stored: vectors that were there before.
-        roots: the folders that photos may be shown from: the one that was opened, and where
-            sorting moved some to; none of vectors, whose paths may lie anywhere.
+        roots: the folders that photos may be shown from, without links, as they were when the app
+            was opened: that one, and where sorting moved some to; none of vectors, whose paths
+            may lie anywhere.
+        turns: how often photos were moved.
 
     """
 
     def __init__(self, paths: Sequence[str], root: str = "", left_out: int = 0) -> None:
-        self.paths, self.left_out = list(paths), left_out
-        self.roots = [root] if root else []
+        self.paths, self.originals, self.left_out = list(paths), list(paths), left_out
+        self.roots = [os.path.realpath(root)] if root else []
+        self.turns = 0
         self.names = [_name(path, root) for path in self.paths]
         parents = [os.path.split(name)[0] for name in self.names]
         self.folders = sorted(set(parents))
@@ -50,8 +56,18 @@ class PhotoList:
         self.stored: Embeddings | None = None
 
     @classmethod
-    def open(cls, source: str | os.PathLike[str] | None) -> PhotoList:
+    def open(
+        cls,
+        source: str | os.PathLike[str] | None,
+        output: str | os.PathLike[str] | None = None,
+        moved: Iterable[str] = (),
+    ) -> PhotoList:
         """Those in a folder, or of which ``cupl embed`` made vectors.
+
+        Args:
+            source: the folder.
+            output: a folder in it whose photos are copies and no more.
+            moved: photos that sorting took out of it, by where they were, without links.
 
         Raises:
             MissingFileError: there is no such folder.
@@ -69,13 +85,11 @@ class PhotoList:
             return found
         if not os.path.isdir(source):  # noqa: PTH112 - of any bytes
             raise MissingFileError(f"{os.fspath(source)} is no folder: name a folder of photos")
-        from cupl.embedding.image_files import find_images
-
-        paths = find_images(source)
-        inside = _inside(paths, os.path.realpath(source))
-        if not inside:
-            raise InputError(f"every photo in {os.fspath(source)} is a link that leads out of it")
-        return cls(inside, os.fspath(source), len(paths) - len(inside))
+        root = os.path.realpath(source)
+        out = None if output is None else os.path.realpath(output)
+        ours = [one for one in moved if lies_inside(one, [root])]
+        inside, left_out = _photos_in(source, root, out, ours)
+        return cls(inside, os.fspath(source), left_out)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -91,18 +105,39 @@ class PhotoList:
             return int(asked)
         raise MissingFileError(f"there is no photo {asked[:20]!r}")
 
-    def file(self, asked: str) -> str:
-        """The path of the photo that a request names, as long as it lies in the folder.
+    @contextmanager
+    def opened(self, asked: str) -> Iterator[OpenPhoto]:
+        """The photo that a request names, as long as it lies in the folder.
 
         Raises:
             MissingFileError: there is none, or a link that leads out has taken its place.
 
         """
-        path = self.paths[self.number(asked)]
-        roots = [os.path.realpath(root) for root in self.roots]
-        if roots and not any(_inside([path], root) for root in roots):
-            raise MissingFileError("this photo does not lie in the folder any more")
-        return path
+        with open_inside(self.paths[self.number(asked)], self.roots) as photo:
+            yield photo
+
+    def left(self, number: int) -> bool:
+        """Whether a photo lies in the folder no more: a link may have come in its place."""
+        return bool(self.roots) and not lies_inside(
+            os.path.realpath(self.paths[number]), self.roots
+        )
+
+    def follow(self, moved: Mapping[str, str], root: str) -> None:
+        """Say where the photos are now that some were moved, or moved back.
+
+        Args:
+            moved: where each of them is that was moved, by where it was, without links.
+            root: the folder that they were moved into.
+
+        """
+        self.turns += 1
+        if self.roots and (real := os.path.realpath(root)) not in self.roots:
+            self.roots.append(real)
+        for number, named in enumerate(self.originals):
+            parent, name = os.path.split(os.path.abspath(named))  # noqa: PTH100
+            target = moved.get(os.path.join(os.path.realpath(parent), name))  # noqa: PTH118
+            gone = target is not None and not os.path.lexists(named)
+            self.paths[number] = target if gone and target is not None else named
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Accept the encoder of vectors that are there already.
@@ -186,6 +221,32 @@ def _name(path: str, root: str) -> str:
     return os.fsencode(name).decode("utf-8", "replace")
 
 
-def _inside(paths: Iterable[str], root: str) -> list[str]:
-    start = root.rstrip(os.sep) + os.sep
-    return [path for path in paths if os.path.realpath(path).startswith(start)]
+def _photos_in(
+    source: str | os.PathLike[str], root: str, output: str | None, moved: Sequence[str]
+) -> tuple[list[str], int]:
+    """Photos of a folder, those too that were sorted into another one, but not the copies there.
+
+    Returns:
+        Their paths, and how many links lead out of the folder.
+
+    """
+    from cupl.embedding.image_files import find_images
+
+    taken = [
+        os.path.join(source, os.path.relpath(one, root))  # noqa: PTH118 - of any bytes
+        for one in moved if not os.path.lexists(one)
+    ]  # fmt: skip
+    try:
+        paths = find_images(source)
+    except CuplError:
+        if not taken:
+            raise
+        paths = []
+    own = [output] if output is not None and lies_inside(output, [root]) else []
+    reals = {path: os.path.realpath(path) for path in paths}
+    ours = [path for path in paths if not lies_inside(reals[path], own)]
+    inside = [path for path in ours if lies_inside(reals[path], [root])]
+    if not inside and not taken:
+        why = "is a link that leads out of it" if ours else "was sorted into it by cupl serve"
+        raise InputError(f"every photo in {os.fspath(source)} {why}")
+    return sorted([*inside, *taken]) if taken else inside, len(ours) - len(inside)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from cupl.errors import InputError
 from cupl.web.answers import Body, ConflictError, command, query
 from cupl.web.review_moves import ReviewMoves
-from cupl.web.review_writing import ReviewWriting, WrittenAs
+from cupl.web.review_writing import ReviewWriting, WrittenAs, plan_digest
 from cupl.web.settings import ViewSettings
 from cupl.web.workspace import Workspace
 
@@ -37,11 +37,17 @@ class MoveBody(Body):
 
 
 class WriteBody(Body):
-    """What to write; ``revision`` is that of the plan which was shown."""
+    """What to write, and the plan of it which was shown."""
 
     way: WrittenAs
     settings: ViewSettings = ViewSettings()
-    revision: int = 0
+    plan: str = ""
+
+
+class UndoBody(Body):
+    """A step back of what was seen."""
+
+    revision: int
 
 
 class TakeBackBody(Body):
@@ -56,7 +62,7 @@ def review_routes(space: Workspace) -> list[Route]:
     return [
         command("/api/review", ReviewBody, page.view),
         command("/api/review/move", MoveBody, page.move),
-        command("/api/review/undo", Body, page.undo),
+        command("/api/review/undo", UndoBody, page.undo),
         command("/api/review/plan", WriteBody, page.plan),
         command("/api/review/write", WriteBody, page.write),
         command("/api/review/back", TakeBackBody, page.take_back),
@@ -67,7 +73,7 @@ def review_routes(space: Workspace) -> list[Route]:
 class _ReviewPage:
     def __init__(self, space: Workspace) -> None:
         self.space = space
-        self.moves = ReviewMoves(space.folder / "review.csv", space.photos.paths)
+        self.moves = ReviewMoves(space.folder / "review.csv", space.photos.originals)
         self.writing = ReviewWriting(space, self.moves)
 
     def view(self, body: ReviewBody) -> dict[str, Any]:
@@ -83,7 +89,7 @@ class _ReviewPage:
             "photos": numbers,
             "labels": [None if one.label is None else one.id or one.label for one in found],
             "probabilities": [round(one.probability or 0.0, 4) for one in found],
-            "by_hand": {str(number): label for number, label in self.moves.by_hand.items()},
+            "by_hand": self._by_hand(),
             "errors": {str(number): error for number, error in photos.errors.items()},
             "unread": len(photos) - photos.encoded,
         }  # fmt: skip
@@ -100,27 +106,33 @@ class _ReviewPage:
         self.moves.move(body.photos, body.label, body.revision)
         return self._stands()
 
-    def undo(self, body: Body) -> dict[str, Any]:
-        return {"undone": self.moves.undo(), **self._stands()}
+    def undo(self, body: UndoBody) -> dict[str, Any]:
+        return {"undone": self.moves.undo(body.revision), **self._stands()}
 
     def _stands(self) -> dict[str, Any]:
-        by_hand = {str(number): label for number, label in self.moves.by_hand.items()}
         return {
-            "revision": self.moves.revision, "can_undo": self.moves.can_undo, "by_hand": by_hand,
+            "revision": self.moves.revision, "can_undo": self.moves.can_undo,
+            "by_hand": self._by_hand(),
         }  # fmt: skip
+
+    def _by_hand(self) -> dict[str, str]:
+        standing = self.moves.standing(self.space.labels)
+        return {str(number): label for number, label in standing.items()}
 
     def plan(self, body: WriteBody) -> dict[str, Any]:
         self._check_read()
-        revision = self.moves.revision
-        return {"revision": revision, **self.writing.plan(body.way, body.settings)}
+        return self.writing.plan(body.way, body.settings)
 
     def write(self, body: WriteBody) -> dict[str, Any]:
         self._check_read()
-        if body.revision != self.moves.revision:
-            raise ConflictError("photos were moved since this plan was made: look at it anew")
+        predictions = self.writing.predictions(body.settings)
+        if body.plan != plan_digest(predictions):
+            raise ConflictError(
+                "labels of photos have changed since this plan was made: look at it anew"
+            )
         return self.space.jobs.start(
             "write", _TITLES[body.way],
-            lambda progress: self.writing.write(body.way, body.settings, progress),
+            lambda progress: self.writing.write(body.way, predictions, progress),
         ).to_dict()  # fmt: skip
 
     def take_back(self, body: TakeBackBody) -> dict[str, Any]:

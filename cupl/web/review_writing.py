@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
+import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from cupl.errors import InputError
 from cupl.io.atomic import make_folder
 from cupl.progress import Progress
+from cupl.web.moved_photos import SORTED_FOLDER, moved_photos
 from cupl.web.review_moves import ReviewMoves
 from cupl.web.settings import ViewSettings
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from cupl.index.holders import WrittenReport
     from cupl.web.workspace import Workspace
 
-SORTED, TAGS = "sorted", "tags.csv"
+TAGS = "tags.csv"
 WrittenAs = Literal["copy", "link", "move", "tags", "xmp"]
 _SHOWN = 20
 
@@ -29,26 +31,28 @@ class ReviewWriting:
 
     def __init__(self, space: Workspace, moves: ReviewMoves) -> None:
         self._space, self._moves = space, moves
-        self._named = list(space.photos.paths)
 
     @property
     def sorted(self) -> Path:
         """The folder of the folders."""
-        return self._space.folder / SORTED
+        return self._space.folder / SORTED_FOLDER
 
     def predictions(self, settings: ViewSettings) -> list[Prediction]:
         """One for each photo that was read, the decisions of the person put in; then the others."""
         from cupl.classification.prediction import Prediction
 
-        photos, by_hand = self._space.photos, self._moves.by_hand
+        photos = self._space.photos
+        by_hand = self._moves.standing(self._space.labels)
         numbers = photos.readable()
         found = self._space.views.predictions(settings, numbers)[0] if numbers else []
         placed = dict(zip(numbers, found, strict=True))
         self._decide(placed, by_hand, settings)
-        errors = [
-            Prediction(error=error, path=photos.paths[n]) for n, error in photos.errors.items()
+        errors = dict(photos.errors)
+        errors |= {n: "it does not lie in the folder any more" for n in placed if photos.left(n)}
+        return [
+            *(replace(one, path=photos.paths[n]) for n, one in placed.items() if n not in errors),
+            *(Prediction(error=error, path=photos.paths[n]) for n, error in errors.items()),
         ]
-        return [replace(one, path=photos.paths[n]) for n, one in placed.items()] + errors
 
     def _decide(
         self, placed: dict[int, Prediction], by_hand: dict[int, str], settings: ViewSettings
@@ -64,7 +68,7 @@ class ReviewWriting:
         whole = self._space.views.predictions(plain, own, len(labels))[0]
         for number, one in zip(own, whole, strict=True):
             wanted = answers.get(by_hand[number])
-            if wanted is None:  # none of these, or a class that is gone
+            if wanted is None:  # none of these
                 rejected = f"{NONE_OF_THESE_FOLDER}: by hand"
                 placed[number] = replace(placed[number], rejected=rejected, labels=())
                 continue
@@ -83,14 +87,17 @@ class ReviewWriting:
 
             report = sort_images(predictions, self.sorted, way, dry_run=True)
             counts, target = report.counts, self.sorted
+        waiting = len(self._moves.by_hand) - len(self._moves.standing(self._space.labels))
         return {
-            "way": way, "counts": counts.most_common(), "unread": unread,
+            "way": way, "counts": counts.most_common(), "unread": unread, "waiting": waiting,
             "target": None if target is None else str(target), "photos": counts.total(),
+            "plan": plan_digest(predictions),
         }  # fmt: skip
 
-    def write(self, way: WrittenAs, settings: ViewSettings, progress: Progress) -> dict[str, Any]:
+    def write(
+        self, way: WrittenAs, predictions: list[Prediction], progress: Progress
+    ) -> dict[str, Any]:
         """Do it."""
-        predictions = self.predictions(settings)
         make_folder(self._space.folder)
         if way == "tags":
             from cupl.classification.writers import write_predictions
@@ -121,7 +128,9 @@ class ReviewWriting:
         if way == "xmp":
             from cupl.index.keywords import remove_keywords
 
-            removed = remove_keywords(self._space.photos.paths, progress=progress)
+            photos = self._space.photos
+            here = [path for n, path in enumerate(photos.paths) if not photos.left(n)]
+            removed = remove_keywords(here, progress=progress)
             return _of_keywords(removed, "cleared of keywords")
         from cupl.classification.sort_undo import undo_sort
 
@@ -159,19 +168,13 @@ class ReviewWriting:
 
     def _follow(self) -> None:
         """Where the photos are now that some were moved, or moved back."""
-        from cupl.classification.sort_journal import JOURNAL_NAME, read_journal
+        self._space.photos.follow(moved_photos(self.sorted), str(self.sorted))
 
-        there = (self.sorted / JOURNAL_NAME).exists()
-        entries = read_journal(self.sorted)[0] if there else {}
-        photos = self._space.photos
-        if photos.roots and str(self.sorted) not in photos.roots:
-            photos.roots.append(str(self.sorted))
-        moved = {path: self.sorted / one.to for path, one in entries.items() if one.how == "move"}
-        for number, named in enumerate(self._named):
-            parent, name = os.path.split(os.path.abspath(named))  # noqa: PTH100
-            target = moved.get(os.path.join(os.path.realpath(parent), name))  # noqa: PTH118
-            gone = target is not None and not os.path.lexists(named)
-            photos.paths[number] = str(target) if gone else named
+
+def plan_digest(predictions: list[Prediction]) -> str:
+    """Of which photo gets which label."""
+    said = [(one.path, one.label, one.id, one.error) for one in predictions]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:32]
 
 
 def _of_keywords(report: WrittenReport, done: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cupl.embedding.images import open_image
 from cupl.embedding.vector_cache import VectorCache
 from cupl.io.paths import cache_dir
+from cupl.web.open_photo import OpenPhoto
 
 if TYPE_CHECKING:
     from cupl.embedding.image_sources import ImageSource
@@ -27,18 +28,18 @@ class Thumbnails:
     def __init__(self) -> None:
         self._kept = VectorCache(cache_dir() / "thumbnails", "thumbnails", MOST_BYTES)
 
-    def of(self, path: str) -> bytes:
+    def of(self, photo: OpenPhoto) -> bytes:
         """The JPEG.
 
         Raises:
             ImageError: the file cannot be read.
 
         """
-        key = _key(path)
+        key = _key(photo)
         if key is not None:
             for _, data in self._kept.fetch([key]):
                 return data
-        data = jpeg_of(path, THUMB)
+        data = jpeg_of(photo.source, THUMB)
         if key is not None:
             self._kept.keep([(key, data)])
         return data
@@ -62,10 +63,9 @@ def jpeg_of(source: ImageSource, side: int) -> bytes:
     return buffer.getvalue()
 
 
-def _key(path: str) -> str | None:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - of any bytes
-    except (OSError, ValueError):
+def _key(photo: OpenPhoto) -> str | None:
+    version = photo.version
+    if version is None:
         return None
-    said = b"%s %d %d" % (os.fsencode(os.path.realpath(path)), found.st_size, found.st_mtime_ns)
+    said = b"%s %d %d" % (os.fsencode(os.path.realpath(photo.path)), *version)
     return hashlib.sha256(said).hexdigest()

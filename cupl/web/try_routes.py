@@ -54,10 +54,12 @@ def try_routes(space: Workspace) -> list[Route]:
         key = asked["photo"]
         if key.startswith("u"):
             return _jpeg(space.uploads.find(key).thumb)
-        return _jpeg(space.thumbnails.of(space.photos.file(key)))
+        with space.photos.opened(key) as photo:
+            return _jpeg(space.thumbnails.of(photo))
 
     def whole(asked: Mapping[str, str]) -> Response:
-        return _jpeg(jpeg_of(space.photos.file(asked["photo"]), WHOLE))
+        with space.photos.opened(asked["photo"]) as photo:
+            return _jpeg(jpeg_of(photo.source, WHOLE))
 
     def listed(asked: Mapping[str, str]) -> dict[str, Any]:
         photos = space.photos

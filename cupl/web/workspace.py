@@ -14,6 +14,7 @@ from cupl.progress import ignore
 from cupl.web.bank_edits import BankEditor
 from cupl.web.bank_models import LanguageModel
 from cupl.web.jobs import Job, Jobs
+from cupl.web.moved_photos import SORTED_FOLDER, moved_photos
 from cupl.web.photo_list import PhotoList
 from cupl.web.settings import ClassViews
 from cupl.web.thumbnails import Thumbnails
@@ -80,7 +81,10 @@ class Workspace:
         self.sources, self.folder = sources, sources.folder
         self.session = secrets.token_hex(8)
         self.text_cache, self.vectors = sources.text_cache, sources.vectors
-        self.photos = PhotoList.open(sources.photos)
+        sorted_into = sources.folder / SORTED_FOLDER
+        moved = moved_photos(sorted_into)
+        self.photos = PhotoList.open(sources.photos, sources.folder, moved)
+        self.photos.follow(moved, str(sorted_into))
         self.uploads, self.thumbnails, self.jobs = Uploads(), Thumbnails(), Jobs()
         self.editor: BankEditor | None = None
         if sources.bank is not None:
@@ -182,7 +186,8 @@ class Workspace:
             numbers = self.photos.readable()
             if len(numbers) < FEWEST_TO_ADAPT:
                 raise InputError(
-                    "there are no photos to adapt to: start cupl serve with a folder of photos"
+                    f"adapting to photos takes {FEWEST_TO_ADAPT} or more that can be read, and "
+                    f"there are {len(numbers)}: start cupl serve with a folder of photos"
                 )
             return adapt_to_photos(vectors, self.photos.vectors(numbers), progress=ignore)[0]
         _, numbers, targets = self.examples() if self.examples is not None else (None, [], [])

@@ -78,21 +78,73 @@ def test_a_folder_that_is_itself_a_link(some: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(some, target_is_directory=True)
     found = PhotoList.open(tmp_path / "link")
     assert (len(found), found.left_out) == (6, 0)
-    assert found.file("0") == str(tmp_path / "link" / "cat" / "cat-0.jpg")
+    assert shown(found, "0") == (some / "cat" / "cat-0.jpg").read_bytes()
+
+
+def shown(photos: PhotoList, number: str) -> str | bytes:
+    with photos.opened(number) as photo:
+        return photo.source
 
 
 def test_a_photo_is_looked_at_again_before_it_is_shown(some: Path, tmp_path: Path) -> None:
     found = PhotoList.open(some)
-    first = Path(found.file("0"))
+    first = Path(found.paths[0])
     first.rename(tmp_path / "away.jpg")
     first.symlink_to(tmp_path / "away.jpg")
     with pytest.raises(MissingFileError, match="any more"):
-        found.file("0")
+        shown(found, "0")
     (some / "cat").rename(tmp_path / "cats")
     (some / "cat").symlink_to(tmp_path / "cats", target_is_directory=True)
     with pytest.raises(MissingFileError, match="any more"):
-        found.file("1")
-    assert found.file("4")
+        shown(found, "1")
+    assert [found.left(number) for number in range(6)] == [True] * 3 + [False] * 3
+    assert shown(found, "4")
+
+
+def test_the_folder_is_the_one_that_was_opened(some: Path, tmp_path: Path) -> None:
+    found = PhotoList.open(some)
+    shutil.copytree(some, tmp_path / "others")
+    some.rename(tmp_path / "own")
+    some.symlink_to(tmp_path / "others", target_is_directory=True)
+    with pytest.raises(MissingFileError, match="any more"):
+        shown(found, "0")
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "nothing"])
+def test_what_is_no_photo_any_more_is_not_waited_for(some: Path, kind: str) -> None:
+    found = PhotoList.open(some)
+    first = Path(found.paths[0])
+    first.unlink()
+    if kind == "folder":
+        first.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(first)
+    with pytest.raises(MissingFileError, match="any more"):
+        shown(found, "0")
+
+
+def test_a_link_that_comes_between_the_checks_shows_nothing(
+    some: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if another program put a link in the place of a photo, and the photo back."""
+    found = PhotoList.open(some)
+    first, secret = Path(found.paths[0]), tmp_path / "secret.jpg"
+    secret.write_bytes(b"secret")
+    real = os.open
+    monkeypatch.setattr(os, "open", lambda path, *how: real(
+        secret if os.fspath(path) == str(first) else path, *how))  # fmt: skip
+    with pytest.raises(MissingFileError, match="any more"):
+        shown(found, "0")
+
+
+def test_the_folder_of_the_output_is_left_out(some: Path) -> None:
+    shutil.copytree(some / "cat", some / "out" / "sorted" / "cat")
+    assert len(PhotoList.open(some, some / "out")) == 6
+    assert len(PhotoList.open(some / "out", some / "out")) == 3
+    shutil.rmtree(some / "cat")
+    shutil.rmtree(some / "rocket")
+    with pytest.raises(InputError, match="was sorted into it by cupl serve"):
+        PhotoList.open(some, some / "out")
 
 
 def test_names_of_any_bytes(some: Path) -> None:

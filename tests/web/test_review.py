@@ -1,6 +1,9 @@
 """Sorting and reviewing: decisions on disk, what is written, and the page by its keys."""
 
 import csv
+import json
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,7 +26,7 @@ def files_in(folder: Path) -> dict[str, list[str]]:
 
 def write(app: Served, way: str) -> dict[str, Any]:
     plan = app.good("/api/review/plan", {"way": way})
-    app.good("/api/review/write", {"way": way, "revision": plan["revision"]})
+    app.good("/api/review/write", {"way": way, "plan": plan["plan"]})
     app.wait("write")
     job = app.space.jobs.listed()[-1]
     assert job.state == "done", job.error
@@ -47,12 +50,14 @@ def test_photos_are_sorted_as_the_library_sorts_them(serve: Serve, tmp_path: Pat
 def test_decisions_by_hand_are_kept_and_written(serve: Serve) -> None:
     with serve() as app:
         first = app.good("/api/review", {})
-        moved = app.good("/api/review/move", {"photos": [0, 1], "label": "rocket", "revision": 1})
+        moved = app.good(
+            "/api/review/move", {"photos": [0, 1], "label": "rocket", "revision": first["revision"]}
+        )
         app.good("/api/review/move", {"photos": [2], "label": "", "revision": moved["revision"]})
         with (app.space.folder / "review.csv").open(newline="", encoding="utf-8") as file:
             rows = [(Path(row["path"]).name, row["label"]) for row in csv.DictReader(file)]
         names = [Path(one).name for one in app.space.photos.paths[:3]]
-        assert sorted(rows) == sorted(zip(names, ["rocket", "rocket", NONE], strict=True))
+        assert sorted(rows) == sorted(zip(names, ["rocket", "rocket", ""], strict=True))
     with serve() as app:
         again = app.good("/api/review", {})
         assert again["by_hand"] == {"0": "rocket", "1": "rocket", "2": ""}
@@ -96,30 +101,129 @@ def test_tags_and_keywords(serve: Serve, tmp_path: Path) -> None:
 
 def test_two_people_do_not_overwrite_each_other(serve: Serve) -> None:
     with serve() as app:
-        mine = {"photos": [3, 4], "label": "cat", "revision": 1}
+        seen = app.good("/api/review", {})["revision"]
+        mine = {"photos": [3, 4], "label": "cat", "revision": seen}
         assert app.ask("/api/review/move", mine)[0] == 200
         status, answer = app.ask("/api/review/move", {**mine, "label": "rocket"})
         assert (status, "somebody else has moved 2 of these" in answer["error"]) == (409, True)
-        other = {"photos": [9], "label": "rocket", "revision": 1}  # which nobody has touched
-        assert app.ask("/api/review/move", other)[0] == 200
-        plan = app.good("/api/review/plan", {"way": "copy"})
-        app.good("/api/review/undo", {})
-        status, answer = app.ask("/api/review/write", {"way": "copy", "revision": plan["revision"]})
+        other = {"photos": [9], "label": "rocket", "revision": seen}  # which nobody has touched
+        stands = app.good("/api/review/move", other)
+        assert app.ask("/api/review/undo", {"revision": stands["revision"] - 1})[0] == 409
+        assert app.good("/api/review/undo", {"revision": stands["revision"]})["undone"] == [9]
+
+
+def test_a_tab_of_an_earlier_run_moves_nothing(serve: Serve) -> None:
+    seen = []
+    for _ in range(2):
+        with serve() as app:
+            seen.append(app.good("/api/review", {})["revision"])
+            for old in (*seen[:-1], 0, seen[-1] + 1):
+                move = {"photos": [1], "label": "cat", "revision": old}
+                assert app.ask("/api/review/move", move)[0] == 409
+                assert app.ask("/api/review/undo", {"revision": old})[0] == 409
+
+
+@pytest.mark.parametrize("change", ["move", "rename"])
+def test_nothing_is_written_but_what_the_plan_showed(serve: Serve, change: str) -> None:
+    with serve() as app:
+        stands = app.good("/api/review", {})
+        plan = app.good("/api/review/plan", {"way": "move"})
+        if change == "move":
+            move = {"photos": [0], "label": "", "revision": stands["revision"]}
+            app.good("/api/review/move", move)
+        else:
+            edit = {"do": "rename-class", "number": 0, "name": "another"}
+            app.good("/api/bank/edit", {"revision": app.good("/api/bank")["revision"], **edit})
+        status, answer = app.ask("/api/review/write", {"way": "move", "plan": plan["plan"]})
         assert (status, "look at it anew" in answer["error"]) == (409, True)
         assert not (app.space.folder / "sorted").exists()
+
+
+def test_decisions_follow_a_class_that_is_renamed(serve: Serve) -> None:
+    with serve() as app:
+        stands = app.good("/api/review", {})
+        name = stands["classes"][0]["answer"]
+        app.good(
+            "/api/review/move", {"photos": [30], "label": name, "revision": stands["revision"]}
+        )
+
+        def edit(**what: Any) -> None:
+            app.good("/api/bank/edit", {"revision": app.good("/api/bank")["revision"], **what})
+
+        edit(do="rename-class", number=0, name="another")
+        assert app.good("/api/review", {})["by_hand"] == {"30": "another"}
+        counts = dict(app.good("/api/review/plan", {"way": "copy"})["counts"])
+        assert (NONE in counts, counts["another"] > 0) == (False, True)
+        edit(do="remove-class", number=0)
+        assert app.good("/api/review", {})["by_hand"] == {}
+        plan = app.good("/api/review/plan", {"way": "copy"})
+        assert (plan["waiting"], NONE in dict(plan["counts"])) == (1, False)
+
+
+def test_names_that_are_no_text(serve: Serve, tmp_path: Path) -> None:
+    own = make_photos(tmp_path / "own", each=1)
+    odd = os.fsencode(own) + b"/caf\xe9.jpg"
+    next(own.rglob("*.jpg")).rename(os.fsdecode(odd))
+    with open(os.fsencode(own) + b"/bad\xe9.jpg", "wb") as file:  # noqa: PTH123
+        file.write(b"\xff\xd8\xff\xe0junk")
+    for again in (False, True):
+        with serve(photos=own) as app:
+            number = str(app.space.photos.paths.index(os.fsdecode(odd)))
+            stands = app.good("/api/review", {})
+            assert stands["by_hand"] == ({number: "rocket"} if again else {})
+            move = {"photos": [int(number)], "label": "rocket", "revision": stands["revision"]}
+            app.good("/api/review/move", move)
+            assert "bad\\u" in json.dumps(write(app, "copy")["errors"])
+            assert app.good("/api/state")["jobs"]
+
+
+def test_moved_photos_are_there_after_a_new_start(serve: Serve, tmp_path: Path) -> None:
+    own = make_photos(tmp_path / "own", each=1)
+    with serve(photos=own) as app:
+        stands = app.good("/api/review", {})
+        move = {"photos": [2], "label": "rocket", "revision": stands["revision"]}
+        app.good("/api/review/move", move)
+        names = app.good("/api/photos")["names"]
+        write(app, "move")
+    with serve(photos=own) as app:
+        assert app.good("/api/photos")["names"] == names
+        assert app.good("/api/review", {})["by_hand"] == {"2": "rocket"}
+        assert app.ask("/photo/2")[1].startswith(b"\xff\xd8")
+        app.good("/api/review/back", {"way": "copy"})
+        app.wait("write")
+        assert len(list(own.rglob("*.jpg"))) == 8
+        assert app.ask("/photo/2")[1].startswith(b"\xff\xd8")
+
+
+def test_links_that_came_since_are_not_written_through(serve: Serve, tmp_path: Path) -> None:
+    own = make_photos(tmp_path / "own", each=1)
+    outside = tmp_path / "outside" / "x.jpg"
+    outside.parent.mkdir()
+    with serve(photos=own) as app:
+        first = Path(app.space.photos.paths[0])
+        shutil.copy(first, outside)
+        first.unlink()
+        first.symlink_to(outside)
+        done = write(app, "copy")
+        assert any("does not lie in the folder" in one for one in done["errors"])
+        assert sum(map(len, files_in(app.space.folder / "sorted").values())) == 7
+        if app.good("/api/review/state")["keywords"]:
+            write(app, "xmp")
+        assert list(outside.parent.iterdir()) == [outside]
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        {"photos": [0], "label": "no class", "revision": 1},
-        {"photos": [400], "label": "cat", "revision": 1},
-        {"photos": [-1], "label": "cat", "revision": 1},
-        {"photos": [], "label": "cat", "revision": 1},
+        {"photos": [0], "label": "no class"},
+        {"photos": [400], "label": "cat"},
+        {"photos": [-1], "label": "cat"},
+        {"photos": [], "label": "cat"},
     ],
 )
 def test_moves_that_are_refused(serve: Serve, body: dict[str, Any]) -> None:
     with serve() as app:
+        body = {**body, "revision": app.good("/api/review", {})["revision"]}
         status, answer = app.ask("/api/review/move", body)
         assert 400 <= status < 500
         assert answer["error"]

@@ -24,7 +24,7 @@ export async function mount(root, app) {
   view.keys = (event) => onKey(event);
   addEventListener("keydown", view.keys);
   fill(root, h("h1", { class: "hidden" }, title), settingsPanel(app, load), view.place, view.tools, view.groups,
-    writePanel(app, () => view.data?.revision ?? 0, load));
+    writePanel(app, load));
   view.list = await app.attempt(() => get("/api/photos"));
   if (!view.list || app.page?.id !== id) return;
   if (view.list.folders.length > 1) {
@@ -187,9 +187,13 @@ async function move(label, photos = [...view.selected].map(Number), where = focu
 }
 
 async function undo() {
-  const found = await view.app.attempt(() => post("/api/review/undo"));
-  if (!found) return;
-  Object.assign(view.data, found);
+  try {
+    Object.assign(view.data, await post("/api/review/undo", { revision: view.data.revision }));
+  } catch (error) {
+    view.app.notify(error.message, "error");
+    if (error.status === 409) await load();
+    return;
+  }
   draw(focused());
 }
 

@@ -8,8 +8,8 @@ const WAYS = {
   move: "move into a folder for each label", tags: "a table of tags (tags.csv)", xmp: "keywords in files beside the photos (.xmp)",
 };
 
-/** The panel; `revision` tells which decisions are seen, `done` is called when something was written. */
-export function writePanel(app, revision, done) {
+/** The panel; `done` is called when something was written. */
+export function writePanel(app, done) {
   const told = h("div", { role: "status" });
   const backs = h("div", { class: "row" });
   let way = "copy";
@@ -40,7 +40,7 @@ export function writePanel(app, revision, done) {
     await done();
   };
   const plan = async () => {
-    const found = await app.attempt(() => post("/api/review/plan", { way, settings: app.settings, revision: revision() }));
+    const found = await app.attempt(() => post("/api/review/plan", { way, settings: app.settings }));
     if (!found) return;
     const table = h("div", { class: "plan" }, h("table", {},
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Label"), h("th", { scope: "col" }, "photos"))),
@@ -48,10 +48,11 @@ export function writePanel(app, revision, done) {
     const text = [
       h("p", {}, `${WAYS[way]}: ${count(found.photos, "photo")}`, found.target ? `, in ${found.target}` : "", "."),
       way === "move" && h("p", { class: "bad" }, "The photos leave the folder where they are. It can be taken back here."),
-      found.unread > 0 && h("p", {}, `${count(found.unread, "photo")} could not be read and stay where they are.`), table,
+      found.unread > 0 && h("p", {}, `${count(found.unread, "photo")} could not be read and stay where they are.`),
+      found.waiting > 0 && h("p", {}, `${count(found.waiting, "photo")} moved by hand to a class that is gone: as classified.`), table,
     ];
     if (await ask("This is what will be done", text, "Do it")) {
-      await run(() => post("/api/review/write", { way, settings: app.settings, revision: found.revision }));
+      await run(() => post("/api/review/write", { way, settings: app.settings, plan: found.plan }));
     }
   };
   const back = async (what, words) => {
