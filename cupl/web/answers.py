@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
@@ -22,6 +23,9 @@ MOST_JSON = 4 << 20
 """Bytes of what a page sends beside photos."""
 PATIENCE = 20.0
 """Seconds that a client may send nothing in the midst of a request."""
+
+LEAST_RATE = 32 << 10
+"""Bytes a second, on average, that a longer request has to come at: others wait for their turn."""
 
 
 class Body(BaseModel):
@@ -128,7 +132,7 @@ async def body_parts(request: Request, most: int) -> AsyncIterator[bytes]:
     length = request.headers.get("content-length", "0")
     if length.isascii() and length.isdecimal() and int(length[:20]) > most:
         raise too_long
-    taken, parts = 0, request.stream().__aiter__()
+    taken, parts, begun = 0, request.stream().__aiter__(), time.monotonic()
     while True:
         try:
             part = await asyncio.wait_for(anext(parts), PATIENCE)
@@ -139,6 +143,9 @@ async def body_parts(request: Request, most: int) -> AsyncIterator[bytes]:
         taken += len(part)
         if taken > most:
             raise too_long
+        passed = time.monotonic() - begun
+        if passed > PATIENCE and taken < passed * LEAST_RATE:
+            raise RefusedError(408, "the request comes too slowly")
         yield part
 
 

@@ -15,7 +15,8 @@ from cupl.progress import Progress
 State = Literal["running", "done", "stopped", "failed"]
 Work = Callable[[Progress], Any]
 """Is given what to tell its progress to, which ends it where it is to stop; gives what JSON has."""
-_KEPT = 50
+_KEPT = 2
+"""Of those of a kind that have ended: their results are sent to every tab again and again."""
 
 
 class JobStopped(Exception):  # noqa: N818 - no error: somebody wanted it
@@ -120,7 +121,8 @@ class Jobs:
                 raise JobBusyError("this is being done already: wait for it, or stop it first")
             self._last += 1
             job = self._jobs[self._last] = Job(self._last, kind, title)
-            for old in [one for one in self._jobs.values() if one.state != "running"][:-_KEPT]:
+            ended = [one for one in self._jobs.values() if one.state != "running"]
+            for old in [one for one in ended if one.kind == kind][:-_KEPT]:
                 del self._jobs[old.id]
         threading.Thread(target=job.run, args=(work,), name=f"cupl-{kind}", daemon=True).start()
         return job

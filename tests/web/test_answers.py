@@ -1,10 +1,12 @@
 """Bodies that no page of ours sends, and uploads that are no photos: each is refused."""
 
 import io
+import socket
 import struct
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ from PIL import Image
 from cupl.web import answers
 from cupl.web.uploads import MOST_BYTES_OF_ONE
 from tests.web.raw import Answer, refused, request, speak
-from tests.web.serving import Served
+from tests.web.serving import PATIENCE, Served
 
 JSON, OCTETS = "application/json", "application/octet-stream"
 
@@ -175,6 +177,21 @@ def test_a_body_that_stops_in_the_midst(
     head = {"Host": f"127.0.0.1:{hostile.port}", "Content-Type": kind, "Content-Length": "1000"}
     sent = request("POST", path, head, b'{"id"', whole=False)
     assert "stopped in the midst" in refused(speak(hostile.port, sent), 408)
+
+
+def test_a_body_that_trickles(hostile: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "PATIENCE", 0.3)
+    head = {"Host": f"127.0.0.1:{hostile.port}", "Content-Type": OCTETS, "Content-Length": "99999"}
+    with closing(socket.create_connection(("127.0.0.1", hostile.port), PATIENCE)) as connection:
+        connection.sendall(request("POST", "/api/uploads", head, b"", whole=False))
+        connection.settimeout(0.02)
+        said = b""
+        for _ in range(1000):
+            with suppress(TimeoutError):
+                connection.sendall(b"x")
+                said = connection.recv(1000)
+                break
+    assert said.startswith(b"HTTP/1.1 408")
 
 
 def test_silent_clients_keep_nobody_waiting(

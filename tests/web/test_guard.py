@@ -228,6 +228,19 @@ def test_beyond_this_machine_a_token_is_needed(serve: Serve) -> None:
         [(name, found)] = SimpleCookie(answer.headers["set-cookie"]).items()
         assert (name, found.value, found["httponly"]) == (cookie, TOKEN, True)
         assert (found["samesite"], found["path"], found["domain"]) == ("strict", "/", "")
+        for other in (
+            "foo",
+            "a[b]=c",
+            'x={"a":1}',
+            "x=\xe9",
+            "a b=c",
+            "=v",
+            "expires=1",
+            "path=/x",
+        ):
+            beside = f"{other}; {cookie}={TOKEN}"
+            assert get(app, "/api/state", Cookie=beside).status == 200
+            assert refused(get(app, "/api/state", Cookie=f"{other}; x{cookie}={TOKEN}"), 403)
         sent = {"Cookie": f"{cookie}={TOKEN}"}
         assert get(app, "/api/state", **sent).status == 200
         assert get(app, "/", **sent).body.startswith(b"<!doctype html>")
