@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from cupl.embedding.image_errors import DAMAGED
+from cupl.embedding.image_errors import DAMAGED, ImageError
 
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _JPEG_LS = 0xF7
 _DATA_FOLLOWS = 0xDA
+_EXIF = 0xE1
+_MOST_EXIF = 64
+"""Blocks of 64 KB: Pillow joins all, in a time that grows with the square of their number."""
+
+
+def check_jpeg(data: bytes) -> None:
+    """Refuse a JPEG whose metadata would take minutes to be read.
+
+    Raises:
+        ImageError: it is one.
+
+    """
+    at, blocks = 2, 0
+    while at + 10 <= len(data) and data[at] == 0xFF and data[at + 1] != _DATA_FOLLOWS:
+        marker = data[at + 1]
+        blocks += marker == _EXIF and data.startswith(b"Exif\0", at + 4)
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    if blocks > _MOST_EXIF:
+        raise ImageError(f"it has {blocks:,} blocks of EXIF: save it without metadata")
 
 
 def jpeg_refusal(data: bytes) -> str:

@@ -26,7 +26,7 @@ from PIL import Image, Jpeg2KImagePlugin, UnidentifiedImageError, features
 
 from cupl.embedding.image_errors import DAMAGED, ImageError, one_sentence, unread
 from cupl.embedding.image_extras import open_extra
-from cupl.embedding.image_jpeg import jpeg_refusal
+from cupl.embedding.image_jpeg import check_jpeg, jpeg_refusal
 from cupl.embedding.image_jpeg2000 import halve_jpeg2000, load_jpeg2000
 from cupl.embedding.image_kinds import (
     EXTRA_PACKAGES,
@@ -47,7 +47,7 @@ from cupl.embedding.image_ownership import (
 )
 from cupl.embedding.image_pixels import Pixels, array_image, upright_rgb
 from cupl.embedding.image_png import load_png, only_pixels
-from cupl.embedding.image_ppm import load_ppm
+from cupl.embedding.image_ppm import check_ppm, load_ppm
 from cupl.embedding.image_sources import ImageSource, url_scheme
 from cupl.embedding.image_tga import load_tga
 from cupl.embedding.image_tiff import load_tiff, tiff_refusal
@@ -68,6 +68,8 @@ _LOADERS: dict[str, Callable[[Any], None]] = {
 }
 """For formats of which Pillow decodes some files wrong, or very slowly, by its names."""
 _WITH_SIGNATURE = tuple(FORMAT_ENDINGS.keys() - {"TGA"})
+_CHECKS = {"JPEG": check_jpeg, "PPM": check_ppm}
+"""What would take Pillow very long to open."""
 _REFUSALS = {"JPEG": jpeg_refusal, "TIFF": tiff_refusal}
 """What a file says that Pillow does not open."""
 _FEATURES = {"AVIF": "avif", "JPEG2000": "jpg_2000", "WEBP": "webp"}
@@ -231,6 +233,8 @@ def _undecoded(own: OwnImage, max_pixels: int, tga: bool) -> Image.Image:
         raise ImageError("a git-lfs pointer, not the image: git lfs pull")
     if kind in EXTRA_PACKAGES:
         return open_extra(own, kind, max_pixels)
+    if kind in _CHECKS:
+        _CHECKS[kind](own)
     try:
         return Image.open(
             io.BytesIO(own), formats=(kind,) if kind in FORMAT_ENDINGS else _WITH_SIGNATURE

@@ -275,3 +275,22 @@ def test_warnings_of_others_are_kept() -> None:
         finally:
             warned.set()
         assert result.result().size == (40, 30)
+
+
+@pytest.mark.parametrize("start", [b"P6\n", b"P5 1", b"P3 1 1 ", b"P4\n3"])
+def test_an_endless_header_of_a_ppm_is_refused_at_once(start: bytes) -> None:
+    assert "header is longer than 64 KB" in reason(start + b"#\n" * 40_000 + b" 1 1\n255\nabc")
+
+
+@pytest.mark.parametrize("comments", [0, 100, 20_000])
+def test_comments_of_a_ppm_are_read(comments: int) -> None:
+    image = open_image(b"P6\n" + b"#a\n" * comments + b"1 1\n255\nabc" + bytes(70_000))
+    assert image.getpixel((0, 0)) == tuple(b"abc")
+
+
+def test_endless_exif_is_refused_at_once() -> None:
+    photo = encoded(textured(64, 64), "JPEG")
+    block = b"\xff\xe1\xff\xff" + b"Exif\0\0" + bytes(65_527)
+    assert "65 blocks of EXIF" in reason(photo[:2] + block * 65 + photo[2:])
+    few = open_image(photo[:2] + block * 3 + photo[2:])
+    assert few.tobytes() == open_image(photo).tobytes()
