@@ -57,7 +57,7 @@ def label_command(
     """
     encoder = encoder_options.joined_encoder(encoder, text_encoder, images)
     from cupl.evaluation.label_sample import sample_to_label, vectors_in_words
-    from cupl.evaluation.sample_file import CANNOT_TELL, NONE_OF_THESE
+    from cupl.evaluation.sample_file import CANNOT_TELL, NONE_OF_THESE, check_sample_classes
 
     source = ClassSource(bank, vectors, name, classes, templates, text_cache)
     source.check(explain=False)
@@ -68,6 +68,7 @@ def label_command(
     there = photos.paths if os.path.lexists(output) else ()
     check_target(output, *inputs_of(source, choice), *there)
     classifier = load_classifier(source, choice, photos.stored)
+    check_sample_classes(classifier.labels)
     by = vectors_in_words(classifier.vectors)
     drawn = sample_to_label(photos.predictions(classifier), sample, seed=seed, by=by)
     saved = drawn.save(output)

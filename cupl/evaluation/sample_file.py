@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from cupl.bank.labels import ClassLabel
 from cupl.bank.lookup import ClassIndex
 from cupl.errors import InputError
 from cupl.evaluation.labelled import LabelledSample
@@ -26,6 +27,22 @@ _NONE = frozenset({NONE_OF_THESE, "none", "no class"})
 _UNSURE = frozenset({CANNOT_TELL, "can't tell", "can’t tell", "unsure", "?"})
 _DIGITS = 10
 _DESIGN = ("stratum", "stratum_photos", "photos")
+
+
+def check_sample_classes(labels: Iterable[ClassLabel]) -> None:
+    """Accept classes that cannot be mistaken for what stands in a sample in place of one.
+
+    Raises:
+        InputError: one is called so.
+
+    """
+    for label in labels:
+        for name in (label.name, label.id or ""):
+            if name.strip().lower() in {NONE_OF_THESE, CANNOT_TELL}:
+                raise InputError(
+                    f"a class is called {name!r}, which in a sample says that a photo is of no "
+                    "class, or that nobody can tell: rename it"
+                )
 
 
 @dataclass(eq=False)

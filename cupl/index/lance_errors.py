@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cupl.embedding.image_sources import url_scheme
-from cupl.errors import CuplError, InputError, is_out_of_memory
+from cupl.errors import CuplError, InputError, MissingFileError, is_out_of_memory
 from cupl.index.object_stores import store_fault
 from cupl.io.reasons import no_more_files, reason
 from cupl.io.terminal import printable
@@ -53,6 +53,8 @@ def _unusable(place: str, error: Exception) -> CuplError:
         return _not_usable(place, files)
     if url_scheme(place) and (fault := store_fault(place, error)):
         return fault
+    if not url_scheme(place) and not os.path.lexists(place):
+        return MissingFileError(f"{printable(place):.200}: the index is not there any more")
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _OF_THE_SYSTEM.search(str(error))):
         number = int(found[1])

@@ -111,7 +111,9 @@ class _LabelPage:
 
     def begin(self, body: BeginBody) -> dict[str, Any]:
         from cupl.evaluation.label_sample import sample_to_label, vectors_in_words
+        from cupl.evaluation.sample_file import check_sample_classes
 
+        check_sample_classes(self.space.labels)
         photos = self.space.photos
         check_whole_photos(photos.encoded, len(photos))
         numbers = photos.readable()

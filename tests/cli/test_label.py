@@ -198,3 +198,11 @@ def test_a_sample_without_a_class(
     outcome = cupl("evaluate", *data, *JUDGED)
     assert outcome.code == 1
     assert said in " ".join(outcome.err.split())
+
+
+@pytest.mark.parametrize("name", ["none of these", "Cannot tell"])
+def test_a_class_that_a_sample_could_not_name(world: Path, cupl: Cupl, name: str) -> None:
+    classes = ("-c", "cat", "-c", name, "--encoder", "model")
+    outcome = cupl("label", "photos", *classes, "--sample", "40", "-o", "labels.csv")
+    assert (outcome.code, f"a class is called {name!r}" in outcome.err) == (1, True)
+    assert not Path("labels.csv").exists()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cupl.errors import CuplError, InputError
+from cupl.errors import CuplError, InputError, MissingFileError
 from cupl.index.photo_index import PhotoIndex
 from tests.attacks.disks import fill, free, small_disk
 from tests.index.photo_files import content_of, opened, put
@@ -97,3 +97,10 @@ def test_a_disk_that_cannot_be_written(photos: Path, tmp_path: Path) -> None:
     process.start()
     process.join()
     assert process.exitcode == 0
+
+
+def test_an_index_that_is_deleted_while_it_is_open(photos: Path, tmp_path: Path) -> None:
+    index = opened(tmp_path / "x.lance").add(photos, image_cache=False)
+    (tmp_path / "x.lance").rename(tmp_path / "y.lance")
+    with pytest.raises(MissingFileError, match=r"x\.lance: the index is not there any more"):
+        index.search(vector=[1, 2, 3, 4], k=3)

@@ -1,6 +1,7 @@
 """Labelling: the sheet on disk, what the labels say, and the page by its keys."""
 
 import csv
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -17,7 +18,7 @@ from cupl.report.evaluating import evaluate
 from tests.cli.conftest import Cupl
 from tests.models import bank_of
 from tests.web.conftest import Serve
-from tests.web.photos import BANK
+from tests.web.photos import BANK, make_photos
 from tests.web.serving import Served, visited
 
 NAMES = [entry.name for entry in BANK]
@@ -306,3 +307,15 @@ def test_the_encoded_bank_is_that_of_the_library(serve: Serve, mini: Encoder) ->
         begin(app, 16)
         drawn = (app.space.folder / "labels.csv").read_text("utf-8")
     assert vectors_in_words(encode_bank(BANK, mini)) in drawn
+
+
+def test_names_of_files_that_are_no_text(serve: Serve, tmp_path: Path) -> None:
+    own = make_photos(tmp_path / "own", each=2)
+    next(own.rglob("*.jpg")).rename(os.fsdecode(os.fsencode(own) + b"/caf\xe9.jpg"))
+    with serve(photos=own) as app:
+        app.good("/api/label/begin", {"number": 16})
+        assert len(label_all(app)) == 16
+    with serve(photos=own) as app:
+        assert all(row["label"] for row in app.good("/api/label")["rows"])
+        labels = [entry.label for entry in BANK]
+        assert len(read_labelled(app.space.folder / "labels.csv", labels).paths) > 0
