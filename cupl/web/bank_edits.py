@@ -7,6 +7,7 @@ two tabs or two people never overwrite each other's edits without knowing.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +28,9 @@ class BankEditor:
 
     Attributes:
         path: the file that it is saved to.
-        revision: counts edits, undone ones too.
+        revision: one more with each edit, undone ones too. A page of an earlier run of the server
+            names none of this run: it begins with the microseconds of the clock, which no run
+            reaches by counting and JavaScript holds exactly.
         restored: whether it began with the draft of an earlier run.
 
     """
@@ -41,7 +44,7 @@ class BankEditor:
         kept = self._draft.restored(bank)
         self.restored = self._unsaved = kept is not None
         self._bank = kept or bank
-        self.revision = 1
+        self.revision = time.time_ns() // 1000
 
     @property
     def bank(self) -> PromptBank:

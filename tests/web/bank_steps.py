@@ -18,9 +18,13 @@ RICH = ClassPrompts(
 RICH_BANK = PromptBank(name="rich", classes=[RICH, *BANK.classes[1:]])
 
 
+def now(app: Served) -> dict[str, int]:
+    """The bank as a page sees it that was just opened."""
+    return {"revision": app.good("/api/bank")["revision"]}
+
+
 def edit(app: Served, do: str, **more: Any) -> Any:
-    revision = app.good("/api/bank")["revision"]
-    return app.good("/api/bank/edit", {"revision": revision, "do": do, **more})
+    return app.good("/api/bank/edit", {**now(app), "do": do, **more})
 
 
 def shown(app: Served, number: int = 0) -> Any:

@@ -32,7 +32,9 @@ def with_prompt(text: str, place: int = 0) -> Change:
 
 @pytest.fixture
 def editor(tmp_path: Path) -> BankEditor:
-    return BankEditor(BANK, tmp_path / "bank.yaml", tmp_path / "out" / "draft.yaml")
+    found = BankEditor(BANK, tmp_path / "bank.yaml", tmp_path / "out" / "draft.yaml")
+    found.revision = 1
+    return found
 
 
 def prompts(bank: PromptBank) -> list[str]:
@@ -62,6 +64,21 @@ def test_nothing_to_undo(editor: BankEditor) -> None:
     with pytest.raises(InputError, match="nothing to undo"):
         editor.undo(1)
     assert editor.revision == 1
+
+
+def test_no_revision_of_an_earlier_run_is_one_of_this(tmp_path: Path) -> None:
+    def run() -> BankEditor:
+        return BankEditor(BANK, tmp_path / "bank.yaml", tmp_path / "out" / "draft.yaml")
+
+    earlier = run()
+    first = earlier.revision
+    for number in range(20):
+        earlier.edit(earlier.revision, with_prompt(f"Cat number {number}."))
+    later = run()
+    assert first + 20 == earlier.revision < later.revision < 2**53  # numbers of JavaScript
+    for revision in range(first, first + 21):
+        with pytest.raises(ConflictError):
+            later.edit(revision, with_prompt("A dog."))
 
 
 @pytest.mark.parametrize("revision", [0, 1, 3, -1, 10**30])
@@ -191,9 +208,11 @@ def test_of_ten_requests_at_once_one_is_done_and_nine_are_told(
 
     monkeypatch.setattr("cupl.web.app.bank_routes", routes)
     with serve() as app:
+        assert app.space.editor is not None
+        first = app.space.editor.revision
 
         def ask(number: int) -> Callable[[], Any]:
-            body = {"revision": 1, "text": f"Cat number {number}."}
+            body = {"revision": first, "text": f"Cat number {number}."}
             return lambda: (number, *app.ask("/api/test/edit", body))
 
         found = race([ask(number) for number in range(10)])
@@ -201,6 +220,5 @@ def test_of_ten_requests_at_once_one_is_done_and_nine_are_told(
         lost = [told["error"] for _, status, told in found if status == 409]
         assert (len(won), len(lost)) == (1, 9)
         assert all("changed meanwhile" in one for one in lost)
-        assert app.space.editor is not None
         assert prompts(app.space.editor.bank) == [f"Cat number {won[0][0]}."]
-        assert won[0][1] == {"revision": 2}
+        assert won[0][1] == {"revision": first + 1}

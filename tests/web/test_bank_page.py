@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cupl.bank.model import PromptBank
+from cupl.web.bank_edits import BankEditor
 from cupl.web.bank_models import LanguageModel
 from tests import fakes
 from tests.web.bank_steps import RICH_BANK, asked_server, edit
@@ -114,3 +115,17 @@ def test_the_page_says_what_was_restored(serve: Serve, browser: Any) -> None:
         page.get_by_text("Edits of an earlier session").wait_for(state="hidden")
         assert app.space.editor is not None
         assert app.space.editor.bank == RICH_BANK
+
+
+def test_a_tab_of_an_earlier_run_shows_the_bank_of_this_one(
+    serve: Serve, browser: Any, tmp_path: Path
+) -> None:
+    with serve(photos=None) as app, visited(browser, f"{app.url}/#bank") as visit:
+        page = visit.page
+        page.get_by_label("New prompt").fill("A cat on a sofa.")
+        app.space.editor = BankEditor(RICH_BANK, tmp_path / "bank.yaml", tmp_path / "draft.jsonl")
+        page.get_by_label("New prompt").press("Enter")
+        page.get_by_text("was changed").first.wait_for()
+        page.get_by_text("1 kind of it").wait_for()
+        assert app.space.editor.bank == RICH_BANK
+        visit.complaints[:] = [one for one in visit.complaints if "409" not in one]

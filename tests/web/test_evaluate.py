@@ -19,7 +19,8 @@ CONTROLS = ["photo", "names", "random-words", "shuffled"]
 
 
 def begin(app: Served, **more: Any) -> tuple[int, Any]:
-    asked = {"revision": 1, "controls": ["names"], "skip": True, **more}
+    assert app.space.editor is not None
+    asked = {"revision": app.space.editor.revision, "controls": ["names"], "skip": True, **more}
     return app.ask("/api/evaluate/start", asked)
 
 
