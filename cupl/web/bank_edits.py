@@ -33,10 +33,15 @@ class BankEditor:
             reaches by counting and JavaScript holds exactly.
         restored: whether it began with the draft of an earlier run.
 
+    Args:
+        bank: as it was read.
+        path: as above.
+        draft: the file of the drafts, to whose name more is added for this bank.
+
     """
 
     def __init__(self, bank: PromptBank, path: Path, draft: Path) -> None:
-        self.path, self._draft = path, BankDraft(draft)
+        self.path, self._draft = path, BankDraft(draft, path)
         self._lock = threading.RLock()
         self._saved = bank
         self._before: list[PromptBank] = []
@@ -81,6 +86,11 @@ class BankEditor:
     def can_redo(self) -> bool:
         """Whether there is a step forward again."""
         return bool(self._after)
+
+    @property
+    def aside(self) -> Path | None:
+        """Where unsaved edits of an earlier run are kept that this bank cannot take."""
+        return self._draft.aside
 
     def edit(self, revision: int, change: Callable[[PromptBank], PromptBank]) -> int:
         """Make an edit.

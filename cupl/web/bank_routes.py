@@ -168,6 +168,7 @@ def bank_overview(editor: BankEditor) -> dict[str, Any]:
     return {
         "revision": revision, "name": bank.name, "file": str(editor.path),
         "unsaved": editor.unsaved, "restored": editor.restored,
+        "aside": None if editor.aside is None else str(editor.aside),
         "can_undo": editor.can_undo, "can_redo": editor.can_redo,
         "classes": [
             {"name": entry.name, "id": entry.id, "prompts": len(entry.texts)} for entry in bank

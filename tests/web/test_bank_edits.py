@@ -116,17 +116,76 @@ def test_the_old_file_is_kept(editor: BankEditor) -> None:
     assert editor.unsaved is False
 
 
+def drafts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("draft*")) if folder.is_dir() else []
+
+
 def test_a_draft_outlives_a_crash(editor: BankEditor, tmp_path: Path) -> None:
     draft = tmp_path / "out" / "draft.yaml"
     editor.edit(1, with_prompt("A cat."))
     after = BankEditor(BANK, editor.path, draft)
     assert (after.restored, prompts(after.bank), after.unsaved) == (True, ["A cat."], True)
-    other = BankEditor(with_prompt("Others.")(BANK), editor.path, draft)
-    assert (other.restored, prompts(other.bank)) == (False, ["Others."])
-    draft.write_bytes(f"# of {BANK.digest}\n".encode() + b"classes: [\xff")
+    assert after.aside is None
+    [own] = drafts(draft.parent)
+    own.write_bytes(f"# of {BANK.digest}\n".encode() + b"classes: [\xff")
     assert BankEditor(BANK, editor.path, draft).restored is False
     editor.undo(2)
-    assert not draft.exists()
+    assert drafts(draft.parent) == []
+
+
+def test_each_bank_has_its_own_draft(editor: BankEditor, tmp_path: Path) -> None:
+    draft, other_bank = tmp_path / "out" / "draft.yaml", with_prompt("Others.")(BANK)
+    editor.edit(1, with_prompt("Hours of work."))
+    other = BankEditor(other_bank, tmp_path / "other.yaml", draft)
+    assert (other.restored, other.aside) == (False, None)
+    other.edit(other.revision, with_prompt("A rocket."))
+    for bank, path, text in [(BANK, editor.path, "Hours of work."),
+                             (other_bank, other.path, "A rocket.")]:  # fmt: skip
+        again = BankEditor(bank, path, draft)
+        assert (again.restored, prompts(again.bank), again.aside) == (True, [text], None)
+    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
+    assert BankEditor(BANK, tmp_path / "link" / "bank.yaml", draft).restored
+
+
+@pytest.mark.parametrize("act", ["edit", "undo"])
+def test_a_draft_of_what_the_bank_was_is_kept(editor: BankEditor, tmp_path: Path, act: str) -> None:
+    draft, changed = tmp_path / "out" / "draft.yaml", with_prompt("Changed by hand.")(BANK)
+    editor.edit(1, with_prompt("Hours of work."))
+    [own] = drafts(draft.parent)
+    written = own.read_bytes()
+    for _ in range(2):  # started twice, it is kept once
+        later = BankEditor(changed, editor.path, draft)
+        assert (later.restored, prompts(later.bank)) == (False, ["Changed by hand."])
+        assert later.aside is not None
+        assert later.aside.read_bytes() == written
+        assert len(drafts(draft.parent)) == 2
+    later.edit(later.revision, with_prompt("Another."))
+    if act == "undo":
+        later.undo(later.revision)
+    assert later.aside.read_bytes() == written
+    assert BankEditor(changed, editor.path, draft).restored is (act == "edit")
+
+
+def test_a_draft_that_cannot_be_set_aside_is_not_written_over(
+    editor: BankEditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, new: bytes) -> Path | None:
+        raise InputError(f"{path}: cannot be kept (no space left)")
+
+    draft = tmp_path / "out" / "draft.yaml"
+    editor.edit(1, with_prompt("Hours of work."))
+    [own] = drafts(draft.parent)
+    written = own.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr("cupl.web.bank_draft.keep_old", full)
+        later = BankEditor(with_prompt("Changed.")(BANK), editor.path, draft)
+        assert later.aside == own
+        with pytest.raises(InputError, match="cannot be kept"):
+            later.edit(later.revision, with_prompt("Another."))
+    assert (prompts(later.bank), own.read_bytes()) == (["Changed."], written)
+    later.edit(later.revision, with_prompt("Another."))
+    assert later.aside.read_bytes() == written
+    assert own.read_bytes() != written
 
 
 def race(acts: list[Callable[[], Any]]) -> list[Any]:

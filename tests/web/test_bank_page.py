@@ -129,3 +129,13 @@ def test_a_tab_of_an_earlier_run_shows_the_bank_of_this_one(
         page.get_by_text("1 kind of it").wait_for()
         assert app.space.editor.bank == RICH_BANK
         visit.complaints[:] = [one for one in visit.complaints if "409" not in one]
+
+
+def test_the_page_says_where_edits_are_that_do_not_fit(serve: Serve, browser: Any) -> None:
+    with serve(photos=None, bank=RICH_BANK) as app:
+        edit(app, "remove-class", number=1)
+    with serve(photos=None) as app, visited(browser, f"{app.url}/#bank") as visit:
+        visit.page.get_by_text("do not fit this bank").wait_for()
+        [kept] = app.space.folder.glob("*.old")
+        visit.page.get_by_text(f"they are kept in {kept}").wait_for()
+        assert visit.audit() == []

@@ -64,14 +64,17 @@ function toolbar() {
   const told = h("p", { class: "quiet bank-file", role: "status" });
   const restored = h("div", { class: "bank-restored", hidden: true }, h("p", {}, "Edits of an earlier session were restored; they are not saved yet."),
     h("button", { type: "button", onclick: discard }, "Discard them"));
+  const aside = h("div", { class: "bank-restored", hidden: true }, h("p", {}));
   const node = h("section", { class: "panel", "aria-label": "The bank" },
-    h("div", { class: "row" }, undo, redo, saving, download, told), restored);
+    h("div", { class: "row" }, undo, redo, saving, download, told), restored, aside);
   const show = (bank) => {
     // A button that has the focus would lose it when it is disabled.
     undo.setAttribute("aria-disabled", String(!bank.can_undo));
     redo.setAttribute("aria-disabled", String(!bank.can_redo));
     saving.setAttribute("aria-disabled", String(!bank.unsaved));
     restored.hidden = !bank.restored;
+    aside.hidden = !bank.aside;
+    aside.firstChild.textContent = bank.aside ? `Unsaved edits of an earlier session do not fit this bank, which is another one than it was then: they are kept in ${bank.aside}.` : "";
     const text = `${count(bank.classes.length, "class", "classes")} · ${bank.unsaved ? "not saved" : "as saved"}: ${bank.file}`;
     if (told.textContent !== text) told.textContent = text;
   };
