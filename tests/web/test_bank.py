@@ -183,6 +183,39 @@ def test_saving_keeps_the_old_file(serve: Serve, tmp_path: Path) -> None:
             assert "filename*=UTF-8''bank.yaml" in reply.headers["content-disposition"]
 
 
+def test_saving_over_what_somebody_else_saved_is_asked_first(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    BANK.save(path)
+    with serve(photos=None) as app:
+        edit(app, "remove-class", number=4)
+        path.write_bytes(RICH_BANK.to_bytes())
+        status, answer = app.ask("/api/bank/save", now(app))
+        assert (status, "changed elsewhere" in answer["error"]) == (409, True)
+        assert PromptBank.load(path) == RICH_BANK
+        answer = app.good("/api/bank/save", {**now(app), "over": answer["over"]})
+        assert PromptBank.load(Path(answer["kept"])) == RICH_BANK
+        assert len(PromptBank.load(path)) == 4
+        edit(app, "remove-class", number=0)
+        path.unlink()
+        answer = app.good("/api/bank/save", now(app))
+        assert (answer["gone"], answer["kept"], answer["draft"]) == (True, None, None)
+
+
+def test_no_draft_in_the_way_makes_a_fault(serve: Serve) -> None:
+    with serve(photos=None) as app:
+        edit(app, "remove-class", number=4)
+        [draft] = app.space.folder.glob("draft-bank*")
+        draft.unlink()
+        draft.mkdir()
+        for path in ("undo", "discard"):
+            status, answer = app.ask(f"/api/bank/{path}", now(app))
+            assert (status, "cannot remove" in answer["error"]) == (400, True)
+        assert len(app.good("/api/bank")["classes"]) == 4
+        answer = app.good("/api/bank/save", now(app))
+        assert "cannot remove" in answer["draft"]
+        assert not answer["bank"]["unsaved"]
+
+
 def test_edits_outlive_the_server_until_they_are_discarded(serve: Serve) -> None:
     with serve(photos=None, bank=RICH_BANK) as app:
         edit(app, "rename-class", number=0, name="tomcat")

@@ -11,23 +11,11 @@ from starlette.routing import Route
 from cupl.bank.model import PromptBank
 from cupl.errors import InputError
 from cupl.web.answers import Body, ConflictError, command
-from cupl.web.bank_edits import BankEditor
+from cupl.web.bank_edits import BankEditor, FileChangedError, Saved
 from cupl.web.workspace import Workspace
+from tests.web.bank_steps import prompts, with_prompt
 from tests.web.conftest import Serve
 from tests.web.photos import BANK
-
-Change = Callable[[PromptBank], PromptBank]
-
-
-def with_prompt(text: str, place: int = 0) -> Change:
-    """Put one prompt in the place of a class's."""
-
-    def change(bank: PromptBank) -> PromptBank:
-        classes = list(bank.classes)
-        classes[place] = classes[place].model_copy(update={"prompts": {"by hand": [text]}})
-        return bank.model_copy(update={"classes": classes})
-
-    return change
 
 
 @pytest.fixture
@@ -35,10 +23,6 @@ def editor(tmp_path: Path) -> BankEditor:
     found = BankEditor(BANK, tmp_path / "bank.yaml", tmp_path / "out" / "draft.yaml")
     found.revision = 1
     return found
-
-
-def prompts(bank: PromptBank) -> list[str]:
-    return list(bank.classes[0].texts)
 
 
 def test_steps_there_and_back(editor: BankEditor) -> None:
@@ -107,85 +91,47 @@ def test_an_edit_that_fails_changes_nothing(editor: BankEditor) -> None:
 
 
 def test_the_old_file_is_kept(editor: BankEditor) -> None:
-    editor.path.write_bytes(BANK.to_bytes())
-    editor.edit(1, with_prompt("A cat."))
-    aside = editor.save(2)
-    assert aside is not None
-    assert aside.read_bytes() == BANK.to_bytes()
+    editor.edit(1, with_prompt("A dog."))
+    assert editor.save(2) == Saved(None, gone=False, draft=None)
+    before = editor.path.read_bytes()
+    editor.edit(2, with_prompt("A cat."))
+    kept = editor.save(3).kept
+    assert kept is not None
+    assert kept.read_bytes() == before
     assert prompts(PromptBank.load(editor.path)) == ["A cat."]
     assert editor.unsaved is False
 
 
-def drafts(folder: Path) -> list[Path]:
-    return sorted(folder.glob("draft*")) if folder.is_dir() else []
+def test_a_file_that_somebody_else_wrote_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    BANK.save(path)
+    editor = BankEditor(BANK, path, tmp_path / "draft.jsonl")
+    editor.edit(editor.revision, with_prompt("A cat."))
+    path.write_text("# of somebody else")
+    with pytest.raises(FileChangedError, match=r"bank\.yaml was changed elsewhere") as first:
+        editor.save(editor.revision)
+    assert (path.read_text(), editor.unsaved) == ("# of somebody else", True)
+    path.write_text("# of somebody else, who goes on")
+    with pytest.raises(FileChangedError) as second:  # that is not what was seen
+        editor.save(editor.revision, first.value.seen)
+    kept = editor.save(editor.revision, second.value.seen).kept
+    assert kept is not None
+    assert kept.read_text() == "# of somebody else, who goes on"
+    editor.edit(editor.revision, with_prompt("A tabby."))
+    editor.save(editor.revision)  # what was saved here is known
+    editor.edit(editor.revision, with_prompt("A lion."))
+    path.write_bytes(editor.bank.to_bytes())
+    assert editor.save(editor.revision) == Saved(None, gone=False, draft=None)  # they agree
 
 
-def test_a_draft_outlives_a_crash(editor: BankEditor, tmp_path: Path) -> None:
-    draft = tmp_path / "out" / "draft.yaml"
-    editor.edit(1, with_prompt("A cat."))
-    after = BankEditor(BANK, editor.path, draft)
-    assert (after.restored, prompts(after.bank), after.unsaved) == (True, ["A cat."], True)
-    assert after.aside is None
-    [own] = drafts(draft.parent)
-    own.write_bytes(f"# of {BANK.digest}\n".encode() + b"classes: [\xff")
-    assert BankEditor(BANK, editor.path, draft).restored is False
-    editor.undo(2)
-    assert drafts(draft.parent) == []
-
-
-def test_each_bank_has_its_own_draft(editor: BankEditor, tmp_path: Path) -> None:
-    draft, other_bank = tmp_path / "out" / "draft.yaml", with_prompt("Others.")(BANK)
-    editor.edit(1, with_prompt("Hours of work."))
-    other = BankEditor(other_bank, tmp_path / "other.yaml", draft)
-    assert (other.restored, other.aside) == (False, None)
-    other.edit(other.revision, with_prompt("A rocket."))
-    for bank, path, text in [(BANK, editor.path, "Hours of work."),
-                             (other_bank, other.path, "A rocket.")]:  # fmt: skip
-        again = BankEditor(bank, path, draft)
-        assert (again.restored, prompts(again.bank), again.aside) == (True, [text], None)
-    (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
-    assert BankEditor(BANK, tmp_path / "link" / "bank.yaml", draft).restored
-
-
-@pytest.mark.parametrize("act", ["edit", "undo"])
-def test_a_draft_of_what_the_bank_was_is_kept(editor: BankEditor, tmp_path: Path, act: str) -> None:
-    draft, changed = tmp_path / "out" / "draft.yaml", with_prompt("Changed by hand.")(BANK)
-    editor.edit(1, with_prompt("Hours of work."))
-    [own] = drafts(draft.parent)
-    written = own.read_bytes()
-    for _ in range(2):  # started twice, it is kept once
-        later = BankEditor(changed, editor.path, draft)
-        assert (later.restored, prompts(later.bank)) == (False, ["Changed by hand."])
-        assert later.aside is not None
-        assert later.aside.read_bytes() == written
-        assert len(drafts(draft.parent)) == 2
-    later.edit(later.revision, with_prompt("Another."))
-    if act == "undo":
-        later.undo(later.revision)
-    assert later.aside.read_bytes() == written
-    assert BankEditor(changed, editor.path, draft).restored is (act == "edit")
-
-
-def test_a_draft_that_cannot_be_set_aside_is_not_written_over(
-    editor: BankEditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(path: Path, new: bytes) -> Path | None:
-        raise InputError(f"{path}: cannot be kept (no space left)")
-
-    draft = tmp_path / "out" / "draft.yaml"
-    editor.edit(1, with_prompt("Hours of work."))
-    [own] = drafts(draft.parent)
-    written = own.read_bytes()
-    with monkeypatch.context() as patch:
-        patch.setattr("cupl.web.bank_draft.keep_old", full)
-        later = BankEditor(with_prompt("Changed.")(BANK), editor.path, draft)
-        assert later.aside == own
-        with pytest.raises(InputError, match="cannot be kept"):
-            later.edit(later.revision, with_prompt("Another."))
-    assert (prompts(later.bank), own.read_bytes()) == (["Changed."], written)
-    later.edit(later.revision, with_prompt("Another."))
-    assert later.aside.read_bytes() == written
-    assert own.read_bytes() != written
+def test_a_file_that_was_removed_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    BANK.save(path)
+    editor = BankEditor(BANK, path, tmp_path / "draft.jsonl")
+    editor.edit(editor.revision, with_prompt("A cat."))
+    path.unlink()
+    assert editor.save(editor.revision) == Saved(None, gone=True, draft=None)
+    assert prompts(PromptBank.load(path)) == ["A cat."]
 
 
 def race(acts: list[Callable[[], Any]]) -> list[Any]:

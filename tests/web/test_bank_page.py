@@ -139,3 +139,31 @@ def test_the_page_says_where_edits_are_that_do_not_fit(serve: Serve, browser: An
         [kept] = app.space.folder.glob("*.old")
         visit.page.get_by_text(f"they are kept in {kept}").wait_for()
         assert visit.audit() == []
+
+
+def test_the_page_asks_before_it_saves_over_another_file(
+    serve: Serve, browser: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "bank.yaml"
+    BANK.save(path)
+    with serve(photos=None) as app:
+        edit(app, "remove-class", number=4)
+        path.write_text("# of somebody else")
+        with visited(browser, f"{app.url}/#bank") as visit:
+            page = visit.page
+            page.get_by_role("button", name="Save", exact=True).click()
+            dialog = page.get_by_role("dialog")
+            dialog.get_by_text("was changed elsewhere").wait_for()
+            assert visit.audit() == []
+            dialog.get_by_role("button", name="Cancel").click()
+            assert path.read_text() == "# of somebody else"
+            page.get_by_role("button", name="Save", exact=True).click()
+            dialog.get_by_role("button", name="Save all the same").click()
+            page.get_by_text("What was there before is kept in").wait_for()
+            assert len(PromptBank.load(path)) == 4
+            edit(app, "remove-class", number=0)
+            page.get_by_text("not saved").first.wait_for()
+            path.unlink()
+            page.get_by_role("button", name="Save", exact=True).click()
+            page.get_by_text("had been removed meanwhile").wait_for()
+            visit.complaints[:] = [one for one in visit.complaints if "409" not in one]

@@ -170,15 +170,30 @@ async function save() {
   const { app } = view;
   if (!view.bank?.unsaved) return app.notify("There is nothing to save.");
   await view.turn;
+  return write(view.bank.revision);
+}
+
+/** Save the bank that was seen; `over` names a file of somebody else that may be set aside. */
+async function write(revision, over = null) {
+  const { app } = view;
   try {
-    const answer = await post("/api/bank/save", { revision: view.bank.revision });
+    const answer = await post("/api/bank/save", { revision, over });
     take(answer.bank);
     app.refresh();
-    return app.notify(`Saved to ${answer.file}.${answer.kept ? ` What was there before is kept in ${answer.kept}.` : ""}`);
+    if (answer.draft) app.notify(`The edits are saved, but their draft is still there: ${answer.draft}.`, "error");
+    return app.notify(`Saved to ${answer.file}.${answer.gone ? " The file had been removed meanwhile: it is there again." : ""}`
+      + `${answer.kept ? ` What was there before is kept in ${answer.kept}.` : ""}`);
   } catch (error) {
+    if (error.data?.over) return overwrite(error, revision);
     app.notify(error.message, "error");
     return error.status === 409 ? reload() : undefined;
   }
+}
+
+/** Somebody else has written the file: save all the same? */
+async function overwrite(error, revision) {
+  const sure = await ask("Save all the same?", h("p", {}, `${error.message}. If you save, what it says now is kept beside it.`), "Save all the same");
+  return sure ? write(revision, error.data.over) : undefined;
 }
 
 async function addClass(name) {
