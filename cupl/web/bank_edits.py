@@ -128,14 +128,14 @@ class BankEditor:
         return self._draft.aside
 
     def edit(self, revision: int, change: Callable[[PromptBank], PromptBank]) -> int:
-        """Make an edit.
+        """Make an edit; where it changes nothing, no step is made.
 
         Args:
             revision: that the editor saw.
             change: a new bank of the old one; classes that stay are the same objects.
 
         Returns:
-            The number of the first class that is another now.
+            The number of the first class that is another now, or that was looked at.
 
         Raises:
             ConflictError: somebody else has edited it since.
@@ -145,6 +145,9 @@ class BankEditor:
         with self._lock:
             self._check(revision)
             old, new = self._bank, change(self._bank)
+            if _equal_banks(old, new):
+                place = ClassSplice.between(old, new).at
+                return place if place < len(old) else 0
             check_labels([entry.label for entry in new.classes])
             if changed := list(ClassSplice.between(old, new).new):  # the others were looked at
                 PromptBank(name=new.name, classes=changed).to_bytes()

@@ -216,6 +216,16 @@ def test_no_draft_in_the_way_makes_a_fault(serve: Serve) -> None:
         assert not answer["bank"]["unsaved"]
 
 
+def test_what_changes_nothing_has_the_same_revision(serve: Serve) -> None:
+    with serve(photos=None) as app:
+        seen = now(app)
+        answer = app.good("/api/bank/discard", seen)
+        assert (answer["bank"]["revision"], answer["class"]["number"]) == (seen["revision"], 0)
+        answer = edit(app, "add-prompts", number=3, prompts=[])
+        assert (answer["bank"]["revision"], answer["class"]["number"]) == (seen["revision"], 3)
+        assert not answer["bank"]["can_undo"]
+
+
 def test_edits_outlive_the_server_until_they_are_discarded(serve: Serve) -> None:
     with serve(photos=None, bank=RICH_BANK) as app:
         edit(app, "rename-class", number=0, name="tomcat")

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.routing import Route
 from cupl.bank.model import PromptBank
 from cupl.errors import InputError
 from cupl.web.answers import Body, ConflictError, command
+from cupl.web.bank_changes import class_renamed, prompt_changed, prompts_added
 from cupl.web.bank_edits import BankEditor, FileChangedError, Saved
 from cupl.web.workspace import Workspace
 from tests.web.bank_steps import prompts, with_prompt
@@ -132,6 +134,27 @@ def test_a_file_that_was_removed_is_written_again(tmp_path: Path) -> None:
     path.unlink()
     assert editor.save(editor.revision) == Saved(None, gone=True, draft=None)
     assert prompts(PromptBank.load(path)) == ["A cat."]
+
+
+def test_what_changes_nothing_is_no_step(editor: BankEditor, tmp_path: Path) -> None:
+    acts: list[Callable[[int], int]] = [
+        editor.discard,
+        lambda revision: editor.edit(revision, lambda bank: bank),
+        lambda revision: editor.edit(revision, partial(prompts_added, number=0, prompts=[])),
+        lambda revision: editor.edit(
+            revision, partial(prompt_changed, number=0, prompt=0, text=prompts(BANK)[0])
+        ),
+        lambda revision: editor.edit(
+            revision, partial(class_renamed, number=0, name=BANK.classes[0].name)
+        ),
+    ]
+    editor.edit(1, with_prompt("A cat."))
+    editor.undo(2)
+    for act in acts:
+        assert act(3) == 0
+    assert (editor.revision, editor.can_undo, editor.can_redo) == (3, False, True)
+    assert editor.bank is BANK
+    assert not list((tmp_path / "out").glob("draft*"))
 
 
 def race(acts: list[Callable[[], Any]]) -> list[Any]:
