@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import Field, ValidationError
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from cupl.bank.labels import MAX_NAME
@@ -16,7 +16,7 @@ from cupl.bank.lint import CHECKS, shared, uneven
 from cupl.bank.model import PromptBank
 from cupl.bank.selecting import ClassSelector
 from cupl.errors import InputError, MissingFileError
-from cupl.web.answers import Body, RefusedError, command, query
+from cupl.web.answers import Body, RefusedError, Reply, command, query
 from cupl.web.bank_asking import MOST_ASKED, PromptAsker
 from cupl.web.bank_changes import (
     class_added,
@@ -26,7 +26,7 @@ from cupl.web.bank_changes import (
     prompt_removed,
     prompts_added,
 )
-from cupl.web.bank_edits import BankEditor
+from cupl.web.bank_edits import BankEditor, FileChangedError
 from cupl.web.bank_effects import prompt_effects
 from cupl.web.settings import ViewSettings
 from cupl.web.workspace import Workspace
@@ -44,6 +44,12 @@ class RevisionBody(Body):
     """The bank as a page saw it."""
 
     revision: int
+
+
+class SaveBody(RevisionBody):
+    """What is to be saved; ``over`` is the file of somebody else that may be set aside."""
+
+    over: Annotated[str, Field(max_length=64)] | None = None
 
 
 class NewPrompt(Body):
@@ -120,18 +126,24 @@ def _editing(space: Workspace) -> list[Route]:
     def discard(body: RevisionBody) -> dict[str, Any]:
         return _after(space, _editor(space).discard(body.revision))
 
-    def save(body: RevisionBody) -> dict[str, Any]:
+    def save(body: SaveBody) -> Reply:
         editor = _editor(space)
-        aside = editor.save(body.revision)
-        kept = None if aside is None else str(aside)
-        return {"file": str(editor.path), "kept": kept, "bank": bank_overview(editor)}
+        try:
+            saved = editor.save(body.revision, body.over)
+        except FileChangedError as error:
+            return JSONResponse({"error": str(error), "over": error.seen}, 409)
+        kept = None if saved.kept is None else str(saved.kept)
+        return {
+            "file": str(editor.path), "kept": kept, "gone": saved.gone, "draft": saved.draft,
+            "bank": bank_overview(editor),
+        }  # fmt: skip
 
     return [
         command("/api/bank/edit", EditBody, edit),
         command("/api/bank/undo", RevisionBody, undo),
         command("/api/bank/redo", RevisionBody, redo),
         command("/api/bank/discard", RevisionBody, discard),
-        command("/api/bank/save", RevisionBody, save),
+        command("/api/bank/save", SaveBody, save),
     ]
 
 
@@ -168,6 +180,7 @@ def bank_overview(editor: BankEditor) -> dict[str, Any]:
     return {
         "revision": revision, "name": bank.name, "file": str(editor.path),
         "unsaved": editor.unsaved, "restored": editor.restored,
+        "aside": None if editor.aside is None else str(editor.aside),
         "can_undo": editor.can_undo, "can_redo": editor.can_redo,
         "classes": [
             {"name": entry.name, "id": entry.id, "prompts": len(entry.texts)} for entry in bank

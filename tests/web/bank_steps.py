@@ -1,5 +1,6 @@
 """Banks to edit, and steps that several tests of the page make."""
 
+from collections.abc import Callable
 from typing import Any
 
 from cupl.bank.model import ClassPrompts, PromptBank
@@ -18,9 +19,31 @@ RICH = ClassPrompts(
 RICH_BANK = PromptBank(name="rich", classes=[RICH, *BANK.classes[1:]])
 
 
+Change = Callable[[PromptBank], PromptBank]
+
+
+def with_prompt(text: str, place: int = 0) -> Change:
+    """Put one prompt in the place of a class's."""
+
+    def change(bank: PromptBank) -> PromptBank:
+        classes = list(bank.classes)
+        classes[place] = classes[place].model_copy(update={"prompts": {"by hand": [text]}})
+        return bank.model_copy(update={"classes": classes})
+
+    return change
+
+
+def prompts(bank: PromptBank) -> list[str]:
+    return list(bank.classes[0].texts)
+
+
+def now(app: Served) -> dict[str, int]:
+    """The bank as a page sees it that was just opened."""
+    return {"revision": app.good("/api/bank")["revision"]}
+
+
 def edit(app: Served, do: str, **more: Any) -> Any:
-    revision = app.good("/api/bank")["revision"]
-    return app.good("/api/bank/edit", {"revision": revision, "do": do, **more})
+    return app.good("/api/bank/edit", {**now(app), "do": do, **more})
 
 
 def shown(app: Served, number: int = 0) -> Any:

@@ -12,7 +12,7 @@ from cupl.bank.renaming import with_name
 from cupl.embedding.bank_encoding import encode_bank
 from cupl.encoders.protocol import Encoder
 from cupl.web.bank_draft import ClassSplice
-from tests.web.bank_steps import RICH, RICH_BANK, edit, shown
+from tests.web.bank_steps import RICH, RICH_BANK, edit, now, shown
 from tests.web.conftest import Serve
 from tests.web.photos import BANK
 
@@ -85,11 +85,12 @@ REFUSED: list[tuple[dict[str, Any], int]] = [
 
 def test_what_cannot_be_is_refused_and_changes_nothing(serve: Serve) -> None:
     with serve(photos=None) as app:
+        before = now(app)
         for body, status in REFUSED:
-            found, answer = app.ask("/api/bank/edit", {"revision": 1, **body})
+            found, answer = app.ask("/api/bank/edit", {**before, **body})
             assert found == status, (body, answer)
             assert len(answer["error"]) > 10
-        assert app.good("/api/bank")["revision"] == 1
+        assert now(app) == before
         assert not app.space.folder.exists()
 
 
@@ -105,6 +106,7 @@ def test_a_class_is_found_by_number_or_name(serve: Serve) -> None:
 
 def test_edits_of_another_are_not_overwritten(serve: Serve) -> None:
     with serve(photos=None) as app:
+        before = now(app)
         edit(app, "remove-class", number=0)
         for path, body in [
             ("edit", {"do": "remove-class", "number": 0}),
@@ -112,17 +114,27 @@ def test_edits_of_another_are_not_overwritten(serve: Serve) -> None:
             ("ask", {"number": 0, "model": "mini"}),
             ("ask/estimate", {"number": 0, "model": "mini"}),
         ]:  # fmt: skip
-            status, answer = app.ask(f"/api/bank/{path}", {"revision": 1, **body})
+            status, answer = app.ask(f"/api/bank/{path}", {**before, **body})
             assert (status, "meanwhile" in answer["error"]) == (409, True), path
         assert len(app.good("/api/bank")["classes"]) == 4
 
 
+def test_a_page_of_an_earlier_run_changes_nothing(serve: Serve) -> None:
+    with serve(photos=None) as app:
+        seen = now(app)
+    with serve(photos=None, bank=RICH_BANK) as app:
+        for path, body in [("edit", {"do": "remove-class"}), ("save", {}), ("discard", {})]:
+            assert app.ask(f"/api/bank/{path}", {**seen, **body})[0] == 409, path
+        assert app.space.editor is not None
+        assert app.space.editor.bank == RICH_BANK
+
+
 def test_of_many_edits_at_once_each_is_made_or_refused(serve: Serve) -> None:
     with serve(photos=None) as app:
-        made: list[int] = []
+        made, before = list[int](), now(app)
 
         def add(name: str) -> None:
-            status, _ = app.ask("/api/bank/edit", {"revision": 1, "do": "add-class", "name": name})
+            status, _ = app.ask("/api/bank/edit", {**before, "do": "add-class", "name": name})
             made.append(status)
 
         threads = [threading.Thread(target=add, args=(f"thing {n}",)) for n in range(8)]
@@ -137,18 +149,18 @@ def test_of_many_edits_at_once_each_is_made_or_refused(serve: Serve) -> None:
 def test_back_and_forth(serve: Serve) -> None:
     with serve(photos=None) as app:
         edit(app, "remove-prompt", number=1, prompt=0)
-        answer = app.good("/api/bank/undo", {"revision": 2})
+        answer = app.good("/api/bank/undo", now(app))
         assert answer["class"]["number"] == 1
         assert not answer["bank"]["unsaved"]
-        assert not (app.space.folder / "draft-bank.jsonl").exists()
+        assert not list(app.space.folder.glob("draft-bank*"))
         assert app.space.editor is not None
         assert app.space.editor.bank == BANK
-        assert app.ask("/api/bank/undo", {"revision": 3})[0] == 400
-        answer = app.good("/api/bank/redo", {"revision": 3})
+        assert app.ask("/api/bank/undo", now(app))[0] == 400
+        answer = app.good("/api/bank/redo", now(app))
         assert len(answer["class"]["prompts"]) == 1
         assert answer["bank"]["can_undo"]
         assert not answer["bank"]["can_redo"]
-        assert app.ask("/api/bank/redo", {"revision": 4})[0] == 400
+        assert app.ask("/api/bank/redo", now(app))[0] == 400
 
 
 def test_saving_keeps_the_old_file(serve: Serve, tmp_path: Path) -> None:
@@ -157,12 +169,12 @@ def test_saving_keeps_the_old_file(serve: Serve, tmp_path: Path) -> None:
     before = path.read_bytes()
     with serve(photos=None) as app:
         edit(app, "remove-class", number=4)
-        answer = app.good("/api/bank/save", {"revision": 2})
+        answer = app.good("/api/bank/save", now(app))
         assert answer["file"] == str(path)
         assert Path(answer["kept"]).read_bytes() == before
         assert PromptBank.load(path) == BANK.model_copy(update={"classes": BANK.classes[:4]})
         assert not answer["bank"]["unsaved"]
-        assert not (app.space.folder / "draft-bank.jsonl").exists()
+        assert not list(app.space.folder.glob("draft-bank*"))
         with closing(HTTPConnection("127.0.0.1", app.port)) as connection:
             connection.request("GET", "/api/bank/file")
             reply = connection.getresponse()
@@ -171,15 +183,58 @@ def test_saving_keeps_the_old_file(serve: Serve, tmp_path: Path) -> None:
             assert "filename*=UTF-8''bank.yaml" in reply.headers["content-disposition"]
 
 
+def test_saving_over_what_somebody_else_saved_is_asked_first(serve: Serve, tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    BANK.save(path)
+    with serve(photos=None) as app:
+        edit(app, "remove-class", number=4)
+        path.write_bytes(RICH_BANK.to_bytes())
+        status, answer = app.ask("/api/bank/save", now(app))
+        assert (status, "changed elsewhere" in answer["error"]) == (409, True)
+        assert PromptBank.load(path) == RICH_BANK
+        answer = app.good("/api/bank/save", {**now(app), "over": answer["over"]})
+        assert PromptBank.load(Path(answer["kept"])) == RICH_BANK
+        assert len(PromptBank.load(path)) == 4
+        edit(app, "remove-class", number=0)
+        path.unlink()
+        answer = app.good("/api/bank/save", now(app))
+        assert (answer["gone"], answer["kept"], answer["draft"]) == (True, None, None)
+
+
+def test_no_draft_in_the_way_makes_a_fault(serve: Serve) -> None:
+    with serve(photos=None) as app:
+        edit(app, "remove-class", number=4)
+        [draft] = app.space.folder.glob("draft-bank*")
+        draft.unlink()
+        draft.mkdir()
+        for path in ("undo", "discard"):
+            status, answer = app.ask(f"/api/bank/{path}", now(app))
+            assert (status, "cannot remove" in answer["error"]) == (400, True)
+        assert len(app.good("/api/bank")["classes"]) == 4
+        answer = app.good("/api/bank/save", now(app))
+        assert "cannot remove" in answer["draft"]
+        assert not answer["bank"]["unsaved"]
+
+
+def test_what_changes_nothing_has_the_same_revision(serve: Serve) -> None:
+    with serve(photos=None) as app:
+        seen = now(app)
+        answer = app.good("/api/bank/discard", seen)
+        assert (answer["bank"]["revision"], answer["class"]["number"]) == (seen["revision"], 0)
+        answer = edit(app, "add-prompts", number=3, prompts=[])
+        assert (answer["bank"]["revision"], answer["class"]["number"]) == (seen["revision"], 3)
+        assert not answer["bank"]["can_undo"]
+
+
 def test_edits_outlive_the_server_until_they_are_discarded(serve: Serve) -> None:
     with serve(photos=None, bank=RICH_BANK) as app:
         edit(app, "rename-class", number=0, name="tomcat")
         edit(app, "add-class", name="heron")
         edit(app, "remove-class", number=2)
-        app.good("/api/bank/undo", {"revision": 4})
+        app.good("/api/bank/undo", now(app))
         edit(app, "remove-prompt", number=1, prompt=0)
         assert app.space.editor is not None
-        left, draft = app.space.editor.bank, app.space.folder / "draft-bank.jsonl"
+        left, [draft] = app.space.editor.bank, list(app.space.folder.glob("draft-bank-*.jsonl"))
     with draft.open("ab") as file:
         file.write(b'{"at": 0, "out": 1, "i')  # of a step that was being written
     with serve(photos=None, bank=RICH_BANK) as app:
@@ -190,15 +245,16 @@ def test_edits_outlive_the_server_until_they_are_discarded(serve: Serve) -> None
         edit(app, "add-class", name="newt")
     with serve(photos=None, bank=RICH_BANK) as app:
         assert [one["name"] for one in app.good("/api/bank")["classes"]][-2:] == ["heron", "newt"]
-        answer = app.good("/api/bank/discard", {"revision": 1})
+        answer = app.good("/api/bank/discard", now(app))
         assert not answer["bank"]["restored"]
         assert not answer["bank"]["unsaved"]
         assert app.space.editor is not None
         assert app.space.editor.bank == RICH_BANK
         assert not draft.exists()
-        assert app.good("/api/bank/undo", {"revision": 2})["bank"]["unsaved"]
+        assert app.good("/api/bank/undo", now(app))["bank"]["unsaved"]
     with serve(photos=None, bank=BANK) as app:  # another bank: the draft is not of it
-        assert not app.good("/api/bank")["restored"]
+        told = app.good("/api/bank")
+        assert (told["restored"], told["aside"]) == (False, f"{draft}.old")
 
 
 def test_a_step_is_what_lies_between_two_banks() -> None:

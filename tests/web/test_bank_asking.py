@@ -8,7 +8,7 @@ import pytest
 
 from cupl.web.bank_models import LanguageModel
 from tests import fakes
-from tests.web.bank_steps import asked_server, edit, shown
+from tests.web.bank_steps import asked_server, edit, now, shown
 from tests.web.conftest import Serve
 
 KEY = "sk-very-secret-0123456789"
@@ -21,7 +21,7 @@ def test_a_model_is_asked_for_more(serve: Serve, monkeypatch: pytest.MonkeyPatch
         with serve(photos=None, language_model=model) as app:
             told = app.good("/api/bank/models")
             assert told["models"][0] == "some-model"
-            asked = {"revision": 1, "number": 0, "model": "some-model", "prompts": 7}
+            asked = {**now(app), "number": 0, "model": "some-model", "prompts": 7}
             found = app.good("/api/bank/ask/estimate", asked)
             assert (found["requests"], found["answers"], found["cached"]) == (3, 9, 0)
             assert found["tokens_out"] == 9 * 50
@@ -39,7 +39,7 @@ def test_a_model_is_asked_for_more(serve: Serve, monkeypatch: pytest.MonkeyPatch
             edit(app, "add-prompts", number=0, prompts=result["prompts"])
             assert len(shown(app)["prompts"]) == 11
             # Once more it is new ones that are asked for, and the budget is that of the server.
-            again = {**asked, "revision": 2}
+            again = {**asked, **now(app)}
             found = app.good("/api/bank/ask/estimate", again)
             assert (found["answers"], found["requests_so_far"]) == (9, 3)
             app.good("/api/bank/ask", again)
@@ -58,7 +58,7 @@ def test_what_a_server_says_shows_no_key(serve: Serve, monkeypatch: pytest.Monke
 
     with fakes.serve(reply) as server:
         with serve(photos=None, language_model=LanguageModel("m", server.url, "MY_KEY")) as app:
-            app.good("/api/bank/ask", {"revision": 1, "number": 0, "model": "m", "prompts": 3})
+            app.good("/api/bank/ask", {**now(app), "number": 0, "model": "m", "prompts": 3})
             app.wait("ask")
             told = json.dumps(app.good("/api/state"))
             assert app.good("/api/state")["jobs"][-1]["state"] == "failed"
@@ -66,7 +66,7 @@ def test_what_a_server_says_shows_no_key(serve: Serve, monkeypatch: pytest.Monke
             assert server.url.removesuffix("/v1") not in told
         monkeypatch.delenv("MY_KEY")
         with serve(photos=None, language_model=LanguageModel("m", server.url, "MY_KEY")) as app:
-            app.good("/api/bank/ask", {"revision": 1, "number": 0, "model": "m", "prompts": 3})
+            app.good("/api/bank/ask", {**now(app), "number": 0, "model": "m", "prompts": 3})
             app.wait("ask")
             assert app.good("/api/state")["jobs"][-1]["state"] == "failed"
 
@@ -83,7 +83,7 @@ def test_asking_can_be_stopped(serve: Serve) -> None:
         fakes.serve(reply) as server,
         serve(photos=None, language_model=LanguageModel("m", server.url)) as app,
     ):
-        asked = {"revision": 1, "number": 0, "model": "m", "prompts": 3}
+        asked = {**now(app), "number": 0, "model": "m", "prompts": 3}
         job = app.good("/api/bank/ask", asked)
         assert begun.wait(30)
         assert app.ask("/api/bank/ask", asked)[0] == 409
@@ -100,5 +100,5 @@ def test_asking_for_what_is_none_is_refused(serve: Serve) -> None:
     ]  # fmt: skip
     with serve(photos=None) as app:
         for change in changes:
-            body = {"revision": 1, "number": 0, "model": "mini", "prompts": 3, **change}
+            body = {**now(app), "number": 0, "model": "mini", "prompts": 3, **change}
             assert app.ask("/api/bank/ask/estimate", body)[0] in (400, 422), change

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,19 @@ from starlette.routing import Route
 from cupl.bank.model import PromptBank
 from cupl.errors import InputError
 from cupl.web.answers import Body, ConflictError, command
-from cupl.web.bank_edits import BankEditor
+from cupl.web.bank_changes import class_renamed, prompt_changed, prompts_added
+from cupl.web.bank_edits import BankEditor, FileChangedError, Saved
 from cupl.web.workspace import Workspace
+from tests.web.bank_steps import prompts, with_prompt
 from tests.web.conftest import Serve
 from tests.web.photos import BANK
-
-Change = Callable[[PromptBank], PromptBank]
-
-
-def with_prompt(text: str, place: int = 0) -> Change:
-    """Put one prompt in the place of a class's."""
-
-    def change(bank: PromptBank) -> PromptBank:
-        classes = list(bank.classes)
-        classes[place] = classes[place].model_copy(update={"prompts": {"by hand": [text]}})
-        return bank.model_copy(update={"classes": classes})
-
-    return change
 
 
 @pytest.fixture
 def editor(tmp_path: Path) -> BankEditor:
-    return BankEditor(BANK, tmp_path / "bank.yaml", tmp_path / "out" / "draft.yaml")
-
-
-def prompts(bank: PromptBank) -> list[str]:
-    return list(bank.classes[0].texts)
+    found = BankEditor(BANK, tmp_path / "bank.yaml", tmp_path / "out" / "draft.yaml")
+    found.revision = 1
+    return found
 
 
 def test_steps_there_and_back(editor: BankEditor) -> None:
@@ -62,6 +50,21 @@ def test_nothing_to_undo(editor: BankEditor) -> None:
     with pytest.raises(InputError, match="nothing to undo"):
         editor.undo(1)
     assert editor.revision == 1
+
+
+def test_no_revision_of_an_earlier_run_is_one_of_this(tmp_path: Path) -> None:
+    def run() -> BankEditor:
+        return BankEditor(BANK, tmp_path / "bank.yaml", tmp_path / "out" / "draft.yaml")
+
+    earlier = run()
+    first = earlier.revision
+    for number in range(20):
+        earlier.edit(earlier.revision, with_prompt(f"Cat number {number}."))
+    later = run()
+    assert first + 20 == earlier.revision < later.revision < 2**53  # numbers of JavaScript
+    for revision in range(first, first + 21):
+        with pytest.raises(ConflictError):
+            later.edit(revision, with_prompt("A dog."))
 
 
 @pytest.mark.parametrize("revision", [0, 1, 3, -1, 10**30])
@@ -90,26 +93,68 @@ def test_an_edit_that_fails_changes_nothing(editor: BankEditor) -> None:
 
 
 def test_the_old_file_is_kept(editor: BankEditor) -> None:
-    editor.path.write_bytes(BANK.to_bytes())
-    editor.edit(1, with_prompt("A cat."))
-    aside = editor.save(2)
-    assert aside is not None
-    assert aside.read_bytes() == BANK.to_bytes()
+    editor.edit(1, with_prompt("A dog."))
+    assert editor.save(2) == Saved(None, gone=False, draft=None)
+    before = editor.path.read_bytes()
+    editor.edit(2, with_prompt("A cat."))
+    kept = editor.save(3).kept
+    assert kept is not None
+    assert kept.read_bytes() == before
     assert prompts(PromptBank.load(editor.path)) == ["A cat."]
     assert editor.unsaved is False
 
 
-def test_a_draft_outlives_a_crash(editor: BankEditor, tmp_path: Path) -> None:
-    draft = tmp_path / "out" / "draft.yaml"
+def test_a_file_that_somebody_else_wrote_is_not_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    BANK.save(path)
+    editor = BankEditor(BANK, path, tmp_path / "draft.jsonl")
+    editor.edit(editor.revision, with_prompt("A cat."))
+    path.write_text("# of somebody else")
+    with pytest.raises(FileChangedError, match=r"bank\.yaml was changed elsewhere") as first:
+        editor.save(editor.revision)
+    assert (path.read_text(), editor.unsaved) == ("# of somebody else", True)
+    path.write_text("# of somebody else, who goes on")
+    with pytest.raises(FileChangedError) as second:  # that is not what was seen
+        editor.save(editor.revision, first.value.seen)
+    kept = editor.save(editor.revision, second.value.seen).kept
+    assert kept is not None
+    assert kept.read_text() == "# of somebody else, who goes on"
+    editor.edit(editor.revision, with_prompt("A tabby."))
+    editor.save(editor.revision)  # what was saved here is known
+    editor.edit(editor.revision, with_prompt("A lion."))
+    path.write_bytes(editor.bank.to_bytes())
+    assert editor.save(editor.revision) == Saved(None, gone=False, draft=None)  # they agree
+
+
+def test_a_file_that_was_removed_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "bank.yaml"
+    BANK.save(path)
+    editor = BankEditor(BANK, path, tmp_path / "draft.jsonl")
+    editor.edit(editor.revision, with_prompt("A cat."))
+    path.unlink()
+    assert editor.save(editor.revision) == Saved(None, gone=True, draft=None)
+    assert prompts(PromptBank.load(path)) == ["A cat."]
+
+
+def test_what_changes_nothing_is_no_step(editor: BankEditor, tmp_path: Path) -> None:
+    acts: list[Callable[[int], int]] = [
+        editor.discard,
+        lambda revision: editor.edit(revision, lambda bank: bank),
+        lambda revision: editor.edit(revision, partial(prompts_added, number=0, prompts=[])),
+        lambda revision: editor.edit(
+            revision, partial(prompt_changed, number=0, prompt=0, text=prompts(BANK)[0])
+        ),
+        lambda revision: editor.edit(
+            revision, partial(class_renamed, number=0, name=BANK.classes[0].name)
+        ),
+    ]
     editor.edit(1, with_prompt("A cat."))
-    after = BankEditor(BANK, editor.path, draft)
-    assert (after.restored, prompts(after.bank), after.unsaved) == (True, ["A cat."], True)
-    other = BankEditor(with_prompt("Others.")(BANK), editor.path, draft)
-    assert (other.restored, prompts(other.bank)) == (False, ["Others."])
-    draft.write_bytes(f"# of {BANK.digest}\n".encode() + b"classes: [\xff")
-    assert BankEditor(BANK, editor.path, draft).restored is False
     editor.undo(2)
-    assert not draft.exists()
+    for act in acts:
+        assert act(3) == 0
+    assert (editor.revision, editor.can_undo, editor.can_redo) == (3, False, True)
+    assert editor.bank is BANK
+    assert not list((tmp_path / "out").glob("draft*"))
 
 
 def race(acts: list[Callable[[], Any]]) -> list[Any]:
@@ -191,9 +236,11 @@ def test_of_ten_requests_at_once_one_is_done_and_nine_are_told(
 
     monkeypatch.setattr("cupl.web.app.bank_routes", routes)
     with serve() as app:
+        assert app.space.editor is not None
+        first = app.space.editor.revision
 
         def ask(number: int) -> Callable[[], Any]:
-            body = {"revision": 1, "text": f"Cat number {number}."}
+            body = {"revision": first, "text": f"Cat number {number}."}
             return lambda: (number, *app.ask("/api/test/edit", body))
 
         found = race([ask(number) for number in range(10)])
@@ -201,6 +248,5 @@ def test_of_ten_requests_at_once_one_is_done_and_nine_are_told(
         lost = [told["error"] for _, status, told in found if status == 409]
         assert (len(won), len(lost)) == (1, 9)
         assert all("changed meanwhile" in one for one in lost)
-        assert app.space.editor is not None
         assert prompts(app.space.editor.bank) == [f"Cat number {won[0][0]}."]
-        assert won[0][1] == {"revision": 2}
+        assert won[0][1] == {"revision": first + 1}

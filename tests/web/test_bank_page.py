@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from cupl.bank.model import PromptBank
+from cupl.web.bank_edits import BankEditor
 from cupl.web.bank_models import LanguageModel
 from tests import fakes
 from tests.web.bank_steps import RICH_BANK, asked_server, edit
@@ -114,3 +115,55 @@ def test_the_page_says_what_was_restored(serve: Serve, browser: Any) -> None:
         page.get_by_text("Edits of an earlier session").wait_for(state="hidden")
         assert app.space.editor is not None
         assert app.space.editor.bank == RICH_BANK
+
+
+def test_a_tab_of_an_earlier_run_shows_the_bank_of_this_one(
+    serve: Serve, browser: Any, tmp_path: Path
+) -> None:
+    with serve(photos=None) as app, visited(browser, f"{app.url}/#bank") as visit:
+        page = visit.page
+        page.get_by_label("New prompt").fill("A cat on a sofa.")
+        app.space.editor = BankEditor(RICH_BANK, tmp_path / "bank.yaml", tmp_path / "draft.jsonl")
+        page.get_by_label("New prompt").press("Enter")
+        page.get_by_text("was changed").first.wait_for()
+        page.get_by_text("1 kind of it").wait_for()
+        assert app.space.editor.bank == RICH_BANK
+        visit.complaints[:] = [one for one in visit.complaints if "409" not in one]
+
+
+def test_the_page_says_where_edits_are_that_do_not_fit(serve: Serve, browser: Any) -> None:
+    with serve(photos=None, bank=RICH_BANK) as app:
+        edit(app, "remove-class", number=1)
+    with serve(photos=None) as app, visited(browser, f"{app.url}/#bank") as visit:
+        visit.page.get_by_text("do not fit this bank").wait_for()
+        [kept] = app.space.folder.glob("*.old")
+        visit.page.get_by_text(f"they are kept in {kept}").wait_for()
+        assert visit.audit() == []
+
+
+def test_the_page_asks_before_it_saves_over_another_file(
+    serve: Serve, browser: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "bank.yaml"
+    BANK.save(path)
+    with serve(photos=None) as app:
+        edit(app, "remove-class", number=4)
+        path.write_text("# of somebody else")
+        with visited(browser, f"{app.url}/#bank") as visit:
+            page = visit.page
+            page.get_by_role("button", name="Save", exact=True).click()
+            dialog = page.get_by_role("dialog")
+            dialog.get_by_text("was changed elsewhere").wait_for()
+            assert visit.audit() == []
+            dialog.get_by_role("button", name="Cancel").click()
+            assert path.read_text() == "# of somebody else"
+            page.get_by_role("button", name="Save", exact=True).click()
+            dialog.get_by_role("button", name="Save all the same").click()
+            page.get_by_text("What was there before is kept in").wait_for()
+            assert len(PromptBank.load(path)) == 4
+            edit(app, "remove-class", number=0)
+            page.get_by_text("not saved").first.wait_for()
+            path.unlink()
+            page.get_by_role("button", name="Save", exact=True).click()
+            page.get_by_text("had been removed meanwhile").wait_for()
+            visit.complaints[:] = [one for one in visit.complaints if "409" not in one]

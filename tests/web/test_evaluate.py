@@ -19,7 +19,8 @@ CONTROLS = ["photo", "names", "random-words", "shuffled"]
 
 
 def begin(app: Served, **more: Any) -> tuple[int, Any]:
-    asked = {"revision": 1, "controls": ["names"], "skip": True, **more}
+    assert app.space.editor is not None
+    asked = {"revision": app.space.editor.revision, "controls": ["names"], "skip": True, **more}
     return app.ask("/api/evaluate/start", asked)
 
 
@@ -132,13 +133,14 @@ def test_a_bank_that_is_not_saved_stands_beside_the_saved_one(serve: Serve) -> N
     with serve() as app:
         editor = app.space.editor
         assert editor is not None
-        editor.save(1)
+        editor.save(editor.revision)
         assert app.good("/api/evaluate")["saved"] is False
         status, answer = begin(app, saved_too=True)
         assert (status, "saved as it stands" in answer["error"]) == (400, True)
+        seen = editor.revision
         edit(app)
         assert app.good("/api/evaluate")["saved"] is True
-        status, answer = begin(app)
+        status, answer = begin(app, revision=seen)
         assert (status, "changed meanwhile" in answer["error"]) == (409, True)
         job = judge(app, revision=editor.revision, controls=[], saved_too=True)
         told = app.ask(f"/reports/{job['result']['report']}/evaluation.json")[1]

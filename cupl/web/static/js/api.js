@@ -1,16 +1,17 @@
 // Speaking to the server: JSON both ways, and an error is always one sentence.
 
 export class ApiError extends Error {
-  constructor(message, status) {
+  constructor(message, status, data = null) {
     super(message);
     this.status = status;
+    this.data = data;
   }
 }
 
 async function read(answer) {
   const kind = answer.headers.get("content-type") ?? "";
   const data = kind.includes("json") ? await answer.json() : null;
-  if (!answer.ok) throw new ApiError(data?.error ?? `the server answered ${answer.status}`, answer.status);
+  if (!answer.ok) throw new ApiError(data?.error ?? `the server answered ${answer.status}`, answer.status, data);
   return data;
 }
 

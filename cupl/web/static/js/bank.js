@@ -64,14 +64,17 @@ function toolbar() {
   const told = h("p", { class: "quiet bank-file", role: "status" });
   const restored = h("div", { class: "bank-restored", hidden: true }, h("p", {}, "Edits of an earlier session were restored; they are not saved yet."),
     h("button", { type: "button", onclick: discard }, "Discard them"));
+  const aside = h("div", { class: "bank-restored", hidden: true }, h("p", {}));
   const node = h("section", { class: "panel", "aria-label": "The bank" },
-    h("div", { class: "row" }, undo, redo, saving, download, told), restored);
+    h("div", { class: "row" }, undo, redo, saving, download, told), restored, aside);
   const show = (bank) => {
     // A button that has the focus would lose it when it is disabled.
     undo.setAttribute("aria-disabled", String(!bank.can_undo));
     redo.setAttribute("aria-disabled", String(!bank.can_redo));
     saving.setAttribute("aria-disabled", String(!bank.unsaved));
     restored.hidden = !bank.restored;
+    aside.hidden = !bank.aside;
+    aside.firstChild.textContent = bank.aside ? `Unsaved edits of an earlier session do not fit this bank, which is another one than it was then: they are kept in ${bank.aside}.` : "";
     const text = `${count(bank.classes.length, "class", "classes")} · ${bank.unsaved ? "not saved" : "as saved"}: ${bank.file}`;
     if (told.textContent !== text) told.textContent = text;
   };
@@ -167,15 +170,30 @@ async function save() {
   const { app } = view;
   if (!view.bank?.unsaved) return app.notify("There is nothing to save.");
   await view.turn;
+  return write(view.bank.revision);
+}
+
+/** Save the bank that was seen; `over` names a file of somebody else that may be set aside. */
+async function write(revision, over = null) {
+  const { app } = view;
   try {
-    const answer = await post("/api/bank/save", { revision: view.bank.revision });
+    const answer = await post("/api/bank/save", { revision, over });
     take(answer.bank);
     app.refresh();
-    return app.notify(`Saved to ${answer.file}.${answer.kept ? ` What was there before is kept in ${answer.kept}.` : ""}`);
+    if (answer.draft) app.notify(`The edits are saved, but their draft is still there: ${answer.draft}.`, "error");
+    return app.notify(`Saved to ${answer.file}.${answer.gone ? " The file had been removed meanwhile: it is there again." : ""}`
+      + `${answer.kept ? ` What was there before is kept in ${answer.kept}.` : ""}`);
   } catch (error) {
+    if (error.data?.over) return overwrite(error, revision);
     app.notify(error.message, "error");
     return error.status === 409 ? reload() : undefined;
   }
+}
+
+/** Somebody else has written the file: save all the same? */
+async function overwrite(error, revision) {
+  const sure = await ask("Save all the same?", h("p", {}, `${error.message}. If you save, what it says now is kept beside it.`), "Save all the same");
+  return sure ? write(revision, error.data.over) : undefined;
 }
 
 async function addClass(name) {
