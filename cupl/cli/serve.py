@@ -143,7 +143,9 @@ def _opened(
     from cupl.embedding.image_cache import beside_texts
     from cupl.web.workspace import Sources, Workspace
 
-    made = source.class_vectors(choice)
+    made, bank = source.class_vectors(choice), source.prompts()
+    if bank is not None and source.by_names:  # else it is called as a control of an evaluation is
+        bank = bank.model_copy(update={"name": "classes"})
     space: Workspace
 
     def load() -> "Encoder":
@@ -151,7 +153,7 @@ def _opened(
 
     space = Workspace(
         Sources(
-            load, output, bank=source.prompts(), bank_path=source.bank, vectors=made,
+            load, output, bank=bank, bank_path=source.bank, vectors=made,
             photos=photos, index=library, text_cache=source.text_cache,
             image_cache=beside_texts(source.text_cache), language_model=asked,
         )

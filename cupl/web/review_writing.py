@@ -79,9 +79,11 @@ class ReviewWriting:
         """What writing would do: photos by folder or by tag, and what is to be known before."""
         predictions = self.predictions(settings)
         unread = sum(one.error is not None for one in predictions)
+        unlabelled = 0
         if way == "tags" or way == "xmp":  # noqa: PLR1714 - as mypy follows it
             counts = Counter(one.label for one in predictions if one.label is not None)
             target = self._space.folder / TAGS if way == "tags" else None
+            unlabelled = len(predictions) - unread - counts.total() if way == "tags" else 0
         else:
             from cupl.classification.sorting import sort_images
 
@@ -90,6 +92,7 @@ class ReviewWriting:
         waiting = len(self._moves.by_hand) - len(self._moves.standing(self._space.labels))
         return {
             "way": way, "counts": counts.most_common(), "unread": unread, "waiting": waiting,
+            "unlabelled": unlabelled,
             "target": None if target is None else str(target), "photos": counts.total(),
             "plan": plan_digest(predictions),
         }  # fmt: skip

@@ -33,11 +33,21 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def hear_ctrl_c() -> None:
+    """Where the tests run in the background, a shell has Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextmanager
 def started(*words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server, and the address that it printed."""
     command = [sys.executable, "-m", "cupl", "serve", *words, "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,  # noqa: PLW1509
+    ) as process:
         try:
             assert process.stderr is not None
             first = process.stderr.readline()

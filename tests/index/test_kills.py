@@ -6,7 +6,8 @@ The moments are told by the files of the index, which Lance writes with threads 
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,21 @@ MOMENTS = {"add": 20, "update": 7, "compact": 3}
 
 
 def add(place: Path, photos: Path) -> None:
-    vars(adding)["WRITTEN_AT_ONCE"] = 8
-    opened(place).add(photos, image_cache=False)
+    with in_small_steps():
+        opened(place).add(photos, image_cache=False)
 
 
 def update(place: Path, photos: Path) -> None:
-    vars(adding)["WRITTEN_AT_ONCE"] = 8
-    opened(place).update(prune=True, image_cache=False)
+    with in_small_steps():
+        opened(place).update(prune=True, image_cache=False)
+
+
+@contextmanager
+def in_small_steps() -> Iterator[None]:
+    """In this process or another one, and only so long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adding, "WRITTEN_AT_ONCE", 8)
+        yield
 
 
 def compact(place: Path, photos: Path) -> None:

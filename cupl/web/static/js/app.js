@@ -19,6 +19,7 @@ const app = {
   listeners: new Set(),
   /** Tell a person something; it goes away by itself, but for what went wrong. */
   notify(text, kind = "info") {
+    for (const same of document.querySelectorAll("#notices .notice")) if (same.firstChild.textContent === text) same.remove();
     const box = h("p", { class: `notice ${kind}` }, text,
       h("button", { type: "button", class: "plain", "aria-label": "Close this notice", onclick: () => box.remove() }, "×"));
     document.querySelector("#notices").append(box);
@@ -141,6 +142,7 @@ function show() {
   const page = showNav();
   if (page === app.page) return;
   app.page?.unmount?.();
+  for (const old of document.querySelectorAll("#notices .error")) old.remove();
   app.page = page;
   document.title = `${page.title} · cupl`;
   const main = document.querySelector("#main");
@@ -149,6 +151,7 @@ function show() {
   page.mount(main, app);
 }
 
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); document.querySelector("#main").focus(); });
 addEventListener("hashchange", () => { show(); document.querySelector("#main").focus(); });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
 await refresh();

@@ -46,7 +46,8 @@ export function writePanel(app, done) {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Label"), h("th", { scope: "col" }, "photos"))),
       h("tbody", {}, found.counts.map(([name, number]) => h("tr", {}, h("td", {}, name), h("td", {}, String(number)))))));
     const text = [
-      h("p", {}, `${WAYS[way]}: ${count(found.photos, "photo")}`, found.target ? `, in ${found.target}` : "", "."),
+      h("p", {}, `${WAYS[way]}: ${count(found.photos, "photo")}`,
+        found.unlabelled > 0 && `, and ${count(found.unlabelled, "photo")} without a label`, found.target ? `, in ${found.target}` : "", "."),
       way === "move" && h("p", { class: "bad" }, "The photos leave the folder where they are. It can be taken back here."),
       found.unread > 0 && h("p", {}, `${count(found.unread, "photo")} could not be read and stay where they are.`),
       found.waiting > 0 && h("p", {}, `${count(found.waiting, "photo")} moved by hand to a class that is gone: as classified.`), table,

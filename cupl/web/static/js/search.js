@@ -17,7 +17,7 @@ export async function mount(root, app) {
   const least = h("input", { type: "number", min: -1, max: 1, step: 0.01 });
   const most = h("input", { type: "number", min: 1, max: 500, value: "60" });
   Object.assign(view, { text, where, least, most, chips: h("div", { class: "chips" }), results: h("section", { "aria-label": "Photos found" }), told: h("p", { class: "quiet", role: "status" }) });
-  const file = h("input", { type: "file", accept: "image/*", class: "hidden", id: "example", onchange: () => { drop(file.files); file.value = ""; } });
+  const file = h("input", { type: "file", accept: "image/*", class: "hidden", id: "example", onchange: () => { const chosen = [...file.files]; file.value = ""; drop(chosen); } });
   fill(root, h("h1", { class: "hidden" }, title),
     h("form", { class: "panel", role: "search", onsubmit: (event) => { event.preventDefault(); search(); } },
       h("div", { class: "row" }, h("div", { class: "grow" }, text), h("button", { class: "main" }, "Search")),
@@ -27,7 +27,7 @@ export async function mount(root, app) {
       h("div", { class: "row more" }, file, h("label", { class: "button", htmlFor: "example" }, "Like a photo of mine"),
         h("button", { type: "button", class: "classes", onclick: byClass }, "Best of each class"),
         h("button", { type: "button", onclick: copies }, "Near-duplicates"),
-        h("button", { type: "button", onclick: table }, "Download as CSV"))),
+        h("button", { type: "button", class: "table", disabled: true, onclick: table }, "Download as CSV"))),
     view.told, view.results);
   chips();
   view.info = await app.attempt(() => get("/api/search/info"));
@@ -49,10 +49,18 @@ async function search() {
   if (!view.text.value.trim() && !view.like.length && !view.unlike.length) { view.text.focus(); return; }
   view.turn += 1;
   const turn = view.turn;
-  const found = await view.app.attempt(() => post("/api/search", asked()));
-  if (!found || turn !== view.turn) return;
+  view.last = asked();
+  const found = await view.app.attempt(() => post("/api/search", view.last));
+  if (turn !== view.turn) return;
+  tabled(Boolean(found?.photos.length));
+  if (!found) { view.told.textContent = ""; fill(view.results); return; }
   view.told.textContent = found.photos.length ? `${count(found.photos.length, "photo")}, the closest first` : "no photo was found: loosen the conditions";
   fill(view.results, grid(found.photos, "Photos found"));
+}
+
+/** The table is of photos that a search found, and of nothing else that is shown. */
+function tabled(yes) {
+  document.querySelector("#main .table").disabled = !yes;
 }
 
 function grid(photos, label) {
@@ -110,6 +118,7 @@ async function byClass() {
   const { where, min_score: least } = asked();
   const found = await view.app.attempt(() => post("/api/search/classes", { where, min_score: least, k: 8, settings: view.app.settings }));
   if (!found) return;
+  tabled(false);
   view.told.textContent = `the best photos of ${count(found.classes.length, "class", "classes")}`;
   fill(view.results, found.classes.map((one) => h("section", { class: "panel", "aria-label": one.label }, h("h2", {}, one.label),
     one.photos.length ? grid(one.photos, one.label) : h("p", { class: "quiet" }, "none"))));
@@ -123,6 +132,7 @@ async function copies() {
   const ended = await view.app.ended(job.id);
   if (view.app.page?.id !== id) return;
   if (ended?.state !== "done") { view.told.textContent = ""; return; }
+  tabled(false);
   const { groups, found, unread } = ended.result;
   view.told.textContent = found ? `${count(found, "group")} of photos that look alike; the first of each is the best. Nothing is deleted.` : "no photo is there twice";
   fill(view.results, unread > 0 && h("p", { class: "bad" }, `${count(unread, "photo")} could not be opened`),
@@ -131,7 +141,7 @@ async function copies() {
 }
 
 async function table() {
-  const answer = await fetch("/api/search/csv", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(asked()) });
+  const answer = await fetch("/api/search/csv", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(view.last) });
   if (!answer.ok) { view.app.notify((await answer.json()).error, "error"); return; }
   const url = URL.createObjectURL(await answer.blob());
   const link = h("a", { href: url, download: "found.csv" });

@@ -46,25 +46,44 @@ function again() {
 
 function dropArea(app) {
   const input = h("input", { type: "file", accept: "image/*,.heic,.tif,.tiff", multiple: true, class: "hidden", id: "files",
-    onchange: () => { take(app, input.files); input.value = ""; } });
+    onchange: () => { const chosen = [...input.files]; input.value = ""; take(app, chosen); } });
   const area = h("div", { class: "drop" }, input,
     h("label", { htmlFor: "files", class: "button main" }, "Choose photos"),
     h("span", { class: "quiet" }, " or drop them anywhere on this page. They stay on this machine."));
   if (!dropping) {
     dropping = true;
-    addEventListener("dragover", (event) => { event.preventDefault(); });
+    addEventListener("dragover", (event) => { event.preventDefault(); document.body.classList.add("dragging"); });
+    addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dragging"); });
     addEventListener("drop", (event) => {
       event.preventDefault();
-      if (event.dataTransfer.files.length) take(app, event.dataTransfer.files);
+      document.body.classList.remove("dragging");
+      dropped(event.dataTransfer).then((files) => { if (files.length) take(app, files); });
     });
   }
   return area;
 }
 let dropping = false;
 
+/** The files that were dropped, those in folders too, no more than are shown and one. */
+async function dropped(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.some((entry) => entry.isDirectory)) return [...transfer.files];
+  const found = [];
+  while (entries.length && found.length <= AT_ONCE) {
+    const entry = entries.shift();
+    if (entry.isFile) found.push(await new Promise((resolve, reject) => { entry.file(resolve, reject); }));
+    else {
+      const reader = entry.createReader();
+      for (let some; (some = await new Promise((resolve, reject) => { reader.readEntries(resolve, reject); })).length;) entries.push(...some);
+    }
+  }
+  return found;
+}
+
 async function take(app, files) {
+  if (files.length > AT_ONCE) app.notify(`The first ${AT_ONCE} are shown: for a whole folder start cupl serve with --photos FOLDER.`);
   if (location.hash && location.hash !== "#try") location.hash = "#try";
-  for (const file of files) {
+  for (const file of files.slice(0, AT_ONCE)) {
     const found = await app.attempt(() => upload(file));
     if (found) view.dropped = [{ photo: found.photo, name: found.name }, ...view.dropped].slice(0, AT_ONCE);
     if (found) await showResults();
