@@ -221,7 +221,7 @@ def test_an_encoder_of_ones_own_can_be_named_by_its_fingerprint(tmp_path: Path) 
 def test_their_encoder_cannot_be_loaded() -> None:
     vectors = ClassVectors.from_arrays(NAMES, ROWS, encoder="mini")
     with pytest.raises(
-        InputError, match="were made outside of cupl by .mini.: classify image vectors of that"
+        InputError, match="outside of cupl by .mini.: classify image vectors of that"
     ):
         vectors.load_encoder("cpu")
 
