@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,11 +107,17 @@ class LabelSheet:
             if seen is not None and seen != self._now():
                 raise ConflictError("somebody else has begun another sample meanwhile: here it is")
             make_folder(self.path.parent)
-            if anew and self.path.exists():
-                keep_old(self.path, b"")
-                self.path.unlink()
             self._held.clear()
-            return sample.save(self.path)
+            if not anew or not self.path.exists():
+                return sample.save(self.path)
+            kept = keep_old(self.path, b"")
+            self.path.unlink()
+            try:
+                return replace(sample.save(self.path), aside=kept)
+            except BaseException:
+                if kept is not None and not self.path.exists():
+                    kept.rename(self.path)
+                raise
 
     def put(self, key: str, seen: str, label: str) -> None:
         """Label a photo.

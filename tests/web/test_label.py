@@ -103,6 +103,9 @@ def test_it_goes_on_after_a_restart_and_grows(serve: Serve) -> None:
         again = begin(app, 20, seed=1, anew=True)
         assert again["labelled"] == 0
         assert (app.space.folder / "labels.csv.old").exists()
+        whole = (app.space.folder / "labels.csv").read_bytes()
+        third = begin(app, 16, seed=7, anew=True)
+        assert Path(third["aside"]).read_bytes() == whole
 
 
 def test_two_people_get_different_photos_and_no_label_is_lost(serve: Serve) -> None:

@@ -74,7 +74,7 @@ function start(anew = false, problem = null) {
     const body = { number: Number(size.value), anew, settings: view.app.settings, seen: view.drawn ?? "" };
     const made = await view.app.attempt(() => post("/api/label/begin", body));
     if (!made) { if (!problem) await load(); return; }
-    if (made.aside || anew) view.app.notify("The labels before are kept beside the file, as labels.csv.old.");
+    if (made.aside) view.app.notify(`The labels before are kept as ${made.aside}.`);
     view.skipped.clear();
     Object.assign(view, { row: null, queue: [], past: [], trail: [], clashes: [] });
     await load();
@@ -82,6 +82,7 @@ function start(anew = false, problem = null) {
   fill(view.root, h("h1", { class: anew ? "" : "hidden" }, title), h("section", { class: "panel narrow" },
     problem && h("p", { class: "bad" }, problem),
     h("h2", {}, "Label a small sample"),
+    anew && !problem && h("p", {}, "The labels that are there are kept beside the new ones."),
     h("p", {}, "A few photos, spread over sure and unsure ones, tell how accurate the labels of all are. What the classifier says is not shown, as who sees an answer tends to agree with it."),
     h("form", { class: "row", onsubmit: (event) => { event.preventDefault(); begin(); } },
       field("Photos to label", size), h("button", { class: "main" }, anew ? "Begin anew" : "Begin"),

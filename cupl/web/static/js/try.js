@@ -19,7 +19,8 @@ export function mount(root, app) {
   view.gallery = h("div", {});
   view.summary = h("p", { class: "quiet", role: "status" });
   fill(root, h("h1", { class: "hidden" }, title), dropArea(app), settingsPanel(app, again), view.results,
-    app.state.photos.total ? h("section", { "aria-label": "Photos of the folder" }, view.summary, view.gallery) : null);
+    app.state.photos.total ? h("section", { "aria-label": "Photos of the folder" }, view.summary, view.gallery)
+      : h("p", { class: "quiet" }, "There is more with photos: start cupl serve with --photos FOLDER to label, sort and evaluate them, or with --index to search."));
   showResults();
   showGallery();
   let encoded = app.state.photos.encoded;
