@@ -54,6 +54,23 @@ class SampledPhoto:
     stratum_photos: int
 
 
+class OtherSampleError(InputError):
+    """A sample that is there was drawn from other photos, or by another bank or encoder.
+
+    Args:
+        target: its file.
+        difference: what is another.
+
+    """
+
+    def __init__(self, target: Path, difference: str) -> None:
+        self.difference = difference
+        super().__init__(
+            f"{target}: its sample was drawn from other photos or otherwise ({difference}): it can "
+            "be evaluated as it is, but not be made larger; write a new sample to another file"
+        )
+
+
 @dataclass(frozen=True)
 class SavedSample:
     """What was written.
@@ -156,11 +173,8 @@ class LabelSample:
                 same &= design_of(row) == [one.stratum, one.stratum_photos, len(self.drawn)]
             if not same:
                 _check_design(target, before)
-                raise InputError(
-                    f"{target}: its sample was drawn from other photos or otherwise "
-                    f"({self._difference(name, row, there=one is not None)}): it can be evaluated "
-                    "as it is, but not be made larger; write a new sample to another file"
-                )
+                difference = self._difference(name, row, there=one is not None)
+                raise OtherSampleError(target, difference)
 
     def _difference(self, name: str, row: dict[str, str | None], *, there: bool) -> str:
         """What a row says that this draw does not."""

@@ -110,7 +110,11 @@ class _LabelPage:
         }  # fmt: skip
 
     def begin(self, body: BeginBody) -> dict[str, Any]:
-        from cupl.evaluation.label_sample import sample_to_label, vectors_in_words
+        from cupl.evaluation.label_sample import (
+            OtherSampleError,
+            sample_to_label,
+            vectors_in_words,
+        )
         from cupl.evaluation.sample_file import check_sample_classes
 
         check_sample_classes(self.space.labels)
@@ -126,7 +130,14 @@ class _LabelPage:
             (replace(one, path=photos.paths[n]) for n, one in zip(numbers, found, strict=True)),
             body.number, seed=body.seed, by=vectors_in_words(classifier.vectors),
         )  # fmt: skip
-        saved = self.sheet.begin(drawn, anew=body.anew, seen=body.seen)
+        try:
+            saved = self.sheet.begin(drawn, anew=body.anew, seen=body.seen)
+        except OtherSampleError as error:
+            raise InputError(
+                "the bank, its settings or the photos are others than when this sample was drawn "
+                f"({error.difference}), so it can be judged as it is, but not be made larger: "
+                "begin another sample"
+            ) from error
         return {
             "photos": saved.photos, "labelled": saved.labelled,
             "aside": None if saved.aside is None else str(saved.aside),

@@ -99,7 +99,7 @@ def test_it_goes_on_after_a_restart_and_grows(serve: Serve) -> None:
         assert begin(app, 20)["labelled"] == 5
         status, answer = app.ask("/api/label/begin", {"number": 20, "seed": 1})
         assert status == 400
-        assert "write a new sample to another file" in answer["error"]
+        assert "not be made larger: begin another sample" in answer["error"]
         again = begin(app, 20, seed=1, anew=True)
         assert again["labelled"] == 0
         assert (app.space.folder / "labels.csv.old").exists()
