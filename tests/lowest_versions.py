@@ -35,6 +35,7 @@ WITHOUT = (
     "--ignore=tests/encoders/test_sentences.py",
     "--ignore=tests/llm/test_mini.py",
     "--ignore=tests/encoders/test_bridge.py",
+    "--ignore=tests/encoders/test_classifiers.py",
     "--ignore=tests/encoders/test_pair.py",
     "--ignore=tests/encoders/test_sentence_tower.py",
     "--ignore-glob=tests/encoders/test_open_clip*",

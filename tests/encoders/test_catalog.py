@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from cupl.encoders.catalog import describe_model, models_on_disk, name_kinds
-from cupl.encoders.classifiers import load_named_classifier
 from cupl.encoders.loading import FAMILIES, load_encoder
-from cupl.encoders.sentence_tower import SentenceTower
 from cupl.errors import InputError, MissingFileError
 from tests.hub import COMMIT, hub_cache, no_network  # noqa: F401 (fixtures)
 from tests.models import save_clip
-from tests.two_models import save_sentences, save_timm
 
 CLIP = {
     "model_type": "clip", "projection_dim": 768, "text_config": {"max_position_embeddings": 77},
@@ -85,18 +81,6 @@ def test_what_is_told_is_what_is_loaded(tmp_path: Path) -> None:
     assert (told.width, told.tokens) == (encoder.dim, encoder.max_tokens)
     assert told.missing is None
     assert told.bytes == sum(file.stat().st_size for file in folder.iterdir())
-
-
-def test_parts_of_bridges_are_told_as_they_are_loaded(tmp_path: Path) -> None:
-    text = save_sentences(tmp_path / "text", out=16, longest=12)
-    image = save_timm(tmp_path / "image")
-    classifier, sentences = describe_model(f"bridge:{image}+{text}")
-    assert (classifier.role, classifier.family) == ("image classifier", "timm")
-    assert classifier.image_side == load_named_classifier(str(image)).side
-    tower = SentenceTower.load(str(text), torch.device("cpu"), torch.float32)
-    assert (sentences.role, sentences.family) == ("text encoder", "sentence-transformers")
-    assert (sentences.width, sentences.tokens) == (tower.dim, tower.max_tokens)
-    assert (classifier.missing, sentences.missing) == (None, None)
 
 
 DAMAGED = ["{", "[]", "null", '{"model_type": []}', '{"model_type": {}}', "[" * 100_000, "\udcff"]

@@ -7,7 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from cupl.encoders.catalog import describe_model
 from cupl.encoders.classifiers import load_named_classifier
+from cupl.encoders.sentence_tower import SentenceTower
 from cupl.errors import InputError
 from tests.encoders.files import edit_json
 from tests.models import draw
@@ -87,3 +89,15 @@ def test_logits_of_each_image_do_not_depend_on_the_batch(
     assert whole.shape == (5, len(ANIMALS))
     torch.testing.assert_close(whole, single, atol=1e-5, rtol=1e-5)
     assert found.logits(images[:0], 4).shape == (0, len(ANIMALS))
+
+
+def test_parts_of_bridges_are_told_as_they_are_loaded(tmp_path: Path) -> None:
+    text = save_sentences(tmp_path / "text", out=16, longest=12)
+    image = save_timm(tmp_path / "image")
+    classifier, sentences = describe_model(f"bridge:{image}+{text}")
+    assert (classifier.role, classifier.family) == ("image classifier", "timm")
+    assert classifier.image_side == load_named_classifier(str(image)).side
+    tower = SentenceTower.load(str(text), torch.device("cpu"), torch.float32)
+    assert (sentences.role, sentences.family) == ("text encoder", "sentence-transformers")
+    assert (sentences.width, sentences.tokens) == (tower.dim, tower.max_tokens)
+    assert (classifier.missing, sentences.missing) == (None, None)
