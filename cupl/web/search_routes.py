@@ -13,7 +13,6 @@ from starlette.routing import Route
 from cupl.errors import InputError
 from cupl.progress import Progress
 from cupl.web.answers import Body, command, query
-from cupl.web.open_photo import OpenPhoto
 from cupl.web.search_photos import HandedOut
 from cupl.web.settings import ViewSettings
 from cupl.web.thumbnails import WHOLE, jpeg_of
@@ -154,10 +153,12 @@ class _SearchPage:
         return self.space.jobs.start("duplicates", "Looking for copies", work).to_dict()
 
     def thumb(self, asked: Mapping[str, str]) -> Response:
-        return _picture(self.space.thumbnails.of(OpenPhoto(self.photos.file(asked["photo"]), None)))
+        with self.photos.opened(asked["photo"]) as photo:
+            return _picture(self.space.thumbnails.of(photo))
 
     def whole(self, asked: Mapping[str, str]) -> Response:
-        return _picture(jpeg_of(self.photos.file(asked["photo"]), WHOLE))
+        with self.photos.opened(asked["photo"]) as photo:
+            return _picture(jpeg_of(photo.source, WHOLE))
 
     def _found(self, body: SearchBody) -> FoundPhotos:
         terms = self._terms(body)

@@ -294,3 +294,43 @@ def test_endless_exif_is_refused_at_once() -> None:
     assert "65 blocks of EXIF" in reason(photo[:2] + block * 65 + photo[2:])
     few = open_image(photo[:2] + block * 3 + photo[2:])
     assert few.tobytes() == open_image(photo).tobytes()
+
+
+@pytest.mark.parametrize("start", [b"P6\n1#\n1#\n1", b"P6\n1 1\n2", b"P4\n1 1", b"P5 1 1 25#\n5"])
+def test_comments_inside_the_numbers_of_a_ppm(start: bytes) -> None:
+    """Pillow reads a number on behind a comment: one that has begun is no end of the header."""
+    assert "header is longer than 64 KB" in reason(start + b"#\n" * 40_000 + b"5\nabc")
+
+
+def test_pixels_of_a_ppm_that_look_like_blanks_and_comments() -> None:
+    for pixels_ in (b" \n\t" * 30_000, b"#" * 90_000, b"#\n " * 30_000):
+        image = open_image(b"P6\n300 100\n255\n" + pixels_)
+        assert image.tobytes() == pixels_
+
+
+@pytest.mark.parametrize("magic", [b"P1 1 2\n", b"P2 1 2 255\n", b"P3 1 2 255\n"])
+def test_endless_comments_among_plain_samples_are_refused_at_once(magic: bytes) -> None:
+    samples = b"0 1 0 1 0 1 "
+    assert "comments" in reason(magic + b"#\n" * 200_000 + samples)
+    content = magic + b"#\n" * 1000 + b"0#x\r 1\n#y\n 0 1# z\n0 #\n 1 0 1 #"
+    with Image.open(io.BytesIO(content)) as image:
+        assert open_image(content).tobytes() == image.convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("before", [b"\xff\xd0", b"\xff\x00", b"\xff\xf0", b"\xff\xe5\0\0", b"\0"])
+def test_endless_exif_behind_odd_markers_is_refused_at_once(before: bytes) -> None:
+    photo = encoded(textured(64, 64), "JPEG")
+    block = b"\xff\xe1\xff\xff" + b"Exif\0\0" + bytes(65_527)
+    content = photo[:2] + b"\xff\xfe\0\2" + before + block * 65 + photo[2:]
+    assert "65 blocks of EXIF" in reason(content)
+
+
+@pytest.mark.parametrize(
+    "part", [b"\xff\xfe\0\2", b"\xff\xe7\0\0", b"\xff", b"\xff\xd0", b"\xff\0", b"\0"]
+)
+def test_endless_markers_of_a_jpeg_are_refused_at_once(part: bytes) -> None:
+    photo = encoded(textured(64, 64), "JPEG")
+    start = photo[:2] + b"\xff\xfe\0\2"
+    assert "before its pixels" in reason(start + part * 300_000 + photo[2:])
+    few = open_image(start + part * 1000 + photo[2:])
+    assert few.tobytes() == open_image(photo).tobytes()

@@ -1,6 +1,7 @@
 """Searching an index in the app: what the library finds, and nothing that a page may not read."""
 
 import csv
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,54 @@ def test_a_photo_that_is_gone(serve: Serve, index: PhotoIndex) -> None:
             )  # fmt: skip
         finally:
             Path(first["path"]).write_bytes(kept)
+
+
+def test_a_link_in_the_place_of_a_photo_is_not_followed(
+    serve: Serve, mini: Encoder, photos: Path, tmp_path: Path
+) -> None:
+    own, private = tmp_path / "own", tmp_path / "private"
+    shutil.copytree(photos / "cat", own)
+    shutil.copytree(photos / "rocket", private)
+    made = PhotoIndex.open(tmp_path / "own.lance", encoder=mini)
+    made.add(own)
+    gone = (404, "this photo is not where the index has it: update the index")
+    with serve(index=made, photos=None) as app:
+        [first] = app.good("/api/search", {"text": "a cat", "k": 1})["photos"]
+        path = Path(first["path"])
+        beside = next(one for one in own.iterdir() if one != path)
+        for target in (next(private.iterdir()), beside):
+            path.unlink()
+            path.symlink_to(target)
+            for shown in ("thumb", "photo"):
+                status, answer = app.ask(f"/index/{shown}/{first['id']}")
+                assert (status, answer["error"]) == gone
+        path.unlink()
+        path.write_bytes(beside.read_bytes())
+        assert app.ask(f"/index/photo/{first['id']}")[0] == 200
+        own.rename(tmp_path / "moved")
+        private.rename(own)
+        (own / "rocket-0.jpg").rename(own / path.name)
+        own.rename(private)
+        own.symlink_to(private)
+        status, answer = app.ask(f"/index/photo/{first['id']}")
+        assert (status, answer["error"]) == gone
+
+
+def test_an_index_whose_paths_go_through_links(
+    serve: Serve, mini: Encoder, photos: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "folder").symlink_to(photos / "cat")
+    (own / "rocket.jpg").symlink_to(photos / "rocket" / "rocket-0.jpg")
+    made = PhotoIndex.open(tmp_path / "own.lance", encoder=mini)
+    made.add(own)
+    with serve(index=made, photos=None) as app:
+        found = app.good("/api/search", {"text": "a cat", "k": 50})["photos"]
+        assert {Path(one["path"]).name for one in found} > {"rocket.jpg", "cat-0.jpg"}
+        for one in found:
+            assert app.ask(f"/index/thumb/{one['id']}")[0] == 200
+            assert app.ask(f"/index/photo/{one['id']}")[0] == 200
 
 
 def test_an_index_of_another_encoder(serve: Serve, photos: Path, tmp_path: Path) -> None:
