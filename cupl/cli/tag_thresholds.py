@@ -50,7 +50,7 @@ class TagThresholds:
     def read(self, labels: "Sequence[ClassLabel]", *, all_files: bool) -> None:
         """Find the examples and their classes, before a model is loaded."""
         if self.examples is not None:
-            rates = {"keep": self.keep or _KEEP}
+            rates = {"keep": _KEEP if self.keep is None else self.keep}
             self.images = labelled_examples(labels, self.examples, self.labels, rates, all_files)
 
     def fit(self, classifier: "ZeroShotClassifier") -> dict[str, float] | None:
@@ -59,7 +59,7 @@ class TagThresholds:
 
         if self.images is None:
             return None if self.file is None else read_class_thresholds(self.file)
-        keep = self.keep or _KEEP
+        keep = _KEEP if self.keep is None else self.keep
         rows, targets = encoded_examples(classifier, self.images)
         found = classifier.fit_class_thresholds(rows, targets, keep)
         say(

@@ -24,6 +24,8 @@ _SINGLE = "probability"
 _LISTS = ("tags",)
 _HAS = "has"
 _EXAMPLES = "date > '2024', width >= 1000, label = 'cat', has(tags, 'cat'), path LIKE '%holiday%'"
+_PARTS = frozenset({"this", "expression", "expressions", "low", "high"})
+"""Of a condition; whatever else a version of the parser puts into one may turn it around."""
 _COMPARISONS = {"EQ": "=", "NEQ": "!=", "GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
 _OPPOSITES = {"EQ": "NEQ", "NEQ": "EQ", "GT": "LTE", "GTE": "LT", "LT": "GTE", "LTE": "GT"}
 _LONGEST = 10_000
@@ -180,6 +182,12 @@ class _Writer:
     def _test(self, kind: str, node: Any, negated: bool) -> str:
         """A condition on one column."""
         words = self._dialect.words
+        more = {part for part, value in node.args.items() if value} - _PARTS
+        if "negate" in more:  # as later versions of sqlglot read NOT LIKE
+            more.remove("negate")
+            negated = not negated
+        if more:
+            raise _UnknownError(f"not understood: {node.sql()[:80]}")
         match kind:
             case "Between":
                 return self._between(node, negated)

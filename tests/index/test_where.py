@@ -26,6 +26,9 @@ from cupl.index.where import both, parse_where, where_in
         ("date BETWEEN '2023-07' AND '2023-07-14 16:05'",
          "(date >= '2023-07' AND date <= '2023-07-14 16:05')",
          '(date >= "2023-07" and date <= "2023-07-14 16:05")'),
+        ("path NOT LIKE '%x%'", "(NOT (path LIKE '%x%') AND path IS NOT NULL)",
+         '(not (path like "%x%") and path is not null)'),
+        ("NOT path NOT LIKE '%x%'", "path LIKE '%x%'", 'path like "%x%"'),
         ("date like '%-07-%'", "date LIKE '%-07-%'", 'date like "%-07-%"'),
         ("PATH like '%x%'", "path LIKE '%x%'", 'path like "%x%"'),
         ("date > '2024' -- x", "date > '2024'", 'date > "2024"'),
@@ -49,6 +52,7 @@ def test_a_condition_in_the_words_of_each_store(text: str, lance: str, milvus: s
         "date BETWEEN '2023' AND '2023-7-14'", "not date >= '2023-07-14T16:05'",
         "date < '2023-07-32'",
         "label = '\udcff'", "label ilike 'a'", "path like 'a' escape 'b'", "width > - - 1",
+        "width between symmetric 3 and 1",
     ],
 )  # fmt: skip
 def test_what_is_no_condition_is_refused_in_a_sentence(text: str) -> None:

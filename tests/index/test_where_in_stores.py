@@ -126,6 +126,13 @@ def _like(column: str, pieces: list[str]) -> tuple[str, Test]:
     return f"{column} LIKE {_sql(''.join(pieces))}", test
 
 
+def _inner_not(condition: tuple[str, Test]) -> tuple[str, Test]:
+    """``a NOT LIKE b``, which parsers read otherwise than ``NOT (a LIKE b)``."""
+    text = re.sub(r" (LIKE|IN) ", r" NOT \1 ", condition[0], count=1)
+    text = re.sub(r" IS NULL$", " IS NOT NULL", text)
+    return text, lambda photo: _opposite(condition[1](photo))
+
+
 def _is_null(column: str) -> tuple[str, Test]:
     return f"{column} IS NULL", lambda photo: getattr(photo, column) is None
 
@@ -151,6 +158,11 @@ _LEAVES = st.one_of(
                                         '"', ".", "[", "A", "😀"]), max_size=5)),
     st.builds(_is_null, st.sampled_from(list(_COLUMNS))),
     st.builds(_has, st.sampled_from(_TEXTS[1:])),
+    st.builds(_inner_not, st.builds(_like, _TEXT_COLUMNS,
+              st.lists(st.sampled_from(["%", "_", "a", "b", "ü", "A"]), max_size=5))),
+    st.builds(_inner_not, st.builds(_within, st.just("path"),
+              st.lists(st.sampled_from(_COLUMNS["path"]), min_size=1, max_size=3))),
+    st.builds(_inner_not, st.builds(_is_null, st.sampled_from(list(_COLUMNS)))),
 )  # fmt: skip
 _Condition = tuple[str, Test]
 
