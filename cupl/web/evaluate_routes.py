@@ -16,6 +16,7 @@ from cupl.progress import Progress
 from cupl.web.answers import Body, ConflictError, command, query
 from cupl.web.evaluation_data import LabelsFrom, labelled_photos, photos_with_vectors
 from cupl.web.evaluation_reports import PAGE_OF_REPORT, REPORTS_FOLDER, SavedReport, SavedReports
+from cupl.web.jobs import JobStopped
 from cupl.web.label_routes import LABELS_FILE
 from cupl.web.workspace import Workspace
 
@@ -146,7 +147,13 @@ class _EvaluatePage:
             text_cache=self.space.text_cache, progress=note, **how,
         )  # fmt: skip
         progress(*done)  # once more whether it is to stop, before anything is written
-        return self.reports.save(result, banks[0].name)
+        saved = self.reports.save(result, banks[0].name)
+        try:
+            progress(*done)  # which took seconds
+        except JobStopped:
+            self.reports.remove(saved.number)
+            raise
+        return saved
 
     def report(self, asked: Mapping[str, str]) -> dict[str, Any]:
         from cupl.evaluation.summary import summarize_evaluation

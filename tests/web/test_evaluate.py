@@ -11,6 +11,7 @@ import pytest
 from cupl.encoders.protocol import Encoder
 from cupl.report import evaluating
 from cupl.report.evaluating import evaluate
+from cupl.web.evaluation_reports import SavedReports
 from tests.web.conftest import Serve
 from tests.web.photos import BANK
 from tests.web.serving import Served, visited
@@ -164,6 +165,22 @@ def test_one_at_a_time_and_what_is_stopped_leaves_nothing(
         assert not app.space.folder.exists()
         held.set()
         assert judge(app)["state"] == "done"
+
+
+def test_what_is_stopped_while_it_is_written_leaves_nothing(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve() as app:
+        written = SavedReports.save
+
+        def save(reports: SavedReports, *what: Any) -> Any:
+            saved = written(reports, *what)
+            app.space.jobs.listed()[-1].stop()
+            return saved
+
+        monkeypatch.setattr(SavedReports, "save", save)
+        assert judge(app)["state"] == "stopped"
+        assert app.good("/api/evaluate")["reports"] == []
 
 
 def test_reports_are_kept_and_only_ours_are_deleted(serve: Serve) -> None:
