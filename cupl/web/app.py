@@ -19,6 +19,7 @@ from cupl.web.answers import Body, command, query
 from cupl.web.bank_routes import bank_routes
 from cupl.web.evaluate_routes import evaluate_routes
 from cupl.web.guard import Guard
+from cupl.web.jobs import Job
 from cupl.web.label_routes import label_routes
 from cupl.web.review_routes import review_routes
 from cupl.web.search_routes import search_routes
@@ -73,20 +74,31 @@ def state_routes(space: Workspace) -> list[Route]:
     """What the frame of every page shows, and its jobs."""
 
     def state(asked: Mapping[str, str]) -> dict[str, Any]:
-        return {**workspace_state(space), "jobs": [one.to_dict() for one in space.jobs.listed()]}
+        return {**workspace_state(space), "jobs": [one.summary() for one in space.jobs.listed()]}
+
+    def job_of(number: int) -> Job:
+        job = space.jobs.find(number)
+        if job is None:
+            raise MissingFileError(f"there is no job {number}")
+        return job
+
+    def result(asked: Mapping[str, str]) -> dict[str, Any]:
+        number = asked.get("id", "")
+        if not (number.isascii() and number.isdecimal() and len(number) < 10):
+            raise MissingFileError("a job is asked for by its number")
+        return job_of(int(number)).to_dict()
 
     def stop(body: JobBody) -> dict[str, Any]:
-        job = space.jobs.find(body.id)
-        if job is None:
-            raise MissingFileError(f"there is no job {body.id}")
+        job = job_of(body.id)
         job.stop()
-        return job.to_dict()
+        return job.summary()
 
     def read_on(body: Body) -> dict[str, Any]:
         return space.start_encoding().to_dict()
 
     return [
         query("/api/state", state),
+        query("/api/jobs/result", result),
         command("/api/jobs/stop", JobBody, stop),
         command("/api/photos/read", Body, read_on),
     ]

@@ -16,7 +16,7 @@ State = Literal["running", "done", "stopped", "failed"]
 Work = Callable[[Progress], Any]
 """Is given what to tell its progress to, which ends it where it is to stop; gives what JSON has."""
 _KEPT = 2
-"""Of those of a kind that have ended: their results are sent to every tab again and again."""
+"""Of those of a kind that have ended, with all that they gave."""
 
 
 class JobStopped(Exception):  # noqa: N818 - no error: somebody wanted it
@@ -77,13 +77,17 @@ class Job:
         """Wait for its end; whether it has ended."""
         return self._ended.wait(seconds)
 
-    def to_dict(self) -> dict[str, Any]:
-        """What a page shows of it."""
+    def summary(self) -> dict[str, Any]:
+        """How it stands, for all tabs again and again: without what it gave, which may be large."""
         return {
             "id": self.id, "kind": self.kind, "title": self.title, "state": self.state,
-            "done": self.done, "total": self.total, "result": self.result, "error": self.error,
+            "done": self.done, "total": self.total, "error": self.error,
             "stopping": self.stopping and self.state == "running",
         }  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same, and what it gave."""
+        return {**self.summary(), "result": self.result}
 
     def run(self, work: Work) -> None:
         """Do it; whatever happens is kept for the page."""

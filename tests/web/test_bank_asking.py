@@ -32,7 +32,7 @@ def test_a_model_is_asked_for_more(serve: Serve, monkeypatch: pytest.MonkeyPatch
             app.wait("ask")
             [state] = [one for one in app.good("/api/state")["jobs"] if one["id"] == job["id"]]
             assert state["state"] == "done", state
-            result = state["result"]
+            result = app.good(f"/api/jobs/result?id={job['id']}")["result"]
             assert len(result["prompts"]) == 9
             assert (result["requests"], result["tokens_in"], result["tokens_out"]) == (3, 21, 27)
             assert server.headers[0]["Authorization"] == f"Bearer {KEY}"

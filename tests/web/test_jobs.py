@@ -8,6 +8,7 @@ import pytest
 from cupl.errors import InputError
 from cupl.progress import Progress
 from cupl.web.jobs import JobBusyError, Jobs, JobStopped
+from tests.web.conftest import Serve
 
 
 def until_stopped(progress: Progress) -> None:
@@ -106,3 +107,18 @@ def test_one_that_does_not_listen_is_not_waited_for() -> None:
     assert (job.state, job.stopping) == ("running", True)
     end.set()
     assert job.wait(10)
+
+
+def test_a_result_is_sent_to_who_asks_for_it(serve: Serve) -> None:
+    """All tabs ask for the state all the time: what a job gave does not come with each."""
+    with serve(photos=None) as app:
+        job = app.space.jobs.start("a", "A", lambda progress: {"found": ["x" * 100_000]})
+        assert job.wait(10)
+        [told] = [one for one in app.good("/api/state")["jobs"] if one["id"] == job.id]
+        assert told["state"] == "done"
+        assert "result" not in told
+        assert app.good(f"/api/jobs/result?id={job.id}") == {
+            **told, "result": {"found": ["x" * 100_000]},
+        }  # fmt: skip
+        for other in ("", "?id=", "?id=9", "?id=-1", "?id=x", "?id=%C2%B2", f"?id={'9' * 5000}"):
+            assert app.ask(f"/api/jobs/result{other}")[0] == 404

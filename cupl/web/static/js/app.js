@@ -45,14 +45,17 @@ const app = {
   saveSettings() {
     localStorage.setItem("cupl-settings", JSON.stringify(app.settings));
   },
-  /** Resolves with a job once it has ended. */
-  ended(id) {
-    return new Promise((resolve) => {
+  /** A job with what it gave, which the state does not tell; undefined where it is not known any more. */
+  job: (id) => app.attempt(() => get("/api/jobs/result", { id })),
+  /** Resolves with a job once it has ended, and with what it gave. */
+  async ended(id) {
+    const job = await new Promise((resolve) => {
       const stop = app.on((state) => {
-        const job = state.jobs.find((one) => one.id === id);
-        if (!job || job.state !== "running") { stop(); resolve(job); }
+        const found = state.jobs.find((one) => one.id === id);
+        if (!found || found.state !== "running") { stop(); resolve(found); }
       });
     });
+    return job?.state === "done" ? app.job(id) : job;
   },
   thumb: (photo) => `/thumb/${photo}?s=${app.state.session}`,
   whole: (photo) => `/photo/${photo}?s=${app.state.session}`,

@@ -77,7 +77,7 @@ export function askPanel(app, { at, add, choose }) {
 
   async function follow(job) {
     const ended = await app.ended(job);
-    if (ended?.state === "done") { propose(); return estimate(); }
+    if (ended?.state === "done") { results.set(job, ended.result); propose(); return estimate(); }
     if (ended?.state === "stopped") cost.textContent = "Stopped; the answers that came are kept for the next time.";
     start.disabled = false;
     return ended?.state === "failed" ? estimate() : undefined;
@@ -87,11 +87,18 @@ export function askPanel(app, { at, add, choose }) {
   const settled = () => Number(sessionStorage.getItem(key()) ?? 0);
   const latest = () => app.state.jobs.filter((one) => one.kind === "ask" && one.state === "done" && one.id > settled()).pop();
 
+  const results = new Map();
+  async function bring(job) {
+    const found = await app.job(job);
+    if (found) { results.set(job, found.result); propose(); }
+  }
+
   /** What the last job brought and nobody has decided on yet. */
   function propose() {
     const job = latest();
     if (!job || !at().bank) return fill(waiting);
-    const found = job.result;
+    const found = results.get(job.id);
+    if (!found) { bring(job.id); return undefined; }
     const number = at().bank.classes.findIndex((one) => one.name === found.class && one.id === found.id);
     const away = () => { sessionStorage.setItem(key(), String(job.id)); propose(); };
     if (number < 0) { away(); return undefined; }
@@ -100,11 +107,10 @@ export function askPanel(app, { at, add, choose }) {
         h("button", { type: "button", onclick: () => choose(number) }, "Look at them")));
     }
     if (waiting.firstChild?.dataset?.job === String(job.id)) return undefined;
-    return fill(waiting, proposal(job, number, away));
+    return fill(waiting, proposal(job.id, found, number, away));
   }
 
-  function proposal(job, number, away) {
-    const { result } = job;
+  function proposal(job, result, number, away) {
     const boxes = result.prompts.map((one) => ({ one, box: h("input", { type: "checkbox", checked: true, onchange: () => tell() }) }));
     const chosen = () => boxes.filter(({ box }) => box.checked).map(({ one }) => one);
     const adding = h("button", { type: "button", class: "main", onclick: async () => {
@@ -119,7 +125,7 @@ export function askPanel(app, { at, add, choose }) {
     const dropped = Object.entries(result.dropped).map(([reason, many_]) => `${many_} ${reason}`);
     if (result.known) dropped.push(`${result.known} that the class has already`);
     const spent = `${count(result.requests, "request")}, ${written(result.tokens_in)} tokens in, ${written(result.tokens_out)} out${result.price ? `, ${result.price.toFixed(4)}` : ""}`;
-    return h("section", { class: "panel", "aria-label": "Prompts to choose from", data: { job: String(job.id) } },
+    return h("section", { class: "panel", "aria-label": "Prompts to choose from", data: { job: String(job) } },
       h("h2", {}, `From ${result.model}, about ${result.class}`),
       h("p", { class: "quiet" }, `Asked: ${spent}.`, dropped.length ? ` Not shown: ${dropped.join(", ")}.` : ""),
       boxes.length ? h("fieldset", { class: "bank-chosen" }, h("legend", {}, "Choose what is true of it"),

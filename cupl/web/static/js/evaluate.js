@@ -80,15 +80,22 @@ function follow(state) {
   const stamp = `${state.bank?.revision} ${state.bank?.unsaved}`;
   if (view.stamp !== undefined && view.stamp !== stamp) { load(); match(); }
   view.stamp = stamp;
-  const ended = evaluations(state).filter((job) => job.state !== "running").map((job) => job.id);
-  const last = ended.at(-1) ?? 0;
-  if (view.last !== undefined && last > view.last) {
-    const job = evaluations(state).find((one) => one.id === last);
-    load();
-    if (job.state === "done" && (!view.open || job.id === view.mine)) show(job.result.report, false);
-  }
-  view.last = last;
+  const job = evaluations(state).filter((one) => one.state !== "running").at(-1);
+  const fresh = view.last !== undefined && (job?.id ?? 0) > view.last;
+  if (fresh) load();
+  if (job?.state === "done" && view.made?.job !== job.id) bring(job.id, fresh);
+  view.last = job?.id ?? 0;
   ready();
+}
+
+/** Ask which report an evaluation made; a new one is shown where no other is being read. */
+async function bring(job, fresh) {
+  const made = view.made = { job, report: null };
+  const found = await view.app.job(job);
+  if (!found || !shown() || view.made !== made) return;
+  made.report = found.result.report;
+  if (fresh && (!view.open || job === view.mine)) show(made.report, false);
+  else ready();
 }
 
 /** The button can be pressed where there is something to judge and nothing is being judged. */
@@ -99,7 +106,7 @@ function ready() {
   view.start.disabled = Boolean(running) || !found || !found.images || blocked;
   const last = evaluations(view.app.state).at(-1);
   const ended = last?.state === "stopped" ? "Stopped; nothing was written."
-    : last?.state === "done" && view.open === last.result.report ? `Done: report ${view.open} is below.` : null;
+    : last?.state === "done" && view.made?.job === last.id && view.made.report !== null && view.open === view.made.report ? `Done: report ${view.open} is below.` : null;
   const text = running ? `${running.title} … it goes on if you close this page.`
     : [ended, blocked && found.images ? "Some labels mean no class: leave them out, or mend the names first." : null].filter(Boolean).join(" ");
   if (view.said.textContent !== text) view.said.textContent = text;
