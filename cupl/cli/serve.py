@@ -21,7 +21,7 @@ from cupl.cli.class_sources import (
 from cupl.cli.encoder_choice import EncoderChoice
 from cupl.cli.index import existing_index
 from cupl.cli.output import count, quoted, say
-from cupl.errors import InputError, MissingPackageError
+from cupl.errors import MissingPackageError, leading_to
 from cupl.io.atomic import make_folder
 from cupl.io.locks import sole_writer
 
@@ -123,11 +123,8 @@ def _alone(folder: Path) -> Iterator[None]:
         return
     make_folder(folder.parent)
     with ExitStack() as stack:
-        try:
+        with leading_to(output=...):
             stack.enter_context(sole_writer(folder))
-        except InputError as error:
-            error.arguments = {"output": ..., **error.arguments}
-            raise
         yield
 
 

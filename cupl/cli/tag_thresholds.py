@@ -50,8 +50,13 @@ class TagThresholds:
     def read(self, labels: "Sequence[ClassLabel]", *, all_files: bool) -> None:
         """Find the examples and their classes, before a model is loaded."""
         if self.examples is not None:
-            rates = {"keep": _KEEP if self.keep is None else self.keep}
+            rates = {"keep": self._kept}
             self.images = labelled_examples(labels, self.examples, self.labels, rates, all_files)
+
+    @property
+    def _kept(self) -> float:
+        """The share of a class's photos that are to get its tag."""
+        return _KEEP if self.keep is None else self.keep
 
     def fit(self, classifier: "ZeroShotClassifier") -> dict[str, float] | None:
         """The cosine of each class, or None where nothing was given."""
@@ -59,7 +64,7 @@ class TagThresholds:
 
         if self.images is None:
             return None if self.file is None else read_class_thresholds(self.file)
-        keep = _KEEP if self.keep is None else self.keep
+        keep = self._kept
         rows, targets = encoded_examples(classifier, self.images)
         found = classifier.fit_class_thresholds(rows, targets, keep)
         say(

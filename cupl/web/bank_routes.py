@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import Field, ValidationError
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from cupl.bank.labels import MAX_NAME
@@ -16,7 +16,7 @@ from cupl.bank.lint import CHECKS, shared, uneven
 from cupl.bank.model import PromptBank
 from cupl.bank.selecting import ClassSelector
 from cupl.errors import InputError, MissingFileError
-from cupl.web.answers import Body, RefusedError, Reply, command, query
+from cupl.web.answers import Body, JsonAnswer, RefusedError, Reply, command, query
 from cupl.web.bank_asking import MOST_ASKED, PromptAsker
 from cupl.web.bank_changes import (
     class_added,
@@ -131,7 +131,7 @@ def _editing(space: Workspace) -> list[Route]:
         try:
             saved = editor.save(body.revision, body.over)
         except FileChangedError as error:
-            return JSONResponse({"error": str(error), "over": error.seen}, 409)
+            return JsonAnswer({"error": str(error), "over": error.seen}, 409)
         kept = None if saved.kept is None else str(saved.kept)
         return {
             "file": str(editor.path), "kept": kept, "gone": saved.gone, "draft": saved.draft,

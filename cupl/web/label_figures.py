@@ -56,10 +56,11 @@ class LabelFigures:
 
     def _places(self) -> Any:
         """Where photos are and, as the rows of a sample may be older than a move, were."""
-        from cupl.evaluation.labelled import file_identity
-
-        photos, identify = self._space.photos, file_identity()
+        photos = self._space.photos
         if self._known is None or self._known[0] != photos.turns:
+            from cupl.evaluation.labelled import file_identity
+
+            identify = file_identity()
             before = {identify(one): n for n, one in enumerate(photos.originals)}
             now = {identify(one): n for n, one in enumerate(photos.paths)}
             self._known = photos.turns, identify, before | now

@@ -136,8 +136,9 @@ class PhotoList:
         for number, named in enumerate(self.originals):
             parent, name = os.path.split(os.path.abspath(named))  # noqa: PTH100
             target = moved.get(os.path.join(os.path.realpath(parent), name))  # noqa: PTH118
-            gone = target is not None and not os.path.lexists(named)
-            self.paths[number] = target if gone and target is not None else named
+            if target is None or os.path.lexists(named):
+                target = named
+            self.paths[number] = target
 
     def check_encoder(self, encoder: Encoder) -> None:
         """Accept the encoder of vectors that are there already.

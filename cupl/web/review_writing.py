@@ -6,13 +6,12 @@ import hashlib
 import json
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cupl.errors import InputError
 from cupl.io.atomic import make_folder
 from cupl.progress import Progress
-from cupl.web.moved_photos import SORTED_FOLDER, moved_photos
+from cupl.web.moved_photos import moved_photos
 from cupl.web.review_moves import ReviewMoves
 from cupl.web.settings import ViewSettings
 
@@ -30,12 +29,7 @@ class ReviewWriting:
     """What is written of a review, and what takes it back."""
 
     def __init__(self, space: Workspace, moves: ReviewMoves) -> None:
-        self._space, self._moves = space, moves
-
-    @property
-    def sorted(self) -> Path:
-        """The folder of the folders."""
-        return self._space.folder / SORTED_FOLDER
+        self._space, self._moves, self.sorted = space, moves, space.sorted
 
     def predictions(self, settings: ViewSettings) -> list[Prediction]:
         """One for each photo that was read, the decisions of the person put in; then the others."""

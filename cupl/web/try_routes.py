@@ -10,10 +10,10 @@ from urllib.parse import unquote
 from pydantic import Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from cupl.web.answers import Body, RefusedError, answered, body_parts, command, query
+from cupl.web.answers import Body, JsonAnswer, RefusedError, answered, body_parts, command, query
 from cupl.web.settings import ViewSettings
 from cupl.web.thumbnails import WHOLE, jpeg_of
 from cupl.web.uploads import MOST_BYTES_OF_ONE
@@ -100,7 +100,7 @@ def try_routes(space: Workspace) -> list[Route]:
                 key = await run_in_threadpool(
                     lambda: space.uploads.add(content, name, space.encoder)
                 )
-            return JSONResponse({"photo": key, "name": name})
+            return JsonAnswer({"photo": key, "name": name})
 
         return await answered(answer)
 

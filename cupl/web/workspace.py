@@ -69,6 +69,7 @@ class Workspace:
 
     Attributes:
         session: another one each time the app is started.
+        sorted: the folder that photos are sorted into.
         photos: those that it was opened with.
         uploads: those dropped onto the page.
         editor: the bank; None where there are class vectors, or no classes.
@@ -81,10 +82,10 @@ class Workspace:
         self.sources, self.folder = sources, sources.folder
         self.session = secrets.token_hex(8)
         self.text_cache, self.vectors = sources.text_cache, sources.vectors
-        sorted_into = sources.folder / SORTED_FOLDER
-        moved = moved_photos(sorted_into)
+        self.sorted = sources.folder / SORTED_FOLDER
+        moved = moved_photos(self.sorted)
         self.photos = PhotoList.open(sources.photos, sources.folder, moved)
-        self.photos.follow(moved, str(sorted_into))
+        self.photos.follow(moved, str(self.sorted))
         self.uploads, self.thumbnails, self.jobs = Uploads(), Thumbnails(), Jobs()
         self.editor: BankEditor | None = None
         if sources.bank is not None:

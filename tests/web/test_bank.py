@@ -1,10 +1,13 @@
 """The bank in the app: edits, undoing, and saving."""
 
+import os
 import threading
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from cupl.bank.lint import check_bank
 from cupl.bank.model import PromptBank
@@ -183,10 +186,13 @@ def test_saving_keeps_the_old_file(serve: Serve, tmp_path: Path) -> None:
             assert "filename*=UTF-8''bank.yaml" in reply.headers["content-disposition"]
 
 
-def test_saving_over_what_somebody_else_saved_is_asked_first(serve: Serve, tmp_path: Path) -> None:
-    path = tmp_path / "bank.yaml"
+@pytest.mark.parametrize("name", [b"bank.yaml", b"caf\xe9.yaml"])
+def test_saving_over_what_somebody_else_saved_is_asked_first(
+    serve: Serve, tmp_path: Path, name: bytes
+) -> None:
+    path = tmp_path / os.fsdecode(name)
     BANK.save(path)
-    with serve(photos=None) as app:
+    with serve(photos=None, bank_path=path) as app:
         edit(app, "remove-class", number=4)
         path.write_bytes(RICH_BANK.to_bytes())
         status, answer = app.ask("/api/bank/save", now(app))
